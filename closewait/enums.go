@@ -1,0 +1,88 @@
+package closewait
+
+// Family is the address family of a socket.
+type Family uint8
+
+// The address families, in the order in which they are published.
+const (
+	IPv4 Family = iota
+	IPv6
+	families
+)
+
+func (f Family) String() string { return [...]string{"ipv4", "ipv6"}[f] }
+
+// Owner tells to whom a socket could be assigned.
+type Owner uint8
+
+// The owners, in the order in which they are published.
+const (
+	OwnedByProcess  Owner = iota // some process has a descriptor for it
+	OwnedByListener              // unaccepted: it waits in the accept queue of a listener
+	OwnedByKernel                // accepted, every process was readable, and nobody holds it
+	OwnerUnresolved              // some process could not be read, so nobody can say
+	owners
+)
+
+func (o Owner) String() string {
+	return [...]string{"process", "unaccepted", "kernel", "unresolved"}[o]
+}
+
+// Unread tells what a program has not read from a socket, which tells why it did not close it.
+type Unread uint8
+
+// The classes, in the order in which they are published.
+const (
+	UnreadNone Unread = iota // it read the end of file and did not close
+	UnreadFIN                // all data read, never looked again
+	UnreadData               // data waits: the program hangs or ignores the connection
+	unreads
+)
+
+func (u Unread) String() string { return [...]string{"none", "fin", "data"}[u] }
+
+// Direction tells who connected to whom.
+type Direction uint8
+
+// A connection is inbound when its local port has a listener in its namespace, else outbound.
+const (
+	Outbound Direction = iota
+	Inbound
+)
+
+func (d Direction) String() string { return [...]string{"outbound", "inbound"}[d] }
+
+// Timer is the pending timer of a socket, as sock_diag numbers them (idiag_timer).
+type Timer uint8
+
+// The timers of a TCP socket (include/uapi/linux/inet_diag.h, net/ipv4/inet_diag.c).
+const (
+	TimerNone       Timer = 0
+	TimerRetransmit Timer = 1 // also loss probe and reordering timeout
+	TimerKeepalive  Timer = 2
+	TimerTimeWait   Timer = 3
+	TimerProbe      Timer = 4 // zero-window probe
+)
+
+func (t Timer) String() string {
+	switch t {
+	case TimerNone:
+		return "none"
+	case TimerRetransmit:
+		return "retransmit"
+	case TimerKeepalive:
+		return "keepalive"
+	case TimerTimeWait:
+		return "timewait"
+	case TimerProbe:
+		return "probe"
+	}
+	return "unknown"
+}
+
+// Families, Owners and Unreads are the closed sets, in the order in which they are published.
+var (
+	Families = []Family{IPv4, IPv6}
+	Owners   = []Owner{OwnedByProcess, OwnedByListener, OwnedByKernel, OwnerUnresolved}
+	Unreads  = []Unread{UnreadNone, UnreadFIN, UnreadData}
+)

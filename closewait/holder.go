@@ -1,0 +1,20 @@
+package closewait
+
+import "time"
+
+// Holder is a process with its sockets in CLOSE_WAIT.
+type Holder struct {
+	Process
+	Held       Holding // sockets that it has a descriptor for
+	Unaccepted Holding // sockets in the accept queues of its listeners
+	Entered    uint64  // sockets that came to the process in CLOSE_WAIT, as observed, while it lives
+	Left       uint64  // sockets that left it again, or CLOSE_WAIT
+}
+
+// Total is the number of sockets, held and unaccepted.
+func (h *Holder) Total() int { return h.Held.Len() + h.Unaccepted.Len() }
+
+// Oldest is the age of the oldest socket at the time now.
+func (h *Holder) Oldest(now time.Time) time.Duration {
+	return max(h.Held.Oldest(now), h.Unaccepted.Oldest(now))
+}

@@ -1,0 +1,147 @@
+package closewait
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"sort"
+	"time"
+)
+
+// Holding is a set of sockets with all that can be said of them without a clock. It is computed
+// once, when the set changes, and shared by all Views until it changes again.
+type Holding struct {
+	Sockets []*Socket // oldest first
+
+	Unread                       [unreads]int // sockets by what is unread
+	UnreadBytes, SendBytes       uint64       // payload in the receive and send queues
+	Shared, Keepalive, LocalPeer int          // sockets with several holders, an armed keepalive, a peer on this host
+
+	Services        []Service // most sockets first
+	RemoteAddresses int       // distinct
+	TopRemote       Remote    // the most frequent address
+	TopNetwork      Network   // the most frequent /24 (IPv6: /64)
+
+	younger float64 // seconds by which the sockets are younger than the oldest, added up
+}
+
+// Service is what a connection is for: a port that this host serves or that it calls.
+type Service struct {
+	Direction Direction
+	Port      uint16
+	Sockets   int
+}
+
+// Remote is a remote address with its number of sockets.
+type Remote struct {
+	Addr    netip.Addr
+	Sockets int
+}
+
+// Network is a remote network with its number of sockets.
+type Network struct {
+	Prefix  netip.Prefix
+	Sockets int
+}
+
+// NewHolding computes the Holding of sockets; it keeps and sorts the slice.
+func NewHolding(sockets []*Socket) Holding {
+	h := Holding{Sockets: sockets}
+	if len(sockets) == 0 {
+		return h
+	}
+	slices.SortFunc(sockets, func(a, b *Socket) int {
+		return cmp.Or(a.Since.Compare(b.Since), a.ID.compare(b.ID))
+	})
+	services := map[Service]int{}
+	remotes := map[netip.Addr]int{}
+	for _, s := range sockets {
+		h.add(s)
+		h.younger += s.Since.Sub(sockets[0].Since).Seconds()
+		services[Service{Direction: s.Direction, Port: s.Port()}]++
+		remotes[s.Remote.Addr().Unmap()]++
+	}
+	h.rankServices(services)
+	h.rankRemotes(remotes)
+	return h
+}
+
+// Len is the number of sockets.
+func (h *Holding) Len() int { return len(h.Sockets) }
+
+// Oldest is the age of the oldest socket at the time now, 0 where there is none.
+func (h *Holding) Oldest(now time.Time) time.Duration {
+	if len(h.Sockets) == 0 {
+		return 0
+	}
+	return h.Sockets[0].Age(now)
+}
+
+// Ages is the histogram of the ages in seconds at the time now. It costs a binary search a bound.
+func (h *Holding) Ages(now time.Time, bounds []float64) Histogram {
+	ages := NewHistogram(bounds)
+	ages.Count = uint64(len(h.Sockets))
+	for i, bound := range bounds {
+		older := sort.Search(len(h.Sockets), func(j int) bool {
+			return h.Sockets[j].Age(now).Seconds() <= bound
+		})
+		ages.Counts[i] = uint64(len(h.Sockets) - older)
+	}
+	ages.Sum = max(h.Oldest(now).Seconds()*float64(len(h.Sockets))-h.younger, 0)
+	return ages
+}
+
+func (h *Holding) add(s *Socket) {
+	h.Unread[s.Unread()]++
+	h.UnreadBytes += s.UnreadBytes()
+	h.SendBytes += uint64(s.SendQueue)
+	if len(s.Holders) > 1 {
+		h.Shared++
+	}
+	if s.Timer == TimerKeepalive {
+		h.Keepalive++
+	}
+	if s.LocalPeer() {
+		h.LocalPeer++
+	}
+}
+
+func (h *Holding) rankServices(counts map[Service]int) {
+	h.Services = make([]Service, 0, len(counts))
+	for service, n := range counts {
+		service.Sockets = n
+		h.Services = append(h.Services, service)
+	}
+	slices.SortFunc(h.Services, func(a, b Service) int {
+		return cmp.Or(cmp.Compare(b.Sockets, a.Sockets), cmp.Compare(b.Direction, a.Direction), cmp.Compare(a.Port, b.Port))
+	})
+}
+
+func (h *Holding) rankRemotes(counts map[netip.Addr]int) {
+	h.RemoteAddresses = len(counts)
+	networks := map[netip.Prefix]int{}
+	for addr, n := range counts {
+		networks[networkOf(addr)] += n
+		if n > h.TopRemote.Sockets || n == h.TopRemote.Sockets && addr.Less(h.TopRemote.Addr) {
+			h.TopRemote = Remote{addr, n}
+		}
+	}
+	for prefix, n := range networks {
+		if n > h.TopNetwork.Sockets || n == h.TopNetwork.Sockets && prefix.Addr().Less(h.TopNetwork.Prefix.Addr()) {
+			h.TopNetwork = Network{prefix, n}
+		}
+	}
+}
+
+// networkOf is the network that is taken for one client: an IPv4 /24, an IPv6 /64.
+func networkOf(addr netip.Addr) netip.Prefix {
+	bits := 24
+	if addr.Is6() {
+		bits = 64
+	}
+	prefix, err := addr.WithZone("").Prefix(bits)
+	if err != nil {
+		return netip.Prefix{} // the zero Addr alone
+	}
+	return prefix
+}

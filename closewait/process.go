@@ -1,0 +1,61 @@
+package closewait
+
+import (
+	"math"
+	"time"
+)
+
+// ProcessID identifies a process for as long as the host runs: pids are reused, a pid together
+// with its start time is not.
+type ProcessID struct {
+	PID   int
+	Start uint64 // clock ticks since boot, field 22 of /proc/PID/stat
+}
+
+// UnlimitedFDs is the MaxFDs of a process whose limit is "unlimited".
+const UnlimitedFDs = math.MaxUint64
+
+// Process is what is known of a process that holds sockets. Strings come from the host as they
+// are: they can hold any byte but NUL.
+type Process struct {
+	ID        ProcessID
+	StartTime time.Time // wall clock
+	Comm      string    // at most 15 bytes, the process chooses it
+	Exe       string    // path; empty where not permitted
+	UID       uint32    // effective
+	User      string    // name of UID, or its digits
+	State     byte      // as in /proc/PID/stat: R, S, D, T, Z, ...
+	Unit      string    // systemd service, empty outside one
+	Container string    // id, 64 hex digits as a rule; empty outside one
+	Pod       string    // uid of the Kubernetes pod
+	NetNS     NetNS     // where the process lives; its sockets may be elsewhere
+	FDsKnown  bool      // whether OpenFDs could be read
+	OpenFDs   uint64
+	MaxFDs    uint64 // soft limit; UnlimitedFDs, or 0 where it could not be read
+}
+
+// containerDigits is how many digits of a container id people and docker ps use.
+const containerDigits = 12
+
+// Group names what survives a restart of the process: its systemd unit, else its container, else
+// its comm.
+func (p *Process) Group() string {
+	switch {
+	case p.Unit != "":
+		return p.Unit
+	case p.Container != "":
+		return "container:" + p.Container[:min(containerDigits, len(p.Container))]
+	}
+	return p.Comm
+}
+
+// FDRatio is the share of the soft limit that is used, 0 to 1; false where it cannot be known.
+func (p *Process) FDRatio() (float64, bool) {
+	if !p.FDsKnown || p.MaxFDs == 0 {
+		return 0, false
+	}
+	if p.MaxFDs == UnlimitedFDs {
+		return 0, true
+	}
+	return float64(p.OpenFDs) / float64(p.MaxFDs), true
+}

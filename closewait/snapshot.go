@@ -1,0 +1,22 @@
+package closewait
+
+import "time"
+
+// Snapshot is what one scan of the host saw. The Tracker reads it once and keeps nothing of its
+// slices but the Holders, so that a scanner may use the rest again for its next scan.
+// It may correct the Direction of Sockets in place.
+type Snapshot struct {
+	Taken     time.Time  // after the last socket was read, so that ages are lower bounds
+	Sockets   []Sighting // all in CLOSE_WAIT; a dump under churn can repeat one
+	Processes []Process  // every process that is a holder of some socket
+	PIDs      []int      // every pid on the host, ascending: who is not there has ended, and is no holder
+	NetNS     []NetNS    // the namespaces whose sockets were read
+	Unread    []NetNS    // namespaces that are there and could not be read in this scan
+	Denied    int        // processes that could not be looked into
+}
+
+// Fault is a kind of thing that went wrong in scans. Both labels come from closed sets.
+type Fault struct {
+	Stage  string // what was attempted
+	Reason string // why it failed
+}
