@@ -1,7 +1,6 @@
 package closewait
 
 import (
-	"cmp"
 	"slices"
 	"time"
 )
@@ -16,6 +15,7 @@ type Tracker struct {
 	scan      uint64 // number of the current scan
 	sockets   map[SocketID]*tracked
 	holders   map[ProcessID]*account
+	ownerless account // of the sockets without a known holder
 	durations Histogram
 }
 
@@ -25,13 +25,6 @@ type tracked struct {
 	seen     uint64    // the last scan that saw it
 	lastSeen time.Time // when that was
 	missed   bool      // the scan after that has missed it
-}
-
-// account is what is known of a process that holds sockets now, or held some and still lives.
-type account struct {
-	held, unaccepted Holding
-	entered, left    uint64
-	stale            bool // the holdings are of an earlier scan
 }
 
 // NewTracker returns an empty Tracker; durationBounds are the buckets of View.Durations in seconds,
@@ -63,6 +56,7 @@ func (t *Tracker) Update(s *Snapshot) *View {
 	t.refresh()
 	v.Durations = t.durations.clone()
 	v.Holders = t.listHolders(s)
+	v.Ownerless = slices.Concat(t.ownerless.held.Sockets, t.ownerless.unaccepted.Sockets)
 	return v
 }
 
@@ -82,9 +76,7 @@ func (t *Tracker) see(row *Sighting, now time.Time) bool {
 	case e.Facts != row.Facts || e.Owner != row.Owner || !sameHolders(e.Holders, row.Holders):
 		before := e.Socket
 		e.Socket = before.after(row, now)
-		t.leave(without(before.Holders, e.Holders))
-		t.enter(without(e.Holders, before.Holders))
-		t.spoil(e.Holders)
+		t.move(before.Holders, e.Holders)
 	case e.seen != t.scan-1: // back after a missed scan
 		t.spoil(e.Holders)
 	}
@@ -112,95 +104,6 @@ func (t *Tracker) miss(unread []NetNS) {
 			e.missed = true
 		}
 	}
-}
-
-func (t *Tracker) enter(holders []ProcessID) {
-	for _, id := range holders {
-		if t.holders[id] == nil {
-			t.holders[id] = &account{}
-		}
-		t.holders[id].entered++
-		t.holders[id].stale = true
-	}
-}
-
-func (t *Tracker) leave(holders []ProcessID) {
-	for _, id := range holders {
-		if a := t.holders[id]; a != nil {
-			a.left++
-			a.stale = true
-		}
-	}
-}
-
-func (t *Tracker) spoil(holders []ProcessID) {
-	for _, id := range holders {
-		if a := t.holders[id]; a != nil {
-			a.stale = true
-		}
-	}
-}
-
-// sweep forgets the processes that have ended, also those whose pid another process has now.
-func (t *Tracker) sweep(s *Snapshot) {
-	start := make(map[int]uint64, len(s.Processes))
-	for _, p := range s.Processes {
-		start[p.ID.PID] = p.ID.Start
-	}
-	for id := range t.holders {
-		_, lives := slices.BinarySearch(s.PIDs, id.PID)
-		if now, known := start[id.PID]; !lives || known && now != id.Start {
-			delete(t.holders, id)
-		}
-	}
-}
-
-// refresh computes the holdings that have changed.
-func (t *Tracker) refresh() {
-	type sets struct{ held, unaccepted []*Socket }
-	stale := map[*account]*sets{}
-	for _, a := range t.holders {
-		if a.stale {
-			stale[a] = &sets{}
-		}
-	}
-	if len(stale) == 0 {
-		return
-	}
-	for _, e := range t.sockets {
-		if e.seen != t.scan {
-			continue
-		}
-		for _, id := range e.Holders {
-			a := t.holders[id]
-			if a == nil || !a.stale {
-				continue
-			}
-			if e.Accepted() {
-				stale[a].held = append(stale[a].held, e.Socket)
-			} else {
-				stale[a].unaccepted = append(stale[a].unaccepted, e.Socket)
-			}
-		}
-	}
-	for a, s := range stale {
-		a.held, a.unaccepted, a.stale = NewHolding(s.held), NewHolding(s.unaccepted), false
-	}
-}
-
-func (t *Tracker) listHolders(s *Snapshot) []*Holder {
-	list := make([]*Holder, 0, len(s.Processes))
-	for _, p := range s.Processes {
-		a := t.holders[p.ID]
-		if a == nil || a.held.Len()+a.unaccepted.Len() == 0 {
-			continue
-		}
-		list = append(list, &Holder{Process: p, Held: a.held, Unaccepted: a.unaccepted, Entered: a.entered, Left: a.left})
-	}
-	slices.SortFunc(list, func(a, b *Holder) int {
-		return cmp.Or(cmp.Compare(b.Total(), a.Total()), cmp.Compare(b.Oldest(s.Taken), a.Oldest(s.Taken)), cmp.Compare(a.ID.PID, b.ID.PID))
-	})
-	return list
 }
 
 // newSocket is a socket at first sight. The FIN carried an ACK and nothing but keepalive answers
@@ -235,21 +138,4 @@ func (s *Socket) after(row *Sighting, now time.Time) *Socket {
 func moved(a, b *Facts) bool {
 	return a.RecvQueue != b.RecvQueue || a.SendQueue != b.SendQueue ||
 		a.BytesSent != b.BytesSent || a.BytesAcked != b.BytesAcked || a.BytesReceived != b.BytesReceived
-}
-
-// sameHolders compares two lists in the same order. Scanners hand out the same list again as long
-// as nothing changes, so that it is rarely read.
-func sameHolders(a, b []ProcessID) bool {
-	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
-}
-
-// without returns the elements of a that are not in b.
-func without(a, b []ProcessID) []ProcessID {
-	var rest []ProcessID
-	for _, id := range a {
-		if !slices.Contains(b, id) {
-			rest = append(rest, id)
-		}
-	}
-	return rest
 }

@@ -13,6 +13,7 @@ type View struct {
 	Unread     int       // namespaces that could not be read in this scan
 	Denied     int       // processes that could not be looked into
 	Holders    []*Holder // worst first: most sockets, then oldest, then lowest pid
+	Ownerless  []*Socket // without a known holder; accepted ones first, each oldest first
 }
 
 // HostSockets counts each socket of the host once.
