@@ -178,4 +178,3 @@ func TestAConnectionStaysInboundWhenItsListenerHasClosed(t *testing.T) {
 		}
 	})
 }
-
