@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"strconv"
@@ -72,7 +73,7 @@ type visit struct {
 	inodes  []uint64 // of the current process
 }
 
-// process looks into the descriptor tables of a process: as a rule one, that all its threads share.
+// process looks into the descriptor tables of a process. It can both find something and fail.
 func (v *visit) process(pid int) ([]holding, error) {
 	dir, err := v.scanner.proc.openProcess(pid)
 	if err != nil {
@@ -80,37 +81,48 @@ func (v *visit) process(pid int) ([]holding, error) {
 	}
 	defer dir.close()
 	v.inodes = v.inodes[:0]
-	if err := v.table(dir, "fd"); err != nil {
-		return nil, err
-	}
-	if err := v.otherTables(dir, pid); err != nil && !vanished(err) {
-		return nil, err
-	}
+	err = v.tables(dir, pid)
 	if len(v.inodes) == 0 {
-		return nil, nil
-	}
-	id, err := v.identify(dir, pid)
-	if err != nil {
 		return nil, err
+	}
+	id, unknown := v.identify(dir, pid)
+	if unknown != nil {
+		return nil, unknown
 	}
 	found := make([]holding, len(v.inodes))
 	for i, inode := range v.inodes {
 		found[i] = holding{inode, id}
 	}
-	return found, nil
+	return found, err
 }
 
-// table looks for wanted sockets in a directory of descriptors.
+// tables looks into all tables: as a rule one, that all threads share.
+func (v *visit) tables(dir directory, pid int) error {
+	if err := v.table(dir, "fd"); err != nil {
+		return err
+	}
+	return v.otherTables(dir, pid)
+}
+
+// table looks for wanted sockets in a directory of descriptors. Who may list it, which is a matter of
+// file permissions, may still not read the links in it, which takes the right to trace the process.
 func (v *visit) table(dir directory, path string) error {
 	fds, err := openDirectory(dir, path)
 	if err != nil {
 		return err
 	}
 	defer fds.close()
-	return fds.each(v.entries, func(name []byte) {
+	var refused error
+	err = fds.each(v.entries, func(name []byte) {
+		if refused != nil {
+			return
+		}
 		link, err := fds.link(name, v.target[:])
 		if err != nil {
-			return // closed meanwhile
+			if denied(err) {
+				refused = fmt.Errorf("read links in %s: %w", path, err)
+			}
+			return // else closed meanwhile
 		}
 		if inode, ok := bracketed(link, "socket"); ok {
 			if _, wanted := v.wanted[inode]; wanted {
@@ -118,6 +130,7 @@ func (v *visit) table(dir directory, path string) error {
 			}
 		}
 	})
+	return cmp.Or(err, refused)
 }
 
 // otherTables looks into the tables of threads that do not share that of the leader: a thread can
@@ -145,11 +158,11 @@ func (v *visit) otherTables(dir directory, pid int) error {
 			continue
 		}
 		tables = append(tables, tid)
-		if err := v.table(threads, strconv.Itoa(tid)+"/fd"); err != nil && !vanished(err) {
-			return err
+		if failed := v.table(threads, strconv.Itoa(tid)+"/fd"); failed != nil && !vanished(failed) {
+			err = failed
 		}
 	}
-	return nil
+	return err
 }
 
 // identify reads the start time through the open directory, so that it is that of the process
@@ -173,10 +186,10 @@ func (s *Scanner) sharesTable(threads directory, tid int, others []int) bool {
 	for _, other := range others {
 		if s.pidsAreOurs {
 			order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(tid), uintptr(other), kcmpFiles, 0, 0, 0)
-			if errno == 0 || errno == unix.ESRCH {
-				if order == 0 || errno != 0 {
-					return true // the same, or ended meanwhile
-				}
+			if errno == 0 && order == 0 {
+				return true
+			}
+			if errno == 0 || errno == unix.ESRCH { // one of the two has ended, perhaps not this one
 				continue
 			}
 		}
