@@ -39,8 +39,14 @@ func (s *Scanner) readStat(dir directory) (stat, error) {
 func (s *Scanner) describeHolders() {
 	s.processes = s.processes[:0]
 	seen := map[closewait.ProcessID]bool{}
+	var before []closewait.ProcessID
 	for i := range s.sockets {
-		for _, id := range s.sockets[i].Holders {
+		holders := s.sockets[i].Holders
+		if len(holders) == 0 || len(before) > 0 && &holders[0] == &before[0] {
+			continue // sockets with the same holders share one list
+		}
+		before = holders
+		for _, id := range holders {
 			if seen[id] {
 				continue
 			}

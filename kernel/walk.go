@@ -12,16 +12,16 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// holding says that a process holds the socket with this inode.
+// holding says that a process holds a socket: one of owners.known, by its index.
 type holding struct {
-	inode  uint64
+	socket int
 	holder closewait.ProcessID
 }
 
 // walk is one look into the descriptors of all processes.
 type walk struct {
 	scanner *Scanner
-	wanted  cookies // by inode; only read
+	wanted  map[uint64]int // owners.byInode; only read
 
 	mu     sync.Mutex
 	found  []holding
@@ -29,11 +29,11 @@ type walk struct {
 	failed int // processes that could not be looked into for another reason
 }
 
-// walkProcesses looks for the holders of the sockets with the wanted inodes. It has to look at
-// every descriptor of every process, because a socket can have several holders. Up to
-// Options.Workers processes are looked into at the same time.
-func (s *Scanner) walkProcesses(ctx context.Context, pids []int, wanted cookies) (*walk, error) {
-	w := &walk{scanner: s, wanted: wanted}
+// walkProcesses looks for the holders of the sockets of s.owners. It has to look at every descriptor
+// of every process, because a socket can have several holders. Up to Options.Workers processes
+// are looked into at the same time.
+func (s *Scanner) walkProcesses(ctx context.Context, pids []int) (*walk, error) {
+	w := &walk{scanner: s, wanted: s.owners.byInode}
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range s.options.Workers {
@@ -69,7 +69,7 @@ type visit struct {
 	entries []byte
 	data    []byte
 	target  [64]byte
-	inodes  []uint64 // of the current process
+	sockets []int // wanted ones of the current process
 }
 
 // process looks into the descriptor tables of a process: as a rule one, that all its threads share.
@@ -79,23 +79,23 @@ func (v *visit) process(pid int) ([]holding, error) {
 		return nil, err
 	}
 	defer dir.close()
-	v.inodes = v.inodes[:0]
+	v.sockets = v.sockets[:0]
 	if err := v.table(dir, "fd"); err != nil {
 		return nil, err
 	}
 	if err := v.otherTables(dir, pid); err != nil && !vanished(err) {
 		return nil, err
 	}
-	if len(v.inodes) == 0 {
+	if len(v.sockets) == 0 {
 		return nil, nil
 	}
 	id, err := v.identify(dir, pid)
 	if err != nil {
 		return nil, err
 	}
-	found := make([]holding, len(v.inodes))
-	for i, inode := range v.inodes {
-		found[i] = holding{inode, id}
+	found := make([]holding, len(v.sockets))
+	for i, socket := range v.sockets {
+		found[i] = holding{socket, id}
 	}
 	return found, nil
 }
@@ -113,8 +113,8 @@ func (v *visit) table(dir directory, path string) error {
 			return // closed meanwhile
 		}
 		if inode, ok := bracketed(link, "socket"); ok {
-			if _, wanted := v.wanted[inode]; wanted {
-				v.inodes = append(v.inodes, inode)
+			if socket, wanted := v.wanted[inode]; wanted {
+				v.sockets = append(v.sockets, socket)
 			}
 		}
 	})
