@@ -148,8 +148,8 @@ func options(view *closewait.View) Options {
 		Faults: func() map[closewait.Fault]uint64 {
 			return map[closewait.Fault]uint64{
 				{Stage: "namespace", Reason: "denied"}: 0,
-				{Stage: "process", Reason: "denied"}:   3,
-				{Stage: "process", Reason: "other"}:    0,
+				{Stage: "owners", Reason: "denied"}:    3,
+				{Stage: "owners", Reason: "other"}:     0,
 			}
 		},
 		Scanner: "netlink",
