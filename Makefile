@@ -1,0 +1,59 @@
+# closewait_exporter: make help lists what can be made.
+
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
+BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
+DATE     ?= $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
+
+version_pkg := github.com/prometheus/common/version
+ldflags := -s -w \
+	-X $(version_pkg).Version=$(VERSION) \
+	-X $(version_pkg).Revision=$(REVISION) \
+	-X $(version_pkg).Branch=$(BRANCH) \
+	-X $(version_pkg).BuildDate=$(DATE)
+
+FUZZTIME ?= 30s
+LISTEN   ?= :10052
+
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: build
+build: ## build ./closewait_exporter, one static binary
+	CGO_ENABLED=0 go build -trimpath -ldflags '$(ldflags)' -o closewait_exporter .
+
+.PHONY: run
+run: build ## build, and serve metrics on LISTEN (:10052)
+	./closewait_exporter --web.listen-address=$(LISTEN)
+
+.PHONY: demo
+demo: build ## the exporter beside a server that leaks, until interrupted
+	scripts/demo
+
+.PHONY: deps
+deps: ## install the programs that the tests compare with, or say what is missing
+	scripts/test-deps
+
+.PHONY: test
+test: deps ## everything: unit, real kernel, end to end, with the race detector
+	go vet ./...
+	go test -race -count=1 -timeout=15m ./...
+
+.PHONY: lint
+lint: ## golangci-lint, built from its pinned version
+	scripts/lint
+
+.PHONY: fuzz
+fuzz: ## fuzz every decoder for FUZZTIME (30s) each
+	scripts/fuzz $(FUZZTIME)
+
+.PHONY: bench
+bench: build ## speed as ratios against ss, lsof and netstat in the same run
+	scripts/bench
+
+.PHONY: clean
+clean: ## remove what was built
+	rm -rf closewait_exporter bin dist

@@ -1,0 +1,157 @@
+package kernel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"fmt"
+	"strconv"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// directory is an open directory below /proc. That of a process stays bound to the process: when
+// it has ended every use fails with ENOENT or ESRCH, also when another process has its pid by then.
+type directory int
+
+// openDirectory opens a directory by path, or relative to another one.
+func openDirectory(at directory, path string) (directory, error) {
+	fd, err := unix.Openat(int(at), path, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open directory %s: %w", path, err)
+	}
+	return directory(fd), nil
+}
+
+// openProcess opens /proc/PID; its descriptor serves as a handle only and reads nothing.
+func (d directory) openProcess(pid int) (directory, error) {
+	fd, err := unix.Openat(int(d), strconv.Itoa(pid), unix.O_PATH|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return -1, fmt.Errorf("open process %d: %w", pid, err)
+	}
+	return directory(fd), nil
+}
+
+func (d directory) close() {
+	_ = unix.Close(int(d)) // nothing was written: there is nothing to lose
+}
+
+// read reads a whole file into buf, which it grows when it must.
+func (d directory) read(name string, buf []byte) ([]byte, error) {
+	fd, err := unix.Openat(int(d), name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return buf[:0], fmt.Errorf("open %s: %w", name, err)
+	}
+	defer unix.Close(fd)
+	buf = buf[:0]
+	for {
+		if len(buf) == cap(buf) {
+			buf = append(buf, make([]byte, max(4096, cap(buf)))...)[:len(buf)]
+		}
+		n, err := ignoringEINTR(func() (int, error) { return unix.Read(fd, buf[len(buf):cap(buf)]) })
+		if err != nil {
+			return buf[:0], fmt.Errorf("read %s: %w", name, err)
+		}
+		if n == 0 {
+			return buf, nil
+		}
+		buf = buf[:len(buf)+n]
+	}
+}
+
+// readlink reads a symbolic link into buf; a target that does not fit is cut.
+func (d directory) readlink(name string, buf []byte) ([]byte, error) {
+	n, err := unix.Readlinkat(int(d), name, buf)
+	if err != nil {
+		return nil, fmt.Errorf("readlink %s: %w", name, err)
+	}
+	return buf[:n], nil
+}
+
+// each calls f with the name of every entry, which is valid until f returns; the byte behind the
+// name is NUL, so that it can go to the kernel as it is (see link). buf takes getdents(2) output.
+func (d directory) each(buf []byte, f func(name []byte)) error {
+	const reclen, entry = 16, 19 // offsets of d_reclen and d_name in struct linux_dirent64
+	for {
+		n, err := ignoringEINTR(func() (int, error) { return unix.Getdents(int(d), buf) })
+		if err != nil {
+			return fmt.Errorf("list directory: %w", err)
+		}
+		if n == 0 {
+			return nil
+		}
+		for rest := buf[:n]; len(rest) > entry; {
+			size := int(binary.NativeEndian.Uint16(rest[reclen:]))
+			if size <= entry || size > len(rest) {
+				return fmt.Errorf("list directory: %w entry", errMalformed)
+			}
+			if end := bytes.IndexByte(rest[entry:size], 0); end > 0 && rest[entry] != '.' {
+				f(rest[entry : entry+end])
+			}
+			rest = rest[size:]
+		}
+	}
+}
+
+// numbers returns the entries that are numbers: pids, thread ids or descriptors.
+func (d directory) numbers(buf []byte) ([]int, error) {
+	var list []int
+	err := d.each(buf, func(name []byte) {
+		if n, ok := parseNumber(name); ok {
+			list = append(list, int(n))
+		}
+	})
+	return list, err
+}
+
+// link reads the link of an entry that each has just handed out. It allocates nothing: one call a
+// descriptor is where the time of a walk goes.
+func (d directory) link(entry, buf []byte) ([]byte, error) {
+	n, _, errno := unix.Syscall6(unix.SYS_READLINKAT, uintptr(d), uintptr(unsafe.Pointer(&entry[0])),
+		uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), 0, 0)
+	if errno != 0 {
+		return nil, errno
+	}
+	return buf[:n], nil
+}
+
+// stat returns what stat(2) says of an entry, following links.
+func (d directory) stat(name string) (unix.Stat_t, error) {
+	var st unix.Stat_t
+	if err := unix.Fstatat(int(d), name, &st, 0); err != nil {
+		return st, fmt.Errorf("stat %s: %w", name, err)
+	}
+	return st, nil
+}
+
+func ignoringEINTR(f func() (int, error)) (int, error) {
+	for {
+		n, err := f()
+		if err != unix.EINTR {
+			return n, err
+		}
+	}
+}
+
+// parseNumber parses decimal digits and nothing else.
+func parseNumber(digits []byte) (n uint64, ok bool) {
+	if len(digits) == 0 || len(digits) > 19 {
+		return 0, false
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n, true
+}
+
+// bracketed parses the number in links such as "socket:[123]" and "net:[4026531840]".
+func bracketed(link []byte, prefix string) (n uint64, ok bool) {
+	rest, ok := bytes.CutPrefix(link, []byte(prefix+":["))
+	if !ok || !bytes.HasSuffix(rest, []byte("]")) {
+		return 0, false
+	}
+	return parseNumber(rest[:len(rest)-1])
+}

@@ -1,0 +1,8 @@
+// Package kernel is all that the exporter knows of Linux: it reads the sockets in CLOSE_WAIT and
+// the processes that hold them. No other package imports x/sys/unix or procfs.
+//
+// A scan goes through the files of this package in this order: proc.go lists the processes,
+// netns.go the namespaces they live in, netlink.go or proctcp.go the sockets of each,
+// listeners.go tells inbound from outbound and finds the listener of an unaccepted socket,
+// owners.go and walk.go find who holds what, and process.go says who that is.
+package kernel

@@ -1,0 +1,123 @@
+package kernel
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	stateCloseWait = 8  // TCP_CLOSE_WAIT, include/net/tcp_states.h
+	stateListen    = 10 // TCP_LISTEN
+
+	// tcpdiagGetsock is the old sock_diag request (include/uapi/linux/inet_diag.h): it asks for both
+	// families in one walk of the kernel's hash table, where SOCK_DIAG_BY_FAMILY takes one for each.
+	tcpdiagGetsock = 18
+
+	// dumpBuffer is the size of one receive. The kernel fills 32 KiB at most, as of 6.18; what
+	// does not fit a message is not lost but comes with the next.
+	dumpBuffer = 256 << 10
+
+	// dumpPatience is for how long the kernel may not answer at all.
+	dumpPatience = 5 * time.Second
+)
+
+// diagRequest is struct nlmsghdr and struct inet_diag_req: both families, CLOSE_WAIT and LISTEN,
+// with tcp_info.
+var diagRequest = func() []byte {
+	const header, request = 16, 60
+	b := make([]byte, header+request)
+	binary.NativeEndian.PutUint32(b[0:], uint32(len(b)))
+	binary.NativeEndian.PutUint16(b[4:], tcpdiagGetsock)
+	binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
+	b[header] = unix.AF_INET                                                       // ignored by the dump
+	b[header+3] = 1 << (inetDiagInfo - 1)                                          // idiag_ext
+	binary.NativeEndian.PutUint32(b[header+52:], 1<<stateCloseWait|1<<stateListen) // idiag_states
+	return b
+}()
+
+// dumper reads sockets by netlink, with a buffer of its own.
+type dumper struct {
+	buf []byte
+	row diagRow
+}
+
+func newDumper() *dumper { return &dumper{buf: make([]byte, dumpBuffer)} }
+
+// dump hands every socket of the calling thread's network namespace in CLOSE_WAIT or LISTEN to f.
+// The row is only valid until f returns. A row that makes no sense is left out and counted
+// in malformed; any other error ends the dump.
+func (d *dumper) dump(ctx context.Context, f func(*diagRow)) (malformed int, err error) {
+	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		return 0, fmt.Errorf("open netlink socket: %w", err)
+	}
+	defer unix.Close(fd)
+	patience := unix.NsecToTimeval(dumpPatience.Nanoseconds())
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience); err != nil {
+		return 0, fmt.Errorf("set timeout of netlink socket: %w", err)
+	}
+	if err := unix.Sendto(fd, diagRequest, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return 0, fmt.Errorf("ask for sockets: %w", err)
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return malformed, err
+		}
+		n, err := ignoringEINTR(func() (int, error) { return unix.Read(fd, d.buf) })
+		if err != nil {
+			return malformed, fmt.Errorf("receive sockets: %w", err)
+		}
+		done, bad, err := d.decode(d.buf[:n], f)
+		malformed += bad
+		if done || err != nil {
+			return malformed, err
+		}
+	}
+}
+
+// decode hands the rows of one datagram to f; done says that it was the last.
+func (d *dumper) decode(datagram []byte, f func(*diagRow)) (done bool, malformed int, err error) {
+	err = eachMessage(datagram, func(header nlHeader, payload []byte) error {
+		switch header.Type {
+		case unix.NLMSG_DONE:
+			done = true
+			return netlinkError(payload)
+		case unix.NLMSG_ERROR:
+			return netlinkError(payload)
+		case tcpdiagGetsock:
+			if parseDiag(payload, &d.row) != nil {
+				malformed++
+				return nil
+			}
+			f(&d.row)
+		}
+		return nil
+	})
+	return done, malformed, err
+}
+
+// netlinkError is the error with which a struct nlmsgerr or the end of a dump begins, if any.
+func netlinkError(payload []byte) error {
+	if len(payload) < 4 {
+		return fmt.Errorf("netlink error message: %w", errMalformed)
+	}
+	if code := int32(binary.NativeEndian.Uint32(payload)); code != 0 {
+		return fmt.Errorf("ask for sockets: %w", unix.Errno(-code))
+	}
+	return nil
+}
+
+// netlinkWorks tells why sockets cannot be read by netlink here: the kernel may lack inet_diag, or
+// a seccomp filter may forbid it.
+func netlinkWorks() error {
+	_, err := newDumper().dump(context.Background(), func(*diagRow) {})
+	if errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("kernel module tcp_diag is missing: %w", err)
+	}
+	return err
+}

@@ -1,0 +1,116 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"runtime"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+)
+
+// namespace is a network namespace with a directory of /proc through which it can be reached: that
+// of a process which lives in it.
+type namespace struct {
+	id      closewait.NetNS
+	process string // a pid, or "self"
+	own     bool   // the exporter's own: no need to enter it
+}
+
+// ownNamespace is the namespace of this process. It reads the real /proc, since --path.procfs can be
+// that of another pid namespace.
+func ownNamespace() (namespace, error) {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/net", &st); err != nil {
+		return namespace{}, fmt.Errorf("find own network namespace: %w", err)
+	}
+	return namespace{id: closewait.NetNS(st.Ino), process: "self", own: true}, nil
+}
+
+// namespaces finds every network namespace that a process lives in, the own one first. Processes
+// move between namespaces without a trace, so each is asked at each scan.
+func (s *Scanner) namespaces(pids []int) []namespace {
+	list := []namespace{s.own}
+	if s.options.Namespaces == OwnNamespace {
+		return list
+	}
+	seen := map[closewait.NetNS]bool{s.own.id: true}
+	for _, pid := range pids {
+		id, err := s.namespaceOf(pid)
+		if err != nil {
+			s.faults.add(stageNamespace, err)
+			continue
+		}
+		if !seen[id] {
+			seen[id] = true
+			list = append(list, namespace{id: id, process: strconv.Itoa(pid)})
+		}
+	}
+	return list
+}
+
+func (s *Scanner) namespaceOf(pid int) (closewait.NetNS, error) {
+	s.path = append(strconv.AppendInt(s.path[:0], int64(pid), 10), "/ns/net\x00"...)
+	var target [64]byte
+	link, err := s.proc.link(s.path, target[:])
+	if err != nil {
+		return 0, err
+	}
+	id, ok := bracketed(link, "net")
+	if !ok {
+		return 0, fmt.Errorf("%w network namespace link %q", errMalformed, link)
+	}
+	return closewait.NetNS(id), nil
+}
+
+// errMoved says that the process through which a namespace was to be reached lives elsewhere now.
+var errMoved = errors.New("process has left the network namespace")
+
+// inNamespaces calls f on a thread that is in each namespace in turn, with the error that kept it
+// from entering, if any. The caller's thread stays where it is: the visits have one of their own,
+// which ends with them unless it has found its way home.
+func inNamespaces(proc directory, list []namespace, f func(namespace, error)) {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err == nil {
+			defer unix.Close(home)
+		}
+		for _, ns := range list {
+			if err != nil { // no way back, so do not go
+				f(ns, fmt.Errorf("open own network namespace: %w", err))
+				continue
+			}
+			f(ns, enter(proc, ns))
+		}
+		if err == nil && unix.Setns(home, unix.CLONE_NEWNET) == nil {
+			runtime.UnlockOSThread()
+		}
+	}()
+	<-done
+}
+
+// enter moves the current thread into a namespace (setns(2); needs CAP_SYS_ADMIN in both).
+func enter(proc directory, ns namespace) error {
+	path := ns.process + "/ns/net"
+	fd, err := unix.Openat(int(proc), path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("open %s: %w", path, err)
+	}
+	defer unix.Close(fd)
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return fmt.Errorf("stat %s: %w", path, err)
+	}
+	if closewait.NetNS(st.Ino) != ns.id {
+		return errMoved
+	}
+	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
+		return fmt.Errorf("enter network namespace of process %s: %w", ns.process, err)
+	}
+	return nil
+}

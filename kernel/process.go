@@ -1,0 +1,165 @@
+package kernel
+
+import (
+	"bytes"
+	"fmt"
+	"os/user"
+	"strconv"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+)
+
+// clockTick is the unit of the start time in /proc/PID/stat: USER_HZ is 100 on every architecture
+// that Go runs on (proc_pid_stat(5), sysconf(_SC_CLK_TCK)).
+const clockTick = 10 * time.Millisecond
+
+// lives tells whether the process is still there. One that cannot be read counts as gone.
+func (s *Scanner) lives(id closewait.ProcessID) bool {
+	dir, err := s.proc.openProcess(id.PID)
+	if err != nil {
+		return false
+	}
+	defer dir.close()
+	st, err := s.readStat(dir)
+	return err == nil && st.start == id.Start
+}
+
+func (s *Scanner) readStat(dir directory) (stat, error) {
+	var err error
+	if s.data, err = dir.read("stat", s.data); err != nil {
+		return stat{}, err
+	}
+	return parseStat(s.data)
+}
+
+// describeHolders reads who the holders of the sockets are. Only files that cannot hang are read.
+func (s *Scanner) describeHolders() {
+	s.processes = s.processes[:0]
+	seen := map[closewait.ProcessID]bool{}
+	for i := range s.sockets {
+		for _, id := range s.sockets[i].Holders {
+			if seen[id] {
+				continue
+			}
+			seen[id] = true
+			p, err := s.describe(id)
+			if err != nil {
+				s.faults.add(stageFacts, err)
+				continue
+			}
+			s.processes = append(s.processes, p)
+		}
+	}
+}
+
+// describe reads the facts of a process. What may not be read stays empty and is counted; only
+// when the process cannot be identified there is nothing to say of it.
+func (s *Scanner) describe(id closewait.ProcessID) (closewait.Process, error) {
+	p := closewait.Process{ID: id, StartTime: s.bootTime.Add(time.Duration(id.Start) * clockTick)}
+	dir, err := s.proc.openProcess(id.PID)
+	if err != nil {
+		return p, err
+	}
+	defer dir.close()
+	st, err := s.readStat(dir)
+	if err != nil {
+		return p, fmt.Errorf("stat of process %d: %w", id.PID, err)
+	}
+	if st.start != id.Start {
+		return p, fmt.Errorf("process %d is another one now: %w", id.PID, unix.ESRCH)
+	}
+	p.Comm, p.State = string(st.comm), st.state
+	for _, read := range []func(directory, *closewait.Process) error{
+		s.readUser, s.readGroup, s.readExe, s.readNetNS, s.readDescriptors, s.readLimit,
+	} {
+		s.faults.add(stageFacts, read(dir, &p))
+	}
+	return p, nil
+}
+
+func (s *Scanner) readUser(dir directory, p *closewait.Process) (err error) {
+	if s.data, err = dir.read("status", s.data); err != nil {
+		return err
+	}
+	if p.UID, err = parseEffectiveUID(s.data); err != nil {
+		return err
+	}
+	p.User = s.userName(p.UID)
+	return nil
+}
+
+// userName is the name of a user, or the digits of its id where it has none here, as for most users
+// of containers. Answers are kept: the files behind them rarely change.
+func (s *Scanner) userName(uid uint32) string {
+	if name, known := s.users[uid]; known {
+		return name
+	}
+	name := strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	s.users[uid] = name
+	return name
+}
+
+func (s *Scanner) readGroup(dir directory, p *closewait.Process) (err error) {
+	if s.data, err = dir.read("cgroup", s.data); err != nil {
+		return err
+	}
+	m := parseCgroup(s.data)
+	p.Unit, p.Container, p.Pod = m.unit, m.container, m.pod
+	return nil
+}
+
+func (s *Scanner) readExe(dir directory, p *closewait.Process) error {
+	var target [unix.PathMax]byte
+	link, err := dir.readlink("exe", target[:])
+	if err != nil {
+		return err
+	}
+	p.Exe = string(bytes.TrimSuffix(link, []byte(" (deleted)")))
+	return nil
+}
+
+func (s *Scanner) readNetNS(dir directory, p *closewait.Process) error {
+	var target [64]byte
+	link, err := dir.readlink("ns/net", target[:])
+	if err != nil {
+		return err
+	}
+	ns, _ := bracketed(link, "net")
+	p.NetNS = closewait.NetNS(ns)
+	return nil
+}
+
+// readDescriptors counts the open descriptors: the size of /proc/PID/fd from Linux 6.2 on, which
+// needs no privilege, else its entries.
+func (s *Scanner) readDescriptors(dir directory, p *closewait.Process) error {
+	if s.fdSizes {
+		st, err := dir.stat("fd")
+		if err != nil {
+			return err
+		}
+		p.OpenFDs, p.FDsKnown = uint64(st.Size), true
+		return nil
+	}
+	fds, err := openDirectory(dir, "fd")
+	if err != nil {
+		return err
+	}
+	defer fds.close()
+	err = fds.each(s.entries, func([]byte) { p.OpenFDs++ })
+	p.FDsKnown = err == nil
+	return err
+}
+
+func (s *Scanner) readLimit(dir directory, p *closewait.Process) (err error) {
+	if s.data, err = dir.read("limits", s.data); err != nil {
+		return err
+	}
+	p.MaxFDs, err = parseMaxOpenFiles(s.data)
+	return err
+}

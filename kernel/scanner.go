@@ -1,0 +1,218 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+)
+
+// The values of Options.Engine.
+const (
+	EngineAuto    = "auto"    // the best that the kernel and the privileges allow
+	EngineNetlink = "netlink" // sock_diag dumps: cookies, ages, queues
+	EngineProcFS  = "procfs"  // /proc/PID/net/tcp: works everywhere, knows no age
+)
+
+// The values of Options.Namespaces.
+const (
+	AllNamespaces = "all" // every network namespace that a process lives in
+	OwnNamespace  = "own" // only that of the exporter
+)
+
+// Engines and NamespaceScopes are the closed sets, for flags.
+var (
+	Engines         = []string{EngineAuto, EngineNetlink, EngineProcFS}
+	NamespaceScopes = []string{AllNamespaces, OwnNamespace}
+)
+
+// DefaultRelook is for how long the holders of a socket are taken for granted.
+const DefaultRelook = time.Minute
+
+// Options of a Scanner. The zero value of a field stands for its default.
+type Options struct {
+	ProcFS     string        // mount point of the proc file system; /proc
+	Engine     string        // auto
+	Namespaces string        // all
+	Workers    int           // processes looked into at the same time; 1
+	Relook     time.Duration // holders are looked up anew after that; DefaultRelook
+}
+
+func (o Options) withDefaults() Options {
+	if o.ProcFS == "" {
+		o.ProcFS = procfs.DefaultMountPoint
+	}
+	if o.Engine == "" {
+		o.Engine = EngineAuto
+	}
+	if o.Namespaces == "" {
+		o.Namespaces = AllNamespaces
+	}
+	if o.Relook == 0 {
+		o.Relook = DefaultRelook
+	}
+	o.Workers = max(o.Workers, 1)
+	return o
+}
+
+// Scanner takes Snapshots of the host. It is not safe for concurrent use, but for Faults.
+type Scanner struct {
+	options  Options
+	engine   string
+	fallback string
+	proc     directory
+	own      namespace
+	bootTime time.Time
+
+	capabilities     uint64
+	fdSizes          bool // the size of /proc/PID/fd is the number of descriptors
+	pidsAreOurs      bool // /proc shows the pid namespace that this process lives in
+	seesAllProcesses bool // it is the host's, and nothing is hidden
+
+	faults    *faults
+	owners    owners
+	listeners listeners
+	users     map[uint32]string
+	dumper    *dumper
+
+	// Used again at each scan.
+	sockets   []closewait.Sighting
+	processes []closewait.Process
+	entries   []byte
+	data      []byte
+	path      []byte
+}
+
+// NewScanner opens /proc and chooses the engine. It fails where /proc is unusable or the engine
+// that was asked for does not work.
+func NewScanner(o Options) (*Scanner, error) {
+	s := &Scanner{options: o.withDefaults(), faults: newFaults(), users: map[uint32]string{}, entries: make([]byte, 32<<10)}
+	if !slices.Contains(Engines, s.options.Engine) {
+		return nil, fmt.Errorf("unknown scanner %q: use one of %q", s.options.Engine, Engines)
+	}
+	if !slices.Contains(NamespaceScopes, s.options.Namespaces) {
+		return nil, fmt.Errorf("unknown network namespaces %q: use one of %q", s.options.Namespaces, NamespaceScopes)
+	}
+	if err := s.openProc(); err != nil {
+		return nil, err
+	}
+	if err := s.chooseEngine(); err != nil {
+		s.proc.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// openProc opens the proc file system and learns what it can tell.
+func (s *Scanner) openProc() error {
+	fs, err := procfs.NewFS(s.options.ProcFS)
+	if err != nil {
+		return fmt.Errorf("open proc file system: %w: mount one, or name another with --path.procfs", err)
+	}
+	stat, err := fs.Stat()
+	if err != nil {
+		return fmt.Errorf("%s is no proc file system: %w: mount one, or name another with --path.procfs", s.options.ProcFS, err)
+	}
+	s.bootTime = time.Unix(int64(stat.BootTime), 0)
+	if s.own, err = ownNamespace(); err != nil {
+		return err
+	}
+	if s.capabilities, err = effectiveCapabilities(); err != nil {
+		return err
+	}
+	if s.proc, err = openDirectory(unix.AT_FDCWD, s.options.ProcFS); err != nil {
+		return err
+	}
+	if self, err := s.proc.readlink("self", make([]byte, 32)); err == nil {
+		s.pidsAreOurs = string(self) == fmt.Sprint(os.Getpid())
+	}
+	if fds, err := s.proc.stat("self/fd"); err == nil {
+		s.fdSizes = fds.Size > 0
+	}
+	s.seesAllProcesses = s.seesKernelThreads()
+	return nil
+}
+
+// seesKernelThreads tells whether /proc shows kthreadd, which lives in the host's pid namespace
+// only and is hidden by hidepid as are all processes of root.
+func (s *Scanner) seesKernelThreads() bool {
+	const kthreadd, kernelThread = 2, 0x00200000 // PF_KTHREAD, include/linux/sched.h
+	dir, err := s.proc.openProcess(kthreadd)
+	if err != nil {
+		return false
+	}
+	defer dir.close()
+	st, err := s.readStat(dir)
+	return err == nil && st.flags&kernelThread != 0
+}
+
+func (s *Scanner) chooseEngine() error {
+	s.engine = EngineProcFS
+	if s.options.Engine == EngineProcFS {
+		return nil
+	}
+	err := netlinkWorks()
+	switch {
+	case err == nil:
+		s.engine, s.dumper = EngineNetlink, newDumper()
+	case s.options.Engine == EngineNetlink:
+		return fmt.Errorf("netlink scanner does not work here: %w: use --collector.scanner=procfs", err)
+	default:
+		s.fallback = fmt.Sprintf("netlink does not work here: %v", err)
+	}
+	return nil
+}
+
+// Engine is the one in use.
+func (s *Scanner) Engine() string { return s.engine }
+
+// Faults counts what went wrong in all scans so far. It is safe for concurrent use.
+func (s *Scanner) Faults() map[closewait.Fault]uint64 { return s.faults.snapshot() }
+
+// Close releases what the Scanner holds.
+func (s *Scanner) Close() { s.proc.close() }
+
+// Scan takes one look at the host. The slices of the Snapshot are valid until the next Scan. It
+// fails when processes cannot be listed or no namespace can be read; anything less is counted.
+func (s *Scanner) Scan(ctx context.Context) (*closewait.Snapshot, error) {
+	pids, err := s.pids()
+	if err != nil {
+		s.faults.add(stageProcesses, err)
+		return nil, fmt.Errorf("list processes in %s: %w", s.options.ProcFS, err)
+	}
+	read, unread, err := s.readSockets(ctx, s.namespaces(pids))
+	if err != nil {
+		return nil, err
+	}
+	taken := time.Now() // after the last row, so that ages are never too large
+	if err := s.resolveOwners(ctx, pids, taken); err != nil {
+		return nil, fmt.Errorf("look for the holders of sockets: %w", err)
+	}
+	s.describeHolders()
+	return &closewait.Snapshot{
+		Taken: taken, Sockets: s.sockets, Processes: s.processes, PIDs: pids,
+		NetNS: read, Unread: unread, Denied: s.owners.denied,
+	}, nil
+}
+
+// pids lists all processes, ascending.
+func (s *Scanner) pids() ([]int, error) {
+	list, err := openDirectory(s.proc, ".")
+	if err != nil {
+		return nil, err
+	}
+	defer list.close()
+	pids, err := list.numbers(s.entries)
+	if err == nil && len(pids) == 0 {
+		err = errors.New("no process is visible there")
+	}
+	slices.Sort(pids)
+	return pids, err
+}

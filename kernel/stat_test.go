@@ -1,0 +1,179 @@
+package kernel
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"math"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// hostileComms are names that a process can give itself.
+var hostileComms = []string{
+	"sleep", "", ")", "(", "()", "a) Z 1 2 3", ") Z 1", "x\ny", "\nUid:\t0\t0", "\\n\\", "\t \"'",
+	"half \xc3", "\xff\xfe", "fifteen bytes\xe2\x82",
+}
+
+// statLine prints a line as do_task_stat does.
+func statLine(s stat) []byte {
+	return fmt.Appendf(nil, "4711 (%s) %c %d 4711 4711 -1 -1 %d 96 0 0 0 1 2 0 0 20 0 %d 0 %d 3137536 441 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
+		s.comm, s.state, s.ppid, s.flags, s.threads, s.start)
+}
+
+func equalStat(a, b stat) bool {
+	return bytes.Equal(a.comm, b.comm) && a.state == b.state && a.ppid == b.ppid &&
+		a.flags == b.flags && a.threads == b.threads && a.start == b.start
+}
+
+func TestStatOfAnyCommIsReadRight(t *testing.T) {
+	comms := append([]string{"kworker/u8:2-events_unbound and more than fifteen bytes", "12 (x) S 1"}, hostileComms...)
+	for _, comm := range comms {
+		t.Run(fmt.Sprintf("%q", comm), func(t *testing.T) {
+			want := stat{comm: []byte(comm), state: 'D', ppid: 1, flags: 0x400100, threads: 3, start: 987654321}
+			got, err := parseStat(statLine(want))
+			if err != nil || !equalStat(got, want) {
+				t.Errorf("got %+v, %v, want %+v", got, err, want)
+			}
+		})
+	}
+}
+
+func TestMalformedStatIsAnError(t *testing.T) {
+	line := string(statLine(stat{comm: []byte("x"), state: 'S', threads: 1, start: 7}))
+	for name, data := range map[string]string{
+		"empty":                      "",
+		"newline alone":              "\n",
+		"nothing after the comm":     "1 (a)",
+		"a space after the comm":     "1 (a) ",
+		"no comm":                    "1 a S 1 2 3",
+		"parentheses the wrong way":  "1 )a( S 1 2 3",
+		"comm that never ends":       "1 (a S 1 2 3",
+		"state of two letters":       strings.Replace(line, ") S ", ") SS ", 1),
+		"state of no letter":         strings.Replace(line, ") S ", ") \xee ", 1),
+		"state of none":              strings.Replace(line, ") S ", ")  ", 1),
+		"no space before the state":  strings.Replace(line, ") S ", ")S ", 1),
+		"parent that is no number":   strings.Replace(line, "S 0 ", "S x ", 1),
+		"negative start":             strings.Replace(line, " 0 7 ", " 0 -7 ", 1),
+		"start beyond 64 bits":       strings.Replace(line, " 0 7 ", " 0 18446744073709551616 ", 1),
+		"two spaces between numbers": strings.Replace(line, "20 0 1", "20  0 1", 1),
+		"newline before the start":   strings.Replace(line, " 0 7 ", " 0\n7 ", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			if data == line {
+				t.Fatal("the test changed nothing in the line")
+			}
+			if s, err := parseStat([]byte(data)); !errors.Is(err, errMalformed) || !equalStat(s, stat{}) {
+				t.Errorf("got %+v, %v, want the zero stat and errMalformed", s, err)
+			}
+		})
+	}
+}
+
+func TestStatCutShortIsNeverTakenForAnotherStart(t *testing.T) {
+	line := statLine(stat{comm: []byte("a) S 1"), state: 'S', ppid: 1, threads: 1, start: 123456})
+	whole := bytes.Index(line, []byte(" 123456 ")) + len(" 123456 ")
+	for n := range line {
+		_, err := parseStat(line[:n])
+		if n < whole && !errors.Is(err, errMalformed) || n >= whole && err != nil {
+			t.Errorf("the first %d bytes give %v", n, err)
+		}
+	}
+}
+
+func TestParseStatDoesNotAllocate(t *testing.T) {
+	line := statLine(stat{comm: []byte("java"), state: 'S', ppid: 1, flags: math.MaxUint32, threads: 300, start: math.MaxUint64})
+	if n := testing.AllocsPerRun(100, func() { _, _ = parseStat(line) }); n != 0 {
+		t.Errorf("%v allocations a line", n)
+	}
+}
+
+func TestStatOfThisThreadIsReadRightWhateverItsName(t *testing.T) {
+	for _, comm := range hostileComms {
+		t.Run(fmt.Sprintf("%q", comm), func(t *testing.T) {
+			nameThisThread(t, comm)
+			data, err := os.ReadFile("/proc/thread-self/stat")
+			if err != nil {
+				t.Fatal(err)
+			}
+			s, err := parseStat(data)
+			if err != nil || string(s.comm) != comm || s.state != 'R' || s.ppid != os.Getppid() || s.threads < 1 || s.start == 0 {
+				t.Errorf("got %+v, %v from %q", s, err, data)
+			}
+		})
+	}
+}
+
+// nameThisThread gives the thread a comm for the rest of the test.
+func nameThisThread(t *testing.T, comm string) {
+	t.Helper()
+	if comm == "" {
+		comm = "\x00" // a write of nothing changes nothing
+	}
+	runtime.LockOSThread()
+	t.Cleanup(runtime.UnlockOSThread)
+	before, err := os.ReadFile("/proc/thread-self/comm")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path, err := os.Readlink("/proc/thread-self")
+	if err != nil {
+		t.Fatal(err)
+	}
+	path = filepath.Join("/proc", path, "comm")
+	if err := os.WriteFile(path, []byte(comm), 0); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := os.WriteFile(path, bytes.TrimSuffix(before, []byte{'\n'}), 0); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func FuzzParseStat(f *testing.F) {
+	for _, comm := range hostileComms {
+		f.Add(statLine(stat{comm: []byte(comm), state: 'S', ppid: 1, threads: 1, start: 1}))
+	}
+	f.Add([]byte("1 (a)"))
+	f.Add([]byte(")("))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		s, err := parseStat(data)
+		if err != nil {
+			if !errors.Is(err, errMalformed) {
+				t.Fatal(err)
+			}
+			return
+		}
+		again, err := parseStat(statLine(s))
+		if err != nil || !equalStat(again, s) {
+			t.Errorf("%+v is printed and read as %+v, %v", s, again, err)
+		}
+	})
+}
+
+func FuzzStatRoundTrip(f *testing.F) {
+	for _, comm := range hostileComms {
+		f.Add([]byte(comm), byte('S'), 1, uint64(0x400000), 1, uint64(100))
+	}
+	f.Fuzz(func(t *testing.T, comm []byte, state byte, ppid int, flags uint64, threads int, start uint64) {
+		state = 'A' + state%26
+		want := stat{comm: comm, state: state, ppid: ppid, flags: flags, threads: threads, start: start}
+		if got, err := parseStat(statLine(want)); err != nil || !equalStat(got, want) {
+			t.Errorf("got %+v, %v, want %+v", got, err, want)
+		}
+	})
+}
+
+func BenchmarkParseStat(b *testing.B) {
+	line := statLine(stat{comm: []byte("java"), state: 'S', ppid: 1, threads: 300, start: 123456})
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := parseStat(line); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -1,0 +1,155 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+)
+
+// readSockets reads the sockets of all namespaces into s.sockets, and tells which could be read
+// and which could not. It fails when none could.
+func (s *Scanner) readSockets(ctx context.Context, list []namespace) (read, unread []closewait.NetNS, err error) {
+	s.sockets = s.sockets[:0]
+	s.listeners.reset()
+	s.visitNamespaces(ctx, list, func(ns namespace, failure error) {
+		switch {
+		case failure == nil:
+			read = append(read, ns.id)
+		case vanished(failure) && !ns.own: // its last process has ended
+		default:
+			s.faults.add(stageSockets, failure)
+			unread = append(unread, ns.id)
+			err = errors.Join(err, failure)
+		}
+	})
+	if ctx.Err() != nil {
+		return nil, nil, ctx.Err()
+	}
+	if len(read) == 0 {
+		return nil, nil, fmt.Errorf("read sockets: %w", err)
+	}
+	for i := range s.sockets {
+		row := &s.sockets[i]
+		row.Direction = s.listeners.direction(row.ID.NetNS, row.Local)
+	}
+	return read, unread, nil
+}
+
+// visitNamespaces reads each namespace and calls done with the outcome.
+func (s *Scanner) visitNamespaces(ctx context.Context, list []namespace, done func(namespace, error)) {
+	if s.engine != EngineNetlink {
+		for _, ns := range list {
+			done(ns, s.readTables(ctx, ns))
+		}
+		return
+	}
+	done(list[0], s.dumpSockets(ctx, list[0])) // the own one
+	if len(list) == 1 {
+		return
+	}
+	if !s.capable(unix.CAP_SYS_ADMIN) { // cannot enter: /proc/PID/net needs no entering
+		for _, ns := range list[1:] {
+			done(ns, s.readTables(ctx, ns))
+		}
+		return
+	}
+	inNamespaces(s.proc, list[1:], func(ns namespace, err error) {
+		if err == nil {
+			err = s.dumpSockets(ctx, ns)
+		}
+		if errors.Is(err, errMoved) {
+			err = unix.ESRCH // as if the process had ended
+		}
+		done(ns, err)
+	})
+}
+
+// dumpSockets reads the namespace of the current thread by netlink.
+func (s *Scanner) dumpSockets(ctx context.Context, ns namespace) error {
+	malformed, err := s.dumper.dump(ctx, func(row *diagRow) {
+		if row.state == stateListen {
+			s.listeners.add(ns.id, row.local, uint64(row.inode))
+			return
+		}
+		s.sockets = append(s.sockets, sightingOf(ns.id, row))
+	})
+	s.countMalformed(malformed)
+	return err
+}
+
+// sightingOf translates a row of a netlink dump.
+func sightingOf(ns closewait.NetNS, row *diagRow) closewait.Sighting {
+	id := closewait.CookieID(ns, row.cookie)
+	if row.cookie == 0 {
+		id = closewait.TupleID(ns, row.local, row.remote, uint64(row.inode))
+	}
+	return closewait.Sighting{
+		Facts: closewait.Facts{
+			ID: id, Local: row.local, Remote: row.remote, Inode: uint64(row.inode), UID: row.uid,
+			RecvQueue: row.recvQueue, SendQueue: row.sendQueue, Timer: closewait.Timer(row.timer),
+			BytesSent: row.bytesSent, BytesAcked: row.bytesAcked, BytesReceived: row.bytesReceived,
+		},
+		HasTimes:      row.hasInfo,
+		SinceLastAck:  time.Duration(row.lastAckRecv) * time.Millisecond,
+		SinceLastData: time.Duration(min(row.lastDataSent, row.lastDataRecv)) * time.Millisecond,
+	}
+}
+
+// readTables reads a namespace from /proc/PID/net/tcp and tcp6. The files are opened anew for each
+// scan: some kernels break seeking on them.
+func (s *Scanner) readTables(ctx context.Context, ns namespace) error {
+	for _, name := range []string{"tcp", "tcp6"} {
+		if err := s.readTable(ctx, ns, name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *Scanner) readTable(ctx context.Context, ns namespace, name string) error {
+	path := s.options.ProcFS + "/" + ns.process + "/net/" + name
+	if ns.own {
+		path = "/proc/self/net/" + name
+	}
+	file, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) && name == "tcp6" {
+		return nil // a kernel without IPv6
+	}
+	if err != nil {
+		return fmt.Errorf("read socket table: %w", err)
+	}
+	defer file.Close()
+	malformed, err := parseProcTCP(file, s.entries, func(row procTCPRow) {
+		if row.state == stateListen {
+			s.listeners.add(ns.id, row.local, uint64(row.inode))
+			return
+		}
+		s.sockets = append(s.sockets, sightingOfTableRow(ns.id, row))
+	})
+	s.countMalformed(malformed)
+	if err != nil {
+		return fmt.Errorf("read %s: %w", path, err)
+	}
+	return ctx.Err()
+}
+
+// sightingOfTableRow translates a line of /proc/PID/net/tcp, which knows no cookie and no times.
+func sightingOfTableRow(ns closewait.NetNS, row procTCPRow) closewait.Sighting {
+	return closewait.Sighting{Facts: closewait.Facts{
+		ID:    closewait.TupleID(ns, row.local, row.remote, uint64(row.inode)),
+		Local: row.local, Remote: row.remote, Inode: uint64(row.inode), UID: row.uid,
+		RecvQueue: row.recvQueue, SendQueue: row.sendQueue, Timer: closewait.Timer(row.timer),
+	}}
+}
+
+func (s *Scanner) countMalformed(rows int) {
+	for range rows {
+		s.faults.add(stageSockets, fmt.Errorf("socket row: %w", errMalformed))
+	}
+}
