@@ -35,7 +35,7 @@ var diagRequest = func() []byte {
 	binary.NativeEndian.PutUint16(b[4:], tcpdiagGetsock)
 	binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
 	b[header] = unix.AF_INET                                                       // ignored by the dump
-	b[header+3] = 1 << (inetDiagInfo - 1)                                          // idiag_ext
+	b[header+3] = 1 << (diagInfo - 1)                                              // idiag_ext
 	binary.NativeEndian.PutUint32(b[header+52:], 1<<stateCloseWait|1<<stateListen) // idiag_states
 	return b
 }()

@@ -26,15 +26,21 @@ type owned struct {
 	cookie  uint64 // tells when an inode has become that of another socket
 	holders []closewait.ProcessID
 	owner   closewait.Owner
+	looks   int // how often it was looked for in vain
 }
+
+// vainLooks is how often a socket without a holder is looked for at once. The first look can come
+// between accept(2) and the descriptor, or before a child is listed; after the second it is as good
+// as sure that nobody holds it, and the next look is an ordinary one.
+const vainLooks = 2
 
 // lookShare bounds what looks cost that no new socket asks for: a hundredth of the time.
 const lookShare = 100
 
 // resolveOwners fills in the holders of all sockets.
-func (s *Scanner) resolveOwners(ctx context.Context, pids []int, now time.Time) error {
+func (s *Scanner) resolveOwners(ctx context.Context, now time.Time) error {
 	if s.needsLook(now) {
-		if err := s.look(ctx, pids, now); err != nil {
+		if err := s.look(ctx, now); err != nil {
 			return err
 		}
 	}
@@ -78,11 +84,11 @@ func (s *Scanner) needsLook(now time.Time) bool {
 	return false
 }
 
-// isKnown tells whether what is remembered of a socket still holds. A socket that nobody holds is
-// known too: to look for its holder at each scan would cost a walk each time.
+// isKnown tells whether what is remembered of a socket still holds. A socket that was looked for in
+// vain is known too: to look for its holder at each scan would cost a walk each time.
 func (s *Scanner) isKnown(inode, cookie uint64, alive map[closewait.ProcessID]bool) bool {
 	o, known := s.owners.byInode[inode]
-	if !known || o.cookie != cookie {
+	if !known || o.cookie != cookie || len(o.holders) == 0 && o.looks < vainLooks {
 		return false
 	}
 	for _, id := range o.holders {
@@ -100,29 +106,43 @@ func (s *Scanner) isKnown(inode, cookie uint64, alive map[closewait.ProcessID]bo
 
 // look finds the holders of all sockets anew: with the descriptors read anyway, it costs little to
 // look for all instead of the new ones.
-func (s *Scanner) look(ctx context.Context, pids []int, now time.Time) error {
+func (s *Scanner) look(ctx context.Context, now time.Time) (err error) {
+	if s.pids, err = s.listPIDs(); err != nil { // again: the holder may be younger than the scan
+		return err
+	}
 	wanted := s.wantedInodes()
 	started := time.Now()
-	w, err := s.walkProcesses(ctx, pids, wanted)
+	w, err := s.walkProcesses(ctx, s.pids, wanted)
 	if err != nil {
 		return err
 	}
 	s.owners.looked, s.owners.cost, s.owners.denied = now, time.Since(started), w.denied
+	before := s.owners.byInode
 	s.owners.byInode = make(map[uint64]owned, len(wanted))
 	s.remember(w.found, wanted)
-	if w.failed > 0 {
-		return nil // who was not found may be found by the next scan: remember only those found
+	if w.failed == 0 { // else the next scan may find who was not found
+		s.rememberOwnerless(wanted, before, w.denied == 0 && s.seesAllProcesses)
 	}
+	return nil
+}
+
+// rememberOwnerless remembers the sockets that a walk has not found. Only when every process was
+// readable it is sure that no process holds them.
+func (s *Scanner) rememberOwnerless(wanted cookies, before map[uint64]owned, sure bool) {
 	nobody := closewait.OwnerUnresolved
-	if w.denied == 0 && s.seesAllProcesses {
+	if sure {
 		nobody = closewait.OwnedByKernel
 	}
 	for inode, cookie := range wanted {
-		if _, found := s.owners.byInode[inode]; !found {
-			s.owners.byInode[inode] = owned{cookie: cookie, owner: nobody}
+		if _, found := s.owners.byInode[inode]; found {
+			continue
 		}
+		looks := 1
+		if o := before[inode]; o.cookie == cookie {
+			looks += o.looks
+		}
+		s.owners.byInode[inode] = owned{cookie: cookie, owner: nobody, looks: looks}
 	}
-	return nil
 }
 
 // cookies are those of sockets by inode.
@@ -169,7 +189,7 @@ func (s *Scanner) remember(found []holding, wanted cookies) {
 			}
 			shared[string(key)] = holders
 		}
-		s.owners.byInode[inode] = owned{wanted[inode], holders, closewait.OwnedByProcess}
+		s.owners.byInode[inode] = owned{cookie: wanted[inode], holders: holders, owner: closewait.OwnedByProcess}
 		found = found[n:]
 	}
 }

@@ -1,0 +1,115 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/signal"
+	"strconv"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// disguise is what kind of process leaks.
+type disguise struct {
+	comm          string // raw bytes; empty: as started
+	dropUID       int    // 0: stay who we are
+	nofile        uint64 // soft limit of descriptors; 0: as high as permitted
+	loUp          bool
+	ignoreSIGTERM bool
+	privateTable  bool // a thread with a descriptor table of its own does everything
+	zombieLeader  bool // the main thread ends, the others go on
+}
+
+// parseComm reads a name written as in a Go string, without the quotes.
+func parseComm(s string) (string, error) {
+	name, err := strconv.Unquote(`"` + s + `"`)
+	if err != nil {
+		return "", fmt.Errorf("--comm=%s: write it as in a Go string, such as a\\nb or \\xff; quotes as \\\": %w", s, err)
+	}
+	return name, nil
+}
+
+// apply does what is done before there are sockets.
+func (d *disguise) apply() error {
+	if d.ignoreSIGTERM {
+		signal.Ignore(syscall.SIGTERM)
+	}
+	if d.comm != "" {
+		if err := rename(d.comm); err != nil {
+			return err
+		}
+	}
+	if d.nofile > 0 {
+		if err := limitDescriptors(d.nofile); err != nil {
+			return err
+		}
+	}
+	if d.loUp {
+		return raiseLoopback()
+	}
+	return nil
+}
+
+// rename sets the name of the process; the kernel takes 15 bytes of it, whatever they are.
+func rename(comm string) error {
+	f, err := os.OpenFile("/proc/self/comm", os.O_WRONLY, 0)
+	if err != nil {
+		return fmt.Errorf("change the name: %w", err)
+	}
+	defer f.Close()
+	if _, err := f.WriteString(comm); err != nil {
+		return fmt.Errorf("change the name: %w", err)
+	}
+	return nil
+}
+
+func limitDescriptors(soft uint64) error {
+	var limit syscall.Rlimit
+	if err := syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("read the limit of descriptors: %w", err)
+	}
+	limit.Cur = soft
+	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
+		return fmt.Errorf("--nofile=%d: the hard limit is %d: %w", soft, limit.Max, err)
+	}
+	return nil
+}
+
+// raiseLoopback does what `ip link set lo up` does: a new network namespace has it down.
+func raiseLoopback() error {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return fmt.Errorf("set lo up: %w", err)
+	}
+	defer unix.Close(fd)
+	lo, err := unix.NewIfreq("lo")
+	if err != nil {
+		return fmt.Errorf("set lo up: %w", err)
+	}
+	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, lo); err != nil {
+		return fmt.Errorf("set lo up: %w", err)
+	}
+	lo.SetUint16(lo.Uint16() | unix.IFF_UP)
+	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
+		return fmt.Errorf("set lo up (needs CAP_NET_ADMIN in the namespace): %w", err)
+	}
+	return nil
+}
+
+// drop gives up root. All threads of the process change.
+func (d *disguise) drop() error {
+	if d.dropUID == 0 {
+		return nil
+	}
+	if err := syscall.Setgroups(nil); err != nil {
+		return fmt.Errorf("--drop-uid=%d (needs root): %w", d.dropUID, err)
+	}
+	if err := syscall.Setgid(d.dropUID); err != nil {
+		return fmt.Errorf("--drop-uid=%d: %w", d.dropUID, err)
+	}
+	if err := syscall.Setuid(d.dropUID); err != nil {
+		return fmt.Errorf("--drop-uid=%d: %w", d.dropUID, err)
+	}
+	return nil
+}

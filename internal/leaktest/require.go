@@ -1,0 +1,42 @@
+package leaktest
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+)
+
+// RequireRoot skips a test that only root can run.
+func RequireRoot(t testing.TB) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("needs root: run it with sudo")
+	}
+}
+
+// lookPath finds a program or skips the test.
+func lookPath(t testing.TB, program string) string {
+	t.Helper()
+	path, err := exec.LookPath(program)
+	if err != nil {
+		t.Skipf("needs %s: %v", program, err)
+	}
+	return path
+}
+
+// Eventually asks until the condition holds, and ends the test when the time is over; why then tells
+// what was still missing.
+func Eventually(t testing.TB, within time.Duration, condition func() (done bool, why string)) {
+	t.Helper()
+	const between = 5 * time.Millisecond
+	for deadline := time.Now().Add(within); ; time.Sleep(between) {
+		done, why := condition()
+		if done {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("not within %v: %s", within, why)
+		}
+	}
+}

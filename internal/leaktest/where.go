@@ -1,0 +1,69 @@
+package leaktest
+
+import (
+	"fmt"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"testing"
+)
+
+// Where tells in which namespaces and as whom a leaking program runs. The zero value is: as the test
+// itself. Anything else needs root; the test is skipped without.
+type Where struct {
+	NetNS   bool // in a new network namespace, where nothing but loopback is
+	NetNSOf int  // in the network namespace of this process; 0: of the test
+	PIDNS   bool // in a new pid namespace, where it is pid 1
+	UID     int  // as this user and group, without capabilities; 0: as the test
+}
+
+// Start starts `leak server` there, as the function Start does.
+func (w Where) Start(t testing.TB, args ...string) *Leak {
+	t.Helper()
+	if w != (Where{}) {
+		RequireRoot(t)
+	}
+	l := &Leak{t: t, cmd: w.command(t, Build(t), args), pidNS: w.PIDNS}
+	if err := l.launch(); err != nil {
+		t.Fatalf("start leak: %v", err)
+	}
+	own, err := openProcess(l.cmd.Process.Pid)
+	if err != nil {
+		t.Fatalf("start leak: %v", err)
+	}
+	l.family = []process{own}
+	t.Cleanup(l.Stop)
+	if err := l.listen(); err != nil {
+		l.fail(fmt.Errorf("start leak %q: %w", args, err))
+	}
+	for _, pid := range l.Children {
+		child, err := openProcess(pid)
+		if err != nil {
+			l.fail(fmt.Errorf("find a child of leak: %w", err))
+		}
+		l.family = append(l.family, child)
+	}
+	return l
+}
+
+func (w Where) command(t testing.TB, program string, args []string) *exec.Cmd {
+	args = append([]string{"server", "--exit-with-stdin"}, args...)
+	var attr syscall.SysProcAttr
+	if w.NetNS {
+		attr.Cloneflags |= syscall.CLONE_NEWNET
+		args = append(args, "--lo-up")
+	}
+	if w.PIDNS {
+		attr.Cloneflags |= syscall.CLONE_NEWPID
+	}
+	if w.UID != 0 {
+		attr.Credential = &syscall.Credential{Uid: uint32(w.UID), Gid: uint32(w.UID)}
+	}
+	if w.NetNSOf != 0 {
+		enter := []string{"--net=/proc/" + strconv.Itoa(w.NetNSOf) + "/ns/net", "--", program}
+		program, args = lookPath(t, "nsenter"), append(enter, args...)
+	}
+	cmd := exec.Command(program, args...)
+	cmd.SysProcAttr = &attr
+	return cmd
+}
