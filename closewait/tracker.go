@@ -45,6 +45,9 @@ func NewTracker(durationBounds []float64) *Tracker {
 func (t *Tracker) Update(s *Snapshot) *View {
 	t.scan++
 	t.next, t.last, t.now = 0, t.now, t.last[:0]
+	if len(t.sockets) == 0 {
+		t.sockets = make(map[SocketID]*tracked, len(s.Sockets)) // growing it step by step costs more
+	}
 	v := &View{Taken: s.Taken, Namespaces: len(s.NetNS), Unread: len(s.Unread), Denied: s.Denied}
 	for i := range s.Sockets {
 		if t.see(&s.Sockets[i], s.Taken) {

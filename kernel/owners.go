@@ -57,52 +57,54 @@ func (o *owners) find(inode, cookie uint64) *owned {
 // lookShare bounds what looks cost that no new socket asks for: a hundredth of the time.
 const lookShare = 100
 
-// resolveOwners fills in the holders of all sockets.
+// resolveOwners fills in the directions and holders of all sockets.
 func (s *Scanner) resolveOwners(ctx context.Context, now time.Time) error {
+	s.holders = map[closewait.ProcessID]bool{}
 	if len(s.sockets) == 0 {
 		return nil
 	}
 	outdated := now.Sub(s.owners.looked) >= max(s.options.Relook, lookShare*s.owners.cost)
-	if !outdated && s.recallOwners(map[closewait.ProcessID]bool{}) {
+	if !outdated && s.recallOwners(s.stillHolds) {
 		return nil
 	}
 	if err := s.look(ctx, now); err != nil {
 		return err
 	}
-	s.recallOwners(nil)
+	clear(s.holders)
+	s.recallOwners(func(*owned) bool { return true })
 	return nil
 }
 
-// recallOwners fills in the holders as they are remembered, and tells whether all could be. It stops
-// at the first that is not as remembered, unless alive is nil: then everything is taken as it is.
-// In alive it notes which holders it has found alive.
-func (s *Scanner) recallOwners(alive map[closewait.ProcessID]bool) bool {
+// recallOwners fills in the holders as they are remembered. It stops, and is false, at the first
+// memory that is not good.
+func (s *Scanner) recallOwners(good func(*owned) bool) bool {
+	s.owners.next = 0
+	var before []closewait.ProcessID
 	for i := range s.sockets {
 		row := &s.sockets[i]
-		if !row.Accepted() {
-			if alive != nil && !s.knowsListeners(row, alive) {
+		row.Direction = s.listeners.direction(row.ID.NetNS, row.Local)
+		row.Owner, row.Holders = closewait.OwnerUnresolved, nil
+		if row.Accepted() {
+			o := s.owners.find(row.Inode, row.ID.Cookie)
+			if !good(o) {
 				return false
 			}
-			row.Owner, row.Holders = closewait.OwnedByListener, s.holdersOfListener(row)
-			continue
+			if o != nil {
+				row.Owner, row.Holders = o.owner, o.holders
+			}
+		} else {
+			var known bool
+			row.Owner = closewait.OwnedByListener
+			if row.Holders, known = s.holdersOfListener(row, good); !known {
+				return false
+			}
 		}
-		o := s.owners.find(row.Inode, row.ID.Cookie)
-		if alive != nil && !s.stillHolds(o, alive) {
-			return false
+		if len(row.Holders) == 0 || len(before) > 0 && &before[0] == &row.Holders[0] {
+			continue // sockets with the same holders share one list
 		}
-		row.Owner, row.Holders = closewait.OwnerUnresolved, nil
-		if o != nil {
-			row.Owner, row.Holders = o.owner, o.holders
-		}
-	}
-	return true
-}
-
-// knowsListeners tells whether the holders of the listeners of an unaccepted socket are known.
-func (s *Scanner) knowsListeners(row *closewait.Sighting, alive map[closewait.ProcessID]bool) bool {
-	for _, inode := range s.listeners.of(row.ID.NetNS, row.Local) {
-		if !s.stillHolds(s.owners.find(inode, 0), alive) {
-			return false
+		before = row.Holders
+		for _, id := range row.Holders {
+			s.holders[id] = true
 		}
 	}
 	return true
@@ -110,15 +112,15 @@ func (s *Scanner) knowsListeners(row *closewait.Sighting, alive map[closewait.Pr
 
 // stillHolds tells whether what is remembered of a socket still holds. A socket that was looked for in
 // vain is known too: to look for its holder at each scan would cost a walk each time.
-func (s *Scanner) stillHolds(o *owned, alive map[closewait.ProcessID]bool) bool {
+func (s *Scanner) stillHolds(o *owned) bool {
 	if o == nil || len(o.holders) == 0 && o.looks < vainLooks {
 		return false
 	}
 	for _, id := range o.holders {
-		lives, asked := alive[id]
+		lives, asked := s.holders[id]
 		if !asked {
 			lives = s.lives(id)
-			alive[id] = lives
+			s.holders[id] = lives
 		}
 		if !lives {
 			return false
@@ -168,34 +170,36 @@ func (s *Scanner) unknownOwners() owners {
 	return o
 }
 
-// remember groups what a walk has found by socket. Sockets with the same holders share one list.
-func (s *Scanner) remember(found []holding) {
-	slices.SortFunc(found, func(a, b holding) int {
-		return cmp.Or(cmp.Compare(a.socket, b.socket), cmp.Compare(a.holder.PID, b.holder.PID))
-	})
-	found = slices.Compact(found) // a process can have several descriptors for one socket
+// remember notes which process holds which sockets. Sockets with the same holders share one list.
+func (s *Scanner) remember(found []findings) {
+	slices.SortFunc(found, func(a, b findings) int { return cmp.Compare(a.holder.PID, b.holder.PID) })
 	shared := map[string][]closewait.ProcessID{}
-	var key []byte
-	for len(found) > 0 {
-		n := 1
-		for n < len(found) && found[n].socket == found[0].socket {
-			n++
-		}
-		key = key[:0]
-		for _, f := range found[:n] {
-			key = binary.NativeEndian.AppendUint64(key, uint64(f.holder.PID))
-		}
-		holders, known := shared[string(key)]
-		if !known {
-			for _, f := range found[:n] {
-				holders = append(holders, f.holder)
+	for _, f := range found {
+		alone := []closewait.ProcessID{f.holder}
+		for _, socket := range f.sockets {
+			o := &s.owners.known[socket]
+			o.owner = closewait.OwnedByProcess
+			switch n := len(o.holders); {
+			case n == 0:
+				o.holders = alone
+			case o.holders[n-1] != f.holder: // else it has another descriptor for the same socket
+				o.holders = joined(o.holders, f.holder, shared)
 			}
-			shared[string(key)] = holders
 		}
-		o := &s.owners.known[found[0].socket]
-		o.holders, o.owner = holders, closewait.OwnedByProcess
-		found = found[n:]
 	}
+}
+
+// joined is the list with one more holder: the one in shared, where there is one already.
+func joined(list []closewait.ProcessID, id closewait.ProcessID, shared map[string][]closewait.ProcessID) []closewait.ProcessID {
+	var key []byte
+	for _, id := range list {
+		key = binary.NativeEndian.AppendUint64(key, uint64(id.PID))
+	}
+	key = binary.NativeEndian.AppendUint64(key, uint64(id.PID))
+	if shared[string(key)] == nil {
+		shared[string(key)] = append(slices.Clone(list), id)
+	}
+	return shared[string(key)]
 }
 
 // rememberOwnerless notes which sockets the walk has looked for in vain. Only when every process was
@@ -222,19 +226,22 @@ func (s *Scanner) rememberOwnerless(before *owners, w *walk) {
 }
 
 // holdersOfListener are the processes that could accept a connection: all holders of all listeners
-// on its address.
-func (s *Scanner) holdersOfListener(row *closewait.Sighting) []closewait.ProcessID {
+// on its address. It is false when what is remembered of one is not good.
+func (s *Scanner) holdersOfListener(row *closewait.Sighting, good func(*owned) bool) ([]closewait.ProcessID, bool) {
 	var all []closewait.ProcessID
 	inodes := s.listeners.of(row.ID.NetNS, row.Local)
 	for _, inode := range inodes {
 		o := s.owners.find(inode, 0)
-		if o != nil && len(inodes) == 1 {
-			return o.holders
-		}
-		if o != nil {
+		switch {
+		case !good(o):
+			return nil, false
+		case o == nil:
+		case len(inodes) == 1:
+			return o.holders, true
+		default:
 			all = append(all, o.holders...)
 		}
 	}
 	slices.SortFunc(all, func(a, b closewait.ProcessID) int { return cmp.Compare(a.PID, b.PID) })
-	return slices.Compact(all)
+	return slices.Compact(all), true
 }

@@ -38,26 +38,13 @@ func (s *Scanner) readStat(dir directory) (stat, error) {
 // describeHolders reads who the holders of the sockets are. Only files that cannot hang are read.
 func (s *Scanner) describeHolders() {
 	s.processes = s.processes[:0]
-	seen := map[closewait.ProcessID]bool{}
-	var before []closewait.ProcessID
-	for i := range s.sockets {
-		holders := s.sockets[i].Holders
-		if len(holders) == 0 || len(before) > 0 && &holders[0] == &before[0] {
-			continue // sockets with the same holders share one list
+	for id := range s.holders {
+		p, err := s.describe(id)
+		if err != nil {
+			s.faults.add(stageFacts, err)
+			continue
 		}
-		before = holders
-		for _, id := range holders {
-			if seen[id] {
-				continue
-			}
-			seen[id] = true
-			p, err := s.describe(id)
-			if err != nil {
-				s.faults.add(stageFacts, err)
-				continue
-			}
-			s.processes = append(s.processes, p)
-		}
+		s.processes = append(s.processes, p)
 	}
 }
 

@@ -62,7 +62,9 @@ type report struct {
 	lines []string
 }
 
-func (r *report) section(name string) { r.lines = append(r.lines, "\t\t\t", name+"\tCPU ms\twall ms\t") }
+func (r *report) section(name string) {
+	r.lines = append(r.lines, "\t\t\t", name+"\tCPU ms\twall ms\t")
+}
 
 func (r *report) add(name string, c cost) cost {
 	r.lines = append(r.lines, fmt.Sprintf("  %s\t%.1f\t%.1f\t", name, c.cpu.Seconds()*1000, c.wall.Seconds()*1000))
@@ -136,7 +138,7 @@ func receiveDump(buf []byte) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := unix.Sendto(fd, diagRequest, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(fd, diagRequest(stateCloseWait, stateListen), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
 	for done := false; !done; {

@@ -3,6 +3,7 @@ package kernel
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -12,10 +13,10 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// holding says that a process holds a socket: one of owners.known, by its index.
-type holding struct {
-	socket int
-	holder closewait.ProcessID
+// findings are the sockets that a process holds, one for each descriptor: indices in owners.known.
+type findings struct {
+	holder  closewait.ProcessID
+	sockets []int
 }
 
 // walk is one look into the descriptors of all processes.
@@ -24,7 +25,7 @@ type walk struct {
 	wanted  map[uint64]int // owners.byInode; only read
 
 	mu     sync.Mutex
-	found  []holding
+	found  []findings
 	denied int // processes that may not be looked into
 	failed int // processes that could not be looked into for another reason
 }
@@ -49,10 +50,12 @@ func (s *Scanner) walkProcesses(ctx context.Context, pids []int) (*walk, error) 
 }
 
 // take adds what a visit has found.
-func (w *walk) take(found []holding, err error) {
+func (w *walk) take(found findings, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.found = append(w.found, found...)
+	if err == nil && len(found.sockets) > 0 {
+		w.found = append(w.found, found)
+	}
 	switch {
 	case err == nil || vanished(err):
 	case denied(err):
@@ -73,31 +76,24 @@ type visit struct {
 }
 
 // process looks into the descriptor tables of a process: as a rule one, that all its threads share.
-func (v *visit) process(pid int) ([]holding, error) {
+func (v *visit) process(pid int) (findings, error) {
 	dir, err := v.scanner.proc.openProcess(pid)
 	if err != nil {
-		return nil, err
+		return findings{}, err
 	}
 	defer dir.close()
 	v.sockets = v.sockets[:0]
 	if err := v.table(dir, "fd"); err != nil {
-		return nil, err
+		return findings{}, err
 	}
 	if err := v.otherTables(dir, pid); err != nil && !vanished(err) {
-		return nil, err
+		return findings{}, err
 	}
 	if len(v.sockets) == 0 {
-		return nil, nil
+		return findings{}, nil
 	}
 	id, err := v.identify(dir, pid)
-	if err != nil {
-		return nil, err
-	}
-	found := make([]holding, len(v.sockets))
-	for i, socket := range v.sockets {
-		found[i] = holding{socket, id}
-	}
-	return found, nil
+	return findings{id, slices.Clone(v.sockets)}, err
 }
 
 // table looks for wanted sockets in a directory of descriptors.
