@@ -1,7 +1,9 @@
 package main
 
 import (
+	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 	"testing"
 
@@ -21,7 +23,7 @@ type leakChecked struct{ *testing.M }
 func (c leakChecked) Run() int {
 	status := c.M.Run()
 	if err := goleak.Find(); err != nil && status == 0 {
-		println(err.Error())
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return status
