@@ -1,6 +1,7 @@
 package list
 
 import (
+	"slices"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -89,14 +90,9 @@ func (r *Report) processes() map[closewait.ProcessID]*closewait.Process {
 
 // socketsOf returns a new slice of all sockets of a process, the unaccepted ones last.
 func socketsOf(h *closewait.Holder) []*closewait.Socket {
-	return append(append([]*closewait.Socket(nil), h.Held.Sockets...), h.Unaccepted.Sockets...)
+	return slices.Concat(h.Held.Sockets, h.Unaccepted.Sockets)
 }
 
 func heldBy(s *closewait.Socket, processes map[closewait.ProcessID]bool) bool {
-	for _, id := range s.Holders {
-		if processes[id] {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Holders, func(id closewait.ProcessID) bool { return processes[id] })
 }

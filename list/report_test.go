@@ -25,6 +25,7 @@ func TestGoldenProcesses(t *testing.T) {
 		{"processes-40.txt", leaking(), time.Second, 40},
 		{"processes-hostile.txt", hostile(), time.Second, 0},
 		{"processes-hostile-80.txt", hostile(), time.Second, 80},
+		{"processes-unprivileged.txt", unprivileged(), time.Second, 80},
 		{"processes-none.txt", newHost(), time.Second, 80},
 		{"processes-young.txt", leaking(), 100 * time.Hour, 80},
 	}

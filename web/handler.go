@@ -26,6 +26,7 @@ type Options struct {
 	MaxRequests            int    // scrapes answered at the same time, 0 = no limit
 	WithoutExporterMetrics bool   // leave out go_*, process_* and promhttp_*
 	Gatherer               func(context.Context) prometheus.Gatherer
+	Look                   func(context.Context) error // observes the host, and tells Health
 	Health                 *Health
 	Logger                 log.Logger
 }
@@ -40,7 +41,7 @@ func NewHandler(o Options) (http.Handler, error) {
 	mux.Handle("GET "+rootPath+"{$}", landing)
 	mux.Handle("GET "+o.TelemetryPath, newMetrics(o))
 	mux.HandleFunc("GET "+healthyPath, serveHealthy)
-	mux.HandleFunc("GET "+readyPath, o.Health.serveReady)
+	mux.HandleFunc("GET "+readyPath, serveReady(o.Health, o.Look))
 	return mux, nil
 }
 
