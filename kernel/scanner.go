@@ -82,6 +82,9 @@ type Scanner struct {
 	users     map[uint32]string
 	dumper    *dumper
 
+	pids    []int                        // of the current scan
+	holders map[closewait.ProcessID]bool // of its sockets; whether they live
+
 	// Used again at each scan.
 	sockets   []closewait.Sighting
 	processes []closewait.Process
@@ -161,7 +164,7 @@ func (s *Scanner) chooseEngine() error {
 	err := netlinkWorks()
 	switch {
 	case err == nil:
-		s.engine, s.dumper = EngineNetlink, newDumper()
+		s.engine, s.dumper = EngineNetlink, newDumper(stateCloseWait, stateListen)
 	case s.options.Engine == EngineNetlink:
 		return fmt.Errorf("netlink scanner does not work here: %w: use --collector.scanner=procfs", err)
 	default:
@@ -182,28 +185,28 @@ func (s *Scanner) Close() { s.proc.close() }
 // Scan takes one look at the host. The slices of the Snapshot are valid until the next Scan. It
 // fails when processes cannot be listed or no namespace can be read; anything less is counted.
 func (s *Scanner) Scan(ctx context.Context) (*closewait.Snapshot, error) {
-	pids, err := s.pids()
-	if err != nil {
+	var err error
+	if s.pids, err = s.listPIDs(); err != nil {
 		s.faults.add(stageProcesses, err)
 		return nil, fmt.Errorf("list processes in %s: %w", s.options.ProcFS, err)
 	}
-	read, unread, err := s.readSockets(ctx, s.namespaces(pids))
+	read, unread, err := s.readSockets(ctx, s.namespaces(s.pids))
 	if err != nil {
 		return nil, err
 	}
 	taken := time.Now() // after the last row, so that ages are never too large
-	if err := s.resolveOwners(ctx, pids, taken); err != nil {
+	if err := s.resolveOwners(ctx, taken); err != nil {
 		return nil, fmt.Errorf("look for the holders of sockets: %w", err)
 	}
 	s.describeHolders()
 	return &closewait.Snapshot{
-		Taken: taken, Sockets: s.sockets, Processes: s.processes, PIDs: pids,
+		Taken: taken, Sockets: s.sockets, Processes: s.processes, PIDs: s.pids,
 		NetNS: read, Unread: unread, Denied: s.owners.denied,
 	}, nil
 }
 
-// pids lists all processes, ascending.
-func (s *Scanner) pids() ([]int, error) {
+// listPIDs lists all processes, ascending.
+func (s *Scanner) listPIDs() ([]int, error) {
 	list, err := openDirectory(s.proc, ".")
 	if err != nil {
 		return nil, err

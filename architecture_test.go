@@ -1,0 +1,79 @@
+package main
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestPackagesKnowOnlyWhatTheyMay holds the arrows of docs/ARCHITECTURE.md: which packages of the
+// module, and which sensitive ones, the files of a directory may import. Tests may import more.
+func TestPackagesKnowOnlyWhatTheyMay(t *testing.T) {
+	const module = "closewait_exporter/"
+	watched := []string{
+		module, "golang.org/x/sys/unix", "github.com/prometheus/procfs", "github.com/prometheus/client_golang", "os/exec", "syscall",
+	}
+	allowed := map[string][]string{
+		"closewait":         {},
+		"kernel":            {module + "closewait", "golang.org/x/sys/unix", "github.com/prometheus/procfs", "syscall"},
+		"collector":         {module + "closewait", "github.com/prometheus/client_golang"},
+		"list":              {module + "closewait"},
+		"web":               {"github.com/prometheus/client_golang"},
+		"internal/logging":  {},
+		"internal/leaktest": {module, "golang.org/x/sys/unix", "os/exec", "syscall"},
+		"cmd/leak":          {"golang.org/x/sys/unix", "os/exec", "syscall"},
+		".":                 {module, "github.com/prometheus/client_golang", "syscall"},
+	}
+	imports := importsByDirectory(t)
+	for dir, rules := range allowed {
+		if imports[dir] == nil {
+			t.Errorf("no Go files in %s: remove its rule %v", dir, rules)
+		}
+	}
+	for dir, paths := range imports {
+		rules, known := allowed[dir]
+		if !known {
+			t.Errorf("no rule for package %s: say here what it may import", dir)
+		}
+		for _, path := range paths {
+			if hasAnyPrefix(path, watched) && !hasAnyPrefix(path, rules) {
+				t.Errorf("package %s must not import %s", dir, path)
+			}
+			if first, _, _ := strings.Cut(path, "/"); dir == "closewait" && strings.Contains(first, ".") {
+				t.Errorf("package closewait imports %s: only the standard library is allowed there", path)
+			}
+		}
+	}
+}
+
+func hasAnyPrefix(path string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
+}
+
+func importsByDirectory(t *testing.T) map[string][]string {
+	t.Helper()
+	imports := map[string][]string{}
+	err := filepath.WalkDir(".", func(path string, entry fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		dir := filepath.Dir(path)
+		imports[dir] = append(imports[dir], []string{}...)
+		for _, spec := range file.Imports {
+			imports[dir] = append(imports[dir], strings.Trim(spec.Path.Value, `"`))
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return imports
+}

@@ -1,0 +1,139 @@
+package kernel
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"syscall"
+)
+
+// diagRow is what a sock_diag dump says of one TCP socket.
+type diagRow struct {
+	family, state, timer uint8
+	local, remote        netip.AddrPort // of an AF_INET6 socket: v4-mapped addresses stay mapped
+	iface                uint32         // index of the interface that it is bound to, 0 = none
+	cookie               uint64
+	recvQueue, sendQueue uint32 // bytes; of a listener: connections that wait, and its backlog
+	uid, inode           uint32
+
+	hasInfo                                 bool   // whether the next fields are known
+	lastDataSent, lastDataRecv, lastAckRecv uint32 // milliseconds ago
+	bytesSent, bytesAcked, bytesReceived    uint64 // 0 on kernels that do not count them
+}
+
+// Layout of struct inet_diag_msg (include/uapi/linux/inet_diag.h): ports and addresses are in
+// network byte order, the rest in that of the host.
+const (
+	diagFamily     = 0
+	diagState      = 1
+	diagTimer      = 2
+	diagLocalPort  = 4
+	diagRemotePort = 6
+	diagLocal      = 8
+	diagRemote     = 24
+	diagInterface  = 40
+	diagCookie     = 44 // two words, the lower one first
+	diagRecvQueue  = 56
+	diagSendQueue  = 60
+	diagUID        = 64
+	diagInode      = 68
+	diagSize       = 72
+)
+
+// parseDiag parses the payload of one message of a dump. After an error the row is empty. It
+// allocates nothing unless it fails.
+func parseDiag(data []byte, row *diagRow) error {
+	*row = diagRow{}
+	if len(data) < diagSize {
+		return fmt.Errorf("%w inet_diag_msg: %d bytes of %d", errMalformed, len(data), diagSize)
+	}
+	if !row.takeMessage(data[:diagSize]) {
+		return fmt.Errorf("%w inet_diag_msg: address family %d", errMalformed, data[diagFamily])
+	}
+	if err := row.takeAttributes(data[diagSize:]); err != nil {
+		*row = diagRow{}
+		return err
+	}
+	return nil
+}
+
+// takeMessage takes in the fixed part; it is false, and has done nothing, for an address family
+// that is none of IP.
+func (r *diagRow) takeMessage(msg []byte) bool {
+	var local, remote netip.Addr
+	switch msg[diagFamily] {
+	case syscall.AF_INET:
+		local, remote = netip.AddrFrom4([4]byte(msg[diagLocal:])), netip.AddrFrom4([4]byte(msg[diagRemote:]))
+	case syscall.AF_INET6:
+		local, remote = netip.AddrFrom16([16]byte(msg[diagLocal:])), netip.AddrFrom16([16]byte(msg[diagRemote:]))
+	default:
+		return false
+	}
+	r.local = netip.AddrPortFrom(local, binary.BigEndian.Uint16(msg[diagLocalPort:]))
+	r.remote = netip.AddrPortFrom(remote, binary.BigEndian.Uint16(msg[diagRemotePort:]))
+	host := binary.NativeEndian
+	r.family, r.state, r.timer = msg[diagFamily], msg[diagState], msg[diagTimer]
+	r.iface = host.Uint32(msg[diagInterface:])
+	r.cookie = uint64(host.Uint32(msg[diagCookie:])) | uint64(host.Uint32(msg[diagCookie+4:]))<<32
+	r.recvQueue, r.sendQueue = host.Uint32(msg[diagRecvQueue:]), host.Uint32(msg[diagSendQueue:])
+	r.uid, r.inode = host.Uint32(msg[diagUID:]), host.Uint32(msg[diagInode:])
+	return true
+}
+
+// Attributes are struct rtattr: length with this header and type, then the value, padded to 4 bytes.
+const (
+	attributeHeader = 4
+	diagInfo        = 2 // INET_DIAG_INFO
+)
+
+// takeAttributes takes in what follows the fixed part. New kernels add attributes: those that are
+// not known are passed over.
+func (r *diagRow) takeAttributes(data []byte) error {
+	for len(data) > 0 {
+		if len(data) < attributeHeader {
+			return fmt.Errorf("%w attribute: %d bytes left", errMalformed, len(data))
+		}
+		size := int(binary.NativeEndian.Uint16(data))
+		if size < attributeHeader || size > len(data) {
+			return fmt.Errorf("%w attribute: length %d, %d bytes left", errMalformed, size, len(data))
+		}
+		if binary.NativeEndian.Uint16(data[2:]) == diagInfo {
+			r.takeInfo(data[attributeHeader:size])
+		}
+		data = data[min(nlAlign(size), len(data)):]
+	}
+	return nil
+}
+
+// Layout of struct tcp_info (include/uapi/linux/tcp.h). It grows at its end from release to
+// release: bytes_acked and bytes_received came with 4.1, bytes_sent with 4.19.
+const (
+	infoLastDataSent  = 44
+	infoLastDataRecv  = 52
+	infoLastAckRecv   = 56
+	infoBytesAcked    = 120
+	infoBytesReceived = 128
+	infoBytesSent     = 200
+)
+
+func (r *diagRow) takeInfo(info []byte) {
+	if len(info) < infoLastAckRecv+4 {
+		return
+	}
+	host := binary.NativeEndian
+	r.hasInfo = true
+	r.lastDataSent = host.Uint32(info[infoLastDataSent:])
+	r.lastDataRecv = host.Uint32(info[infoLastDataRecv:])
+	r.lastAckRecv = host.Uint32(info[infoLastAckRecv:])
+	r.bytesAcked = counterAt(info, infoBytesAcked)
+	r.bytesReceived = counterAt(info, infoBytesReceived)
+	r.bytesSent = counterAt(info, infoBytesSent)
+}
+
+// counterAt is a 64-bit counter, 0 where the kernel is too old to have it.
+func counterAt(info []byte, offset int) uint64 {
+	if len(info) < offset+8 {
+		return 0
+	}
+	return binary.NativeEndian.Uint64(info[offset:])
+}
