@@ -1,6 +1,7 @@
 package main
 
 import (
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -129,9 +130,7 @@ func TestServerLeaksWhatItIsAskedFor(t *testing.T) {
 		t.Run(tt.name, func(t *testing.T) {
 			l := leaktest.Where{NetNS: true}.Start(t, strings.Fields(tt.flags)...)
 			want := map[string]int{"leaked": 0, "unaccepted": 0, "defunct": 0, "established": 0}
-			for k, v := range tt.want {
-				want[k] = v
-			}
+			maps.Copy(want, tt.want)
 			if diff := cmp.Diff(want, numbersOf(l.State)); diff != "" {
 				t.Errorf("numbers (-want +told):\n%s", diff)
 			}

@@ -64,6 +64,19 @@ func TestLeakRunsWhereItIsTold(t *testing.T) {
 	}
 }
 
+func TestManyLeaksRunSideBySide(t *testing.T) {
+	pids := map[int]bool{}
+	for _, l := range (Where{NetNS: true}).StartMany(t, 3, "--sockets=2") {
+		pids[l.PID] = true
+		if rows := l.SS(); len(rows) != 2 || !rows[0].HeldBy(l.PID) {
+			t.Errorf("process %d: ss sees %+v, want two sockets of it", l.PID, rows)
+		}
+	}
+	if len(pids) != 3 {
+		t.Errorf("pids %v, want three", pids)
+	}
+}
+
 func TestStopLeavesNothing(t *testing.T) {
 	tests := []struct {
 		name  string
