@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -177,7 +178,7 @@ func leak(t *testing.T) net.Addr {
 	}
 	t.Cleanup(func() { _ = server.Close(); _ = listener.Close() })
 	_ = client.Close()
-	if _, err := server.Read(make([]byte, 1)); err != io.EOF {
+	if _, err := server.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
 		t.Fatalf("the end of the connection did not arrive: %v", err)
 	}
 	return server.LocalAddr()

@@ -98,11 +98,11 @@ func (d *dumper) decode(datagram []byte, f func(*diagRow)) (done bool, malformed
 		case unix.NLMSG_ERROR:
 			return netlinkError(payload)
 		case tcpdiagGetsock:
-			if parseDiag(payload, &d.row) != nil {
+			if bad := parseDiag(payload, &d.row); bad != nil {
 				malformed++
-				return nil
+			} else {
+				f(&d.row)
 			}
-			f(&d.row)
 		}
 		return nil
 	})

@@ -133,7 +133,7 @@ func (s *Scanner) readTable(ctx context.Context, ns namespace, name string) erro
 	defer file.Close()
 	malformed, err := parseProcTCP(file, s.entries, func(row procTCPRow) {
 		if row.state == stateListen {
-			s.listeners.add(ns.id, row.local, uint64(row.inode))
+			s.listeners.add(ns.id, row.local, row.inode)
 			return
 		}
 		s.addSocket(sightingOfTableRow(ns.id, row))
@@ -148,8 +148,8 @@ func (s *Scanner) readTable(ctx context.Context, ns namespace, name string) erro
 // sightingOfTableRow translates a line of /proc/PID/net/tcp, which knows no cookie and no times.
 func sightingOfTableRow(ns closewait.NetNS, row procTCPRow) closewait.Sighting {
 	return closewait.Sighting{Facts: closewait.Facts{
-		ID:    closewait.TupleID(ns, row.local, row.remote, uint64(row.inode)),
-		Local: row.local, Remote: row.remote, Inode: uint64(row.inode), UID: row.uid,
+		ID:    closewait.TupleID(ns, row.local, row.remote, row.inode),
+		Local: row.local, Remote: row.remote, Inode: row.inode, UID: row.uid,
 		RecvQueue: row.recvQueue, SendQueue: row.sendQueue, Timer: closewait.Timer(row.timer),
 	}}
 }

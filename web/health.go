@@ -47,7 +47,7 @@ func (h *Health) Note(err error) {
 func (h *Health) note(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	failed := h.failure != nil && h.failure != errNoScanYet
+	failed := h.failure != nil && !errors.Is(h.failure, errNoScanYet)
 	h.ready = h.ready || err == nil
 	h.failure = err
 	switch {
