@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,10 +34,6 @@ func (s *Scanner) readSockets(ctx context.Context, list []namespace) (read, unre
 	}
 	if len(read) == 0 {
 		return nil, nil, fmt.Errorf("read sockets: %w", err)
-	}
-	for i := range s.sockets {
-		row := &s.sockets[i]
-		row.Direction = s.listeners.direction(row.ID.NetNS, row.Local)
 	}
 	return read, unread, nil
 }
@@ -77,10 +74,19 @@ func (s *Scanner) dumpSockets(ctx context.Context, ns namespace) error {
 			s.listeners.add(ns.id, row.local, uint64(row.inode))
 			return
 		}
-		s.sockets = append(s.sockets, sightingOf(ns.id, row))
+		s.addSocket(sightingOf(ns.id, row))
 	})
 	s.countMalformed(malformed)
 	return err
+}
+
+// addSocket doubles the space where it must: append grows by a quarter, and so copies large tables
+// several times.
+func (s *Scanner) addSocket(row closewait.Sighting) {
+	if len(s.sockets) == cap(s.sockets) {
+		s.sockets = slices.Grow(s.sockets, max(64, len(s.sockets)))
+	}
+	s.sockets = append(s.sockets, row)
 }
 
 // sightingOf translates a row of a netlink dump.
@@ -130,7 +136,7 @@ func (s *Scanner) readTable(ctx context.Context, ns namespace, name string) erro
 			s.listeners.add(ns.id, row.local, uint64(row.inode))
 			return
 		}
-		s.sockets = append(s.sockets, sightingOfTableRow(ns.id, row))
+		s.addSocket(sightingOfTableRow(ns.id, row))
 	})
 	s.countMalformed(malformed)
 	if err != nil {
