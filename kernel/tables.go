@@ -102,9 +102,18 @@ func sightingOf(ns closewait.NetNS, row *diagRow) closewait.Sighting {
 			BytesSent: row.bytesSent, BytesAcked: row.bytesAcked, BytesReceived: row.bytesReceived,
 		},
 		HasTimes:      row.hasInfo,
-		SinceLastAck:  time.Duration(row.lastAckRecv) * time.Millisecond,
-		SinceLastData: time.Duration(min(row.lastDataSent, row.lastDataRecv)) * time.Millisecond,
+		SinceLastAck:  atLeast(row.lastAckRecv),
+		SinceLastData: atLeast(min(row.lastDataSent, row.lastDataRecv)),
 	}
+}
+
+// longestTick is that of a kernel with CONFIG_HZ=100.
+const longestTick = 10 * time.Millisecond
+
+// atLeast is how much time has passed for certain when tcp_info says so many milliseconds. It takes
+// the difference of two times in whole ticks, so the truth can be almost a tick less.
+func atLeast(milliseconds uint32) time.Duration {
+	return max(time.Duration(milliseconds)*time.Millisecond-longestTick, 0)
 }
 
 // readTables reads a namespace from /proc/PID/net/tcp and tcp6. The files are opened anew for each
