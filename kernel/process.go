@@ -16,7 +16,8 @@ import (
 // that Go runs on (proc_pid_stat(5), sysconf(_SC_CLK_TCK)).
 const clockTick = 10 * time.Millisecond
 
-// lives tells whether the process is still there. One that cannot be read counts as gone.
+// lives tells whether the process is still there and can hold anything. One that cannot be read counts
+// as gone, and so does a zombie that is only waiting to be collected.
 func (s *Scanner) lives(id closewait.ProcessID) bool {
 	dir, err := s.proc.openProcess(id.PID)
 	if err != nil {
@@ -24,8 +25,11 @@ func (s *Scanner) lives(id closewait.ProcessID) bool {
 	}
 	defer dir.close()
 	st, err := s.readStat(dir)
-	return err == nil && st.start == id.Start
+	return err == nil && st.start == id.Start && (!st.leaderless() || st.threads > 1)
 }
+
+// leaderless tells whether the main thread has ended. The process goes on as long as it has others.
+func (s *stat) leaderless() bool { return s.state == 'Z' || s.state == 'X' }
 
 func (s *Scanner) readStat(dir directory) (stat, error) {
 	var err error
