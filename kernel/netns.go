@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"runtime"
@@ -11,12 +12,12 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// namespace is a network namespace with a directory of /proc through which it can be reached: that
-// of a process which lives in it.
+// namespace is a network namespace with a directory below /proc through which it can be reached: that
+// of a process, or of a thread, which lives in it.
 type namespace struct {
-	id      closewait.NetNS
-	process string // a pid, or "self"
-	own     bool   // the exporter's own: no need to enter it
+	id  closewait.NetNS
+	via string
+	own bool // the exporter's own: no need to enter it
 }
 
 // ownNamespace is the namespace of this process. It reads the real /proc, since --path.procfs can be
@@ -26,7 +27,7 @@ func ownNamespace() (namespace, error) {
 	if err := unix.Stat("/proc/self/ns/net", &st); err != nil {
 		return namespace{}, fmt.Errorf("find own network namespace: %w", err)
 	}
-	return namespace{id: closewait.NetNS(st.Ino), process: "self", own: true}, nil
+	return namespace{id: closewait.NetNS(st.Ino), via: "self", own: true}, nil
 }
 
 // namespaces finds every network namespace that a process lives in, the own one first. Processes
@@ -39,13 +40,17 @@ func (s *Scanner) namespaces(pids []int) []namespace {
 	seen := map[closewait.NetNS]bool{s.own.id: true}
 	for _, pid := range pids {
 		id, err := s.namespaceOf(pid)
+		via := ""
+		if vanished(err) {
+			id, via, err = s.namespaceOfThreads(pid)
+		}
 		if err != nil {
 			s.faults.add(stageNamespace, err)
 			continue
 		}
 		if !seen[id] {
 			seen[id] = true
-			list = append(list, namespace{id: id, process: strconv.Itoa(pid)})
+			list = append(list, namespace{id: id, via: cmp.Or(via, strconv.Itoa(pid))})
 		}
 	}
 	return list
@@ -58,6 +63,31 @@ func (s *Scanner) namespaceOf(pid int) (closewait.NetNS, error) {
 	if err != nil {
 		return 0, err
 	}
+	return parseNamespace(link)
+}
+
+// namespaceOfThreads is for a process whose leader has ended: its own directory has no link then.
+func (s *Scanner) namespaceOfThreads(pid int) (id closewait.NetNS, via string, err error) {
+	dir, err := s.proc.openProcess(pid)
+	if err != nil {
+		return 0, "", err
+	}
+	defer dir.close()
+	tid, err := s.standIn(dir, pid)
+	if err != nil {
+		return 0, "", err
+	}
+	via = fmt.Sprintf("%d/task/%d", pid, tid)
+	var target [64]byte
+	link, err := s.proc.readlink(via+"/ns/net", target[:])
+	if err != nil {
+		return 0, "", err
+	}
+	id, err = parseNamespace(link)
+	return id, via, err
+}
+
+func parseNamespace(link []byte) (closewait.NetNS, error) {
 	id, ok := bracketed(link, "net")
 	if !ok {
 		return 0, fmt.Errorf("%w network namespace link %q", errMalformed, link)
@@ -96,7 +126,7 @@ func inNamespaces(proc directory, list []namespace, f func(namespace, error)) {
 
 // enter moves the current thread into a namespace (setns(2); needs CAP_SYS_ADMIN in both).
 func enter(proc directory, ns namespace) error {
-	path := ns.process + "/ns/net"
+	path := ns.via + "/ns/net"
 	fd, err := unix.Openat(int(proc), path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
@@ -110,7 +140,7 @@ func enter(proc directory, ns namespace) error {
 		return errMoved
 	}
 	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("enter network namespace of process %s: %w", ns.process, err)
+		return fmt.Errorf("enter network namespace of process %s: %w", ns.via, err)
 	}
 	return nil
 }

@@ -69,6 +69,12 @@ func (s *Scanner) describe(id closewait.ProcessID) (closewait.Process, error) {
 		return p, fmt.Errorf("process %d is another one now: %w", id.PID, unix.ESRCH)
 	}
 	p.Comm, p.State = string(st.comm), st.state
+	if st.leaderless() {
+		if dir, err = s.openStandIn(dir, id.PID); err != nil {
+			return p, err
+		}
+		defer dir.close()
+	}
 	for _, read := range []func(directory, *closewait.Process) error{
 		s.readUser, s.readGroup, s.readExe, s.readNetNS, s.readDescriptors, s.readLimit,
 	} {
@@ -127,9 +133,8 @@ func (s *Scanner) readNetNS(dir directory, p *closewait.Process) error {
 	if err != nil {
 		return err
 	}
-	ns, _ := bracketed(link, "net")
-	p.NetNS = closewait.NetNS(ns)
-	return nil
+	p.NetNS, err = parseNamespace(link)
+	return err
 }
 
 // readDescriptors counts the open descriptors: the size of /proc/PID/fd from Linux 6.2 on, which

@@ -40,10 +40,30 @@ func TestSocketsInUnusualDescriptorTablesAreFound(t *testing.T) {
 				if h.State != stateOf(t, l.PID) {
 					t.Errorf("state %c, want %c", h.State, stateOf(t, l.PID))
 				}
-				if h.FDsKnown && h.OpenFDs < 4 {
-					t.Errorf("%d descriptors open, and it holds 4 sockets", h.OpenFDs)
+				if h.Exe != leaktest.Build(t) || h.NetNS != netNSOf(t, l.PID) || h.MaxFDs == 0 || h.User != "root" {
+					t.Errorf("facts %+v", h.Process)
 				}
 			})
 		})
 	}
+}
+
+func TestDescriptorsAreCountedWhenTheLeaderHasEnded(t *testing.T) {
+	l := leaktest.Start(t, "--sockets=20", "--zombie-leader")
+	withEachEngine(t, func(t *testing.T, e engine) {
+		if h := newEyes(t, e, kernel.Options{}).look().holder(l.PID); !h.FDsKnown || h.OpenFDs < 20 {
+			t.Errorf("%d descriptors open (known: %v), and it holds 20 sockets", h.OpenFDs, h.FDsKnown)
+		}
+	})
+}
+
+func TestANamespaceOfAProcessWhoseLeaderHasEndedIsRead(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--zombie-leader")
+	withEachEngine(t, func(t *testing.T, e engine) {
+		v := newEyes(t, e, kernel.Options{}).look()
+		v.agreesWithTruth(l)
+		if v.Namespaces != 2 {
+			t.Errorf("%d namespaces, want 2", v.Namespaces)
+		}
+	})
 }

@@ -128,7 +128,7 @@ func (s *Scanner) readTables(ctx context.Context, ns namespace) error {
 }
 
 func (s *Scanner) readTable(ctx context.Context, ns namespace, name string) error {
-	path := s.options.ProcFS + "/" + ns.process + "/net/" + name
+	path := s.options.ProcFS + "/" + ns.via + "/net/" + name
 	if ns.own {
 		path = "/proc/self/net/" + name
 	}

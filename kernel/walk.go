@@ -135,12 +135,8 @@ func (v *visit) table(dir directory, path string) error {
 // otherTables looks into the tables of threads that do not share that of the leader: a thread can
 // unshare its table (CLONE_FILES), and a leader that has exited while others live has none.
 func (v *visit) otherTables(dir directory, pid int) error {
-	task, err := dir.stat("task")
-	if err != nil {
+	if others, err := hasOtherThreads(dir); err != nil || !others {
 		return err
-	}
-	if task.Nlink <= 3 { // ".", ".." and the leader
-		return nil
 	}
 	threads, err := openDirectory(dir, "task")
 	if err != nil {
