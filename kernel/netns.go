@@ -2,9 +2,9 @@ package kernel
 
 import (
 	"cmp"
-	"errors"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -56,6 +56,18 @@ func (s *Scanner) namespaces(pids []int) []namespace {
 	return list
 }
 
+// namespacesAmong finds, of the given namespaces, those that some process lives in now.
+func (s *Scanner) namespacesAmong(wanted []closewait.NetNS) ([]namespace, error) {
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	pids, err := s.listPIDs()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(s.namespaces(pids), func(ns namespace) bool { return !slices.Contains(wanted, ns.id) }), nil
+}
+
 func (s *Scanner) namespaceOf(pid int) (closewait.NetNS, error) {
 	s.path = append(strconv.AppendInt(s.path[:0], int64(pid), 10), "/ns/net\x00"...)
 	var target [64]byte
@@ -78,13 +90,29 @@ func (s *Scanner) namespaceOfThreads(pid int) (id closewait.NetNS, via string, e
 		return 0, "", err
 	}
 	via = fmt.Sprintf("%d/task/%d", pid, tid)
-	var target [64]byte
-	link, err := s.proc.readlink(via+"/ns/net", target[:])
-	if err != nil {
-		return 0, "", err
-	}
-	id, err = parseNamespace(link)
+	id, err = readNamespace(s.proc, via+"/ns/net")
 	return id, via, err
+}
+
+// stillLivesIn is errMoved when the process or thread lives elsewhere by now.
+func (s *Scanner) stillLivesIn(ns namespace) error {
+	if ns.own {
+		return nil
+	}
+	id, err := readNamespace(s.proc, ns.via+"/ns/net")
+	if err == nil && id != ns.id {
+		err = errMoved
+	}
+	return err
+}
+
+func readNamespace(at directory, path string) (closewait.NetNS, error) {
+	var target [64]byte
+	link, err := at.readlink(path, target[:])
+	if err != nil {
+		return 0, err
+	}
+	return parseNamespace(link)
 }
 
 func parseNamespace(link []byte) (closewait.NetNS, error) {
@@ -95,13 +123,17 @@ func parseNamespace(link []byte) (closewait.NetNS, error) {
 	return closewait.NetNS(id), nil
 }
 
-// errMoved says that the process through which a namespace was to be reached lives elsewhere now.
-var errMoved = errors.New("process has left the network namespace")
+// errMoved says that the process through which a namespace was to be reached lives elsewhere now: for
+// the namespace that is as if it had ended.
+var errMoved = fmt.Errorf("process has left the network namespace: %w", unix.ESRCH)
 
 // inNamespaces calls f on a thread that is in each namespace in turn, with the error that kept it
 // from entering, if any. The caller's thread stays where it is: the visits have one of their own,
 // which ends with them unless it has found its way home.
 func inNamespaces(proc directory, list []namespace, f func(namespace, error)) {
+	if len(list) == 0 {
+		return
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)

@@ -127,13 +127,8 @@ func (s *Scanner) readExe(dir directory, p *closewait.Process) error {
 	return nil
 }
 
-func (s *Scanner) readNetNS(dir directory, p *closewait.Process) error {
-	var target [64]byte
-	link, err := dir.readlink("ns/net", target[:])
-	if err != nil {
-		return err
-	}
-	p.NetNS, err = parseNamespace(link)
+func (s *Scanner) readNetNS(dir directory, p *closewait.Process) (err error) {
+	p.NetNS, err = readNamespace(dir, "ns/net")
 	return err
 }
 
