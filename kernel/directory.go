@@ -125,6 +125,19 @@ func (d directory) stat(name string) (unix.Stat_t, error) {
 	return st, nil
 }
 
+// unlessEnded is the error of something that was attempted on a process or thread, whose directory is
+// named, but the one of it having ended where that is the reason: the kernel then refuses to read some
+// links, as if that were not permitted (proc_pid_readlink, proc_ns_readlink in fs/proc).
+func (d directory) unlessEnded(process string, err error) error {
+	if !denied(err) {
+		return err
+	}
+	if _, gone := d.stat(process + "/stat"); vanished(gone) {
+		return gone
+	}
+	return err
+}
+
 func ignoringEINTR(f func() (int, error)) (int, error) {
 	for {
 		n, err := f()

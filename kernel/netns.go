@@ -45,7 +45,7 @@ func (s *Scanner) namespaces(pids []int) []namespace {
 			id, via, err = s.namespaceOfThreads(pid)
 		}
 		if err != nil {
-			s.faults.add(stageNamespace, err)
+			s.faults.add(stageNamespace, s.proc.unlessEnded(strconv.Itoa(pid), err))
 			continue
 		}
 		if !seen[id] {
@@ -101,9 +101,9 @@ func (s *Scanner) stillLivesIn(ns namespace) error {
 	}
 	id, err := readNamespace(s.proc, ns.via+"/ns/net")
 	if err == nil && id != ns.id {
-		err = errMoved
+		return errMoved
 	}
-	return err
+	return s.proc.unlessEnded(ns.via, err)
 }
 
 func readNamespace(at directory, path string) (closewait.NetNS, error) {
@@ -147,7 +147,7 @@ func inNamespaces(proc directory, list []namespace, f func(namespace, error)) {
 				f(ns, fmt.Errorf("open own network namespace: %w", err))
 				continue
 			}
-			f(ns, enter(proc, ns))
+			f(ns, proc.unlessEnded(ns.via, enter(proc, ns)))
 		}
 		if err == nil && unix.Setns(home, unix.CLONE_NEWNET) == nil {
 			runtime.UnlockOSThread()

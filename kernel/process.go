@@ -78,7 +78,7 @@ func (s *Scanner) describe(id closewait.ProcessID) (closewait.Process, error) {
 	for _, read := range []func(directory, *closewait.Process) error{
 		s.readUser, s.readGroup, s.readExe, s.readNetNS, s.readDescriptors, s.readLimit,
 	} {
-		s.faults.add(stageFacts, read(dir, &p))
+		s.faults.add(stageFacts, dir.unlessEnded(".", read(dir, &p)))
 	}
 	return p, nil
 }

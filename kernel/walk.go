@@ -84,7 +84,7 @@ func (v *visit) process(pid int) (findings, error) {
 	}
 	defer dir.close()
 	v.sockets = v.sockets[:0]
-	err = v.tables(dir, pid)
+	err = dir.unlessEnded(".", v.tables(dir, pid))
 	if len(v.sockets) == 0 {
 		return findings{}, err
 	}
@@ -153,7 +153,8 @@ func (v *visit) otherTables(dir directory, pid int) error {
 			continue
 		}
 		tables = append(tables, tid)
-		if failed := v.table(threads, strconv.Itoa(tid)+"/fd"); failed != nil && !vanished(failed) {
+		thread := strconv.Itoa(tid)
+		if failed := threads.unlessEnded(thread, v.table(threads, thread+"/fd")); failed != nil && !vanished(failed) {
 			err = failed
 		}
 	}
