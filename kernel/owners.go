@@ -20,7 +20,7 @@ type owners struct {
 	next    int            // index after that of the last find
 	looked  time.Time      // the last look
 	cost    time.Duration  // of the last look
-	denied  int            // processes that it could not look into
+	unread  int            // processes that it could not look into
 }
 
 // owned is what a look has found out about a socket.
@@ -142,8 +142,12 @@ func (s *Scanner) look(ctx context.Context, now time.Time) (err error) {
 		s.owners = before
 		return err
 	}
-	s.owners.looked, s.owners.cost, s.owners.denied = now, time.Since(started), w.denied
+	s.owners.looked, s.owners.cost, s.owners.unread = now, time.Since(started), w.unread
 	s.remember(w.found)
+	if w.short > 0 {
+		s.keepHolders(&before)
+		s.owners.looked = time.Time{} // so the next scan looks again
+	}
 	s.rememberOwnerless(&before, w)
 	return nil
 }
@@ -189,6 +193,28 @@ func (s *Scanner) remember(found []findings) {
 	}
 }
 
+// keepHolders adds the holders of before to those that were found by a walk which could not look into
+// all processes: nothing tells that they are holders no more.
+func (s *Scanner) keepHolders(before *owners) {
+	for i := range s.owners.known {
+		o := &s.owners.known[i]
+		b := before.find(o.inode, o.cookie)
+		if b == nil {
+			continue
+		}
+		holders := slices.Clone(o.holders)
+		for _, id := range b.holders {
+			if _, listed := slices.BinarySearch(s.pids, id.PID); listed && !slices.Contains(holders, id) {
+				holders = append(holders, id)
+			}
+		}
+		if len(holders) > len(o.holders) {
+			slices.SortFunc(holders, func(a, b closewait.ProcessID) int { return cmp.Compare(a.PID, b.PID) })
+			o.holders, o.owner = holders, closewait.OwnedByProcess
+		}
+	}
+}
+
 // joined is the list with one more holder: the one in shared, where there is one already.
 func joined(list []closewait.ProcessID, id closewait.ProcessID, shared map[string][]closewait.ProcessID) []closewait.ProcessID {
 	var key []byte
@@ -207,10 +233,10 @@ func joined(list []closewait.ProcessID, id closewait.ProcessID, shared map[strin
 // something that may be there next time, the vain look does not count.
 func (s *Scanner) rememberOwnerless(before *owners, w *walk) {
 	nobody, looks := closewait.OwnerUnresolved, 0
-	if w.denied+w.failed == 0 && s.seesAllProcesses {
+	if w.unread == 0 && s.seesAllProcesses {
 		nobody = closewait.OwnedByKernel
 	}
-	if w.failed == 0 {
+	if w.short == 0 {
 		looks = 1
 	}
 	for i := range s.owners.known {

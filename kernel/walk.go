@@ -27,8 +27,8 @@ type walk struct {
 
 	mu     sync.Mutex
 	found  []findings
-	denied int // processes that may not be looked into
-	failed int // processes that could not be looked into for another reason
+	unread int // processes that could not be looked into, as a rule because that is not permitted
+	short  int // of them, those for which descriptors or memory of our own were short
 }
 
 // walkProcesses looks for the holders of the sockets of s.owners. It has to look at every descriptor
@@ -57,14 +57,14 @@ func (w *walk) take(found findings, err error) {
 	if len(found.sockets) > 0 {
 		w.found = append(w.found, found)
 	}
-	switch {
-	case err == nil || vanished(err):
-	case denied(err):
-		w.denied++
-	default:
-		w.failed++
+	if err == nil || vanished(err) {
+		return
 	}
 	w.scanner.faults.add(stageOwners, err)
+	w.unread++
+	if reasonOf(err) == reasonLimit {
+		w.short++
+	}
 }
 
 // visit looks into one process after the other, with the same buffers.
