@@ -10,7 +10,7 @@ import (
 )
 
 // searchBytes bounds how much is parsed again to find the line of a mistake.
-const searchBytes = 16 << 20
+const searchBytes = 4 << 20
 
 // yamlPosition stands before what package yaml finds wrong. It is the line of the block around the
 // mistake, or the one before that, or missing. blame finds a better one.

@@ -45,8 +45,8 @@ func checkProblems(t *testing.T, err error, text string) {
 	}
 	last := 1
 	for _, p := range problems {
-		if p.Line < last || p.Line > lineCount([]byte(text))+1 || p.Text == "" {
-			t.Errorf("%#v after line %d of %d", p, last, lineCount([]byte(text)))
+		if p.Line < last || p.Line > len(text)+1 || p.Text == "" { // YAML knows more ends of lines than one
+			t.Errorf("%#v after line %d of %q", p, last, text)
 		}
 		last = p.Line
 	}
