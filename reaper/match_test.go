@@ -2,10 +2,8 @@ package reaper
 
 import (
 	"errors"
-	"fmt"
 	"net/netip"
 	"strings"
-	"sync"
 	"testing"
 
 	"closewait_exporter/closewait"
@@ -45,7 +43,7 @@ func TestMatch(t *testing.T) {
 }
 
 func TestWhatIsNotKnownNeverMatches(t *testing.T) {
-	for _, key := range []string{"exe", "unit", "container", "command"} {
+	for _, key := range []string{"exe", "unit", "user", "container", "command"} {
 		ok, why := matchOf(t, key+": .*").Matches(&closewait.Process{Comm: "kthreadd"}, func() (string, error) { return "", nil })
 		if want := key + " is not known, or there is none"; ok || why.String() != want {
 			t.Errorf("%v, %s, want %s", ok, why, want)
@@ -68,34 +66,6 @@ func TestArgumentsAreOnlyReadWhenAllElseMatches(t *testing.T) {
 			t.Errorf("%s: read %d times, want %d", text, asked, want)
 		}
 	}
-}
-
-func TestWhatIsRememberedIsBounded(t *testing.T) {
-	m := matchOf(t, "exe: /bin/.*1")
-	for i := range 3 * memoSize {
-		p := &closewait.Process{Exe: fmt.Sprintf("/bin/%d", i)}
-		if ok, _ := m.Matches(p, nil); ok != strings.HasSuffix(p.Exe, "1") {
-			t.Fatalf("%s: %v", p.Exe, ok)
-		}
-	}
-	if n := len(m.memo.answers[m.Exe]); n > memoSize {
-		t.Errorf("%d answers remembered", n)
-	}
-}
-
-func TestMatchesMayBeCalledFromSeveralGoroutines(t *testing.T) {
-	m := matchOf(t, "exe: .*java, user: tomcat")
-	var wait sync.WaitGroup
-	for range 4 {
-		wait.Go(func() {
-			for range 1000 {
-				if ok, why := m.Matches(&tomcat, nil); !ok {
-					t.Error(why)
-				}
-			}
-		})
-	}
-	wait.Wait()
 }
 
 // matchOf reads the match of a rule.
