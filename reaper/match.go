@@ -38,17 +38,17 @@ func (m *Match) Matches(p *closewait.Process, command func() (string, error)) (b
 	switch {
 	case !m.fitsUser(p):
 		return false, Mismatch{Key: "user", Value: p.User, Want: m.User}
-	case !fits(m.Unit, p.Unit):
+	case !m.memo.fits(m.Unit, p.Unit):
 		return false, Mismatch{Key: "unit", Value: p.Unit, Want: m.Unit}
-	case !fits(m.Container, p.Container) && !fits(m.Container, p.Container[:min(containerDigits, len(p.Container))]):
+	case !m.memo.fits(m.Container, p.Container) && !m.memo.fits(m.Container, p.Container[:min(containerDigits, len(p.Container))]):
 		return false, Mismatch{Key: "container", Value: p.Container, Want: m.Container}
-	case !fits(m.Exe, p.Exe):
+	case !m.memo.fits(m.Exe, p.Exe):
 		return false, Mismatch{Key: "exe", Value: p.Exe, Want: m.Exe}
 	case m.Command == nil:
 		return true, Mismatch{}
 	}
-	line, err := command()
-	if err != nil || !fits(m.Command, line) {
+	line, err := command() // not remembered: long, and seldom the same
+	if err != nil || !(*memo)(nil).fits(m.Command, line) {
 		return false, Mismatch{Key: "command", Value: line, Want: m.Command, Err: err}
 	}
 	return true, Mismatch{}
@@ -56,13 +56,7 @@ func (m *Match) Matches(p *closewait.Process, command func() (string, error)) (b
 
 // fitsUser takes the name or the number. Without a name the number is not known either, and not 0.
 func (m *Match) fitsUser(p *closewait.Process) bool {
-	return fits(m.User, p.User) || p.User != "" && fits(m.User, strconv.FormatUint(uint64(p.UID), 10))
-}
-
-// fits tells whether text is what an expression asks for. What is not given fits everything, and what
-// is not known fits nothing.
-func fits(e *regexp.Regexp, text string) bool {
-	return e == nil || text != "" && e.MatchString(text)
+	return m.memo.fits(m.User, p.User) || p.User != "" && m.memo.fits(m.User, strconv.FormatUint(uint64(p.UID), 10))
 }
 
 // Matches tells whether a socket is one that never counts as evidence.

@@ -2,8 +2,10 @@ package reaper
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"strings"
+	"sync"
 	"testing"
 
 	"closewait_exporter/closewait"
@@ -66,6 +68,34 @@ func TestArgumentsAreOnlyReadWhenAllElseMatches(t *testing.T) {
 			t.Errorf("%s: read %d times, want %d", text, asked, want)
 		}
 	}
+}
+
+func TestWhatIsRememberedIsBounded(t *testing.T) {
+	m := matchOf(t, "exe: /bin/.*1")
+	for i := range 3 * memoSize {
+		p := &closewait.Process{Exe: fmt.Sprintf("/bin/%d", i)}
+		if ok, _ := m.Matches(p, nil); ok != strings.HasSuffix(p.Exe, "1") {
+			t.Fatalf("%s: %v", p.Exe, ok)
+		}
+	}
+	if n := len(m.memo.answers[m.Exe]); n > memoSize {
+		t.Errorf("%d answers remembered", n)
+	}
+}
+
+func TestMatchesMayBeCalledFromSeveralGoroutines(t *testing.T) {
+	m := matchOf(t, "exe: .*java, user: tomcat")
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			for range 1000 {
+				if ok, why := m.Matches(&tomcat, nil); !ok {
+					t.Error(why)
+				}
+			}
+		})
+	}
+	wait.Wait()
 }
 
 // matchOf reads the match of a rule.

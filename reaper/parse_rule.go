@@ -87,6 +87,7 @@ func readMatch(s *section) Match {
 		Unit:      value(s, "unit", nil, parseOptional),
 		User:      value(s, "user", nil, parseOptional),
 		Container: value(s, "container", nil, parseOptional),
+		memo:      newMemo(),
 	}
 	given, all := 0, true
 	for _, key := range matchKeys {

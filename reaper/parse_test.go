@@ -12,14 +12,16 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
 )
 
-// sameConfig compares expressions by their text.
+// sameConfig compares expressions by their text, and not what Matches remembers.
 var sameConfig = cmp.Options{
 	cmp.Comparer(func(a, b *regexp.Regexp) bool {
 		return (a == nil) == (b == nil) && (a == nil || a.String() == b.String())
 	}),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	cmpopts.IgnoreUnexported(Match{}),
 }
 
 func anchored(text string) *regexp.Regexp { return regexp.MustCompile(anchorStart + text + anchorEnd) }

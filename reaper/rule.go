@@ -54,6 +54,8 @@ type Rule struct {
 // Match selects processes. All expressions that are given must match; they are anchored.
 type Match struct {
 	Exe, Command, Unit, User, Container *regexp.Regexp // nil: not given
+
+	memo *memo // makes Matches cheap; nil in a Match that was not read from a file
 }
 
 // Ignore selects sockets that never count as evidence.
