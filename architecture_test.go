@@ -21,6 +21,7 @@ func TestPackagesKnowOnlyWhatTheyMay(t *testing.T) {
 		"closewait":         {},
 		"kernel":            {module + "closewait", "golang.org/x/sys/unix", "github.com/prometheus/procfs", "syscall"},
 		"collector":         {module + "closewait", "github.com/prometheus/client_golang"},
+		"reaper":            {module + "closewait", module + "collector", "github.com/prometheus/client_golang", "syscall"},
 		"list":              {module + "closewait"},
 		"web":               {"github.com/prometheus/client_golang"},
 		"internal/logging":  {},
