@@ -44,7 +44,7 @@ func (path AuditFile) append(line []byte) (err error) {
 	if _, err := file.Write(line); err != nil {
 		return err
 	}
-	if err := sync(file); err != nil {
+	if err := flush(file); err != nil {
 		return err
 	}
 	if missing != nil {
@@ -64,8 +64,8 @@ func cutShort(file *os.File) bool {
 	return err == nil && last[0] != '\n'
 }
 
-// sync waits until the file is on disk. A pipe or a terminal has none, and says EINVAL (fsync(2)).
-func sync(file *os.File) error {
+// flush waits until the file is on disk. A pipe or a terminal has none, and says EINVAL (fsync(2)).
+func flush(file *os.File) error {
 	if err := file.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
 		return err
 	}
@@ -79,5 +79,5 @@ func syncDirectory(name string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, dir.Close()) }()
-	return sync(dir)
+	return flush(dir)
 }

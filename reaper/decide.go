@@ -14,7 +14,7 @@ import (
 // first; then the rest in the order of the View and of the rules.
 func (p *Policy) Decide(view *closewait.View, s State) ([]Decision, State) {
 	s = s.under(p)
-	if label, why := p.gate(view, &s); label != "" {
+	if label, why := p.gate(view, &s); label != unlabelled {
 		return p.refuseRound(label, why, view), s.afterGate(label, view)
 	}
 	r := newRound(p, view, &s)
@@ -29,25 +29,34 @@ func (p *Policy) Decide(view *closewait.View, s State) ([]Decision, State) {
 		}
 	}
 	r.grant()
-	return slices.Concat(r.candidates, r.others), r.next
+	all := slices.Concat(r.candidates, r.others)
+	r.compare(all)
+	return all, r.next
 }
 
 // gate says why a View counts for nothing, or returns no label.
 func (p *Policy) gate(view *closewait.View, s *State) (label Label, why string) {
-	since := view.Taken.Sub(s.last)
-	switch {
-	case view.Unread > 0:
-		return LabelIncompleteScan, fmt.Sprintf("the sockets of %d network namespaces could not be read", view.Unread)
-	case view.Coverage() < minCoverage:
-		return LabelLowCoverage, fmt.Sprintf("the owner is known of %.1f %% of the sockets, %.0f %% are needed", 100*view.Coverage(), 100*minCoverage)
-	case s.last.IsZero():
-		return "", ""
+	if label, why := blind(view); label != unlabelled || s.last.IsZero() {
+		return label, why
+	}
+	switch since := view.Taken.Sub(s.last); {
 	case since <= 0:
 		return LabelIncompleteScan, "the View is not newer than that of the last round"
 	case since > p.gapAfter():
 		return LabelGap, fmt.Sprintf("nobody looked for %s, %s are allowed (%d intervals)", since, p.gapAfter(), gapIntervals)
 	}
-	return "", ""
+	return unlabelled, ""
+}
+
+// blind says why a View shows too little to act upon, or returns no label.
+func blind(view *closewait.View) (label Label, why string) {
+	switch {
+	case view.Unread > 0:
+		return LabelIncompleteScan, fmt.Sprintf("the sockets of %d network namespaces could not be read", view.Unread)
+	case view.Coverage() < minCoverage:
+		return LabelLowCoverage, fmt.Sprintf("the owner is known of %.1f %% of the sockets, %.0f %% are needed", 100*view.Coverage(), 100*minCoverage)
+	}
+	return unlabelled, ""
 }
 
 func (p *Policy) refuseRound(label Label, why string, view *closewait.View) []Decision {
@@ -115,7 +124,7 @@ func (r *round) consider(m *memory, index int) {
 		return
 	case unreadable:
 		_, err := r.next.command(&m.Process)
-		d := r.decision(m, rule)
+		d := r.decision(m, index)
 		d.Label, d.Why = LabelIncompleteScan, err.Error()
 		r.others = append(r.others, d)
 		return
@@ -125,7 +134,7 @@ func (r *round) consider(m *memory, index int) {
 		return
 	}
 	q := &r.inquiry
-	*q = inquiry{round: r, memory: m, rule: rule, index: index, d: r.decision(m, rule), evidence: q.evidence[:0], with: q.with[:0]}
+	*q = inquiry{round: r, memory: m, rule: rule, index: index, d: r.decision(m, index), evidence: q.evidence[:0], with: q.with[:0]}
 	if q.run() {
 		r.candidates = append(r.candidates, q.d)
 	} else {
@@ -133,8 +142,23 @@ func (r *round) consider(m *memory, index int) {
 	}
 }
 
-func (r *round) decision(m *memory, rule *Rule) Decision {
-	return Decision{Rule: rule, Process: &m.Process, Group: m.group, Findings: Findings{Taken: r.view.Taken, Held: m.Held.Len()}}
+// compare finds the decisions about processes that are others than in the last round.
+func (r *round) compare(decisions []Decision) {
+	for i := range decisions {
+		d := &decisions[i]
+		if d.Process == nil {
+			continue
+		}
+		d.Changed = d.opinion.label != d.Label
+		d.opinion.label = d.Label
+	}
+}
+
+func (r *round) decision(m *memory, index int) Decision {
+	return Decision{
+		Rule: &r.policy.rules[index], Process: &m.Process, Group: m.group, opinion: &m.opinions[index],
+		Findings: Findings{Taken: r.view.Taken, Held: m.Held.Len()},
+	}
 }
 
 // judge tells whether a rule matches a process. What could not be found out is not remembered.

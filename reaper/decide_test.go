@@ -23,7 +23,7 @@ func describe(decisions []Decision) string {
 		if d.Process != nil {
 			who += fmt.Sprintf("/%d", d.Process.ID.PID)
 		}
-		who += " " + string(d.Label)
+		who += " " + d.Label.String()
 		for _, p := range d.With {
 			who += fmt.Sprintf(" with %d", p.ID.PID)
 		}

@@ -17,9 +17,11 @@ type Decision struct {
 	Group    string
 	Evidence []*closewait.Socket  // oldest first; of decisions to act alone
 	With     []*closewait.Process // the other holders of evidence, which a step that ends a process ends too
+	Changed  bool                 // it was another one in the last round
 	Findings
 
-	stage int // where it ended; len(stages) for all that got through
+	stage   int // where it ended; len(stages) for all that got through
+	opinion *opinion
 }
 
 // Findings are the numbers that a decision rests on, as far as the stages got.

@@ -21,7 +21,7 @@ func (h DryHands) Grab(id closewait.ProcessID) (Victim, error) {
 	if err != nil {
 		return nil, err
 	}
-	return dryVictim{Mortal: v, Witness: v, release: v.Close}, nil
+	return &dryVictim{Mortal: v, Witness: v, release: v.Close}, nil
 }
 
 // dryVictim can be looked at only.
@@ -29,23 +29,39 @@ type dryVictim struct {
 	Mortal
 	Witness
 	release func()
+	killed  bool // would be dead by now
 }
 
-func (v dryVictim) Close() { v.release() }
+func (v *dryVictim) Close() { v.release() }
 
-// Wait gives a process that was told nothing no time to obey.
-func (v dryVictim) Wait(ctx context.Context) error {
+// Exited takes it that KILL would have been obeyed. No other signal is, so that all steps are seen.
+func (v *dryVictim) Exited() (bool, error) {
+	if v.killed {
+		return true, nil
+	}
+	return v.Mortal.Exited()
+}
+
+// Wait gives no time to a process that was told nothing.
+func (v *dryVictim) Wait(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 0)
 	defer cancel()
 	return v.Mortal.Wait(ctx)
 }
 
-func (dryVictim) RaiseNoFile(uint64) (before, after uint64, err error) { return 0, 0, nil }
+func (v *dryVictim) Signal(name string) error {
+	v.killed = v.killed || name == "KILL"
+	return nil
+}
 
-func (dryVictim) Destroy(context.Context, []*closewait.Socket) (Toll, error) { return Toll{}, nil }
+func (*dryVictim) RaiseNoFile(uint64) (before, after uint64, err error) { return 0, 0, nil }
 
-func (dryVictim) Shutdown(context.Context, []*closewait.Socket) (Toll, error) { return Toll{}, nil }
+func (*dryVictim) Destroy(_ context.Context, sockets []*closewait.Socket) (Toll, error) {
+	return Toll{Done: len(sockets)}, nil
+}
 
-func (dryVictim) ThreadDump(context.Context) error { return nil }
+func (*dryVictim) Shutdown(_ context.Context, sockets []*closewait.Socket) (Toll, error) {
+	return Toll{Done: len(sockets)}, nil
+}
 
-func (dryVictim) Signal(string) error { return nil }
+func (*dryVictim) ThreadDump(context.Context) error { return nil }

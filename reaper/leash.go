@@ -55,11 +55,11 @@ type cooldown struct {
 
 // Ending tells the State how a ladder ended.
 type Ending struct {
-	ID      string
-	Mode    Mode
-	At      time.Time
-	Touched bool // a step was carried out, whatever came of it
-	Stuck   bool // KILL did not end the process
+	ID    string
+	Mode  Mode
+	At    time.Time
+	Idle  bool // no step was done
+	Stuck bool // KILL did not end the process
 }
 
 // left is the number of actions that limits still allow at the time now.
@@ -134,7 +134,7 @@ func (s State) Ended(e Ending) State {
 	}
 	key := l.ladders[i].key()
 	if c, cooling := l.cooldowns[key]; cooling {
-		c.until, c.idle = e.At.Add(c.length), !e.Touched
+		c.until, c.idle = e.At.Add(c.length), e.Idle
 		l.cooldowns[key] = c
 	}
 	if e.Stuck {

@@ -39,7 +39,7 @@ func peerShare(sockets []*closewait.Socket, trusted []netip.Prefix) PeerShare {
 		}
 		share.Inbound++
 		addr := s.Remote.Addr().Unmap().WithZone("")
-		if slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return contains(p, addr) }) {
+		if slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(addr) }) {
 			continue
 		}
 		network := networkOf(addr)
@@ -49,14 +49,6 @@ func peerShare(sockets []*closewait.Socket, trusted []netip.Prefix) PeerShare {
 		}
 	}
 	return share
-}
-
-// contains compares v4-mapped prefixes as IPv4.
-func contains(p netip.Prefix, addr netip.Addr) bool {
-	if p.Addr().Is4In6() && p.Bits() >= 96 {
-		p = netip.PrefixFrom(p.Addr().Unmap(), p.Bits()-96)
-	}
-	return p.Contains(addr)
 }
 
 // networkOf is the network that one client commands: an IPv4 /24, an IPv6 /64.

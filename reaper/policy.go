@@ -42,12 +42,10 @@ func NewPolicy(config *Config, terms Terms) *Policy {
 	return p
 }
 
-// Mode is Enforce when some rule acts.
+// Mode is Enforce when some rule is to act.
 func (p *Policy) Mode() Mode {
-	for i := range p.rules {
-		if p.rules[i].Mode == Enforce && p.refused[p.rules[i].Name] == "" {
-			return Enforce
-		}
+	if slices.ContainsFunc(p.rules, func(r Rule) bool { return r.Mode == Enforce }) {
+		return Enforce
 	}
 	return DryRun
 }

@@ -121,6 +121,9 @@ func (q *inquiry) cutoff() time.Time {
 func (q *inquiry) wanted() int { return max(q.rule.When.Sockets, 1) }
 
 func (q *inquiry) held() bool {
+	if q.d.Counting < q.wanted() {
+		return false // asked all the same, to explain
+	}
 	o := &q.opinions[q.index]
 	if since := q.next.began.Add(o.since); !o.enough || since.Before(q.awake) {
 		o.enough, o.since = true, q.view.Taken.Sub(q.next.began)

@@ -13,7 +13,7 @@ type State struct {
 	began  time.Time // the first round
 	last   time.Time // the last round that counted
 	awake  time.Time // the end of the last gap: what happened before is no evidence; zero: no gap
-	gate   Label     // why the last round did not count; empty when it did
+	gate   Label     // why the last round did not count, if so
 
 	crowd     []memory                        // the processes of the last View, in its order
 	memories  map[closewait.ProcessID]*memory // the same
@@ -37,6 +37,7 @@ type memory struct {
 // opinion is what a rule makes of a process. There is one of each pair, so it is kept small.
 type opinion struct {
 	verdict
+	label  Label         // of the last round
 	enough bool          // there is enough evidence
 	since  time.Duration // when it became enough, after State.began
 }
@@ -72,7 +73,7 @@ func (s State) under(p *Policy) State {
 // after is the State at a View that no gap is before, with everything forgotten that is over.
 func (s State) after(view *closewait.View) State {
 	next := s
-	next.last, next.gate = view.Taken, ""
+	next.last, next.gate = view.Taken, unlabelled
 	if s.began.IsZero() {
 		next.began = view.Taken
 	}
