@@ -54,7 +54,7 @@ func blind(view *closewait.View) (label Label, why string) {
 	case view.Unread > 0:
 		return LabelIncompleteScan, fmt.Sprintf("the sockets of %d network namespaces could not be read", view.Unread)
 	case view.Coverage() < minCoverage:
-		return LabelLowCoverage, fmt.Sprintf("the owner is known of %.1f %% of the sockets, %.0f %% are needed", 100*view.Coverage(), 100*minCoverage)
+		return LabelLowCoverage, fmt.Sprintf("the owner is known of %.1f%% of the sockets, %s are needed", 100*view.Coverage(), percent(minCoverage))
 	}
 	return unlabelled, ""
 }

@@ -76,19 +76,20 @@ func newExplanation(d *Decision) Explanation {
 func (r *round) explain(m *memory, index int, made map[pair]*Decision) Explanation {
 	rule := &r.policy.rules[index]
 	e := Explanation{Rule: rule.Name, Process: &m.Process, PID: m.ID.PID, Group: m.group}
-	for _, key := range []pair{{rule, m.ID}, {rule: rule}} {
-		if d := made[key]; d != nil {
-			e.Decision, e.Reason = d.Label.String(), d.Reason()
-			break
-		}
-	}
 	matched, mismatch := rule.Match.Matches(&m.Process, func() (string, error) { return r.next.command(&m.Process) })
+	d := made[pair{rule, m.ID}]
+	if d == nil && matched {
+		d = made[pair{rule: rule}]
+	}
+	if d != nil {
+		e.Decision, e.Reason = d.Label.String(), d.Reason()
+	}
 	if !matched {
 		e.Conditions = []Condition{{"match", false, mismatch.String()}}
 		return e
 	}
 	e.Conditions = r.ask(m, index)
-	if d := made[pair{rule, m.ID}]; d != nil && d.Acts() {
+	if d != nil && d.Acts() {
 		for i := range rule.Steps {
 			e.Steps = append(e.Steps, rule.Steps[i].String())
 		}

@@ -93,17 +93,11 @@ func tellFDs(d *Decision) string {
 	case p.MaxFDs > 0:
 		limit = fmt.Sprint(p.MaxFDs)
 	}
-	return fmt.Sprintf("%s of %s descriptors are open, %s", open, limit, want.want())
-}
-
-func (t Threshold) want() string {
-	switch {
-	case t.Count > 0:
-		return fmt.Sprintf("%d are wanted", t.Count)
-	case t.Ratio > 0:
-		return fmt.Sprintf("%.4g %% are wanted", 100*t.Ratio)
+	wanted := "any number will do"
+	if want != (Threshold{}) {
+		wanted = want.String() + " are wanted"
 	}
-	return "any number will do"
+	return fmt.Sprintf("%s of %s descriptors are open, %s", open, limit, wanted)
 }
 
 func tellPeers(d *Decision) string {
@@ -113,8 +107,8 @@ func tellPeers(d *Decision) string {
 	case d.Peers.Inbound == 0:
 		return "no evidence is inbound"
 	}
-	return fmt.Sprintf("%s gives %d of %d inbound evidence sockets (%.0f %%), %.4g %% at most are allowed",
-		d.Peers.Top, d.Peers.Sockets, d.Peers.Inbound, 100*d.Peers.Ratio(), 100*d.Rule.When.PeerShare)
+	return fmt.Sprintf("%s gives %d of %d inbound evidence sockets (%.0f%%), %s at most are allowed",
+		d.Peers.Top, d.Peers.Sockets, d.Peers.Inbound, 100*d.Peers.Ratio(), percent(d.Rule.When.PeerShare))
 }
 
 func tellLadder(d *Decision) string {
