@@ -1,0 +1,119 @@
+package kernel
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+
+	"golang.org/x/sys/unix"
+)
+
+// Rights tells for each deed why this process cannot do it to any process of the host; nil where it
+// can. Nothing is sent, changed or destroyed to find out.
+type Rights struct {
+	Signal      error // Grip.Signal
+	RaiseNoFile error // Grip.RaiseNoFile
+	Destroy     error // Grip.Destroy
+	Shutdown    error // Grip.Shutdown
+	ThreadDump  error // Grip.ThreadDump
+	Holders     error // Hands.Holders is complete, and Grip.Verify sees the descriptors
+}
+
+// Rights finds out what may be done.
+func (h *Hands) Rights() Rights {
+	r := Rights{
+		Signal:      h.lacks("signals to other users' processes", unix.CAP_KILL),
+		RaiseNoFile: h.lacks("limits of other users' processes", unix.CAP_SYS_RESOURCE),
+		Holders:     h.lacks("descriptors of other users' processes", unix.CAP_DAC_READ_SEARCH, unix.CAP_SYS_PTRACE),
+	}
+	if r.Holders == nil && !h.scanner.seesAllProcesses {
+		r.Holders = errors.New("processes of the host are hidden: run in the pid namespace of the host (hostPID: true), with /proc mounted without hidepid")
+	}
+	r.Destroy = errors.Join(h.lacksDestroy(), r.Holders)
+	r.Shutdown = errors.Join(h.lacksGetfd(), r.Holders)
+	r.ThreadDump = errors.Join(r.Signal, h.lacks("the memory map of other users' processes", unix.CAP_SYS_PTRACE))
+	return r
+}
+
+// CanRun tells why a guard cannot be started.
+func (h *Hands) CanRun(command []string) error {
+	if len(command) == 0 {
+		return errors.New("no command given")
+	}
+	if _, err := exec.LookPath(command[0]); err != nil {
+		return fmt.Errorf("guard %q: %w", command[0], err)
+	}
+	return nil
+}
+
+var capabilityNames = map[uint]string{
+	unix.CAP_KILL:            "CAP_KILL",
+	unix.CAP_SYS_RESOURCE:    "CAP_SYS_RESOURCE",
+	unix.CAP_SYS_PTRACE:      "CAP_SYS_PTRACE",
+	unix.CAP_DAC_READ_SEARCH: "CAP_DAC_READ_SEARCH",
+	unix.CAP_NET_ADMIN:       "CAP_NET_ADMIN",
+	unix.CAP_SYS_ADMIN:       "CAP_SYS_ADMIN",
+}
+
+func (h *Hands) lacks(what string, capabilities ...uint) error {
+	var missing []string
+	for _, c := range capabilities {
+		if !h.scanner.capable(c) {
+			missing = append(missing, capabilityNames[c])
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	return fmt.Errorf("%s need %s (%w)", what, strings.Join(missing, " and "), os.ErrPermission)
+}
+
+// lacksDestroy asks the kernel to destroy a socket that there cannot be: between two addresses for
+// documentation (RFC 5737), port 0, with a cookie that no socket will have. ENOENT says that it
+// has looked.
+func (h *Hands) lacksDestroy() error {
+	if err := h.lacks("sockets of others", unix.CAP_NET_ADMIN); err != nil {
+		return err
+	}
+	if h.scanner.options.Namespaces == AllNamespaces {
+		if err := h.lacks("sockets in other network namespaces", unix.CAP_SYS_ADMIN); err != nil {
+			return err
+		}
+	}
+	d, err := openDestroyer()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(d.fd)
+	nowhere := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 0)
+	err = d.destroy(&diagRow{family: unix.AF_INET, local: nowhere, remote: nowhere, cookie: 1 << 63})
+	if errors.Is(err, unix.ENOENT) {
+		return nil
+	}
+	return fmt.Errorf("SOCK_DESTROY does not work: %w", destroyError(err))
+}
+
+// lacksGetfd duplicates a descriptor of this process, for which no right is needed, and reads what
+// Yama says of others.
+func (h *Hands) lacksGetfd() error {
+	if err := h.lacks("sockets of other users' processes", unix.CAP_SYS_PTRACE); err != nil {
+		return err
+	}
+	if scope, err := h.scanner.proc.read("sys/kernel/yama/ptrace_scope", nil); err == nil && strings.TrimSpace(string(scope)) == "3" {
+		return fmt.Errorf("kernel.yama.ptrace_scope=3 forbids pidfd_getfd: lower it, which takes a restart (%w)", os.ErrPermission)
+	}
+	self, err := unix.PidfdOpen(os.Getpid(), 0)
+	if err != nil {
+		return fmt.Errorf("use a pidfd: %w", pidfdError(err))
+	}
+	defer unix.Close(self)
+	fd, err := unix.PidfdGetfd(self, self, 0)
+	if err != nil {
+		return getfdError(err)
+	}
+	unix.Close(fd)
+	return nil
+}
