@@ -79,10 +79,7 @@ func (t *Tracker) refresh() {
 	if len(fresh) == 0 {
 		return
 	}
-	for _, e := range t.sockets {
-		if e.seen != t.scan {
-			continue
-		}
+	for _, e := range t.now {
 		if len(e.Holders) == 0 {
 			fresh[&t.ownerless].add(e.Socket)
 		}

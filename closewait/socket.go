@@ -23,7 +23,7 @@ type tuple struct {
 	inode         uint64
 }
 
-// CookieID identifies a socket by its cookie (SO_COOKIE; 64 bits, never reused).
+// CookieID identifies a socket by its cookie (SO_COOKIE; 64 bits, never 0, never reused).
 func CookieID(ns NetNS, cookie uint64) SocketID {
 	return SocketID{NetNS: ns, Cookie: cookie}
 }
@@ -139,6 +139,9 @@ func (s *Socket) Quiet(now time.Time) time.Duration {
 func (id SocketID) compare(other SocketID) int {
 	if c := cmp.Or(cmp.Compare(id.NetNS, other.NetNS), cmp.Compare(id.Cookie, other.Cookie)); c != 0 || id.Cookie != 0 {
 		return c
+	}
+	if id == other {
+		return 0
 	}
 	a, b := id.tuple.Value(), other.tuple.Value()
 	return cmp.Or(a.local.Compare(b.local), a.remote.Compare(b.remote), cmp.Compare(a.inode, b.inode))

@@ -14,6 +14,8 @@ import (
 type Tracker struct {
 	scan      uint64 // number of the current scan
 	sockets   map[SocketID]*tracked
+	last, now []*tracked // as the last scan saw them, and the current one so far
+	next      int        // index in last after that of the last find
 	holders   map[ProcessID]*account
 	ownerless account // of the sockets without a known holder
 	durations Histogram
@@ -24,6 +26,7 @@ type tracked struct {
 	*Socket
 	seen     uint64    // the last scan that saw it
 	lastSeen time.Time // when that was
+	place    int       // in the order of the scan that saw it
 	missed   bool      // the scan after that has missed it
 }
 
@@ -41,15 +44,17 @@ func NewTracker(durationBounds []float64) *Tracker {
 // that of what has changed.
 func (t *Tracker) Update(s *Snapshot) *View {
 	t.scan++
+	t.next, t.last, t.now = 0, t.now, t.last[:0]
+	if len(t.sockets) == 0 {
+		t.sockets = make(map[SocketID]*tracked, len(s.Sockets)) // growing it step by step costs more
+	}
 	v := &View{Taken: s.Taken, Namespaces: len(s.NetNS), Unread: len(s.Unread), Denied: s.Denied}
-	seen := 0
 	for i := range s.Sockets {
 		if t.see(&s.Sockets[i], s.Taken) {
-			seen++
 			v.Sockets[s.Sockets[i].Family()][s.Sockets[i].Owner]++
 		}
 	}
-	if seen < len(t.sockets) {
+	if len(t.now) < len(t.sockets) {
 		t.miss(s.Unread)
 	}
 	t.sweep(s)
@@ -62,7 +67,7 @@ func (t *Tracker) Update(s *Snapshot) *View {
 
 // see takes in a sighting; it is false for one that this scan has had before.
 func (t *Tracker) see(row *Sighting, now time.Time) bool {
-	e := t.sockets[row.ID]
+	e := t.find(row.ID)
 	if e != nil {
 		row.Direction = e.Direction // of the connection: it outlives the listener
 	}
@@ -80,8 +85,23 @@ func (t *Tracker) see(row *Sighting, now time.Time) bool {
 	case e.seen != t.scan-1: // back after a missed scan
 		t.spoil(e.Holders)
 	}
-	e.seen, e.lastSeen, e.missed = t.scan, now, false
+	e.seen, e.lastSeen, e.missed, e.place = t.scan, now, false, len(t.now)
+	t.now = append(t.now, e)
 	return true
+}
+
+// find returns the socket, nil where it is not known. Dumps come in the same order as long as sockets
+// stay, so that most finds are the neighbour of the one before and need no look-up.
+func (t *Tracker) find(id SocketID) *tracked {
+	if t.next < len(t.last) && t.last[t.next].ID == id {
+		t.next++
+		return t.last[t.next-1]
+	}
+	e := t.sockets[id]
+	if e != nil {
+		t.next = e.place + 1
+	}
+	return e
 }
 
 // miss deals with the sockets that this scan did not see. Of those in a namespace that could not

@@ -15,15 +15,18 @@ import (
 // longer. The exception is a holder that came by fork or SCM_RIGHTS, or closed its descriptor while
 // another kept the socket open: that shows at the next look, after Options.Relook at the latest.
 type owners struct {
-	byInode map[uint64]owned
-	looked  time.Time     // the last look
-	cost    time.Duration // of the last look
-	denied  int           // processes that it could not look into
+	known   []owned        // in the order of the dump before the last look
+	byInode map[uint64]int // index in known
+	next    int            // index after that of the last find
+	looked  time.Time      // the last look
+	cost    time.Duration  // of the last look
+	denied  int            // processes that it could not look into
 }
 
 // owned is what a look has found out about a socket.
 type owned struct {
-	cookie  uint64 // tells when an inode has become that of another socket
+	inode   uint64
+	cookie  uint64 // tells when the inode has become that of another socket; 0 for listeners
 	holders []closewait.ProcessID
 	owner   closewait.Owner
 	looks   int // how often it was looked for in vain
@@ -34,68 +37,90 @@ type owned struct {
 // as sure that nobody holds it, and the next look is an ordinary one.
 const vainLooks = 2
 
+// find returns what is known of a socket, nil where nothing is. Dumps come in the same order as long as
+// sockets stay, so that most finds are the neighbour of the one before and need no look-up.
+func (o *owners) find(inode, cookie uint64) *owned {
+	i := o.next
+	if i >= len(o.known) || o.known[i].inode != inode {
+		var known bool
+		if i, known = o.byInode[inode]; !known {
+			return nil
+		}
+	}
+	o.next = i + 1
+	if o.known[i].cookie != cookie {
+		return nil
+	}
+	return &o.known[i]
+}
+
 // lookShare bounds what looks cost that no new socket asks for: a hundredth of the time.
 const lookShare = 100
 
-// resolveOwners fills in the holders of all sockets.
+// resolveOwners fills in the directions and holders of all sockets.
 func (s *Scanner) resolveOwners(ctx context.Context, now time.Time) error {
-	if s.needsLook(now) {
-		if err := s.look(ctx, now); err != nil {
-			return err
-		}
+	s.holders = map[closewait.ProcessID]bool{}
+	if len(s.sockets) == 0 {
+		return nil
 	}
-	for i := range s.sockets {
-		row := &s.sockets[i]
-		if !row.Accepted() {
-			row.Owner, row.Holders = closewait.OwnedByListener, s.holdersOfListener(row)
-			continue
-		}
-		row.Owner, row.Holders = closewait.OwnerUnresolved, nil
-		if o, known := s.owners.byInode[row.Inode]; known {
-			row.Owner, row.Holders = o.owner, o.holders
-		}
+	outdated := now.Sub(s.owners.looked) >= max(s.options.Relook, lookShare*s.owners.cost)
+	if !outdated && s.recallOwners(s.stillHolds) {
+		return nil
 	}
+	if err := s.look(ctx, now); err != nil {
+		return err
+	}
+	clear(s.holders)
+	s.recallOwners(func(*owned) bool { return true })
 	return nil
 }
 
-// needsLook tells whether some socket or holder is not as remembered, or the memory is old.
-func (s *Scanner) needsLook(now time.Time) bool {
-	if len(s.sockets) == 0 {
-		return false
-	}
-	if now.Sub(s.owners.looked) >= max(s.options.Relook, lookShare*s.owners.cost) {
-		return true
-	}
-	alive := map[closewait.ProcessID]bool{}
+// recallOwners fills in the holders as they are remembered. It stops, and is false, at the first
+// memory that is not good.
+func (s *Scanner) recallOwners(good func(*owned) bool) bool {
+	s.owners.next = 0
+	var before []closewait.ProcessID
 	for i := range s.sockets {
 		row := &s.sockets[i]
+		row.Direction = s.listeners.direction(row.ID.NetNS, row.Local)
+		row.Owner, row.Holders = closewait.OwnerUnresolved, nil
 		if row.Accepted() {
-			if !s.isKnown(row.Inode, row.ID.Cookie, alive) {
-				return true
+			o := s.owners.find(row.Inode, row.ID.Cookie)
+			if !good(o) {
+				return false
 			}
-			continue
+			if o != nil {
+				row.Owner, row.Holders = o.owner, o.holders
+			}
+		} else {
+			var known bool
+			row.Owner = closewait.OwnedByListener
+			if row.Holders, known = s.holdersOfListener(row, good); !known {
+				return false
+			}
 		}
-		for _, inode := range s.listeners.of(row.ID.NetNS, row.Local) {
-			if !s.isKnown(inode, 0, alive) {
-				return true
-			}
+		if len(row.Holders) == 0 || len(before) > 0 && &before[0] == &row.Holders[0] {
+			continue // sockets with the same holders share one list
+		}
+		before = row.Holders
+		for _, id := range row.Holders {
+			s.holders[id] = true
 		}
 	}
-	return false
+	return true
 }
 
-// isKnown tells whether what is remembered of a socket still holds. A socket that was looked for in
+// stillHolds tells whether what is remembered of a socket still holds. A socket that was looked for in
 // vain is known too: to look for its holder at each scan would cost a walk each time.
-func (s *Scanner) isKnown(inode, cookie uint64, alive map[closewait.ProcessID]bool) bool {
-	o, known := s.owners.byInode[inode]
-	if !known || o.cookie != cookie || len(o.holders) == 0 && o.looks < vainLooks {
+func (s *Scanner) stillHolds(o *owned) bool {
+	if o == nil || len(o.holders) == 0 && o.looks < vainLooks {
 		return false
 	}
 	for _, id := range o.holders {
-		lives, asked := alive[id]
+		lives, asked := s.holders[id]
 		if !asked {
 			lives = s.lives(id)
-			alive[id] = lives
+			s.holders[id] = lives
 		}
 		if !lives {
 			return false
@@ -110,101 +135,113 @@ func (s *Scanner) look(ctx context.Context, now time.Time) (err error) {
 	if s.pids, err = s.listPIDs(); err != nil { // again: the holder may be younger than the scan
 		return err
 	}
-	wanted := s.wantedInodes()
-	started := time.Now()
-	w, err := s.walkProcesses(ctx, s.pids, wanted)
+	before, started := s.owners, time.Now()
+	s.owners = s.unknownOwners()
+	w, err := s.walkProcesses(ctx, s.pids)
 	if err != nil {
+		s.owners = before
 		return err
 	}
 	s.owners.looked, s.owners.cost, s.owners.denied = now, time.Since(started), w.denied
-	before := s.owners.byInode
-	s.owners.byInode = make(map[uint64]owned, len(wanted))
-	s.remember(w.found, wanted)
-	if w.failed == 0 { // else the next scan may find who was not found
-		s.rememberOwnerless(wanted, before, w.denied == 0 && s.seesAllProcesses)
-	}
+	s.remember(w.found)
+	s.rememberOwnerless(&before, w)
 	return nil
 }
 
-// rememberOwnerless remembers the sockets that a walk has not found. Only when every process was
-// readable it is sure that no process holds them.
-func (s *Scanner) rememberOwnerless(wanted cookies, before map[uint64]owned, sure bool) {
-	nobody := closewait.OwnerUnresolved
-	if sure {
-		nobody = closewait.OwnedByKernel
-	}
-	for inode, cookie := range wanted {
-		if _, found := s.owners.byInode[inode]; found {
-			continue
+// unknownOwners has all accepted sockets and the listeners of all others, with no holders yet.
+func (s *Scanner) unknownOwners() owners {
+	o := owners{known: make([]owned, 0, len(s.sockets)), byInode: make(map[uint64]int, len(s.sockets))}
+	add := func(inode, cookie uint64) {
+		if _, twice := o.byInode[inode]; !twice {
+			o.byInode[inode] = len(o.known)
+			o.known = append(o.known, owned{inode: inode, cookie: cookie})
 		}
-		looks := 1
-		if o := before[inode]; o.cookie == cookie {
-			looks += o.looks
-		}
-		s.owners.byInode[inode] = owned{cookie: cookie, owner: nobody, looks: looks}
 	}
-}
-
-// cookies are those of sockets by inode.
-type cookies map[uint64]uint64
-
-// wantedInodes are those of all accepted sockets and of the listeners of all others, with their
-// cookies (listeners: 0).
-func (s *Scanner) wantedInodes() cookies {
-	wanted := make(cookies, len(s.sockets))
 	for i := range s.sockets {
 		row := &s.sockets[i]
 		if row.Accepted() {
-			wanted[row.Inode] = row.ID.Cookie
+			add(row.Inode, row.ID.Cookie)
 			continue
 		}
 		for _, inode := range s.listeners.of(row.ID.NetNS, row.Local) {
-			wanted[inode] = 0
+			add(inode, 0)
 		}
 	}
-	return wanted
+	return o
 }
 
-// remember groups what a walk has found by socket. Sockets with the same holders share one list.
-func (s *Scanner) remember(found []holding, wanted cookies) {
-	slices.SortFunc(found, func(a, b holding) int {
-		return cmp.Or(cmp.Compare(a.inode, b.inode), cmp.Compare(a.holder.PID, b.holder.PID))
-	})
-	found = slices.Compact(found) // a process can have several descriptors for one socket
+// remember notes which process holds which sockets. Sockets with the same holders share one list.
+func (s *Scanner) remember(found []findings) {
+	slices.SortFunc(found, func(a, b findings) int { return cmp.Compare(a.holder.PID, b.holder.PID) })
 	shared := map[string][]closewait.ProcessID{}
-	var key []byte
-	for len(found) > 0 {
-		inode, n := found[0].inode, 1
-		for n < len(found) && found[n].inode == inode {
-			n++
-		}
-		key = key[:0]
-		for _, f := range found[:n] {
-			key = binary.NativeEndian.AppendUint64(key, uint64(f.holder.PID))
-		}
-		holders, known := shared[string(key)]
-		if !known {
-			for _, f := range found[:n] {
-				holders = append(holders, f.holder)
+	for _, f := range found {
+		alone := []closewait.ProcessID{f.holder}
+		for _, socket := range f.sockets {
+			o := &s.owners.known[socket]
+			o.owner = closewait.OwnedByProcess
+			switch n := len(o.holders); {
+			case n == 0:
+				o.holders = alone
+			case o.holders[n-1] != f.holder: // else it has another descriptor for the same socket
+				o.holders = joined(o.holders, f.holder, shared)
 			}
-			shared[string(key)] = holders
 		}
-		s.owners.byInode[inode] = owned{cookie: wanted[inode], holders: holders, owner: closewait.OwnedByProcess}
-		found = found[n:]
+	}
+}
+
+// joined is the list with one more holder: the one in shared, where there is one already.
+func joined(list []closewait.ProcessID, id closewait.ProcessID, shared map[string][]closewait.ProcessID) []closewait.ProcessID {
+	var key []byte
+	for _, id := range list {
+		key = binary.NativeEndian.AppendUint64(key, uint64(id.PID))
+	}
+	key = binary.NativeEndian.AppendUint64(key, uint64(id.PID))
+	if shared[string(key)] == nil {
+		shared[string(key)] = append(slices.Clone(list), id)
+	}
+	return shared[string(key)]
+}
+
+// rememberOwnerless notes which sockets the walk has looked for in vain. Only when every process was
+// readable it is sure that no process holds them; and where one could not be read for want of
+// something that may be there next time, the vain look does not count.
+func (s *Scanner) rememberOwnerless(before *owners, w *walk) {
+	nobody, looks := closewait.OwnerUnresolved, 0
+	if w.denied+w.failed == 0 && s.seesAllProcesses {
+		nobody = closewait.OwnedByKernel
+	}
+	if w.failed == 0 {
+		looks = 1
+	}
+	for i := range s.owners.known {
+		o := &s.owners.known[i]
+		if len(o.holders) > 0 {
+			continue
+		}
+		o.owner, o.looks = nobody, looks
+		if b := before.find(o.inode, o.cookie); b != nil && looks > 0 {
+			o.looks += b.looks
+		}
 	}
 }
 
 // holdersOfListener are the processes that could accept a connection: all holders of all listeners
-// on its address.
-func (s *Scanner) holdersOfListener(row *closewait.Sighting) []closewait.ProcessID {
-	inodes := s.listeners.of(row.ID.NetNS, row.Local)
-	if len(inodes) == 1 {
-		return s.owners.byInode[inodes[0]].holders
-	}
+// on its address. It is false when what is remembered of one is not good.
+func (s *Scanner) holdersOfListener(row *closewait.Sighting, good func(*owned) bool) ([]closewait.ProcessID, bool) {
 	var all []closewait.ProcessID
+	inodes := s.listeners.of(row.ID.NetNS, row.Local)
 	for _, inode := range inodes {
-		all = append(all, s.owners.byInode[inode].holders...)
+		o := s.owners.find(inode, 0)
+		switch {
+		case !good(o):
+			return nil, false
+		case o == nil:
+		case len(inodes) == 1:
+			return o.holders, true
+		default:
+			all = append(all, o.holders...)
+		}
 	}
 	slices.SortFunc(all, func(a, b closewait.ProcessID) int { return cmp.Compare(a.PID, b.PID) })
-	return slices.Compact(all)
+	return slices.Compact(all), true
 }

@@ -38,20 +38,13 @@ func (s *Scanner) readStat(dir directory) (stat, error) {
 // describeHolders reads who the holders of the sockets are. Only files that cannot hang are read.
 func (s *Scanner) describeHolders() {
 	s.processes = s.processes[:0]
-	seen := map[closewait.ProcessID]bool{}
-	for i := range s.sockets {
-		for _, id := range s.sockets[i].Holders {
-			if seen[id] {
-				continue
-			}
-			seen[id] = true
-			p, err := s.describe(id)
-			if err != nil {
-				s.faults.add(stageFacts, err)
-				continue
-			}
-			s.processes = append(s.processes, p)
+	for id := range s.holders {
+		p, err := s.describe(id)
+		if err != nil {
+			s.faults.add(stageFacts, err)
+			continue
 		}
+		s.processes = append(s.processes, p)
 	}
 }
 

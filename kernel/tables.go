@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -33,10 +34,6 @@ func (s *Scanner) readSockets(ctx context.Context, list []namespace) (read, unre
 	}
 	if len(read) == 0 {
 		return nil, nil, fmt.Errorf("read sockets: %w", err)
-	}
-	for i := range s.sockets {
-		row := &s.sockets[i]
-		row.Direction = s.listeners.direction(row.ID.NetNS, row.Local)
 	}
 	return read, unread, nil
 }
@@ -77,10 +74,19 @@ func (s *Scanner) dumpSockets(ctx context.Context, ns namespace) error {
 			s.listeners.add(ns.id, row.local, uint64(row.inode))
 			return
 		}
-		s.sockets = append(s.sockets, sightingOf(ns.id, row))
+		s.addSocket(sightingOf(ns.id, row))
 	})
 	s.countMalformed(malformed)
 	return err
+}
+
+// addSocket doubles the space where it must: append grows by a quarter, and so copies large tables
+// several times.
+func (s *Scanner) addSocket(row closewait.Sighting) {
+	if len(s.sockets) == cap(s.sockets) {
+		s.sockets = slices.Grow(s.sockets, max(64, len(s.sockets)))
+	}
+	s.sockets = append(s.sockets, row)
 }
 
 // sightingOf translates a row of a netlink dump.
@@ -96,9 +102,18 @@ func sightingOf(ns closewait.NetNS, row *diagRow) closewait.Sighting {
 			BytesSent: row.bytesSent, BytesAcked: row.bytesAcked, BytesReceived: row.bytesReceived,
 		},
 		HasTimes:      row.hasInfo,
-		SinceLastAck:  time.Duration(row.lastAckRecv) * time.Millisecond,
-		SinceLastData: time.Duration(min(row.lastDataSent, row.lastDataRecv)) * time.Millisecond,
+		SinceLastAck:  atLeast(row.lastAckRecv),
+		SinceLastData: atLeast(min(row.lastDataSent, row.lastDataRecv)),
 	}
+}
+
+// longestTick is that of a kernel with CONFIG_HZ=100.
+const longestTick = 10 * time.Millisecond
+
+// atLeast is how much time has passed for certain when tcp_info says so many milliseconds. It takes
+// the difference of two times in whole ticks, so the truth can be almost a tick less.
+func atLeast(milliseconds uint32) time.Duration {
+	return max(time.Duration(milliseconds)*time.Millisecond-longestTick, 0)
 }
 
 // readTables reads a namespace from /proc/PID/net/tcp and tcp6. The files are opened anew for each
@@ -127,10 +142,10 @@ func (s *Scanner) readTable(ctx context.Context, ns namespace, name string) erro
 	defer file.Close()
 	malformed, err := parseProcTCP(file, s.entries, func(row procTCPRow) {
 		if row.state == stateListen {
-			s.listeners.add(ns.id, row.local, uint64(row.inode))
+			s.listeners.add(ns.id, row.local, row.inode)
 			return
 		}
-		s.sockets = append(s.sockets, sightingOfTableRow(ns.id, row))
+		s.addSocket(sightingOfTableRow(ns.id, row))
 	})
 	s.countMalformed(malformed)
 	if err != nil {
@@ -142,8 +157,8 @@ func (s *Scanner) readTable(ctx context.Context, ns namespace, name string) erro
 // sightingOfTableRow translates a line of /proc/PID/net/tcp, which knows no cookie and no times.
 func sightingOfTableRow(ns closewait.NetNS, row procTCPRow) closewait.Sighting {
 	return closewait.Sighting{Facts: closewait.Facts{
-		ID:    closewait.TupleID(ns, row.local, row.remote, uint64(row.inode)),
-		Local: row.local, Remote: row.remote, Inode: uint64(row.inode), UID: row.uid,
+		ID:    closewait.TupleID(ns, row.local, row.remote, row.inode),
+		Local: row.local, Remote: row.remote, Inode: row.inode, UID: row.uid,
 		RecvQueue: row.recvQueue, SendQueue: row.sendQueue, Timer: closewait.Timer(row.timer),
 	}}
 }

@@ -3,6 +3,7 @@ package kernel
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -12,28 +13,28 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// holding says that a process holds the socket with this inode.
-type holding struct {
-	inode  uint64
-	holder closewait.ProcessID
+// findings are the sockets that a process holds, one for each descriptor: indices in owners.known.
+type findings struct {
+	holder  closewait.ProcessID
+	sockets []int
 }
 
 // walk is one look into the descriptors of all processes.
 type walk struct {
 	scanner *Scanner
-	wanted  cookies // by inode; only read
+	wanted  map[uint64]int // owners.byInode; only read
 
 	mu     sync.Mutex
-	found  []holding
+	found  []findings
 	denied int // processes that may not be looked into
 	failed int // processes that could not be looked into for another reason
 }
 
-// walkProcesses looks for the holders of the sockets with the wanted inodes. It has to look at
-// every descriptor of every process, because a socket can have several holders. Up to
-// Options.Workers processes are looked into at the same time.
-func (s *Scanner) walkProcesses(ctx context.Context, pids []int, wanted cookies) (*walk, error) {
-	w := &walk{scanner: s, wanted: wanted}
+// walkProcesses looks for the holders of the sockets of s.owners. It has to look at every descriptor
+// of every process, because a socket can have several holders. Up to Options.Workers processes
+// are looked into at the same time.
+func (s *Scanner) walkProcesses(ctx context.Context, pids []int) (*walk, error) {
+	w := &walk{scanner: s, wanted: s.owners.byInode}
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range s.options.Workers {
@@ -49,10 +50,12 @@ func (s *Scanner) walkProcesses(ctx context.Context, pids []int, wanted cookies)
 }
 
 // take adds what a visit has found.
-func (w *walk) take(found []holding, err error) {
+func (w *walk) take(found findings, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.found = append(w.found, found...)
+	if err == nil && len(found.sockets) > 0 {
+		w.found = append(w.found, found)
+	}
 	switch {
 	case err == nil || vanished(err):
 	case denied(err):
@@ -69,35 +72,28 @@ type visit struct {
 	entries []byte
 	data    []byte
 	target  [64]byte
-	inodes  []uint64 // of the current process
+	sockets []int // wanted ones of the current process
 }
 
 // process looks into the descriptor tables of a process: as a rule one, that all its threads share.
-func (v *visit) process(pid int) ([]holding, error) {
+func (v *visit) process(pid int) (findings, error) {
 	dir, err := v.scanner.proc.openProcess(pid)
 	if err != nil {
-		return nil, err
+		return findings{}, err
 	}
 	defer dir.close()
-	v.inodes = v.inodes[:0]
+	v.sockets = v.sockets[:0]
 	if err := v.table(dir, "fd"); err != nil {
-		return nil, err
+		return findings{}, err
 	}
 	if err := v.otherTables(dir, pid); err != nil && !vanished(err) {
-		return nil, err
+		return findings{}, err
 	}
-	if len(v.inodes) == 0 {
-		return nil, nil
+	if len(v.sockets) == 0 {
+		return findings{}, nil
 	}
 	id, err := v.identify(dir, pid)
-	if err != nil {
-		return nil, err
-	}
-	found := make([]holding, len(v.inodes))
-	for i, inode := range v.inodes {
-		found[i] = holding{inode, id}
-	}
-	return found, nil
+	return findings{id, slices.Clone(v.sockets)}, err
 }
 
 // table looks for wanted sockets in a directory of descriptors.
@@ -113,8 +109,8 @@ func (v *visit) table(dir directory, path string) error {
 			return // closed meanwhile
 		}
 		if inode, ok := bracketed(link, "socket"); ok {
-			if _, wanted := v.wanted[inode]; wanted {
-				v.inodes = append(v.inodes, inode)
+			if socket, wanted := v.wanted[inode]; wanted {
+				v.sockets = append(v.sockets, socket)
 			}
 		}
 	})

@@ -54,10 +54,10 @@ func leave(fds []int) error {
 	return nil
 }
 
-// reset closes a client with a RST.
+// reset closes a socket with a RST.
 func reset(fd int) error {
 	if err := unix.SetsockoptLinger(fd, unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1}); err != nil {
-		return fmt.Errorf("reset a client: %w", err)
+		return fmt.Errorf("reset a connection: %w", err)
 	}
 	return unix.Close(fd)
 }

@@ -1,11 +1,13 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/signal"
 	"strconv"
 	"syscall"
+	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,14 +23,26 @@ type disguise struct {
 	zombieLeader  bool // the main thread ends, the others go on
 }
 
-// parseComm reads a name written as in a Go string, without the quotes.
+// parseComm reads a name in which escapes stand as in a Go string. Quotes need none.
 func parseComm(s string) (string, error) {
-	name, err := strconv.Unquote(`"` + s + `"`)
-	if err != nil {
-		return "", fmt.Errorf("--comm=%s: write it as in a Go string, such as a\\nb or \\xff; quotes as \\\": %w", s, err)
+	var name []byte
+	for rest := s; rest != ""; {
+		value, isRune, tail, err := strconv.UnquoteChar(rest, 0)
+		if err != nil || value == 0 {
+			return "", fmt.Errorf("--comm=%s: write it as in a Go string, such as a\\nb or \\xff; without a NUL", s)
+		}
+		if isRune {
+			name = utf8.AppendRune(name, value)
+		} else {
+			name = append(name, byte(value))
+		}
+		rest = tail
 	}
-	return name, nil
+	return string(name), nil
 }
+
+// nameOrDefault is the name of the process.
+func (d *disguise) nameOrDefault() string { return cmp.Or(d.comm, "leak") }
 
 // apply does what is done before there are sockets.
 func (d *disguise) apply() error {

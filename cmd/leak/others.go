@@ -54,15 +54,20 @@ func (s *server) leakOutbound(n int) error {
 	return nil
 }
 
-// openBackends opens a server of our own for outbound connections next to each door.
+// openBackends opens servers of our own for outbound connections.
 func (s *server) openBackends() error {
+	var err error
+	s.backends, err = openDoors(s.besides(), netip.Addr{}, 0)
+	return err
+}
+
+// besides are addresses for further listeners, one next to each door.
+func (s *server) besides() []netip.AddrPort {
 	var at []netip.AddrPort
 	for _, d := range s.doors.doors {
 		at = append(at, netip.AddrPortFrom(d.via.Addr(), 0))
 	}
-	var err error
-	s.backends, err = openDoors(at, netip.Addr{}, 0)
-	return err
+	return at
 }
 
 // establish makes n healthy connections; both ends are ours and stay.

@@ -6,34 +6,32 @@ import (
 	"time"
 )
 
-// quickest is the shortest time between two rounds of leaking; higher rates leak several at a time.
+// quickest is the shortest time between two turns; higher rates do several things at a time.
 const quickest = 20 * time.Millisecond
 
-// pace says how many sockets are due.
+// pace says how often something is due.
 type pace struct {
-	ticks <-chan time.Time
-	stop  func()
-
-	rate    float64
+	ticks   <-chan time.Time // nil: never
+	rate    float64          // things a second
 	started time.Time
-	done    float64
+	done    int
 	said    string
 }
 
 func newPace(rate float64) *pace {
 	if rate == 0 {
-		return &pace{stop: func() {}}
+		return &pace{}
 	}
 	every := max(time.Duration(float64(time.Second)/rate), quickest)
-	ticker := time.NewTicker(every)
-	return &pace{ticks: ticker.C, stop: ticker.Stop, rate: rate, started: time.Now()}
+	return &pace{ticks: time.Tick(every), rate: rate, started: time.Now()}
 }
 
-// due is how many sockets there should be more than there were at the last call.
+// due is how many more things there should have been than at the last call. What is late by more
+// than a second is dropped: after SIGSTOP and SIGCONT there is no flood.
 func (p *pace) due() int {
-	n := int(time.Since(p.started).Seconds()*p.rate - p.done)
-	p.done += float64(n)
-	return n
+	n := int(time.Since(p.started).Seconds()*p.rate) - p.done
+	p.done += n
+	return min(n, int(p.rate)+1)
 }
 
 // report says what goes wrong, once: a server that runs out of descriptors runs on.
@@ -42,5 +40,5 @@ func (p *pace) report(err error) {
 		return
 	}
 	p.said = err.Error()
-	fmt.Fprintln(os.Stderr, "leak: cannot leak any more:", err)
+	fmt.Fprintln(os.Stderr, "leak:", err)
 }

@@ -1,7 +1,9 @@
 package main
 
 import (
+	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -16,64 +18,68 @@ type server struct {
 	options
 	pid      int
 	children []int
-	doors    doors
+	life     []int // pipe whose end tells children to end
+
+	doors    doors // of the sockets that are accepted
+	idle     doors // of those that are not
 	backends doors // where outbound connections go
 	clients  clients
-	leaks    int // how many were asked for: what is left unread takes turns
-	queued   map[ends]*socket
-	sockets  []*socket // oldest first, those in the queue too
-	streams  []stream
-	healthy  int
+
+	leaks   int              // how many were asked for: what is left unread takes turns
+	queued  map[ends]*socket // those of sockets that wait to be accepted
+	sockets []*socket        // oldest first
+	streams []stream
+	healthy int
 }
 
 func newServer(o options, pid int) (*server, error) {
 	s := &server{options: o, pid: pid, clients: clients{addresses: o.peers}, queued: map[ends]*socket{}}
 	var err error
-	s.doors, err = openDoors(o.listen, o.connect, o.reusePort)
+	if s.doors, err = openDoors(o.listen, o.connect, o.reusePort); err != nil {
+		return nil, err
+	}
+	if o.unaccepted > 0 {
+		s.idle, err = openDoors(o.idleListen, o.connect, o.reusePort)
+	}
 	return s, err
 }
 
-// leak makes n more sockets that wait for our close: clients come, say what they say, and close;
-// we accept.
+// leak makes n more sockets that wait for our close, or as many as it can.
 func (s *server) leak(n int) error {
 	for ; n > 0; n -= batch {
-		if err := s.queue(min(n, batch)); err != nil {
-			return err
-		}
-		if err := s.accept(min(n, batch)); err != nil {
+		came, err := s.visit(&s.doors, min(n, batch))
+		if err = errors.Join(err, s.take(&s.doors, came)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// queue makes n sockets that wait for our accept.
-func (s *server) queue(n int) error {
-	var clients []int
-	defer func() {
-		for _, fd := range clients {
-			unix.Close(fd)
-		}
-	}()
-	for range n {
-		door, left := s.doors.next(), s.nextUnread()
-		fd, local, err := s.clients.call(door.via)
-		if err != nil {
-			return err
-		}
-		clients = append(clients, fd)
-		if err := writeAll(fd, left.payload()); err != nil {
-			return err
-		}
-		s.wait(door.ends(local), left)
-	}
-	err := leave(clients)
-	clients = nil
+// hang makes n more sockets that wait for our accept.
+func (s *server) hang(n int) error {
+	_, err := s.visit(&s.idle, n)
 	return err
 }
 
-// wait notes a connection that waits to be accepted.
-func (s *server) wait(e ends, left unread) {
+// visit lets n clients come, say what they have to say, and close. It tells how many came.
+func (s *server) visit(to *doors, n int) (came int, err error) {
+	var clients []int
+	for len(clients) < n && err == nil {
+		door, left := to.next(), s.nextUnread()
+		fd, local, failed := s.clients.call(door.via)
+		if failed != nil {
+			err = failed
+			break
+		}
+		clients = append(clients, fd)
+		s.expect(door.ends(local), left)
+		err = writeAll(fd, left.payload())
+	}
+	return len(clients), errors.Join(err, leave(clients))
+}
+
+// expect notes a connection that waits to be accepted.
+func (s *server) expect(e ends, left unread) {
 	waiting := &socket{fd: -1, unread: left}
 	waiting.Socket = truth.Socket{
 		Kind: truth.Unaccepted, Local: e.local, Remote: e.remote,
@@ -83,31 +89,29 @@ func (s *server) wait(e ends, left unread) {
 	s.sockets = append(s.sockets, waiting)
 }
 
-// accept takes n sockets from the queue, as the kernel hands them out: oldest first at each listener.
+// accept takes n of the sockets that wait for it. They are leaked like the others then.
 func (s *server) accept(n int) error {
 	if n > len(s.queued) {
 		return fmt.Errorf("accept %d: %d connections wait to be accepted", n, len(s.queued))
 	}
-	for range n {
-		if err := s.acceptOne(); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.take(&s.idle, n)
 }
 
-func (s *server) acceptOne() error {
-	fd, e, err := s.doors.accept(func(e ends) bool { return s.queued[e] != nil })
-	if err != nil {
-		return err
+// take accepts n connections that are expected, and keeps them.
+func (s *server) take(from *doors, n int) error {
+	for range n {
+		fd, e, err := from.accept(func(e ends) bool { return s.queued[e] != nil })
+		if err != nil {
+			return err
+		}
+		waiting := s.queued[e]
+		delete(s.queued, e)
+		got, err := s.keep(fd, truth.Inbound, waiting.unread)
+		if err != nil {
+			return err
+		}
+		*waiting = *got
 	}
-	waiting := s.queued[e]
-	delete(s.queued, e)
-	got, err := s.keep(fd, truth.Inbound, waiting.unread)
-	if err != nil {
-		return err
-	}
-	*waiting = *got
 	return nil
 }
 
@@ -126,33 +130,37 @@ func (s *server) keep(fd int, kind truth.Kind, left unread) (*socket, error) {
 	return newSocket(fd, kind, left, s.pid)
 }
 
-// close closes our descriptors of the n oldest sockets, streams and defunct ones left out.
-func (s *server) close(n int) error {
-	var kept []*socket
+// closable are the sockets that we leak and hold ourselves, oldest first: no streams, nothing defunct.
+func (s *server) closable() []*socket {
+	var leaked []*socket
 	for _, sock := range s.sockets {
-		closable := sock.fd >= 0 && (sock.Kind == truth.Inbound || sock.Kind == truth.Outbound)
-		if closable && n > 0 {
-			n--
-			if sock.release(s.pid) {
-				continue
-			}
+		if sock.fd >= 0 && (sock.Kind == truth.Inbound || sock.Kind == truth.Outbound) {
+			leaked = append(leaked, sock)
 		}
-		kept = append(kept, sock)
 	}
-	s.sockets = kept
-	if n > 0 {
-		return fmt.Errorf("close: %d fewer sockets are leaked than are to be closed", n)
+	return leaked
+}
+
+// close closes our descriptors of the n oldest sockets.
+func (s *server) close(n int) error {
+	leaked := s.closable()
+	if n > len(leaked) {
+		return fmt.Errorf("close %d: %d sockets are leaked and ours", n, len(leaked))
 	}
+	closed := map[*socket]bool{}
+	for _, sock := range leaked[:n] {
+		sock.release(s.pid)
+		closed[sock] = len(sock.Holders) == 0
+	}
+	s.sockets = slices.DeleteFunc(s.sockets, func(sock *socket) bool { return closed[sock] })
 	return nil
 }
 
 // read reads all that is unread, the end of file too.
 func (s *server) read() error {
-	for _, sock := range s.sockets {
-		if sock.fd >= 0 && sock.Kind != truth.Defunct {
-			if err := sock.readAll(); err != nil {
-				return err
-			}
+	for _, sock := range s.closable() {
+		if err := sock.readAll(); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -167,7 +175,7 @@ func (s *server) nextUnread() unread {
 func (s *server) state() truth.State {
 	st := truth.State{
 		PID: s.pid, Children: s.children,
-		Listeners: s.doors.addrs(), Backends: s.backends.addrs(),
+		Listeners: s.doors.addrs(), IdleListeners: s.idle.addrs(), Backends: s.backends.addrs(),
 		Unaccepted: len(s.queued), Established: s.healthy,
 	}
 	for _, sock := range s.sockets {

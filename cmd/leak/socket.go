@@ -49,10 +49,9 @@ func (s *socket) readAll() error {
 	return readToEnd(s.fd)
 }
 
-// release closes our descriptor; true when nobody else holds the socket.
-func (s *socket) release(holder int) bool {
+// release closes our descriptor; others may still hold the socket.
+func (s *socket) release(holder int) {
 	unix.Close(s.fd)
 	s.fd = -1
 	s.Holders = slices.DeleteFunc(slices.Clone(s.Holders), func(pid int) bool { return pid == holder })
-	return len(s.Holders) == 0
 }

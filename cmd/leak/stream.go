@@ -17,7 +17,7 @@ const (
 )
 
 // stream is a legitimate half-close: the client has sent its FIN, reads on, and the server sends on.
-type stream struct{ client, served int }
+type stream connection
 
 // openStreams makes n streams.
 func (s *server) openStreams(n int) error {

@@ -9,16 +9,19 @@ const SocketsAtMost = 1000
 
 // State is what a leaking program has done so far.
 type State struct {
-	PID         int              `json:"pid"`                // as the program sees it: 1 in a pid namespace of its own
-	Children    []int            `json:"children,omitempty"` // in the order in which they were started
-	Listeners   []netip.AddrPort `json:"listeners"`          // of the server; one entry an address, also with SO_REUSEPORT
-	Backends    []netip.AddrPort `json:"backends,omitempty"` // to which outbound sockets are connected
-	Leaked      int              `json:"leaked"`             // sockets in CLOSE_WAIT that some process holds, streams included
-	Unaccepted  int              `json:"unaccepted"`         // sockets in CLOSE_WAIT in the accept queue
-	Defunct     int              `json:"defunct"`            // sockets in CLOSE that are held
-	Established int              `json:"established"`        // healthy connections; each is two sockets
-	Sockets     []Socket         `json:"sockets,omitempty"`  // oldest first; none where there are more than SocketsAtMost
-	Error       string           `json:"error,omitempty"`    // why the command failed
+	PID      int   `json:"pid"`                // as the program sees it: 1 in a pid namespace of its own
+	Children []int `json:"children,omitempty"` // in the order in which they were started
+
+	Listeners     []netip.AddrPort `json:"listeners"`                // of accepted sockets; one entry an address, also with SO_REUSEPORT
+	IdleListeners []netip.AddrPort `json:"idle_listeners,omitempty"` // of unaccepted sockets
+	Backends      []netip.AddrPort `json:"backends,omitempty"`       // to which outbound sockets are connected
+
+	Leaked      int      `json:"leaked"`            // sockets in CLOSE_WAIT that some process holds, streams included
+	Unaccepted  int      `json:"unaccepted"`        // sockets in CLOSE_WAIT in the accept queue
+	Defunct     int      `json:"defunct"`           // sockets in CLOSE that are held
+	Established int      `json:"established"`       // healthy connections; each is two sockets
+	Sockets     []Socket `json:"sockets,omitempty"` // oldest first; none where there are more than SocketsAtMost
+	Error       string   `json:"error,omitempty"`   // why the command failed
 }
 
 // Kind tells how a socket was leaked.

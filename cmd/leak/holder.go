@@ -1,0 +1,56 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// hold is what a child does: it keeps the descriptors that it was given, and reads none of them.
+func hold(comm string, receive bool) error {
+	if err := rename(comm); err != nil {
+		return err
+	}
+	if receive {
+		if err := receiveAll(unix.Stderr + 1); err != nil {
+			return err
+		}
+	}
+	return awaitHangup(unix.Stdin)
+}
+
+// receiveAll takes descriptors until the other end is closed, and answers each message.
+func receiveAll(way int) error {
+	rights := make([]byte, unix.CmsgSpace(perMessage*4))
+	for {
+		n, length, _, _, err := unix.Recvmsg(way, make([]byte, 1), rights, unix.MSG_CMSG_CLOEXEC)
+		if err != nil {
+			return fmt.Errorf("receive sockets: %w", err)
+		}
+		if n == 0 {
+			return nil
+		}
+		if length == 0 {
+			return errors.New("receive sockets: a message without any")
+		}
+		if _, err := unix.Write(way, []byte{0}); err != nil {
+			return fmt.Errorf("receive sockets: %w", err)
+		}
+	}
+}
+
+// awaitHangup returns when nobody can write to the pipe any more. It takes nothing out of it: the
+// commands in it are not for us.
+func awaitHangup(pipe int) error {
+	for {
+		watched := []unix.PollFd{{Fd: int32(pipe)}}
+		_, err := unix.Poll(watched, -1)
+		if err != nil && !errors.Is(err, unix.EINTR) {
+			return fmt.Errorf("wait for the end: %w", err)
+		}
+		if watched[0].Revents != 0 {
+			return nil
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package collector
+
+import (
+	"strconv"
+	"time"
+
+	"closewait_exporter/closewait"
+)
+
+// entry is what one set of process series tells of: a process or, without the pid label, all
+// listed processes of a group.
+type entry struct {
+	*closewait.Holder
+	labels []string // group, pid and comm, or the group alone
+	infos  []info
+}
+
+// info holds the further labels of the info metric: exe, user, unit, container, pod, netns.
+type info [6]string
+
+// identity is what tells entries apart: the label values as they are published, so that no two
+// series can ever have the same labels, whatever names processes give themselves.
+type identity struct{ group, pid, comm string }
+
+func (id identity) labels(pidLabel bool) []string {
+	if pidLabel {
+		return []string{id.group, id.pid, id.comm}
+	}
+	return []string{id.group}
+}
+
+// entries adds holders of the same identity up.
+func entries(holders []*closewait.Holder, pidLabel bool) []entry {
+	members := make(map[identity][]*closewait.Holder, len(holders))
+	for _, h := range holders {
+		id := identity{group: label(h.Group())}
+		if pidLabel {
+			id.pid, id.comm = strconv.Itoa(h.ID.PID), label(h.Comm)
+		}
+		members[id] = append(members[id], h)
+	}
+	list := make([]entry, 0, len(members))
+	for id, same := range members {
+		list = append(list, entry{Holder: sum(same), labels: id.labels(pidLabel), infos: infosOf(same)})
+	}
+	return list
+}
+
+// ages is the histogram of the ages of all sockets, held and unaccepted.
+func (e *entry) ages(now time.Time, bounds []float64) closewait.Histogram {
+	ages, unaccepted := e.Held.Ages(now, bounds), e.Unaccepted.Ages(now, bounds)
+	for i, n := range unaccepted.Counts {
+		ages.Counts[i] += n
+	}
+	ages.Count += unaccepted.Count
+	ages.Sum += unaccepted.Sum
+	return ages
+}
+
+// sum adds holders up. A socket that several of them hold counts for each, as it does when their
+// series are added up. The start time is that of the first to start.
+func sum(holders []*closewait.Holder) *closewait.Holder {
+	if len(holders) == 1 {
+		return holders[0]
+	}
+	total := &closewait.Holder{}
+	total.StartTime, total.FDsKnown = holders[0].StartTime, true
+	var held, unaccepted []*closewait.Socket
+	for _, h := range holders {
+		held = append(held, h.Held.Sockets...)
+		unaccepted = append(unaccepted, h.Unaccepted.Sockets...)
+		total.Entered += h.Entered
+		total.Left += h.Left
+		if h.StartTime.Before(total.StartTime) {
+			total.StartTime = h.StartTime
+		}
+		total.FDsKnown = total.FDsKnown && h.FDsKnown
+		total.OpenFDs += h.OpenFDs
+	}
+	total.MaxFDs = sumOfLimits(holders)
+	total.Held, total.Unaccepted = closewait.NewHolding(held), closewait.NewHolding(unaccepted)
+	return total
+}
+
+// sumOfLimits is 0 when one limit is unknown, and unlimited when one is.
+func sumOfLimits(holders []*closewait.Holder) (total uint64) {
+	for _, h := range holders {
+		switch {
+		case h.MaxFDs == 0:
+			return 0
+		case h.MaxFDs > closewait.UnlimitedFDs-total:
+			total = closewait.UnlimitedFDs
+		default:
+			total += h.MaxFDs
+		}
+	}
+	return total
+}
+
+// infosOf returns each set of info labels once.
+func infosOf(holders []*closewait.Holder) []info {
+	seen := make(map[info]bool, len(holders))
+	var infos []info
+	for _, h := range holders {
+		i := info{
+			pathLabel(h.Exe), label(h.User), label(h.Unit), label(h.Container), label(h.Pod),
+			strconv.FormatUint(uint64(h.NetNS), 10),
+		}
+		if !seen[i] {
+			seen[i] = true
+			infos = append(infos, i)
+		}
+	}
+	return infos
+}

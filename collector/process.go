@@ -1,0 +1,91 @@
+package collector
+
+import (
+	"math"
+	"slices"
+	"strconv"
+
+	"closewait_exporter/closewait"
+)
+
+func (c *Collector) addProcesses(s *series, view *closewait.View) {
+	listed := Listed(view, c.options.MinAge)
+	room := min(c.options.MaxProcesses, len(listed))
+	shown, cut := listed[:room], listed[room:]
+	s.add(processesOmitted, float64(len(cut)))
+	s.add(socketsOmitted, float64(socketsCut(shown, cut)))
+	for _, e := range entries(shown, c.options.PIDLabel) {
+		c.addEntry(s, view, &e)
+	}
+}
+
+// addEntry costs nothing that grows with the number of sockets but the search for ages.
+func (c *Collector) addEntry(s *series, view *closewait.View, e *entry) {
+	add := func(m metric, value float64, further ...string) {
+		s.add(m, value, slices.Concat(e.labels, further)...)
+	}
+	add(processSockets, float64(e.Held.Len()))
+	for _, unread := range closewait.Unreads {
+		add(processUnread, float64(e.Held.Unread[unread]), unread.String())
+	}
+	for _, service := range topServices(e.Held.Services, c.options.MaxServices) {
+		add(processService, float64(service.sockets), service.direction.String(), service.port)
+	}
+	add(processUnaccepted, float64(e.Unaccepted.Len()))
+	add(processShared, float64(e.Held.Shared))
+	add(processKeepalive, float64(e.Held.Keepalive))
+	add(processLocalPeer, float64(e.Held.LocalPeer))
+	add(processRemotes, float64(e.Held.RemoteAddresses))
+	add(processTopRemote, float64(e.Held.TopNetwork.Sockets)/float64(max(e.Held.Len(), 1)))
+	add(processRecvQueue, float64(e.Held.UnreadBytes))
+	add(processSendQueue, float64(e.Held.SendBytes))
+	add(processOldest, e.Oldest(view.Taken).Seconds())
+	s.addHistogram(processAge, e.ages(view.Taken, c.options.AgeBuckets), e.labels...)
+	add(processEntered, float64(e.Entered))
+	add(processLeft, float64(e.Left))
+	if e.FDsKnown {
+		add(processOpenFDs, float64(e.OpenFDs))
+	}
+	switch e.MaxFDs {
+	case 0: // could not be read
+	case closewait.UnlimitedFDs:
+		add(processMaxFDs, math.Inf(1))
+	default:
+		add(processMaxFDs, float64(e.MaxFDs))
+	}
+	add(processStart, float64(e.StartTime.UnixMilli())/1000)
+	for _, i := range e.infos {
+		add(processInfo, 1, i[:]...)
+	}
+}
+
+// otherPorts is the port label of the services that are not told apart.
+const otherPorts = "other"
+
+// portCount is a service as it is published.
+type portCount struct {
+	direction closewait.Direction
+	port      string
+	sockets   int
+}
+
+// topServices tells the first n services apart and adds up the rest by direction.
+func topServices(services []closewait.Service, n int) []portCount {
+	n = min(n, len(services))
+	counts := make([]portCount, 0, n+2)
+	for _, service := range services[:n] {
+		counts = append(counts, portCount{service.Direction, strconv.Itoa(int(service.Port)), service.Sockets})
+	}
+	for _, direction := range []closewait.Direction{closewait.Outbound, closewait.Inbound} {
+		rest := 0
+		for _, service := range services[n:] {
+			if service.Direction == direction {
+				rest += service.Sockets
+			}
+		}
+		if rest > 0 {
+			counts = append(counts, portCount{direction, otherPorts, rest})
+		}
+	}
+	return counts
+}

@@ -1,0 +1,37 @@
+package kernel_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// Environment variables that tell the test binary what it is run for.
+const (
+	roleVariable     = "KERNEL_TEST_ROLE"     // not for tests: see play
+	isolatedVariable = "KERNEL_TEST_ISOLATED" // on a host of its own: see isolate
+)
+
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv(roleVariable) != "":
+		exit(play(os.Getenv(roleVariable)))
+	case os.Getenv(isolatedVariable) != "":
+		if err := furnish(); err != nil {
+			exit(err)
+		}
+	case os.Geteuid() == 0:
+		isolate(os.Args) // and does not come back, if it can
+	}
+	goleak.VerifyTestMain(m)
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "kernel test:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}

@@ -1,0 +1,114 @@
+package kernel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+)
+
+// procTCPRow is what /proc/PID/net/tcp or tcp6 says of one socket (get_tcp4_sock in
+// net/ipv4/tcp_ipv4.c and get_tcp6_sock in net/ipv6/tcp_ipv6.c).
+type procTCPRow struct {
+	local, remote        netip.AddrPort // v4-mapped addresses stay mapped
+	state                uint8
+	sendQueue, recvQueue uint32 // bytes; of a listener, recvQueue is the number of connections that wait
+	timer                uint8  // numbered as in sock_diag
+	uid                  uint32
+	inode                uint64
+}
+
+// The states that are wanted, as the tables write them.
+const (
+	tableCloseWait = "08"
+	tableListen    = "0A"
+)
+
+// How long an address with its port is: words of 8 hex digits, a colon and 4 digits.
+const (
+	tableWord  = 8
+	tableAddr4 = tableWord + 5
+	tableAddr6 = 4*tableWord + 5
+)
+
+// tableFields is what is left of a line. Any number of spaces is between two fields.
+type tableFields []byte
+
+// next returns the next field, which is empty when there is none or when no space ends it: all that is
+// read from a line has something behind it, so without a space it was cut short.
+func (f *tableFields) next() []byte {
+	rest := *f
+	for len(rest) > 0 && rest[0] == ' ' {
+		rest = rest[1:]
+	}
+	end := bytes.IndexByte(rest, ' ')
+	if end < 0 {
+		*f = nil
+		return nil
+	}
+	*f = rest[end+1:]
+	return rest[:end]
+}
+
+// tableHead is the part of a line that tells whether it is wanted.
+type tableHead struct{ number, local, remote, state []byte }
+
+// sound tells whether the fields are at all those of such a line.
+func (h tableHead) sound() bool {
+	return bytes.HasSuffix(h.number, []byte{':'}) && len(h.state) == len(tableListen) &&
+		len(h.local) == len(h.remote) && (len(h.local) == tableAddr4 || len(h.local) == tableAddr6)
+}
+
+func (h tableHead) wanted() bool {
+	return string(h.state) == tableCloseWait || string(h.state) == tableListen
+}
+
+// parse parses the line of which head is the beginning and rest is what follows. It is false, and the
+// row is not to be used, for one with a field that is not of its type.
+func (r *procTCPRow) parse(head tableHead, rest tableFields) bool {
+	n := tableNumbers{sound: true}
+	n.parse(bytes.TrimSuffix(head.number, []byte{':'}), 10, 64)
+	r.local, r.remote = n.addrPort(head.local), n.addrPort(head.remote)
+	r.state = uint8(n.parse(head.state, 16, 8))
+	send, receive := n.pair(rest.next())
+	r.sendQueue, r.recvQueue = uint32(n.parse(send, 16, 32)), uint32(n.parse(receive, 16, 32))
+	timer, expires := n.pair(rest.next())
+	r.timer = uint8(n.parse(timer, 16, 8))
+	n.parse(expires, 16, 64)
+	n.parse(rest.next(), 16, 32) // retransmits
+	r.uid = uint32(n.parse(rest.next(), 10, 32))
+	n.parse(rest.next(), 10, 32) // unanswered probes
+	r.inode = n.parse(rest.next(), 10, 64)
+	return n.sound
+}
+
+// tableNumbers parses the numbers of a line, and remembers whether one of them was none.
+type tableNumbers struct{ sound bool }
+
+func (n *tableNumbers) parse(field []byte, base, bits int) uint64 {
+	number, err := strconv.ParseUint(string(field), base, bits)
+	n.sound = n.sound && err == nil
+	return number
+}
+
+func (n *tableNumbers) pair(field []byte) (first, second []byte) {
+	first, second, colon := bytes.Cut(field, []byte{':'})
+	n.sound = n.sound && colon
+	return first, second
+}
+
+// addrPort parses an address, which is written word by word as the host reads 32 bits: on a
+// little-endian one, each four bytes are the wrong way round. The port is written as a number.
+func (n *tableNumbers) addrPort(field []byte) netip.AddrPort {
+	words, port := n.pair(field)
+	var long [16]byte
+	for at := long[:0]; len(words) >= tableWord && len(at) < len(long); words = words[tableWord:] {
+		at = binary.NativeEndian.AppendUint32(at, uint32(n.parse(words[:tableWord], 16, 32)))
+	}
+	n.sound = n.sound && len(words) == 0 && len(port) == 4
+	addr := netip.AddrFrom16(long)
+	if len(field) == tableAddr4 {
+		addr = netip.AddrFrom4([4]byte(long[:]))
+	}
+	return netip.AddrPortFrom(addr, uint16(n.parse(port, 16, 16)))
+}

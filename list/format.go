@@ -1,0 +1,116 @@
+package list
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+
+	"closewait_exporter/closewait"
+)
+
+const day = 24 * time.Hour
+
+// duration writes a time as its two largest units: 45s, 3m12s, 2h05m, 3d04h.
+func duration(d time.Duration) string {
+	switch {
+	case d < time.Second:
+		return "<1s"
+	case d < time.Minute:
+		return fmt.Sprintf("%ds", d/time.Second)
+	case d < time.Hour:
+		return fmt.Sprintf("%dm%02ds", d/time.Minute, d%time.Minute/time.Second)
+	case d < day:
+		return fmt.Sprintf("%dh%02dm", d/time.Hour, d%time.Hour/time.Minute)
+	}
+	return fmt.Sprintf("%dd%02dh", d/day, d%day/time.Hour)
+}
+
+// age writes that of a socket. One that nobody knows from before our first sight is marked.
+func age(s *closewait.Socket, now time.Time) string {
+	known := s.Age(now)
+	switch {
+	case !ageless(s):
+		return duration(known)
+	case known < time.Second:
+		return "?"
+	}
+	return ">" + duration(known)
+}
+
+// quiet writes for how long nothing has moved on a socket.
+func quiet(s *closewait.Socket, now time.Time) string {
+	if s.QuietSince.IsZero() {
+		return "moving"
+	}
+	return duration(s.Quiet(now))
+}
+
+// size writes a number of bytes with one decimal: 512B, 1.2MiB.
+func size(n uint64) string {
+	const unit, roundsUp = 1024, 1023.95
+	switch {
+	case n == 0:
+		return "0"
+	case n < unit:
+		return fmt.Sprintf("%dB", n)
+	}
+	value := float64(n) / unit
+	for _, suffix := range []string{"KiB", "MiB", "GiB"} {
+		if value < roundsUp {
+			return fmt.Sprintf("%.1f%s", value, suffix)
+		}
+		value /= unit
+	}
+	return fmt.Sprintf("%.1fTiB", value)
+}
+
+// percent rounds down, so that 100% means all.
+func percent(part, whole uint64) string {
+	const hundred = 100
+	share := part * hundred / whole
+	if part > 0 && share == 0 {
+		return "<1%"
+	}
+	return strconv.FormatUint(share, 10) + "%"
+}
+
+// descriptors writes the open descriptors of a process, its limit and the share.
+func descriptors(p *closewait.Process) string {
+	open := "?"
+	if p.FDsKnown {
+		open = strconv.FormatUint(p.OpenFDs, 10)
+	}
+	switch p.MaxFDs {
+	case closewait.UnlimitedFDs:
+		return open + "/unlimited"
+	case 0: // unknown
+		return open + "/?"
+	}
+	text := open + "/" + strconv.FormatUint(p.MaxFDs, 10)
+	if p.FDsKnown {
+		text += " " + percent(p.OpenFDs, p.MaxFDs)
+	}
+	return text
+}
+
+// direction is short, beside a port.
+func direction(d closewait.Direction) string {
+	if d == closewait.Inbound {
+		return "in"
+	}
+	return "out"
+}
+
+// port writes a port as addresses end with it.
+func port(p uint16) string { return fmt.Sprintf(":%d", p) }
+
+// count writes a number with its noun.
+func count(n int, noun string) string {
+	switch {
+	case n == 1:
+		return "1 " + noun
+	case noun == "process":
+		return fmt.Sprintf("%d processes", n)
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
+}

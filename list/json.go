@@ -1,0 +1,136 @@
+package list
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+	"unicode/utf16"
+
+	"closewait_exporter/closewait"
+)
+
+// schemaVersion changes when a field is taken away or means something else, not when one is added.
+// docs/LIST.md describes the fields.
+const schemaVersion = 1
+
+type jsonReport struct {
+	Version       int           `json:"version"`
+	Taken         time.Time     `json:"taken"`
+	ScanSeconds   float64       `json:"scan_seconds"`
+	MinAgeSeconds float64       `json:"min_age_seconds"`
+	Scanner       jsonScanner   `json:"scanner"`
+	Host          jsonHost      `json:"host"`
+	Hidden        jsonHidden    `json:"hidden"`
+	Processes     []jsonProcess `json:"processes"`
+	Sockets       *[]jsonSocket `json:"sockets,omitempty"`
+}
+
+type jsonScanner struct {
+	Engine            string     `json:"engine"`
+	Fallback          string     `json:"fallback"`
+	NetworkNamespaces string     `json:"network_namespaces"`
+	Missing           []jsonLack `json:"missing"`
+}
+
+type jsonLack struct {
+	Capability string `json:"capability"`
+	Lost       string `json:"lost"`
+}
+
+type jsonHost struct {
+	Sockets                 map[string]map[string]int `json:"sockets"` // by family and owner
+	OwnerCoverageRatio      float64                   `json:"owner_coverage_ratio"`
+	NetworkNamespaces       int                       `json:"network_namespaces"`
+	UnreadNetworkNamespaces int                       `json:"unread_network_namespaces"`
+	DeniedProcesses         int                       `json:"denied_processes"`
+}
+
+type jsonHidden struct {
+	Processes int `json:"processes"`
+	Sockets   int `json:"sockets"`
+}
+
+// JSON writes all that is known of the processes listed and, when they are wanted, of their sockets
+// and those without a known holder.
+func (r *Report) JSON(w io.Writer, sockets bool) error {
+	processes, young := r.hidden()
+	out := jsonReport{
+		Version:       schemaVersion,
+		Taken:         r.View.Taken.UTC(),
+		ScanSeconds:   r.View.Took.Seconds(),
+		MinAgeSeconds: r.MinAge.Seconds(),
+		Scanner:       r.jsonScanner(),
+		Host:          r.jsonHost(),
+		Hidden:        jsonHidden{Processes: processes, Sockets: young},
+		Processes:     []jsonProcess{},
+	}
+	for _, h := range r.Listed {
+		out.Processes = append(out.Processes, newJSONProcess(h, r.View.Taken))
+	}
+	if sockets {
+		list := r.jsonSockets()
+		out.Sockets = &list
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(out); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
+
+func (r *Report) jsonScanner() jsonScanner {
+	s := jsonScanner{
+		Engine:            r.Sight.Engine,
+		Fallback:          r.Sight.Fallback,
+		NetworkNamespaces: r.Sight.Namespaces,
+		Missing:           []jsonLack{},
+	}
+	for _, lack := range r.Sight.Missing {
+		s.Missing = append(s.Missing, jsonLack(lack))
+	}
+	return s
+}
+
+func (r *Report) jsonHost() jsonHost {
+	byFamily := map[string]map[string]int{}
+	for _, family := range closewait.Families {
+		byFamily[family.String()] = map[string]int{}
+		for _, owner := range closewait.Owners {
+			byFamily[family.String()][owner.String()] = r.View.Sockets.Of(family, owner)
+		}
+	}
+	return jsonHost{
+		Sockets:                 byFamily,
+		OwnerCoverageRatio:      r.View.Coverage(),
+		NetworkNamespaces:       r.View.Namespaces,
+		UnreadNetworkNamespaces: r.View.Unread,
+		DeniedProcesses:         r.View.Denied,
+	}
+}
+
+// name is a string that somebody else has chosen. It is written in ASCII, because JSON may contain
+// characters that a terminal obeys. Bytes that are not UTF-8 become U+FFFD: JSON has no others.
+type name string
+
+// MarshalJSON implements json.Marshaler.
+func (n name) MarshalJSON() ([]byte, error) {
+	encoded, err := json.Marshal(string(n))
+	if err != nil {
+		return nil, err
+	}
+	ascii := make([]byte, 0, len(encoded))
+	for _, r := range string(encoded) {
+		if r >= ' ' && r <= '~' {
+			ascii = append(ascii, byte(r))
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			ascii = append(ascii, `\u`...)
+			ascii = append(ascii, strconv.FormatUint(0x10000+uint64(unit), 16)[1:]...)
+		}
+	}
+	return ascii, nil
+}

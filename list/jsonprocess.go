@@ -1,0 +1,101 @@
+package list
+
+import (
+	"time"
+
+	"closewait_exporter/closewait"
+)
+
+type jsonProcess struct {
+	Group         name          `json:"group"`
+	PID           int           `json:"pid"`
+	StartTime     time.Time     `json:"start_time"`
+	Comm          name          `json:"comm"`
+	Exe           name          `json:"exe"`
+	UID           uint32        `json:"uid"`
+	User          name          `json:"user"`
+	State         name          `json:"state"`
+	Unit          name          `json:"unit"`
+	Container     name          `json:"container"`
+	Pod           name          `json:"pod"`
+	NetNS         uint64        `json:"netns"`
+	FDs           jsonFDs       `json:"fds"`
+	Sockets       int           `json:"sockets"`
+	Unaccepted    int           `json:"unaccepted"`
+	OldestSeconds float64       `json:"oldest_seconds"`
+	Unread        jsonUnread    `json:"unread"`
+	RecvBytes     uint64        `json:"recv_queue_bytes"`
+	SendBytes     uint64        `json:"send_queue_bytes"`
+	Shared        int           `json:"shared"`
+	Keepalive     int           `json:"keepalive"`
+	LocalPeer     int           `json:"local_peer"`
+	Services      []jsonService `json:"services"`
+	Remotes       int           `json:"remote_addresses"`
+	TopRemote     jsonRemote    `json:"top_remote"`
+	TopNetwork    jsonNetwork   `json:"top_network"`
+}
+
+// jsonFDs has null for what is not known.
+type jsonFDs struct {
+	Open      *uint64  `json:"open"`
+	Limit     *uint64  `json:"limit"`
+	Unlimited bool     `json:"unlimited"`
+	Ratio     *float64 `json:"ratio"`
+}
+
+type jsonUnread struct {
+	None int `json:"none"`
+	FIN  int `json:"fin"`
+	Data int `json:"data"`
+}
+
+type jsonService struct {
+	Direction string `json:"direction"`
+	Port      uint16 `json:"port"`
+	Sockets   int    `json:"sockets"`
+}
+
+type jsonRemote struct {
+	Address string `json:"address"`
+	Sockets int    `json:"sockets"`
+}
+
+type jsonNetwork struct {
+	Network string `json:"network"`
+	Sockets int    `json:"sockets"`
+}
+
+func newJSONProcess(h *closewait.Holder, now time.Time) jsonProcess {
+	all := closewait.NewHolding(socketsOf(h))
+	p := jsonProcess{
+		Group: name(h.Group()), PID: h.ID.PID, StartTime: h.StartTime.UTC(), Comm: name(h.Comm), Exe: name(h.Exe),
+		UID: h.UID, User: name(h.User), State: name(h.State), Unit: name(h.Unit), Container: name(h.Container),
+		Pod: name(h.Pod), NetNS: uint64(h.NetNS), FDs: newJSONFDs(&h.Process),
+		Sockets: h.Held.Len(), Unaccepted: h.Unaccepted.Len(), OldestSeconds: all.Oldest(now).Seconds(),
+		Unread:    jsonUnread{None: all.Unread[closewait.UnreadNone], FIN: all.Unread[closewait.UnreadFIN], Data: all.Unread[closewait.UnreadData]},
+		RecvBytes: all.UnreadBytes, SendBytes: all.SendBytes,
+		Shared: all.Shared, Keepalive: all.Keepalive, LocalPeer: all.LocalPeer,
+		Remotes:    all.RemoteAddresses,
+		TopRemote:  jsonRemote{Address: all.TopRemote.Addr.String(), Sockets: all.TopRemote.Sockets},
+		TopNetwork: jsonNetwork{Network: all.TopNetwork.Prefix.String(), Sockets: all.TopNetwork.Sockets},
+	}
+	for _, s := range all.Services {
+		p.Services = append(p.Services, jsonService{s.Direction.String(), s.Port, s.Sockets})
+	}
+	return p
+}
+
+func newJSONFDs(p *closewait.Process) jsonFDs {
+	var fds jsonFDs
+	if p.FDsKnown {
+		fds.Open = &p.OpenFDs
+	}
+	fds.Unlimited = p.MaxFDs == closewait.UnlimitedFDs
+	if p.MaxFDs != 0 && !fds.Unlimited {
+		fds.Limit = &p.MaxFDs
+	}
+	if ratio, known := p.FDRatio(); known {
+		fds.Ratio = &ratio
+	}
+	return fds
+}

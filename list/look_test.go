@@ -1,0 +1,78 @@
+package list
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"closewait_exporter/closewait"
+)
+
+// procfsHost is a host as an engine without cookies and times sees it.
+func procfsHost() *host {
+	h := newHost()
+	id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "leak"})
+	h.sockets(3, closewait.Sighting{Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", 0)
+	for i := range h.Sockets {
+		s := &h.Sockets[i]
+		s.ID, s.HasTimes = closewait.TupleID(4026531840, s.Local, s.Remote, s.Inode), false
+	}
+	return h
+}
+
+func TestLookTwiceWhereAgesAreUnknownAtFirstSight(t *testing.T) {
+	tests := []struct {
+		name   string
+		host   *host
+		minAge time.Duration
+		looks  int
+		oldest string
+	}{
+		{"ages are known", leaking(), time.Second, 1, "3d04h"},
+		{"ages are unknown", procfsHost(), 2 * time.Second, 2, ">2s"},
+		{"unknown ages do not matter", procfsHost(), 0, 1, "?"},
+		{"nobody waits that long", procfsHost(), time.Hour, 1, "?"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				tracker, looks, started := closewait.NewTracker(nil), 0, time.Now()
+				view, err := Look(t.Context(), func(context.Context) (*closewait.View, error) {
+					looks++
+					test.host.Taken = now.Add(time.Since(started))
+					return tracker.Update(&test.host.Snapshot), nil
+				}, test.minAge)
+				if err != nil || looks != test.looks {
+					t.Fatalf("%d looks and error %v, want %d looks", looks, err, test.looks)
+				}
+				if got := age(view.Holders[0].Held.Sockets[0], view.Taken); got != test.oldest {
+					t.Errorf("the oldest socket is shown as %s old, want %s", got, test.oldest)
+				}
+			})
+		})
+	}
+}
+
+func TestLookEndsWithItsContext(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		h := procfsHost()
+		_, err := Look(ctx, func(context.Context) (*closewait.View, error) {
+			return closewait.NewTracker(nil).Update(&h.Snapshot), nil
+		}, longestWait)
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("error is %v, want that of the context", err)
+		}
+	})
+}
+
+func TestLookPassesErrorsOn(t *testing.T) {
+	broken := errors.New("broken")
+	_, err := Look(t.Context(), func(context.Context) (*closewait.View, error) { return nil, broken }, time.Second)
+	if !errors.Is(err, broken) {
+		t.Errorf("error is %v, want %v", err, broken)
+	}
+}

@@ -1,0 +1,92 @@
+package list
+
+import (
+	"io"
+	"strconv"
+	"strings"
+
+	"closewait_exporter/closewait"
+)
+
+// processColumns of the table of processes. What is left out first on a narrow terminal is what
+// helps least to choose whom to look at.
+var processColumns = []column{
+	{title: "GROUP", least: 12},
+	{title: "PID", right: true},
+	{title: "COMM", least: 8},
+	{title: "SOCKETS", right: true},
+	{title: "UNACCEPTED", right: true, drop: 2},
+	{title: "OLDEST", right: true},
+	{title: "UNREAD", right: true, drop: 1},
+	{title: "FDS", right: true, drop: 5},
+	{title: "SERVICE", least: 9, drop: 4},
+	{title: "REMOTE", least: 16, drop: 3},
+}
+
+// Processes writes a line for each process listed, worst first, into so many cells (0 = no limit),
+// and what can be said of the host below them.
+func (r *Report) Processes(w io.Writer, width int) error {
+	if len(r.Listed) == 0 {
+		return writeLines(w, append(r.summary(), r.withoutRow()...))
+	}
+	table := grid{columns: processColumns}
+	for _, h := range r.Listed {
+		table.rows = append(table.rows, r.processRow(h))
+	}
+	leftOut, err := table.write(w, width)
+	if err != nil {
+		return err
+	}
+	lines := append([]string{""}, r.summary()...)
+	lines = append(lines, r.withoutRow()...)
+	if len(leftOut) > 0 {
+		lines = append(lines, "Left out for want of room: "+strings.Join(leftOut, ", ")+" (COLUMNS=150 or --output=json shows all).")
+	}
+	return writeLines(w, lines)
+}
+
+// withoutRow tells of the sockets that no process can be blamed for.
+func (r *Report) withoutRow() []string {
+	sockets := len(r.ownerless())
+	if sockets == 0 {
+		return nil
+	}
+	return []string{"Without a line: " + count(sockets, "socket") + " whose holder is not known (--sockets lists them)."}
+}
+
+func (r *Report) processRow(h *closewait.Holder) []string {
+	all := closewait.NewHolding(socketsOf(h))
+	return []string{
+		text(h.Group()),
+		strconv.Itoa(h.ID.PID),
+		text(h.Comm),
+		strconv.Itoa(h.Held.Len()),
+		strconv.Itoa(h.Unaccepted.Len()),
+		age(all.Sockets[0], r.View.Taken),
+		size(all.UnreadBytes),
+		descriptors(&h.Process),
+		topService(&all),
+		topRemote(&all),
+	}
+}
+
+// topService is the service with most sockets, and how many more there are.
+func topService(h *closewait.Holding) string {
+	top := h.Services[0]
+	cell := direction(top.Direction) + " " + port(top.Port)
+	if more := len(h.Services) - 1; more > 0 {
+		cell += " +" + strconv.Itoa(more)
+	}
+	return cell
+}
+
+// topRemote is the remote address with most sockets, after its share: a long address is cut.
+func topRemote(h *closewait.Holding) string {
+	share := percent(uint64(h.TopRemote.Sockets), uint64(h.Len()))
+	return share + " " + text(h.TopRemote.Addr.String())
+}
+
+func writeLines(w io.Writer, lines []string) error {
+	_, err := io.WriteString(w, strings.Join(lines, "\n")+"\n")
+	return err
+}

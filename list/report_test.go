@@ -1,0 +1,189 @@
+package list
+
+import (
+	"bytes"
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+	"unicode"
+
+	"closewait_exporter/closewait"
+)
+
+func TestGoldenProcesses(t *testing.T) {
+	tests := []struct {
+		file   string
+		host   *host
+		minAge time.Duration
+		width  int
+	}{
+		{"processes.txt", leaking(), time.Second, 0},
+		{"processes-all-ages.txt", leaking(), 0, 0},
+		{"processes-100.txt", leaking(), time.Second, 100},
+		{"processes-80.txt", leaking(), time.Second, 80},
+		{"processes-40.txt", leaking(), time.Second, 40},
+		{"processes-hostile.txt", hostile(), time.Second, 0},
+		{"processes-hostile-80.txt", hostile(), time.Second, 80},
+		{"processes-unprivileged.txt", unprivileged(), time.Second, 80},
+		{"processes-none.txt", newHost(), time.Second, 80},
+		{"processes-young.txt", leaking(), 100 * time.Hour, 80},
+	}
+	for _, test := range tests {
+		t.Run(test.file, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := test.host.report(test.minAge).Processes(&out, test.width); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, test.file, out.Bytes())
+		})
+	}
+}
+
+func TestGoldenSockets(t *testing.T) {
+	tests := []struct {
+		file string
+		host *host
+	}{
+		{"sockets.txt", leaking()},
+		{"sockets-none.txt", newHost()},
+	}
+	for _, test := range tests {
+		t.Run(test.file, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := test.host.report(time.Second).Sockets(&out); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, test.file, out.Bytes())
+		})
+	}
+}
+
+func TestGoldenJSON(t *testing.T) {
+	tests := []struct {
+		file    string
+		host    *host
+		sockets bool
+	}{
+		{"processes.json", leaking(), false},
+		{"sockets.json", leaking(), true},
+		{"hostile.json", hostile(), false},
+		{"none.json", newHost(), true},
+	}
+	for _, test := range tests {
+		t.Run(test.file, func(t *testing.T) {
+			report := test.host.report(time.Second)
+			report.Sight.Fallback = "netlink does not work here"
+			report.Sight.Missing = []Lack{{"CAP_SYS_ADMIN", "ages in other network namespaces"}}
+			var out bytes.Buffer
+			if err := report.JSON(&out, test.sockets); err != nil {
+				t.Fatal(err)
+			}
+			golden(t, test.file, out.Bytes())
+		})
+	}
+}
+
+func TestNothingThatAProcessHasChosenReachesTheTerminal(t *testing.T) {
+	report := hostile().report(time.Second)
+	outputs := map[string]func(*bytes.Buffer) error{
+		"processes": func(b *bytes.Buffer) error { return report.Processes(b, 0) },
+		"sockets":   func(b *bytes.Buffer) error { return report.Sockets(b) },
+		"JSON":      func(b *bytes.Buffer) error { return report.JSON(b, true) },
+	}
+	for name, write := range outputs {
+		t.Run(name, func(t *testing.T) {
+			var out bytes.Buffer
+			if err := write(&out); err != nil {
+				t.Fatal(err)
+			}
+			for i, r := range out.String() {
+				if r != '\n' && (!unicode.IsPrint(r) || unicode.In(r, unicode.M, unicode.Bidi_Control)) {
+					t.Errorf("%U at byte %d: %q", r, i, out.String()[max(0, i-20):min(out.Len(), i+20)])
+				}
+			}
+		})
+	}
+}
+
+func TestJSONKeepsTheNamesOfProcesses(t *testing.T) {
+	var out bytes.Buffer
+	if err := hostile().report(time.Second).JSON(&out, false); err != nil {
+		t.Fatal(err)
+	}
+	var got struct {
+		Processes []struct{ Comm string }
+	}
+	if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+		t.Fatal(err)
+	}
+	for i, p := range hostile().Processes {
+		if want := strings.ToValidUTF8(p.Comm, "\ufffd\ufffd"); got.Processes[i].Comm != want {
+			t.Errorf("comm is %q, want %q", got.Processes[i].Comm, want)
+		}
+	}
+}
+
+func TestNotesSayWhatCannotBeSeenAndWhatToDo(t *testing.T) {
+	unresolved := newHost()
+	unresolved.Denied = 12
+	unresolved.Unread = []closewait.NetNS{4026532000}
+	unresolved.sockets(2, closewait.Sighting{Owner: closewait.OwnerUnresolved}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
+	ageless := newHost()
+	id := ageless.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "x"})
+	ageless.sockets(1, closewait.Sighting{Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", 0)
+	ageless.Sockets[0].HasTimes, ageless.Sockets[0].ID.Cookie = false, 0
+
+	lacks := []Lack{{"CAP_SYS_PTRACE", "holders of other users' sockets"}}
+	tests := []struct {
+		name  string
+		host  *host
+		sight Sight
+		want  []string
+	}{
+		{"all is seen", leaking(), Sight{Root: true}, []string{"1 socket held by a process that could not be looked into"}},
+		{"a healthy host that is seen", newHost(), Sight{Root: true}, nil},
+		{"a fallback", newHost(), Sight{Fallback: "no netlink: EPERM", Root: true}, []string{"no netlink: EPERM", "--pid=host"}},
+		{"a lack", newHost(), Sight{Missing: lacks}, []string{"without CAP_SYS_PTRACE it cannot see: holders of other", "sudo closewait_exporter list"}},
+		{"what the scan was denied", unresolved, Sight{}, []string{"12 processes could not", "1 network namespace could not", "2 sockets held", "sudo"}},
+		{"unknown ages", ageless, Sight{Root: true}, []string{"1 socket of unknown age"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			report := test.host.report(0)
+			report.Sight = test.sight
+			var out bytes.Buffer
+			if err := report.Notes(&out); err != nil {
+				t.Fatal(err)
+			}
+			if test.want == nil && out.Len() > 0 {
+				t.Errorf("notes where there is nothing to say:\n%s", &out)
+			}
+			for _, want := range test.want {
+				if !strings.Contains(out.String(), want) {
+					t.Errorf("%q is not in\n%s", want, &out)
+				}
+			}
+		})
+	}
+}
+
+func TestAHealthyHostIsNotCalledHealthyWhenNotAllIsSeen(t *testing.T) {
+	tests := map[string]struct {
+		missing []Lack
+		want    string
+	}{
+		"all is seen":     {nil, "nothing leaks here"},
+		"something lacks": {[]Lack{{"CAP_SYS_ADMIN", "other namespaces"}}, "not everything can be seen"},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			report := newHost().report(time.Second)
+			report.Sight.Missing = test.missing
+			var out bytes.Buffer
+			if err := report.Processes(&out, 80); err != nil || !strings.Contains(out.String(), test.want) {
+				t.Errorf("error %v and %q, want %q in it", err, &out, test.want)
+			}
+		})
+	}
+}

@@ -1,0 +1,24 @@
+package list
+
+import (
+	"os"
+	"strconv"
+
+	"golang.org/x/term"
+)
+
+// Width is the number of cells in a line of a file, 0 where there is no limit: it is no terminal, or
+// one of unknown width. The variable COLUMNS overrides that of a terminal.
+func Width(f *os.File) int {
+	if !term.IsTerminal(int(f.Fd())) {
+		return 0
+	}
+	if columns, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && columns > 0 {
+		return columns
+	}
+	columns, _, err := term.GetSize(int(f.Fd()))
+	if err != nil {
+		return 0
+	}
+	return columns
+}

@@ -1,0 +1,87 @@
+package web
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/go-kit/log"
+	"github.com/prometheus/client_golang/prometheus"
+)
+
+// successMetric is what the fake collector tells of a scan, as the true one does.
+const successMetric = "closewait_scan_success"
+
+// look observes the host and tells how that ended.
+type look func(context.Context) error
+
+// fakeCollector looks, and publishes whether that succeeded.
+func fakeCollector(look look) func(context.Context) prometheus.Gatherer {
+	return func(ctx context.Context) prometheus.Gatherer {
+		success := prometheus.NewGauge(prometheus.GaugeOpts{Name: successMetric, Help: "Whether the scan succeeded."})
+		if look(ctx) == nil {
+			success.Set(1)
+		}
+		registry := prometheus.NewRegistry()
+		registry.MustRegister(success)
+		return registry
+	}
+}
+
+// seen always succeeds.
+func seen(context.Context) error { return nil }
+
+// hung gives no answer while anyone waits.
+func hung(ctx context.Context) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// fixture is a handler that looks at the host with a function.
+type fixture struct {
+	http.Handler
+	log bytes.Buffer
+}
+
+func newFixture(t *testing.T, host look, change func(*Options)) *fixture {
+	t.Helper()
+	f := &fixture{}
+	logger := log.NewLogfmtLogger(log.NewSyncWriter(&f.log))
+	health := NewHealth(logger)
+	noted := func(ctx context.Context) error {
+		err := host(ctx)
+		health.Note(err)
+		return err
+	}
+	options := Options{
+		TelemetryPath: "/metrics",
+		Gatherer:      fakeCollector(noted),
+		Look:          noted,
+		Health:        health,
+		Logger:        logger,
+	}
+	if change != nil {
+		change(&options)
+	}
+	handler, err := NewHandler(options)
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Handler = handler
+	return f
+}
+
+// ask sends a request with header lines of the form "Name: value".
+func (f *fixture) ask(method, path string, header ...string) *httptest.ResponseRecorder {
+	request := httptest.NewRequest(method, path, nil)
+	for _, line := range header {
+		name, value, _ := strings.Cut(line, ": ")
+		request.Header.Set(name, value)
+	}
+	answer := httptest.NewRecorder()
+	f.ServeHTTP(answer, request)
+	return answer
+}

@@ -1,0 +1,74 @@
+package web
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+)
+
+func TestPathsAnswerReadersOnly(t *testing.T) {
+	tests := []struct {
+		name, method, path string
+		status             int
+		body               string
+	}{
+		{"the landing page links the metrics", http.MethodGet, "/", http.StatusOK, `href="/metrics"`},
+		{"metrics", http.MethodGet, "/metrics", http.StatusOK, successMetric + " 1"},
+		{"healthy", http.MethodGet, "/-/healthy", http.StatusOK, "is healthy"},
+		{"ready", http.MethodGet, "/-/ready", http.StatusOK, "is ready"},
+		{"HEAD is reading", http.MethodHead, "/metrics", http.StatusOK, ""},
+		{"an unknown path", http.MethodGet, "/debug/pprof/", http.StatusNotFound, ""},
+		{"below the metrics", http.MethodGet, "/metrics/x", http.StatusNotFound, ""},
+		{"POST to metrics", http.MethodPost, "/metrics", http.StatusMethodNotAllowed, ""},
+		{"DELETE of the landing page", http.MethodDelete, "/", http.StatusMethodNotAllowed, ""},
+		{"PUT to ready", http.MethodPut, "/-/ready", http.StatusMethodNotAllowed, ""},
+	}
+	f := newFixture(t, seen, nil)
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			answer := f.ask(test.method, test.path)
+			if answer.Code != test.status || !strings.Contains(answer.Body.String(), test.body) {
+				t.Errorf("status %d and body %q, want %d and %q", answer.Code, answer.Body, test.status, test.body)
+			}
+		})
+	}
+}
+
+func TestTheTelemetryPathCanBeMoved(t *testing.T) {
+	f := newFixture(t, seen, func(o *Options) { o.TelemetryPath = "/close-wait/metrics" })
+	tests := map[string]int{"/close-wait/metrics": http.StatusOK, "/metrics": http.StatusNotFound}
+	for path, want := range tests {
+		if answer := f.ask(http.MethodGet, path); answer.Code != want {
+			t.Errorf("%s answers %d, want %d", path, answer.Code, want)
+		}
+	}
+	if page := f.ask(http.MethodGet, "/").Body.String(); !strings.Contains(page, `href="/close-wait/metrics"`) {
+		t.Errorf("the landing page does not link the moved path:\n%s", page)
+	}
+}
+
+func TestTelemetryPathsThatCannotWorkAreRefusedWithAdvice(t *testing.T) {
+	tests := map[string]string{ // path: what the error says, empty where the path is good
+		"/metrics":      "",
+		"/a/b.c_d-e~1":  "",
+		"/":             "taken",
+		"/-/healthy":    "taken",
+		"/-/ready":      "taken",
+		"":              "does not begin with a slash",
+		"metrics":       `write "/metrics"`,
+		"/metrics/":     `write "/metrics"`,
+		"//metrics":     `write "/metrics"`,
+		"/a/../metrics": `write "/metrics"`,
+		"/{name}":       "quoting",
+		"/a b":          "quoting",
+		"/a?b":          "quoting",
+		"/métriques":    "quoting",
+		"/<script>":     "quoting",
+	}
+	for path, want := range tests {
+		err := CheckTelemetryPath(path)
+		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
+			t.Errorf("CheckTelemetryPath(%q) = %v, want %q in it", path, err, want)
+		}
+	}
+}

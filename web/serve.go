@@ -1,0 +1,118 @@
+package web
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/coreos/go-systemd/v22/activation"
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+	"golang.org/x/sync/errgroup"
+)
+
+// The patience of the server. exporter-toolkit sets none.
+const (
+	readHeaderTimeout = 5 * time.Second
+	readTimeout       = 10 * time.Second
+	writeTimeout      = time.Minute     // from the end of the request's header, so the scan is in it
+	idleTimeout       = 3 * time.Minute // longer than usual scrape intervals, to keep their connections
+)
+
+// shutdownGrace is for how long requests in flight may go on after the end was asked for.
+const shutdownGrace = 5 * time.Second
+
+// Serve answers on all listeners that the flags ask for until ctx ends or one of them fails. It
+// returns when no request is in flight any more, or shutdownGrace later.
+func Serve(ctx context.Context, handler http.Handler, flags *toolkit.FlagConfig, logger *slog.Logger) error {
+	endpoints, err := endpointsOf(flags, logger)
+	if err != nil {
+		return err
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, listen := range endpoints {
+		server := newServer(handler, logger)
+		group.Go(func() error {
+			if err := listen(server); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+		group.Go(func() error {
+			<-ctx.Done()
+			return shutdown(server, logger)
+		})
+	}
+	return group.Wait()
+}
+
+// endpoint listens and serves until the server is shut down.
+type endpoint func(*http.Server) error
+
+// endpointsOf returns an endpoint for each listener, so that each has a server of its own:
+// exporter-toolkit changes the server that it is given, and does so concurrently for several
+// listeners of one server.
+func endpointsOf(flags *toolkit.FlagConfig, logger *slog.Logger) ([]endpoint, error) {
+	if *flags.WebSystemdSocket {
+		return systemdEndpoints(flags, logger)
+	}
+	var endpoints []endpoint
+	for _, address := range *flags.WebListenAddresses {
+		one := *flags
+		one.WebListenAddresses = &[]string{address}
+		endpoints = append(endpoints, func(server *http.Server) error {
+			err := toolkit.ListenAndServe(server, &one, logger)
+			if failed := new(net.OpError); errors.As(err, &failed) && failed.Op == "listen" {
+				return fmt.Errorf("%w: give --web.listen-address a free address, such as :10052 or 127.0.0.1:10053", err)
+			}
+			return err
+		})
+	}
+	return endpoints, nil
+}
+
+func systemdEndpoints(flags *toolkit.FlagConfig, logger *slog.Logger) ([]endpoint, error) {
+	listeners, err := activation.Listeners()
+	if err != nil {
+		return nil, fmt.Errorf("take sockets from systemd: %w", err)
+	}
+	var endpoints []endpoint
+	for _, listener := range listeners {
+		if listener == nil {
+			continue // a descriptor that is no stream socket
+		}
+		endpoints = append(endpoints, func(server *http.Server) error {
+			return toolkit.Serve(listener, server, flags, logger)
+		})
+	}
+	if len(endpoints) == 0 {
+		return nil, errors.New("systemd has passed no listening socket: start through a .socket unit, or without --web.systemd-socket")
+	}
+	return endpoints, nil
+}
+
+func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
+	return &http.Server{
+		Handler:           handler,
+		ReadHeaderTimeout: readHeaderTimeout,
+		ReadTimeout:       readTimeout,
+		WriteTimeout:      writeTimeout,
+		IdleTimeout:       idleTimeout,
+		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+}
+
+// shutdown stops listening, waits for the requests in flight, and cuts those off that take too long.
+func shutdown(server *http.Server, logger *slog.Logger) error {
+	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
+	defer cancel()
+	err := server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		logger.Warn("Requests cut off: they did not end in time", "grace", shutdownGrace)
+		return server.Close()
+	}
+	return err
+}
