@@ -88,7 +88,7 @@ func rowsOf(ctx context.Context, sockets []*closewait.Socket) (map[*closewait.So
 		}
 	}
 	rows := make(map[*closewait.Socket]diagRow, len(wanted))
-	_, err := newDumper().dump(ctx, func(row *diagRow) {
+	_, err := newDumper(stateCloseWait).dump(ctx, func(row *diagRow) {
 		if s := wanted[uint64(row.inode)]; s != nil && row.state == stateCloseWait && row.is(s) {
 			rows[s] = *row
 		}

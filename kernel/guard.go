@@ -40,6 +40,17 @@ const (
 	guardKillPatience = 5 * time.Second // for the end of a guard that was killed
 )
 
+// CanRun tells why a guard with this command could not be started.
+func (h *Hands) CanRun(command []string) error {
+	if len(command) == 0 {
+		return errors.New("guard without a command")
+	}
+	if _, err := exec.LookPath(command[0]); err != nil {
+		return fmt.Errorf("guard %q: %w", command[0], err)
+	}
+	return nil
+}
+
 // Run asks a guard, and returns the first 4 KiB of what it wrote to stdout and stderr, for the log.
 // The error is nil when it allows, else ErrGuardDenied or ErrGuardFailed, or the cause of ctx.
 //

@@ -22,28 +22,28 @@ func (h *Hands) Holders(ctx context.Context, sockets []*closewait.Socket) (Holde
 		return Holders{}, fmt.Errorf("look for holders: list processes: %w", err)
 	}
 	slices.Sort(pids)
-	wanted := make(cookies, len(sockets))
-	for _, s := range sockets {
-		wanted[s.Inode] = s.ID.Cookie
-	}
-	w, err := h.scanner.walkProcesses(ctx, pids, wanted)
-	if err != nil {
-		return Holders{}, fmt.Errorf("look for holders: %w", err)
-	}
-	byInode := map[uint64][]closewait.ProcessID{}
-	for _, f := range w.found {
-		if !slices.Contains(byInode[f.inode], f.holder) { // several descriptors
-			byInode[f.inode] = append(byInode[f.inode], f.holder)
+	w := &walk{scanner: h.scanner, wanted: make(map[uint64]int, len(sockets))}
+	for i, s := range sockets {
+		if s.Accepted() {
+			w.wanted[s.Inode] = i
 		}
+	}
+	v := &visit{walk: w, entries: make([]byte, 32<<10)}
+	for _, pid := range pids {
+		if ctx.Err() != nil {
+			return Holders{}, fmt.Errorf("look for holders: %w", context.Cause(ctx))
+		}
+		w.take(v.process(pid))
 	}
 	found := Holders{
 		Of:       make(map[closewait.SocketID][]closewait.ProcessID, len(sockets)),
 		Complete: w.denied == 0 && w.failed == 0 && h.scanner.seesAllProcesses,
 	}
-	for _, s := range sockets {
-		if holders := byInode[s.Inode]; holders != nil {
-			slices.SortFunc(holders, func(a, b closewait.ProcessID) int { return a.PID - b.PID })
-			found.Of[s.ID] = holders
+	for _, f := range w.found {
+		slices.Sort(f.sockets)
+		for _, i := range slices.Compact(f.sockets) { // a process can have several descriptors for one
+			id := sockets[i].ID
+			found.Of[id] = append(found.Of[id], f.holder)
 		}
 	}
 	return found, nil

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
-	"os/exec"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -36,17 +35,6 @@ func (h *Hands) Rights() Rights {
 	r.Shutdown = errors.Join(h.lacksGetfd(), r.Holders)
 	r.ThreadDump = errors.Join(r.Signal, h.lacks("the memory map of other users' processes", unix.CAP_SYS_PTRACE))
 	return r
-}
-
-// CanRun tells why a guard cannot be started.
-func (h *Hands) CanRun(command []string) error {
-	if len(command) == 0 {
-		return errors.New("no command given")
-	}
-	if _, err := exec.LookPath(command[0]); err != nil {
-		return fmt.Errorf("guard %q: %w", command[0], err)
-	}
-	return nil
 }
 
 var capabilityNames = map[uint]string{
