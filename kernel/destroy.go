@@ -19,6 +19,9 @@ import (
 func (g *Grip) Destroy(ctx context.Context, sockets []*closewait.Socket) (Toll, error) {
 	toll, err := patiently(ctx, g.hands.long, func(ctx context.Context) (Toll, error) {
 		var toll Toll
+		if err := g.alive(); err != nil {
+			return toll, err
+		}
 		for ns, group := range byNamespace(sockets) {
 			err := g.hands.inNamespace(ctx, ns, func() error { return toll.destroy(ctx, group) })
 			switch {

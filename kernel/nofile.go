@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"errors"
 	"fmt"
 
 	"golang.org/x/sys/unix"
@@ -40,8 +41,11 @@ func (g *Grip) prlimit(set *unix.Rlimit) (NoFile, error) {
 	if err == nil {
 		err = g.alive()
 	}
+	if errors.Is(err, unix.EPERM) {
+		err = fmt.Errorf("%w: for other users' processes it needs CAP_SYS_RESOURCE", err)
+	}
 	if err != nil {
-		return NoFile{}, fmt.Errorf("limit of descriptors of process %d (of other users it needs CAP_SYS_RESOURCE): %w", g.id.PID, err)
+		return NoFile{}, fmt.Errorf("limit of descriptors of process %d: %w", g.id.PID, err)
 	}
 	return NoFile{old.Cur, old.Max}, nil
 }

@@ -103,23 +103,38 @@ func (g *Grip) Exited() (bool, error) {
 }
 
 // Wait returns nil when the process has ended, or the cause of ctx when that ends first.
-func (g *Grip) Wait(ctx context.Context) error { return awaitExit(ctx, g.pidfd) }
+func (g *Grip) Wait(ctx context.Context) error {
+	var own *os.File // a file has one read deadline, which is how waiting for it is given up
+	err := g.control(func(fd int) error {
+		duplicate, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		own = os.NewFile(uintptr(duplicate), "pidfd")
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("wait for process: %w", err)
+	}
+	defer own.Close()
+	return awaitExit(ctx, own)
+}
 
-// awaitExit waits for a pidfd, which is readable once the process has ended, without a thread.
+// awaitExit waits for a non-blocking pidfd, which is readable once the process has ended. It takes no
+// thread. Nobody else may wait for the same file.
 func awaitExit(ctx context.Context, pidfd *os.File) error {
 	raw, err := pidfd.SyscallConn()
 	if err != nil {
 		return fmt.Errorf("wait for process: %w", err)
 	}
+	if err := pidfd.SetReadDeadline(time.Time{}); err != nil {
+		return fmt.Errorf("wait for process: %w", err)
+	}
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(interrupted)
-		_ = pidfd.SetReadDeadline(time.Unix(0, 0)) // fails when it is closed, and then nobody waits
+		_ = pidfd.SetReadDeadline(time.Unix(0, 0)) // what it could fail for, it has failed for above
 	})
 	defer func() {
 		if !stop() {
 			<-interrupted
-			_ = pidfd.SetReadDeadline(time.Time{})
 		}
 	}()
 	err = raw.Read(func(fd uintptr) bool { return readable(int(fd)) })
@@ -169,8 +184,8 @@ func control(file *os.File, f func(fd int) error) error {
 	if err != nil {
 		return err
 	}
-	if failure := raw.Control(func(fd uintptr) { err = f(int(fd)) }); failure != nil {
-		return failure
+	if raw.Control(func(fd uintptr) { err = f(int(fd)) }) != nil {
+		return os.ErrClosed
 	}
 	return err
 }
