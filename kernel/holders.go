@@ -11,7 +11,7 @@ import (
 // Holders is who holds some sockets at one moment.
 type Holders struct {
 	Of       map[closewait.SocketID][]closewait.ProcessID // ascending by pid; absent for a socket that nobody is seen to hold
-	Complete bool                                         // every process of the host could be looked into
+	Complete bool                                         // every process that /proc shows could be looked into
 }
 
 // Holders looks afresh who holds the sockets: it reads the descriptors of all processes, for any of
@@ -37,7 +37,7 @@ func (h *Hands) Holders(ctx context.Context, sockets []*closewait.Socket) (Holde
 	}
 	found := Holders{
 		Of:       make(map[closewait.SocketID][]closewait.ProcessID, len(sockets)),
-		Complete: w.denied == 0 && w.failed == 0 && h.scanner.seesAllProcesses,
+		Complete: w.denied+w.failed == 0,
 	}
 	for _, f := range w.found {
 		slices.Sort(f.sockets)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -23,21 +24,29 @@ func (h *Hands) BootID() (string, error) {
 // Ancestors returns this process, its parent, and so on up to the first process of the host or of
 // the pid namespace.
 func (h *Hands) Ancestors() ([]closewait.ProcessID, error) {
+	list, err := h.ancestorsOf(os.Getpid())
+	if err != nil {
+		return nil, fmt.Errorf("find own ancestors: %w", err)
+	}
+	return list, nil
+}
+
+func (h *Hands) ancestorsOf(pid int) ([]closewait.ProcessID, error) {
 	var list []closewait.ProcessID
-	for pid := os.Getpid(); pid > 0; { // the parent of the first one is 0
-		data, err := h.scanner.proc.read(fmt.Sprintf("%d/stat", pid), nil)
-		if vanished(err) && pid != os.Getpid() {
-			return h.Ancestors() // ended meanwhile: there is a new parent
+	for next := pid; next > 0; { // the parent of the first one is 0
+		data, err := h.scanner.proc.read(strconv.Itoa(next)+"/stat", nil)
+		if vanished(err) && next != pid {
+			return h.ancestorsOf(pid) // it has ended meanwhile: its child has another parent now
 		}
 		if err != nil {
-			return nil, fmt.Errorf("find own ancestors: %w", err)
+			return nil, err
 		}
 		st, err := parseStat(data)
 		if err != nil {
-			return nil, fmt.Errorf("find own ancestors: stat of process %d: %w", pid, err)
+			return nil, fmt.Errorf("stat of process %d: %w", next, err)
 		}
-		list = append(list, closewait.ProcessID{PID: pid, Start: st.start})
-		pid = st.ppid
+		list = append(list, closewait.ProcessID{PID: next, Start: st.start})
+		next = st.ppid
 	}
 	return list, nil
 }

@@ -249,5 +249,14 @@ func awaitLetter(t *testing.T, pid int, state string) {
 	})
 }
 
+// awaitComm waits until a process has that name, as after an exec.
+func awaitComm(t *testing.T, pid int, name string) {
+	t.Helper()
+	leaktest.Eventually(t, soon, func() (bool, string) {
+		comm, _ := os.ReadFile("/proc/" + itoa(pid) + "/comm")
+		return string(comm) == name+"\n", "it is called " + string(comm)
+	})
+}
+
 func second[A any](_ A, err error) error        { return err }
 func third[A, B any](_ A, _ B, err error) error { return err }

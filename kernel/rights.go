@@ -10,30 +10,35 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Rights tells for each deed why this process cannot do it to any process of the host; nil where it
-// can. Nothing is sent, changed or destroyed to find out.
+// Rights tells for each deed why it cannot be done to the processes of a user; nil where it can.
 type Rights struct {
 	Signal      error // Grip.Signal
 	RaiseNoFile error // Grip.RaiseNoFile
 	Destroy     error // Grip.Destroy
 	Shutdown    error // Grip.Shutdown
 	ThreadDump  error // Grip.ThreadDump
-	Holders     error // Hands.Holders is complete, and Grip.Verify sees the descriptors
+	Holders     error // Hands.Holders and Grip.Verify, without which nothing is to be done
 }
 
-// Rights finds out what may be done.
-func (h *Hands) Rights() Rights {
-	r := Rights{
-		Signal:      h.lacks("signals to other users' processes", unix.CAP_KILL),
-		RaiseNoFile: h.lacks("limits of other users' processes", unix.CAP_SYS_RESOURCE),
-		Holders:     h.lacks("descriptors of other users' processes", unix.CAP_DAC_READ_SEARCH, unix.CAP_SYS_PTRACE),
+// Rights finds out what may be done to the processes of a user. Nothing is sent, changed or
+// destroyed to find out. Security modules can forbid more than can be known beforehand.
+func (h *Hands) Rights(uid uint32) Rights {
+	own := int(uid) == os.Geteuid()
+	// The kernel lets a process look into another one of the same user that has no capability more
+	// than itself, and those of root have them all, as a rule.
+	equal := own && uid != 0
+	var r Rights
+	if !own {
+		r.Signal = h.lacks("signals to other users' processes", unix.CAP_KILL)
+		r.RaiseNoFile = h.lacks("limits of other users' processes", unix.CAP_SYS_RESOURCE)
 	}
-	if r.Holders == nil && !h.scanner.seesAllProcesses {
-		r.Holders = errors.New("processes of the host are hidden: run in the pid namespace of the host (hostPID: true), with /proc mounted without hidepid")
+	if !equal {
+		r.Holders = h.lacks("descriptors of other processes", unix.CAP_DAC_READ_SEARCH, unix.CAP_SYS_PTRACE)
+		r.ThreadDump = h.lacks("memory maps of other processes", unix.CAP_SYS_PTRACE)
 	}
-	r.Destroy = errors.Join(h.lacksDestroy(), r.Holders)
-	r.Shutdown = errors.Join(h.lacksGetfd(), r.Holders)
-	r.ThreadDump = errors.Join(r.Signal, h.lacks("the memory map of other users' processes", unix.CAP_SYS_PTRACE))
+	r.ThreadDump = errors.Join(r.Signal, r.ThreadDump)
+	r.Shutdown = errors.Join(r.Holders, h.lacksGetfd())
+	r.Destroy = errors.Join(r.Holders, h.lacksDestroy())
 	return r
 }
 
@@ -56,18 +61,19 @@ func (h *Hands) lacks(what string, capabilities ...uint) error {
 	if missing == nil {
 		return nil
 	}
-	return fmt.Errorf("%s need %s (%w)", what, strings.Join(missing, " and "), os.ErrPermission)
+	return fmt.Errorf("%s need %s: %w", what, strings.Join(missing, " and "), os.ErrPermission)
 }
 
 // lacksDestroy asks the kernel to destroy a socket that there cannot be: between two addresses for
 // documentation (RFC 5737), port 0, with a cookie that no socket will have. ENOENT says that it
 // has looked.
 func (h *Hands) lacksDestroy() error {
-	if err := h.lacks("sockets of others", unix.CAP_NET_ADMIN); err != nil {
+	if err := h.lacks("SOCK_DESTROY requests", unix.CAP_NET_ADMIN); err != nil {
 		return err
 	}
 	if h.scanner.options.Namespaces == AllNamespaces {
-		if err := h.lacks("sockets in other network namespaces", unix.CAP_SYS_ADMIN); err != nil {
+		err := h.lacks("sockets in other network namespaces (none are seen with --collector.network-namespaces=own)", unix.CAP_SYS_ADMIN)
+		if err != nil {
 			return err
 		}
 	}
@@ -85,13 +91,11 @@ func (h *Hands) lacksDestroy() error {
 }
 
 // lacksGetfd duplicates a descriptor of this process, for which no right is needed, and reads what
-// Yama says of others.
+// Yama says of those of others.
 func (h *Hands) lacksGetfd() error {
-	if err := h.lacks("sockets of other users' processes", unix.CAP_SYS_PTRACE); err != nil {
-		return err
-	}
-	if scope, err := h.scanner.proc.read("sys/kernel/yama/ptrace_scope", nil); err == nil && strings.TrimSpace(string(scope)) == "3" {
-		return fmt.Errorf("kernel.yama.ptrace_scope=3 forbids pidfd_getfd: lower it, which takes a restart (%w)", os.ErrPermission)
+	scope, err := h.scanner.proc.read("sys/kernel/yama/ptrace_scope", nil)
+	if err == nil && strings.TrimSpace(string(scope)) == "3" {
+		return fmt.Errorf("kernel.yama.ptrace_scope=3 forbids pidfd_getfd until the next boot: %w", os.ErrPermission)
 	}
 	self, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err != nil {
