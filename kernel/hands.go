@@ -123,7 +123,7 @@ func (h *Hands) waysInto(id closewait.NetNS, pids []int) []namespace {
 		if ns, _ := bracketed(link, "net"); closewait.NetNS(ns) != id {
 			continue
 		}
-		if ways = append(ways, namespace{id: id, process: name}); len(ways) == mostWays {
+		if ways = append(ways, namespace{id: id, via: name}); len(ways) == mostWays {
 			break
 		}
 	}
