@@ -33,7 +33,7 @@ type Findings struct {
 	Discounted Discounted
 	Age, Quiet time.Duration // of the youngest evidence, of the evidence that moved last
 	HeldFor    time.Duration // since when there is enough evidence
-	Peers      PeerShare
+	Peers      *PeerShare    // nil: not asked
 	Cooldown   time.Duration // left
 	Relapses   int           // before this decision
 	BudgetLeft int           // actions, before this decision
@@ -43,14 +43,14 @@ type Findings struct {
 
 // Discounted counts the sockets of a process that are no evidence, each under the first reason.
 type Discounted struct {
-	Young      int // not old enough
-	Moving     int // not quiet for long enough
-	Once       int // not seen in two rounds
-	Unaccepted int
-	Direction  int // not the one asked for
-	Ignored    int
-	Foreign    int // held by another group too, or by nobody knows whom
-	Shared     int // held by a process too that cannot be ended together with this one
+	Young      int32 // not old enough
+	Moving     int32 // not quiet for long enough
+	Once       int32 // not seen in two rounds
+	Unaccepted int32
+	Direction  int32 // not the one asked for
+	Ignored    int32
+	Foreign    int32 // held by another group too, or by nobody knows whom
+	Shared     int32 // held by a process too that cannot be ended together with this one
 }
 
 // PeerShare tells how much of the inbound evidence comes from one network.
@@ -61,7 +61,7 @@ type PeerShare struct {
 }
 
 // Ratio is 0 to 1; 0 where nothing is inbound.
-func (s PeerShare) Ratio() float64 { return float64(s.Sockets) / float64(max(s.Inbound, 1)) }
+func (s *PeerShare) Ratio() float64 { return float64(s.Sockets) / float64(max(s.Inbound, 1)) }
 
 // Acts tells whether something is to be done, or would be in dry run.
 func (d *Decision) Acts() bool { return d.Label == LabelAct || d.Label == LabelDryRun }

@@ -24,12 +24,12 @@ func (l *ladder) do(ctx context.Context, step *Step, evidence []*closewait.Socke
 	}
 	for _, v := range l.targets(step, living) {
 		started := time.Now()
-		result, err := l.deed(ctx, step, v, evidence)
+		detail, err := l.deed(ctx, step, v, evidence)
 		if errors.Is(err, ErrGone) {
 			continue // and check will find out
 		}
 		l.acted = l.acted || err == nil
-		if s := l.report(step, v, result, err, time.Since(started)); s != nil {
+		if s := l.report(step, v, detail, err, time.Since(started)); s != nil {
 			return s
 		}
 		if err != nil {
@@ -50,7 +50,7 @@ func (l *ladder) targets(step *Step, living []*victim) []*victim {
 }
 
 // deed does to one process what the step says, and tells what came of it.
-func (l *ladder) deed(ctx context.Context, step *Step, v *victim, evidence []*closewait.Socket) (result string, err error) {
+func (l *ladder) deed(ctx context.Context, step *Step, v *victim, evidence []*closewait.Socket) (detail string, err error) {
 	switch step.Kind {
 	case StepRaiseNoFile:
 		to := step.Raise.To

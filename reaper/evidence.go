@@ -14,7 +14,7 @@ func (q *inquiry) collect() {
 	cutoff, shared := q.cutoff(), false
 	for i, s := range q.Held.Sockets {
 		if s.Since.After(cutoff) { // and so are all that follow
-			q.d.Discounted.Young = q.Held.Len() - i
+			q.d.Discounted.Young = int32(q.Held.Len() - i)
 			break
 		}
 		if reason := q.discount(s, cutoff); reason != nil {
@@ -31,7 +31,7 @@ func (q *inquiry) collect() {
 
 // discount finds the count of those sockets that are no evidence for the same reason as this one;
 // nil for evidence.
-func (q *inquiry) discount(s *closewait.Socket, cutoff time.Time) *int {
+func (q *inquiry) discount(s *closewait.Socket, cutoff time.Time) *int32 {
 	switch reasons := &q.d.Discounted; {
 	case s.QuietSince.IsZero() || s.QuietSince.After(cutoff):
 		return &reasons.Moving
@@ -70,7 +70,7 @@ func (q *inquiry) dropShared() {
 		q.evidence = slices.DeleteFunc(q.evidence, func(s *closewait.Socket) bool {
 			return slices.ContainsFunc(s.Holders, func(id closewait.ProcessID) bool { return id != q.ID && !holders[id] })
 		})
-		q.d.Discounted.Shared += before - len(q.evidence)
+		q.d.Discounted.Shared += int32(before - len(q.evidence))
 		if len(q.evidence) == before {
 			q.with = q.with[:0]
 			for id := range holders {

@@ -77,6 +77,9 @@ type Mortal interface {
 
 // Witness says what a process does and holds at this moment.
 type Witness interface {
+	// Describe reads the facts anew: it can run another program by now, and then it is in no View any more
+	// when its connections were cut.
+	Describe() (closewait.Process, error)
 	// Halted tells whether it is kept from running: stopped, traced, or frozen by its cgroup.
 	Halted() (bool, error)
 	// Verify returns those of the sockets that it still holds in CLOSE_WAIT.

@@ -2,6 +2,7 @@ package reaper
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/go-kit/log"
@@ -26,14 +27,14 @@ func (l *ladder) announce() error {
 }
 
 // report records a step. Without a record there is no further one.
-func (l *ladder) report(step *Step, v *victim, result string, err error, took time.Duration) *stop {
+func (l *ladder) report(step *Step, v *victim, detail string, err error, took time.Duration) *stop {
 	l.metrics.action(l.Rule, step.Kind, err)
 	r := newRecord(l.Decision, "step", time.Now())
-	r.Deed = &Deed{Step: step.String(), Target: v.process.ID.PID, Result: result, Took: took.Seconds()}
+	r.Deed = &Deed{Step: step.String(), Target: v.process.ID.PID, Detail: detail, Took: took.Seconds()}
 	if err != nil {
 		r.Deed.Error = err.Error()
 	}
-	l.log("msg", "step", "step", step, "target", v.process.ID.PID, "result", result, "err", err, "took", took)
+	l.log("msg", "step", "step", step, "target", v.process.ID.PID, "detail", detail, "err", err, "took", took)
 	if err := l.journal.Write(r); err != nil {
 		return &stop{Aborted, LabelAuditFailed, err.Error()}
 	}
@@ -55,9 +56,8 @@ func (l *ladder) log(keyvals ...any) {
 	emphasis[l.Rule.Mode](l.logger).Log(append(about, keyvals...)...)
 }
 
-// released counts what came free: the sockets that nobody holds any more, and the descriptors that
-// the victims had for them; all descriptors of those that have ended. Where it cannot be found out
-// nothing is claimed.
+// released counts what came free: the sockets that nobody holds any more, and the descriptors of
+// the victims, all of those that have ended. Where it cannot be found out nothing is claimed.
 func (l *ladder) released() (sockets int, fds uint64) {
 	ctx, cancel := context.WithTimeout(context.Background(), settlePatience)
 	defer cancel()
@@ -66,23 +66,24 @@ func (l *ladder) released() (sockets int, fds uint64) {
 		l.log("msg", "cannot tell what came free", "err", err)
 		return 0, 0
 	}
-	held := map[int]bool{}
 	for _, s := range l.Evidence {
-		of := holders.Of[s.ID]
-		if len(of) == 0 {
+		if len(holders.Of[s.ID]) == 0 {
 			sockets++
 		}
-		for _, id := range of {
-			held[id.PID] = true
-		}
 	}
-	for _, v := range l.victims {
-		if v.exited && !held[v.process.ID.PID] {
-			fds += v.process.OpenFDs
-		}
-	}
-	if fds == 0 {
-		fds = uint64(sockets)
+	for i := range l.victims {
+		fds += l.victims[i].released()
 	}
 	return sockets, fds
+}
+
+func (v *victim) released() uint64 {
+	now, err := v.Describe()
+	switch {
+	case errors.Is(err, ErrGone):
+		return v.process.OpenFDs
+	case err != nil || !now.FDsKnown:
+		return 0
+	}
+	return v.process.OpenFDs - min(now.OpenFDs, v.process.OpenFDs)
 }

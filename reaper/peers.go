@@ -30,8 +30,8 @@ func (q *inquiry) spread() bool {
 
 // peerShare finds the network that gives most of the inbound sockets. Trusted peers stand for many
 // clients: their sockets are inbound, and speak against no network.
-func peerShare(sockets []*closewait.Socket, trusted []netip.Prefix) PeerShare {
-	var share PeerShare
+func peerShare(sockets []*closewait.Socket, trusted []netip.Prefix) *PeerShare {
+	share := &PeerShare{}
 	networks := map[netip.Prefix]int{}
 	for _, s := range sockets {
 		if s.Direction != closewait.Inbound {

@@ -5,7 +5,6 @@ import (
 	"math/rand/v2"
 	"regexp"
 	"slices"
-	"strings"
 	"testing"
 	"time"
 
@@ -28,7 +27,7 @@ type chaos struct {
 	acted   int
 }
 
-const chaosProcesses, chaosSockets = 12, 6
+const chaosProcesses, chaosSockets = 8, 4
 
 func chaosConfig(rng *rand.Rand) *Config {
 	c := &Config{Interval: 10 * time.Second, Limits: Limits{Actions: 1 + rng.IntN(5), Per: time.Duration(1+rng.IntN(10)) * time.Minute}}
@@ -195,14 +194,14 @@ func (c *chaos) end() {
 func (c *chaos) round() {
 	v := c.look()
 	decisions, next := c.policy.Decide(v, c.state)
-	again, _ := c.policy.Decide(v, c.state)
-	if describe(again) != describe(decisions) {
-		c.t.Fatalf("the same View and State lead to\n%s\nand then to\n%s", describe(decisions), describe(again))
+	if c.rng.IntN(8) == 0 {
+		if again, _ := c.policy.Decide(v, c.state); !alike(again, decisions) {
+			c.t.Fatalf("the same View and State lead to\n%s\nand then to\n%s", describe(decisions), describe(again))
+		}
 	}
 	var dry []Decision
-	dry, c.dry = c.trial.Decide(v, c.dry)
-	if got := strings.ReplaceAll(describe(dry), "dry_run", "act"); got != describe(decisions) {
-		c.t.Fatalf("dry run decides\n%s\nenforce decides\n%s", got, describe(decisions))
+	if dry, c.dry = c.trial.Decide(v, c.dry); !alike(dry, decisions) {
+		c.t.Fatalf("dry run decides\n%s\nenforce decides\n%s", describe(dry), describe(decisions))
 	}
 	c.state = next
 	for _, d := range decisions {
@@ -213,6 +212,14 @@ func (c *chaos) round() {
 	c.checkLimits()
 	c.checkSize(&c.state, Enforce)
 	c.checkSize(&c.dry, DryRun)
+}
+
+// alike tells whether the same is decided, in whatever mode.
+func alike(a, b []Decision) bool {
+	return slices.EqualFunc(a, b, func(a, b Decision) bool {
+		same := a.Label == b.Label || a.Acts() && b.Acts()
+		return same && a.Rule.Name == b.Rule.Name && a.Process == b.Process && slices.Equal(a.With, b.With) && slices.Equal(a.Evidence, b.Evidence)
+	})
 }
 
 // check looks at one decision to act on its own.

@@ -47,7 +47,11 @@ func (l *ladder) examine(ctx context.Context, v *victim, next *Step) ([]*closewa
 	if err != nil {
 		return nil, nil, fmt.Errorf("look again: %w", err)
 	}
-	w := l.policy.recheck(view, l.state, l.Decision, v.process.ID)
+	process, err := v.Describe()
+	if err != nil {
+		return nil, nil, err
+	}
+	w := l.policy.recheck(view, l.state, l.Decision, &process)
 	if w.label != unlabelled {
 		return nil, &stop{Aborted, w.label, w.why}, nil
 	}

@@ -15,23 +15,20 @@ type witnessed struct {
 }
 
 // recheck asks the questions that led to a decision again, as far as they are about the process
-// and its sockets. The State is the one after the decision.
-func (p *Policy) recheck(view *closewait.View, s State, d *Decision, id closewait.ProcessID) witnessed {
+// and its sockets. The State is the one after the decision, the process what it is now.
+func (p *Policy) recheck(view *closewait.View, s State, d *Decision, process *closewait.Process) witnessed {
 	if label, why := blind(view); label != unlabelled {
 		return witnessed{label: label, why: why}
 	}
-	r := newRound(p, view, &s)
-	w := witnessed{evidence: map[closewait.SocketID]bool{}, groupOf: r.groupOf}
-	m, index := r.next.memories[id], p.index(d.Rule)
-	if m == nil {
-		return w // it holds nothing in CLOSE_WAIT any more
-	}
+	r, index := newRound(p, view, &s), p.index(d.Rule)
+	m := r.meet(process)
 	q := &inquiry{round: r, memory: m, rule: d.Rule, index: index, d: r.decision(m, index)}
+	w := witnessed{evidence: map[closewait.SocketID]bool{}, groupOf: r.groupOf}
 	switch {
-	case r.judge(m, index) != matches:
-		w.label, w.why = LabelGone, "the rule does not match the process any more: it runs another program"
 	case m.group != d.Group:
 		w.label, w.why = LabelGone, fmt.Sprintf("its group was %q and is %q now", d.Group, m.group)
+	case r.judge(m, index) != matches:
+		w.label, w.why = LabelGone, "the rule does not match the process any more: it runs another program"
 	case !q.unprotected():
 		w.label, w.why = LabelProtected, q.d.Why
 	case !q.runs():
@@ -45,6 +42,16 @@ func (p *Policy) recheck(view *closewait.View, s State, d *Decision, id closewai
 		w.evidence[socket.ID] = true
 	}
 	return w
+}
+
+// meet is what a round makes of a process with other facts than those in the View, where it need not be.
+func (r *round) meet(process *closewait.Process) *memory {
+	m := &memory{Holder: &closewait.Holder{Process: *process}, opinions: make([]opinion, len(r.policy.rules)), awake: r.next.awake}
+	m.group = m.Group()
+	if seen := r.next.memories[process.ID]; seen != nil {
+		m.Held, m.awake = seen.Held, seen.awake
+	}
+	return m
 }
 
 func (p *Policy) index(rule *Rule) int {

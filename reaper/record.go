@@ -62,7 +62,7 @@ type Exhibit struct {
 type Deed struct {
 	Step   string  `json:"step"`
 	Target int     `json:"target"` // pid
-	Result string  `json:"result"`
+	Detail string  `json:"detail,omitempty"`
 	Error  string  `json:"error,omitempty"`
 	Took   float64 `json:"took_seconds"`
 }

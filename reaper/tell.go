@@ -62,7 +62,7 @@ func tellEvidence(d *Decision) string {
 func (c *Discounted) String() string {
 	var text strings.Builder
 	for _, r := range []struct {
-		n    int
+		n    int32
 		what string
 	}{
 		{c.Young, "not old enough"}, {c.Moving, "not quiet for long enough"}, {c.Once, "not seen in two rounds"},
@@ -104,7 +104,7 @@ func tellPeers(d *Decision) string {
 	switch {
 	case d.Rule.When.PeerShare == 0:
 		return "no peer_share is given"
-	case d.Peers.Inbound == 0:
+	case d.Peers == nil || d.Peers.Inbound == 0:
 		return "no evidence is inbound"
 	}
 	return fmt.Sprintf("%s gives %d of %d inbound evidence sockets (%.0f%%), %s at most are allowed",
