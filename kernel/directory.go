@@ -105,10 +105,10 @@ func (d directory) numbers(buf []byte) ([]int, error) {
 	return list, err
 }
 
-// link reads the link of an entry that each has just handed out. It allocates nothing: one call a
-// descriptor is where the time of a walk goes.
+// link reads the link of an entry that each has just handed out. One call a descriptor is where the
+// time of a walk goes: it allocates nothing and, as these links cannot hang, spares the Go scheduler.
 func (d directory) link(entry, buf []byte) ([]byte, error) {
-	n, _, errno := unix.Syscall6(unix.SYS_READLINKAT, uintptr(d), uintptr(unsafe.Pointer(&entry[0])),
+	n, _, errno := unix.RawSyscall6(unix.SYS_READLINKAT, uintptr(d), uintptr(unsafe.Pointer(&entry[0])),
 		uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), 0, 0)
 	if errno != 0 {
 		return nil, errno
@@ -123,6 +123,19 @@ func (d directory) stat(name string) (unix.Stat_t, error) {
 		return st, fmt.Errorf("stat %s: %w", name, err)
 	}
 	return st, nil
+}
+
+// unlessEnded is the error of something that was attempted on a process or thread, whose directory is
+// named, but the one of it having ended where that is the reason: the kernel then refuses to read some
+// links, as if that were not permitted (proc_pid_readlink, proc_ns_readlink in fs/proc).
+func (d directory) unlessEnded(process string, err error) error {
+	if !denied(err) {
+		return err
+	}
+	if _, gone := d.stat(process + "/stat"); vanished(gone) {
+		return gone
+	}
+	return err
 }
 
 func ignoringEINTR(f func() (int, error)) (int, error) {

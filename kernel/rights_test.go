@@ -1,109 +1,97 @@
-package kernel
+package kernel_test
 
 import (
-	"os"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel"
 )
 
-func mentions(err error, text string) bool { return err != nil && strings.Contains(err.Error(), text) }
+// with is a user that has some capabilities and no others.
+func with(capabilities ...uintptr) *syscall.SysProcAttr {
+	attr := asNobody()
+	attr.AmbientCaps = capabilities
+	return attr
+}
 
-func TestRightsSayWhatEachDeedLacks(t *testing.T) {
-	const root, nobody = 0, 65534
-	h := newHands(t)
+// TestWhatMayNotBeSeenIsCounted looks at the sockets of root, of the user that looks and in another
+// network namespace.
+func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
+	leaktest.RequireRoot(t)
+	roots := leaktest.Start(t, "--sockets=3")
+	own := leaktest.Where{UID: nobody}.Start(t, "--sockets=2")
+	elsewhere := leaktest.Where{NetNS: true}.Start(t, "--sockets=4")
+	const (
+		read, ptrace, admin = unix.CAP_DAC_READ_SEARCH, unix.CAP_SYS_PTRACE, unix.CAP_SYS_ADMIN
+		holders             = "CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE"
+		namespaces          = "CAP_SYS_PTRACE"
+		ages                = "CAP_SYS_ADMIN"
+	)
 	for _, c := range []struct {
-		name    string
-		uid     uint32
-		without []uint
-		lost    []string
+		name              string
+		rights            *syscall.SysProcAttr
+		roots, elsewhere  int // sockets seen as theirs
+		total, unresolved int
+		cookies           bool // of those elsewhere
+		lacks             []string
 	}{
-		{"with all capabilities everything is permitted", nobody, nil, nil},
-		{"no signals to others", nobody, []uint{unix.CAP_KILL}, []string{"Signal", "ThreadDump"}},
-		{"signals to the same user", root, []uint{unix.CAP_KILL}, nil},
-		{"no limits of others", nobody, []uint{unix.CAP_SYS_RESOURCE}, []string{"RaiseNoFile"}},
-		{"limits of the same user", root, []uint{unix.CAP_SYS_RESOURCE}, nil},
-		{"no SOCK_DESTROY", root, []uint{unix.CAP_NET_ADMIN}, []string{"Destroy"}},
-		{"no other namespaces", root, []uint{unix.CAP_SYS_ADMIN}, []string{"Destroy"}},
-		{"no descriptors, even of root", root, []uint{unix.CAP_SYS_PTRACE}, []string{"Destroy", "Shutdown", "ThreadDump", "Holders"}},
-		{"no directories of others", nobody, []uint{unix.CAP_DAC_READ_SEARCH}, []string{"Destroy", "Shutdown", "Holders"}},
+		{"no capability", with(), 0, 0, 5, 3, false, []string{holders, namespaces, ages}},
+		{"descriptors listed and not read", with(read), 0, 0, 5, 3, false, []string{holders, namespaces, ages}},
+		{"descriptors read and not listed", with(ptrace), 0, 0, 9, 7, false, []string{holders, ages}},
+		{"namespaces that cannot be entered", with(read, ptrace), 3, 4, 9, 0, false, []string{ages}},
+		{"all that is needed", with(read, ptrace, admin), 3, 4, 9, 0, true, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h.scanner.capabilities = ^uint64(0)
-			for _, capability := range c.without {
-				h.scanner.capabilities &^= 1 << capability
+			l := startLooker(t, c.rights)
+			got := l.ask(order{Open: &kernel.Options{}, Look: true})
+			if got.Error != "" {
+				t.Fatal(got.Error)
 			}
-			if lost := lostRights(t, h.Rights(c.uid), c.without); !slices.Equal(lost, c.lost) {
-				t.Errorf("lost %v, want %v", lost, c.lost)
+			total := 0
+			for _, n := range got.Owners {
+				total += n
 			}
-		})
-	}
-}
-
-// lostRights names the deeds that cannot be done. Each has to say which capability is missing.
-func lostRights(t *testing.T, r Rights, without []uint) (lost []string) {
-	for _, right := range []struct {
-		name string
-		err  error
-	}{
-		{"Signal", r.Signal}, {"RaiseNoFile", r.RaiseNoFile}, {"Destroy", r.Destroy},
-		{"Shutdown", r.Shutdown}, {"ThreadDump", r.ThreadDump}, {"Holders", r.Holders},
-	} {
-		if right.err == nil {
-			continue
-		}
-		lost = append(lost, right.name)
-		if without == nil || !mentions(right.err, capabilityNames[without[0]]) {
-			t.Errorf("%s: %v", right.name, right.err)
-		}
-	}
-	return lost
-}
-
-// TestTheSelfTestDestroysNothing looks at the one socket that there is for sure.
-func TestTheSelfTestDestroysNothing(t *testing.T) {
-	h := newHands(t)
-	v := newVictim(t, places[0])
-	if err := h.lacksDestroy(); err != nil {
-		t.Error(err)
-	}
-	stillOpen(t, v.peer)
-}
-
-// TestPidsOfAnotherNamespaceAreRefused has a /proc of the namespace above, or of another one.
-func TestPidsOfAnotherNamespaceAreRefused(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		ours  bool
-		nspid string
-		want  bool
-	}{
-		{"own /proc", true, "NSpid:\t7\n", true},
-		{"/proc of the namespace above, where the pid happens to be the same", true, "NSpid:\t7\t7\n", false},
-		{"/proc of the namespace above", false, "NSpid:\t700\t7\n", false},
-		{"/proc of another one, where this process is not", false, "", false},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			if err := os.Mkdir(dir+"/self", 0o755); err != nil {
-				t.Fatal(err)
+			if total != c.total || got.Owners["unresolved"] != c.unresolved || got.Owners["kernel"] != 0 {
+				t.Errorf("owners %v, want %d sockets and %d of them unresolved", got.Owners, c.total, c.unresolved)
 			}
-			if c.nspid != "" {
-				if err := os.WriteFile(dir+"/self/status", []byte("Name:\tx\n"+c.nspid), 0o644); err != nil {
-					t.Fatal(err)
+			for name, p := range map[string]struct{ pid, want int }{
+				"of the same user": {own.PID, 2}, "of root": {roots.PID, c.roots}, "elsewhere": {elsewhere.PID, c.elsewhere},
+			} {
+				if n := got.Holders[p.pid].Held; n != p.want {
+					t.Errorf("the process %s holds %d, want %d", name, n, p.want)
 				}
 			}
-			proc, err := openDirectory(unix.AT_FDCWD, dir)
-			if err != nil {
-				t.Fatal(err)
+			if blind := c.unresolved > 0; (got.Coverage < 1) != blind || (got.Denied > 0) != blind {
+				t.Errorf("coverage %v and %d processes denied, with %d unresolved", got.Coverage, got.Denied, c.unresolved)
 			}
-			defer proc.close()
-			s := &Scanner{proc: proc, pidsAreOurs: c.ours}
-			if err := s.checkPIDs(); (err == nil) != c.want {
-				t.Error(err)
+			if lacks := capabilitiesOf(got.Sight); !slices.Equal(lacks, c.lacks) {
+				t.Errorf("it says that it lacks %q, want %q", lacks, c.lacks)
+			}
+			ns := netNSOf(t, elsewhere.PID)
+			for _, s := range got.Sockets {
+				if s.NetNS == ns && (s.Cookie != 0) != c.cookies {
+					t.Errorf("cookie %d in another namespace", s.Cookie)
+				}
+			}
+			if got.Unread != 0 {
+				t.Errorf("%d namespaces could not be read", got.Unread)
 			}
 		})
 	}
+}
+
+// capabilitiesOf leaves out that these tests run in a pid namespace.
+func capabilitiesOf(s kernel.Sight) []string {
+	var missing []string
+	for _, lack := range s.Missing {
+		if strings.HasPrefix(lack.Capability, "CAP_") {
+			missing = append(missing, lack.Capability)
+		}
+	}
+	return missing
 }
