@@ -22,28 +22,21 @@ func (h *Hands) Holders(ctx context.Context, sockets []*closewait.Socket) (Holde
 		return Holders{}, fmt.Errorf("look for holders: list processes: %w", err)
 	}
 	slices.Sort(pids)
-	w := &walk{scanner: h.scanner, wanted: make(map[uint64]int, len(sockets))}
-	for i, s := range sockets {
+	w, err := h.scanner.walkProcesses(ctx, pids)
+	if err != nil {
+		return Holders{}, fmt.Errorf("look for holders: %w", err)
+	}
+	wanted := make(map[uint64]closewait.SocketID, len(sockets))
+	for _, s := range sockets {
 		if s.Accepted() {
-			w.wanted[s.Inode] = i
+			wanted[s.Inode] = s.ID
 		}
 	}
-	v := &visit{walk: w, entries: make([]byte, 32<<10)}
-	for _, pid := range pids {
-		if ctx.Err() != nil {
-			return Holders{}, fmt.Errorf("look for holders: %w", context.Cause(ctx))
-		}
-		w.take(v.process(pid))
-	}
-	found := Holders{
-		Of:       make(map[closewait.SocketID][]closewait.ProcessID, len(sockets)),
-		Complete: w.denied+w.failed == 0,
-	}
-	for _, f := range w.found {
-		slices.Sort(f.sockets)
-		for _, i := range slices.Compact(f.sockets) { // a process can have several descriptors for one
-			id := sockets[i].ID
-			found.Of[id] = append(found.Of[id], f.holder)
+	found := Holders{Of: make(map[closewait.SocketID][]closewait.ProcessID, len(sockets)), Complete: w.unread == 0}
+	slices.Sort(w.found)                        // by socket, then by process, which are ascending
+	for _, f := range slices.Compact(w.found) { // a process can have several descriptors for one
+		if id, ok := wanted[f.inode()]; ok {
+			found.Of[id] = append(found.Of[id], w.ids[f.index()])
 		}
 	}
 	return found, nil
