@@ -2,8 +2,8 @@ package kernel
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"time"
 
@@ -15,8 +15,9 @@ import (
 // Hands act on processes and sockets of the host that a Scanner sees. They are safe for concurrent
 // use, and keep nothing open: what they act on is kept in a Grip. The files of the hands, in the
 // order in which a process goes through them: pidfd.go takes hold of it, state.go and freezer.go
-// tell whether it runs at all, holders.go and evidence.go look anew before each step, and nofile.go,
-// guard.go, destroy.go, shutdown.go and threaddump.go are the steps; a signal is sent by pidfd.go.
+// tell whether it runs at all, holders.go and evidence.go look anew before each step; nofile.go,
+// guard.go, destroy.go, shutdown.go, threaddump.go and signal.go are the steps, and wait.go sees
+// the end of it.
 type Hands struct {
 	scanner  *Scanner // its way into /proc and its walk; nothing that a Scan changes
 	freezers []freezer
@@ -98,7 +99,7 @@ func (h *Hands) inNamespace(ctx context.Context, id closewait.NetNS, f func() er
 		case entered || ctx.Err() != nil:
 		case err == nil:
 			entered, failure = true, f()
-		case !vanished(err) && !errors.Is(err, errMoved):
+		case !vanished(err):
 			failure = err
 		}
 	})
@@ -114,18 +115,33 @@ const mostWays = 4
 func (h *Hands) waysInto(id closewait.NetNS, pids []int) []namespace {
 	var ways []namespace
 	for _, pid := range pids {
-		name := fmt.Sprint(pid)
-		var target [64]byte
-		link, err := h.scanner.proc.readlink(name+"/ns/net", target[:])
-		if err != nil {
-			continue // ended, or not permitted: another one may do
+		if via, ns := h.namespaceOf(strconv.Itoa(pid)); ns == id {
+			ways = append(ways, namespace{id: id, via: via})
 		}
-		if ns, _ := bracketed(link, "net"); closewait.NetNS(ns) != id {
-			continue
-		}
-		if ways = append(ways, namespace{id: id, via: name}); len(ways) == mostWays {
+		if len(ways) == mostWays {
 			break
 		}
 	}
 	return ways
+}
+
+// namespaceOf finds the network namespace of a process, or of a thread that is left when the main
+// thread has ended. It is 0 where it cannot be read: another process may do.
+func (h *Hands) namespaceOf(pid string) (via string, ns closewait.NetNS) {
+	ns, err := readNamespace(h.scanner.proc, pid+"/ns/net")
+	if !vanished(err) {
+		return pid, ns
+	}
+	threads, err := openDirectory(h.scanner.proc, pid+"/task")
+	if err != nil {
+		return pid, 0
+	}
+	defer threads.close()
+	_ = threads.each(make([]byte, 4096), func(tid []byte) {
+		if ns == 0 {
+			via = pid + "/task/" + string(tid)
+			ns, _ = readNamespace(h.scanner.proc, via+"/ns/net")
+		}
+	})
+	return via, ns
 }

@@ -31,13 +31,17 @@ func (h *Hands) Holders(ctx context.Context, sockets []*closewait.Socket) (Holde
 	if err != nil {
 		return Holders{}, fmt.Errorf("look for holders: %w", err)
 	}
-	slices.Sort(w.found)
-	descriptors := slices.Compact(w.found) // a process can have several for one socket
-	found := Holders{Of: make(map[closewait.SocketID][]closewait.ProcessID, len(sockets)), Complete: !slices.ContainsFunc(w.unread, mayShare)}
+	wanted := make(map[uint64]closewait.SocketID, len(sockets))
 	for _, s := range sockets {
-		at, _ := slices.BinarySearch(descriptors, newIndexed(s.Inode, 0))
-		for ; s.Accepted() && at < len(descriptors) && descriptors[at].inode() == s.Inode; at++ {
-			found.Of[s.ID] = append(found.Of[s.ID], w.ids[descriptors[at].index()])
+		if s.Accepted() {
+			wanted[s.Inode] = s.ID
+		}
+	}
+	found := Holders{Of: make(map[closewait.SocketID][]closewait.ProcessID, len(sockets)), Complete: !slices.ContainsFunc(w.unread, mayShare)}
+	slices.Sort(w.found)                        // by socket, then by process, which are ascending
+	for _, f := range slices.Compact(w.found) { // a process can have several descriptors for one
+		if id, ok := wanted[f.inode()]; ok {
+			found.Of[id] = append(found.Of[id], w.ids[f.index()])
 		}
 	}
 	return found, nil

@@ -1,11 +1,9 @@
 package kernel
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
-	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -91,86 +89,6 @@ func (g *Grip) alive() error {
 	return err
 }
 
-// Exited tells whether the process has ended with all its threads. Its parent may still have to
-// collect it: a zombie accepts signals, so that a signal that was sent says nothing.
-func (g *Grip) Exited() (bool, error) {
-	exited := false
-	err := g.control(func(fd int) error {
-		exited = readable(fd)
-		return nil
-	})
-	return exited, err
-}
-
-// Wait returns nil when the process has ended, or the cause of ctx when that ends first.
-func (g *Grip) Wait(ctx context.Context) error {
-	var own *os.File // a file has one read deadline, which is how waiting for it is given up
-	err := g.control(func(fd int) error {
-		duplicate, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
-		own = os.NewFile(uintptr(duplicate), "pidfd")
-		return err
-	})
-	if err != nil {
-		return fmt.Errorf("wait for process: %w", err)
-	}
-	defer own.Close()
-	return awaitExit(ctx, own)
-}
-
-// awaitExit waits for a non-blocking pidfd, which is readable once the process has ended. It takes no
-// thread. Nobody else may wait for the same file.
-func awaitExit(ctx context.Context, pidfd *os.File) error {
-	raw, err := pidfd.SyscallConn()
-	if err != nil {
-		return fmt.Errorf("wait for process: %w", err)
-	}
-	if err := pidfd.SetReadDeadline(time.Time{}); err != nil {
-		return fmt.Errorf("wait for process: %w", err)
-	}
-	interrupted := make(chan struct{})
-	stop := context.AfterFunc(ctx, func() {
-		defer close(interrupted)
-		_ = pidfd.SetReadDeadline(time.Unix(0, 0)) // what it could fail for, it has failed for above
-	})
-	defer func() {
-		if !stop() {
-			<-interrupted
-		}
-	}()
-	err = raw.Read(func(fd uintptr) bool { return readable(int(fd)) })
-	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	}
-	return fmt.Errorf("wait for process: %w", err)
-}
-
-func readable(fd int) bool {
-	ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	n, err := ignoringEINTR(func() (int, error) { return unix.Poll(ready, 0) })
-	return err == nil && n == 1 && ready[0].Revents&unix.POLLIN != 0
-}
-
-// Signal sends a signal, such as "TERM". That it was sent does not say that it has an effect: a
-// stopped process keeps it pending, one in uninterruptible sleep even KILL, and pid 1 of a
-// container ignores what it has no handler for, but KILL. Wait tells.
-func (g *Grip) Signal(name string) error {
-	number := unix.SignalNum("SIG" + name)
-	if number == 0 {
-		return fmt.Errorf("unknown signal %q: give a name as in kill -l, such as TERM", name)
-	}
-	if err := g.alive(); err != nil {
-		return fmt.Errorf("send SIG%s to process %d: %w", name, g.id.PID, err)
-	}
-	err := g.control(func(fd int) error { return unix.PidfdSendSignal(fd, number, nil, 0) })
-	if err != nil {
-		return fmt.Errorf("send SIG%s to process %d: %w", name, g.id.PID, pidfdError(err))
-	}
-	return nil
-}
-
 // control calls f with the pidfd, which stays open meanwhile.
 func (g *Grip) control(f func(fd int) error) error { return control(g.pidfd, f) }
 
@@ -196,28 +114,4 @@ func goneIfVanished(err error) error {
 		return fmt.Errorf("%w: %w", ErrGone, err)
 	}
 	return err
-}
-
-// pidfdError says what an error of a system call on pidfds means.
-func pidfdError(err error) error {
-	switch {
-	case errors.Is(err, unix.ENOSYS):
-		return fmt.Errorf("%w: it needs Linux 5.3 or newer, and a seccomp filter that knows it", err)
-	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%w: signals to other users' processes need CAP_KILL, and a seccomp filter must permit pidfds", err)
-	}
-	return goneIfVanished(err)
-}
-
-// probePidfd tells why processes cannot be held on to here. It sends no signal: 0 is none.
-func probePidfd() error {
-	fd, err := unix.PidfdOpen(os.Getpid(), 0)
-	if err == nil {
-		err = unix.PidfdSendSignal(fd, 0, nil, 0)
-		unix.Close(fd)
-	}
-	if err != nil {
-		return fmt.Errorf("use a pidfd: %w", pidfdError(err))
-	}
-	return nil
 }

@@ -6,7 +6,6 @@ import (
 	"os"
 	"os/exec"
 	"slices"
-	"strconv"
 	"syscall"
 	"testing"
 	"time"
@@ -32,51 +31,6 @@ func newHands(t *testing.T) *Hands {
 		t.Fatal(err)
 	}
 	return h
-}
-
-// start starts a program that ends with the test. It has the files as descriptors 3, 4, ...
-func start(t *testing.T, files []*os.File, name string, arguments ...string) *exec.Cmd {
-	t.Helper()
-	cmd := exec.Command(name, arguments...)
-	cmd.ExtraFiles = files
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	return cmd
-}
-
-func startSleep(t *testing.T, files ...*os.File) *exec.Cmd {
-	t.Helper()
-	return start(t, files, "sleep", "1000")
-}
-
-// idOf identifies a process as a scan would.
-func idOf(t *testing.T, pid int) closewait.ProcessID {
-	t.Helper()
-	data, err := os.ReadFile("/proc/" + itoa(pid) + "/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := parseStat(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return closewait.ProcessID{PID: pid, Start: st.start}
-}
-
-// grab takes hold of a process until the end of the test.
-func grab(t *testing.T, h *Hands, pid int) *Grip {
-	t.Helper()
-	g, err := h.Grab(idOf(t, pid))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(g.Close)
-	return g
 }
 
 // socketsOf are the sockets in CLOSE_WAIT that a scan finds with a process.
@@ -216,9 +170,6 @@ func stillOpen(t *testing.T, peer *net.TCPConn) {
 		}
 	})
 }
-
-func itoa(n int) string    { return strconv.Itoa(n) }
-func utoa(n uint64) string { return strconv.FormatUint(n, 10) }
 
 // other is an address with another port.
 func other(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), a.Port()^1) }
