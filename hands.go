@@ -86,6 +86,11 @@ func (v victim) Exited() (bool, error) {
 
 func (v victim) Wait(ctx context.Context) error { return translate(v.Grip.Wait(ctx)) }
 
+func (v victim) Describe() (closewait.Process, error) {
+	p, err := v.Grip.Describe()
+	return p, translate(err)
+}
+
 func (v victim) Halted() (bool, error) {
 	state, err := v.State()
 	return state.Halted(), translate(err)
