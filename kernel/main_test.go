@@ -29,6 +29,17 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
+// play is what the test binary does when a test has run it again.
+func play(role string) error {
+	switch role {
+	case lookerRole:
+		return takeOrders(os.Stdin, os.Stdout)
+	case victimRole:
+		return suffer(os.Args[1], os.Stdin)
+	}
+	return fmt.Errorf("unknown role %q; %s is for tests", role, roleVariable)
+}
+
 func exit(err error) {
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "kernel test:", err)
