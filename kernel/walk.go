@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -14,35 +13,30 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// findings are the sockets that a process holds, one for each descriptor: indices in owners.known.
-type findings struct {
-	holder  closewait.ProcessID
-	sockets []int
-}
-
 // walk is one look into the descriptors of all processes.
 type walk struct {
 	scanner *Scanner
-	wanted  map[uint64]int // owners.byInode; only read
+	pids    []int
+	ids     []closewait.ProcessID // of those that hold sockets, by their index in pids
 
 	mu     sync.Mutex
-	found  []findings
-	unread int // processes that could not be looked into, as a rule because that is not permitted
-	short  int // of them, those for which descriptors or memory of our own were short
+	found  []indexed // the sockets of descriptors, with indices in pids
+	unread int       // processes that could not be looked into, as a rule because that is not permitted
+	short  int       // of them, those for which descriptors or memory of our own were short
 }
 
-// walkProcesses looks for the holders of the sockets of s.owners. It has to look at every descriptor
-// of every process, because a socket can have several holders. Up to Options.Workers processes
-// are looked into at the same time.
+// walkProcesses finds all descriptors of sockets. It has to look at every descriptor of every process,
+// because a socket can have several holders. Up to Options.Workers processes are looked into at the
+// same time.
 func (s *Scanner) walkProcesses(ctx context.Context, pids []int) (*walk, error) {
-	w := &walk{scanner: s, wanted: s.owners.byInode}
+	w := &walk{scanner: s, pids: pids, ids: make([]closewait.ProcessID, len(pids))}
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range s.options.Workers {
 		workers.Go(func() {
 			v := &visit{walk: w, entries: make([]byte, 32<<10), data: make([]byte, 0, 1024)}
 			for i := next.Add(1) - 1; i < int64(len(pids)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				w.take(v.process(pids[i]))
+				w.take(v.process(int(i)))
 			}
 		})
 	}
@@ -51,12 +45,10 @@ func (s *Scanner) walkProcesses(ctx context.Context, pids []int) (*walk, error) 
 }
 
 // take adds what a visit has found.
-func (w *walk) take(found findings, err error) {
+func (w *walk) take(found []indexed, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if len(found.sockets) > 0 {
-		w.found = append(w.found, found)
-	}
+	w.found = append(w.found, found...)
 	if err == nil || vanished(err) {
 		return
 	}
@@ -73,26 +65,33 @@ type visit struct {
 	entries []byte
 	data    []byte
 	target  [64]byte
-	sockets []int // wanted ones of the current process
+	inodes  []uint64 // of the sockets of the current process
+	found   []indexed
 }
 
-// process looks into the descriptor tables of a process. It can both find something and fail.
-func (v *visit) process(pid int) (findings, error) {
+// process looks into the descriptor tables of a process. It can both find something and fail. What it
+// returns is valid until the next call.
+func (v *visit) process(index int) ([]indexed, error) {
+	pid := v.pids[index]
 	dir, err := v.scanner.proc.openProcess(pid)
 	if err != nil {
-		return findings{}, err
+		return nil, err
 	}
 	defer dir.close()
-	v.sockets = v.sockets[:0]
+	v.inodes, v.found = v.inodes[:0], v.found[:0]
 	err = dir.unlessEnded(".", v.tables(dir, pid))
-	if len(v.sockets) == 0 {
-		return findings{}, err
+	if len(v.inodes) == 0 {
+		return nil, err
 	}
 	id, unknown := v.identify(dir, pid)
 	if unknown != nil {
-		return findings{}, unknown
+		return nil, unknown
 	}
-	return findings{id, slices.Clone(v.sockets)}, err
+	v.ids[index] = id
+	for _, inode := range v.inodes {
+		v.found = append(v.found, newIndexed(inode, index))
+	}
+	return v.found, err
 }
 
 // tables looks into all tables: as a rule one, that all threads share.
@@ -103,7 +102,7 @@ func (v *visit) tables(dir directory, pid int) error {
 	return v.otherTables(dir, pid)
 }
 
-// table looks for wanted sockets in a directory of descriptors. Who may list it, which is a matter of
+// table finds the sockets in a directory of descriptors. Who may list it, which is a matter of
 // file permissions, may still not read the links in it, which takes the right to trace the process.
 func (v *visit) table(dir directory, path string) error {
 	fds, err := openDirectory(dir, path)
@@ -124,9 +123,7 @@ func (v *visit) table(dir directory, path string) error {
 			return // else closed meanwhile
 		}
 		if inode, ok := bracketed(link, "socket"); ok {
-			if socket, wanted := v.wanted[inode]; wanted {
-				v.sockets = append(v.sockets, socket)
-			}
+			v.inodes = append(v.inodes, inode)
 		}
 	})
 	return cmp.Or(err, refused)
