@@ -24,7 +24,7 @@ func isolate(command []string) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGQUIT, unix.SIGINT, unix.SIGTERM) // of go test, when time is over
 	inside := exec.Command("/proc/self/exe", command[1:]...)
-	inside.Env = append(os.Environ(), isolatedVariable+"=1")
+	inside.Env = append(os.Environ(), isolatedVariable+"="+bare)
 	inside.Stdin, inside.Stdout, inside.Stderr = os.Stdin, os.Stdout, os.Stderr
 	inside.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWNS,
