@@ -110,13 +110,7 @@ func (r *runningReaper) wantMetric(want float64, name string, labels ...string) 
 
 func sample(t *testing.T, c prometheus.Collector, name string, labels ...string) (float64, bool) {
 	t.Helper()
-	registry := prometheus.NewPedanticRegistry()
-	registry.MustRegister(c)
-	families, err := registry.Gather()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, f := range families {
+	for _, f := range gather(t, c) {
 		for _, m := range f.GetMetric() {
 			if f.GetName() == name && hasLabels(m, labels) {
 				return m.GetCounter().GetValue() + m.GetGauge().GetValue(), true
@@ -124,6 +118,17 @@ func sample(t *testing.T, c prometheus.Collector, name string, labels ...string)
 		}
 	}
 	return 0, false
+}
+
+func gather(t *testing.T, c prometheus.Collector) []*dto.MetricFamily {
+	t.Helper()
+	registry := prometheus.NewPedanticRegistry()
+	registry.MustRegister(c)
+	families, err := registry.Gather()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families
 }
 
 func hasLabels(m *dto.Metric, labels []string) bool {
