@@ -50,9 +50,7 @@ func NewHolding(sockets []*Socket) Holding {
 	if len(sockets) == 0 {
 		return h
 	}
-	slices.SortFunc(sockets, func(a, b *Socket) int {
-		return cmp.Or(a.Since.Compare(b.Since), a.ID.compare(b.ID))
-	})
+	sortByAge(sockets)
 	services := map[Service]int{}
 	remotes := map[netip.Addr]int{}
 	for _, s := range sockets {
@@ -64,6 +62,28 @@ func NewHolding(sockets []*Socket) Holding {
 	h.rankServices(services)
 	h.rankRemotes(remotes)
 	return h
+}
+
+// sortByAge sorts the oldest first. The times are copied next to each other: the sockets are all over
+// the memory, and most of the time of sorting would go into fetching them.
+func sortByAge(sockets []*Socket) {
+	type entry struct {
+		since  int64 // nanoseconds after the Since of the first
+		socket *Socket
+	}
+	entries := make([]entry, len(sockets))
+	for i, s := range sockets {
+		entries[i] = entry{int64(s.Since.Sub(sockets[0].Since)), s}
+	}
+	slices.SortFunc(entries, func(a, b entry) int {
+		if c := cmp.Compare(a.since, b.since); c != 0 {
+			return c
+		}
+		return a.socket.ID.compare(b.socket.ID)
+	})
+	for i, e := range entries {
+		sockets[i] = e.socket
+	}
 }
 
 // Len is the number of sockets.

@@ -46,16 +46,15 @@ func newFaults() *faults {
 	return f
 }
 
-// add counts an error of a stage, and tells whether it counts: what has vanished meanwhile is no
-// fault, nor is a scan that was called off.
-func (f *faults) add(stage string, err error) bool {
+// add counts an error of a stage, if there is one. What has vanished meanwhile is no fault, nor is a
+// scan that was called off.
+func (f *faults) add(stage string, err error) {
 	if err == nil || vanished(err) || errors.Is(err, context.Canceled) {
-		return false
+		return
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.counts[closewait.Fault{Stage: stage, Reason: reasonOf(err)}]++
-	return true
 }
 
 func (f *faults) snapshot() map[closewait.Fault]uint64 {
@@ -78,9 +77,10 @@ func reasonOf(err error) string {
 	return reasonOther
 }
 
-// vanished tells whether an error means that the process has ended meanwhile.
+// vanished tells whether an error means that the process has ended meanwhile, or (ENXIO, of a table in
+// /proc/PID/net) the last one in its network namespace.
 func vanished(err error) bool {
-	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH)
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENXIO)
 }
 
 func denied(err error) bool {

@@ -54,15 +54,16 @@ var (
 )
 
 // of returns the inodes of the listeners in whose accept queues a connection can be: those on
-// exactly its address, else those on the wildcard of its family, else on the dual-stack one
-// (the kernel prefers them in this order: compute_score in net/ipv4/inet_hashtables.c).
+// exactly its address, else those on the wildcard of its family (the kernel prefers them in this
+// order: compute_score in net/ipv4/inet_hashtables.c). A connection has the family of its listener:
+// one of IPv4 to a dual-stack listener has v4-mapped addresses.
 func (l *listeners) of(ns closewait.NetNS, local netip.AddrPort) []uint64 {
 	addr := local.Addr().WithZone("")
-	candidates := [...]netip.Addr{addr, anyIPv4, anyIPv6}
-	if addr.Is6() && !addr.Is4In6() {
-		candidates[1] = anyIPv6
+	wildcard := anyIPv6
+	if addr.Is4() {
+		wildcard = anyIPv4
 	}
-	for _, candidate := range candidates {
+	for _, candidate := range [...]netip.Addr{addr, wildcard} {
 		if found := l.at[endpoint{ns, netip.AddrPortFrom(candidate, local.Port())}]; found != nil {
 			return found
 		}

@@ -26,29 +26,37 @@ const (
 	dumpPatience = 5 * time.Second
 )
 
-// diagRequest is struct nlmsghdr and struct inet_diag_req: both families, CLOSE_WAIT and LISTEN,
-// with tcp_info.
-var diagRequest = func() []byte {
+// diagRequest asks for sockets of both families in the given states, with tcp_info: struct nlmsghdr
+// and struct inet_diag_req.
+func diagRequest(states ...uint) []byte {
 	const header, request = 16, 60
 	b := make([]byte, header+request)
 	binary.NativeEndian.PutUint32(b[0:], uint32(len(b)))
 	binary.NativeEndian.PutUint16(b[4:], tcpdiagGetsock)
 	binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
-	b[header] = unix.AF_INET                                                       // ignored by the dump
-	b[header+3] = 1 << (diagInfo - 1)                                              // idiag_ext
-	binary.NativeEndian.PutUint32(b[header+52:], 1<<stateCloseWait|1<<stateListen) // idiag_states
+	b[header] = unix.AF_INET // the dump ignores it
+	b[header+3] = 1 << (diagInfo - 1)
+	mask := uint32(0)
+	for _, state := range states {
+		mask |= 1 << state
+	}
+	binary.NativeEndian.PutUint32(b[header+52:], mask)
 	return b
-}()
+}
 
 // dumper reads sockets by netlink, with a buffer of its own.
 type dumper struct {
-	buf []byte
-	row diagRow
+	request []byte
+	buf     []byte
+	row     diagRow
 }
 
-func newDumper() *dumper { return &dumper{buf: make([]byte, dumpBuffer)} }
+// newDumper returns a dumper of the sockets in the given states.
+func newDumper(states ...uint) *dumper {
+	return &dumper{request: diagRequest(states...), buf: make([]byte, dumpBuffer)}
+}
 
-// dump hands every socket of the calling thread's network namespace in CLOSE_WAIT or LISTEN to f.
+// dump hands every socket of the calling thread's network namespace in the dumper's states to f.
 // The row is only valid until f returns. A row that makes no sense is left out and counted
 // in malformed; any other error ends the dump.
 func (d *dumper) dump(ctx context.Context, f func(*diagRow)) (malformed int, err error) {
@@ -61,7 +69,7 @@ func (d *dumper) dump(ctx context.Context, f func(*diagRow)) (malformed int, err
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience); err != nil {
 		return 0, fmt.Errorf("set timeout of netlink socket: %w", err)
 	}
-	if err := unix.Sendto(fd, diagRequest, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(fd, d.request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return 0, fmt.Errorf("ask for sockets: %w", err)
 	}
 	for {
@@ -90,11 +98,11 @@ func (d *dumper) decode(datagram []byte, f func(*diagRow)) (done bool, malformed
 		case unix.NLMSG_ERROR:
 			return netlinkError(payload)
 		case tcpdiagGetsock:
-			if parseDiag(payload, &d.row) != nil {
+			if bad := parseDiag(payload, &d.row); bad != nil {
 				malformed++
-				return nil
+			} else {
+				f(&d.row)
 			}
-			f(&d.row)
 		}
 		return nil
 	})
@@ -113,9 +121,10 @@ func netlinkError(payload []byte) error {
 }
 
 // netlinkWorks tells why sockets cannot be read by netlink here: the kernel may lack inet_diag, or
-// a seccomp filter may forbid it.
+// a seccomp filter may forbid it. Listeners stand in a small table of their own: to ask for them is
+// cheap.
 func netlinkWorks() error {
-	_, err := newDumper().dump(context.Background(), func(*diagRow) {})
+	_, err := newDumper(stateListen).dump(context.Background(), func(*diagRow) {})
 	if errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("kernel module tcp_diag is missing: %w", err)
 	}

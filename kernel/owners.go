@@ -15,12 +15,12 @@ import (
 // longer. The exception is a holder that came by fork or SCM_RIGHTS, or closed its descriptor while
 // another kept the socket open: that shows at the next look, after Options.Relook at the latest.
 type owners struct {
-	known   []owned        // in the order of the dump before the last look
-	byInode map[uint64]int // index in known
-	next    int            // index after that of the last find
-	looked  time.Time      // the last look
-	cost    time.Duration  // of the last look
-	denied  int            // processes that it could not look into
+	known   []owned       // in the order of the dump before the last look
+	byInode []indexed     // indices in known, sorted
+	next    int           // index in known after that of the last find
+	looked  time.Time     // the last look
+	cost    time.Duration // of the last look
+	unread  int           // processes that it could not look into
 }
 
 // owned is what a look has found out about a socket.
@@ -43,7 +43,7 @@ func (o *owners) find(inode, cookie uint64) *owned {
 	i := o.next
 	if i >= len(o.known) || o.known[i].inode != inode {
 		var known bool
-		if i, known = o.byInode[inode]; !known {
+		if i, known = indexOf(o.byInode, inode); !known {
 			return nil
 		}
 	}
@@ -57,52 +57,54 @@ func (o *owners) find(inode, cookie uint64) *owned {
 // lookShare bounds what looks cost that no new socket asks for: a hundredth of the time.
 const lookShare = 100
 
-// resolveOwners fills in the holders of all sockets.
+// resolveOwners fills in the directions and holders of all sockets.
 func (s *Scanner) resolveOwners(ctx context.Context, now time.Time) error {
+	s.holders = map[closewait.ProcessID]bool{}
 	if len(s.sockets) == 0 {
 		return nil
 	}
 	outdated := now.Sub(s.owners.looked) >= max(s.options.Relook, lookShare*s.owners.cost)
-	if !outdated && s.recallOwners(map[closewait.ProcessID]bool{}) {
+	if !outdated && s.recallOwners(s.stillHolds) {
 		return nil
 	}
 	if err := s.look(ctx, now); err != nil {
 		return err
 	}
-	s.recallOwners(nil)
+	clear(s.holders)
+	s.recallOwners(func(*owned) bool { return true })
 	return nil
 }
 
-// recallOwners fills in the holders as they are remembered, and tells whether all could be. It stops
-// at the first that is not as remembered, unless alive is nil: then everything is taken as it is.
-// In alive it notes which holders it has found alive.
-func (s *Scanner) recallOwners(alive map[closewait.ProcessID]bool) bool {
+// recallOwners fills in the holders as they are remembered. It stops, and is false, at the first
+// memory that is not good.
+func (s *Scanner) recallOwners(good func(*owned) bool) bool {
+	s.owners.next = 0
+	var before []closewait.ProcessID
 	for i := range s.sockets {
 		row := &s.sockets[i]
-		if !row.Accepted() {
-			if alive != nil && !s.knowsListeners(row, alive) {
+		row.Direction = s.listeners.direction(row.ID.NetNS, row.Local)
+		row.Owner, row.Holders = closewait.OwnerUnresolved, nil
+		if row.Accepted() {
+			o := s.owners.find(row.Inode, row.ID.Cookie)
+			if !good(o) {
 				return false
 			}
-			row.Owner, row.Holders = closewait.OwnedByListener, s.holdersOfListener(row)
-			continue
+			if o != nil {
+				row.Owner, row.Holders = o.owner, o.holders
+			}
+		} else {
+			var known bool
+			row.Owner = closewait.OwnedByListener
+			if row.Holders, known = s.holdersOfListener(row, good); !known {
+				return false
+			}
 		}
-		o := s.owners.find(row.Inode, row.ID.Cookie)
-		if alive != nil && !s.stillHolds(o, alive) {
-			return false
+		if len(row.Holders) == 0 || len(before) > 0 && &before[0] == &row.Holders[0] {
+			continue // sockets with the same holders share one list
 		}
-		row.Owner, row.Holders = closewait.OwnerUnresolved, nil
-		if o != nil {
-			row.Owner, row.Holders = o.owner, o.holders
-		}
-	}
-	return true
-}
-
-// knowsListeners tells whether the holders of the listeners of an unaccepted socket are known.
-func (s *Scanner) knowsListeners(row *closewait.Sighting, alive map[closewait.ProcessID]bool) bool {
-	for _, inode := range s.listeners.of(row.ID.NetNS, row.Local) {
-		if !s.stillHolds(s.owners.find(inode, 0), alive) {
-			return false
+		before = row.Holders
+		for _, id := range row.Holders {
+			s.holders[id] = true
 		}
 	}
 	return true
@@ -110,15 +112,15 @@ func (s *Scanner) knowsListeners(row *closewait.Sighting, alive map[closewait.Pr
 
 // stillHolds tells whether what is remembered of a socket still holds. A socket that was looked for in
 // vain is known too: to look for its holder at each scan would cost a walk each time.
-func (s *Scanner) stillHolds(o *owned, alive map[closewait.ProcessID]bool) bool {
+func (s *Scanner) stillHolds(o *owned) bool {
 	if o == nil || len(o.holders) == 0 && o.looks < vainLooks {
 		return false
 	}
 	for _, id := range o.holders {
-		lives, asked := alive[id]
+		lives, asked := s.holders[id]
 		if !asked {
 			lives = s.lives(id)
-			alive[id] = lives
+			s.holders[id] = lives
 		}
 		if !lives {
 			return false
@@ -140,61 +142,98 @@ func (s *Scanner) look(ctx context.Context, now time.Time) (err error) {
 		s.owners = before
 		return err
 	}
-	s.owners.looked, s.owners.cost, s.owners.denied = now, time.Since(started), w.denied
-	s.remember(w.found)
+	s.owners.looked, s.owners.cost, s.owners.unread = now, time.Since(started), len(w.unread)
+	s.owners.remember(w)
+	if w.short > 0 {
+		s.keepHolders(&before)
+		s.owners.looked = time.Time{} // so the next scan looks again
+	}
 	s.rememberOwnerless(&before, w)
 	return nil
 }
 
 // unknownOwners has all accepted sockets and the listeners of all others, with no holders yet.
 func (s *Scanner) unknownOwners() owners {
-	o := owners{known: make([]owned, 0, len(s.sockets)), byInode: make(map[uint64]int, len(s.sockets))}
-	add := func(inode, cookie uint64) {
-		if _, twice := o.byInode[inode]; !twice {
-			o.byInode[inode] = len(o.known)
-			o.known = append(o.known, owned{inode: inode, cookie: cookie})
-		}
-	}
+	o := owners{known: make([]owned, 0, len(s.sockets))}
+	seen := map[uint64]bool{} // listeners: each has many connections
 	for i := range s.sockets {
 		row := &s.sockets[i]
 		if row.Accepted() {
-			add(row.Inode, row.ID.Cookie)
+			o.known = append(o.known, owned{inode: row.Inode, cookie: row.ID.Cookie})
 			continue
 		}
 		for _, inode := range s.listeners.of(row.ID.NetNS, row.Local) {
-			add(inode, 0)
+			if !seen[inode] {
+				seen[inode] = true
+				o.known = append(o.known, owned{inode: inode})
+			}
 		}
 	}
+	o.byInode = make([]indexed, len(o.known))
+	for i := range o.known {
+		o.byInode[i] = newIndexed(o.known[i].inode, i)
+	}
+	slices.Sort(o.byInode)
 	return o
 }
 
-// remember groups what a walk has found by socket. Sockets with the same holders share one list.
-func (s *Scanner) remember(found []holding) {
-	slices.SortFunc(found, func(a, b holding) int {
-		return cmp.Or(cmp.Compare(a.socket, b.socket), cmp.Compare(a.holder.PID, b.holder.PID))
-	})
-	found = slices.Compact(found) // a process can have several descriptors for one socket
-	shared := map[string][]closewait.ProcessID{}
-	var key []byte
-	for len(found) > 0 {
-		n := 1
-		for n < len(found) && found[n].socket == found[0].socket {
+// remember notes who holds what. Both lists are sorted by inode, so it reads each once.
+func (o *owners) remember(w *walk) {
+	slices.Sort(w.found)
+	found := slices.Compact(w.found) // a process can have several descriptors for one socket
+	lists := map[string][]closewait.ProcessID{}
+	for _, x := range o.byInode {
+		known := &o.known[x.index()]
+		for len(found) > 0 && found[0].inode() < known.inode {
+			found = found[1:]
+		}
+		n := 0
+		for n < len(found) && found[n].inode() == known.inode {
 			n++
 		}
-		key = key[:0]
-		for _, f := range found[:n] {
-			key = binary.NativeEndian.AppendUint64(key, uint64(f.holder.PID))
+		if n > 0 {
+			known.owner, known.holders = closewait.OwnedByProcess, w.holders(found[:n], lists)
 		}
-		holders, known := shared[string(key)]
-		if !known {
-			for _, f := range found[:n] {
-				holders = append(holders, f.holder)
+	}
+}
+
+// holders are those of one socket, by ascending pid. Sockets with the same holders share one of the
+// lists.
+func (w *walk) holders(found []indexed, lists map[string][]closewait.ProcessID) []closewait.ProcessID {
+	var space [64]byte
+	key := space[:0]
+	for _, f := range found {
+		key = binary.NativeEndian.AppendUint32(key, uint32(f.index()))
+	}
+	if lists[string(key)] == nil {
+		list := make([]closewait.ProcessID, len(found))
+		for i, f := range found {
+			list[i] = w.ids[f.index()]
+		}
+		lists[string(key)] = list
+	}
+	return lists[string(key)]
+}
+
+// keepHolders adds the holders of before to those that were found by a walk which could not look into
+// all processes: nothing tells that they are holders no more.
+func (s *Scanner) keepHolders(before *owners) {
+	for i := range s.owners.known {
+		o := &s.owners.known[i]
+		b := before.find(o.inode, o.cookie)
+		if b == nil {
+			continue
+		}
+		holders := slices.Clone(o.holders)
+		for _, id := range b.holders {
+			if _, listed := slices.BinarySearch(s.pids, id.PID); listed && !slices.Contains(holders, id) {
+				holders = append(holders, id)
 			}
-			shared[string(key)] = holders
 		}
-		o := &s.owners.known[found[0].socket]
-		o.holders, o.owner = holders, closewait.OwnedByProcess
-		found = found[n:]
+		if len(holders) > len(o.holders) {
+			slices.SortFunc(holders, func(a, b closewait.ProcessID) int { return cmp.Compare(a.PID, b.PID) })
+			o.holders, o.owner = holders, closewait.OwnedByProcess
+		}
 	}
 }
 
@@ -203,10 +242,10 @@ func (s *Scanner) remember(found []holding) {
 // something that may be there next time, the vain look does not count.
 func (s *Scanner) rememberOwnerless(before *owners, w *walk) {
 	nobody, looks := closewait.OwnerUnresolved, 0
-	if w.denied+w.failed == 0 && s.seesAllProcesses {
+	if len(w.unread) == 0 && s.seesAllProcesses {
 		nobody = closewait.OwnedByKernel
 	}
-	if w.failed == 0 {
+	if w.short == 0 {
 		looks = 1
 	}
 	for i := range s.owners.known {
@@ -222,19 +261,22 @@ func (s *Scanner) rememberOwnerless(before *owners, w *walk) {
 }
 
 // holdersOfListener are the processes that could accept a connection: all holders of all listeners
-// on its address.
-func (s *Scanner) holdersOfListener(row *closewait.Sighting) []closewait.ProcessID {
+// on its address. It is false when what is remembered of one is not good.
+func (s *Scanner) holdersOfListener(row *closewait.Sighting, good func(*owned) bool) ([]closewait.ProcessID, bool) {
 	var all []closewait.ProcessID
 	inodes := s.listeners.of(row.ID.NetNS, row.Local)
 	for _, inode := range inodes {
 		o := s.owners.find(inode, 0)
-		if o != nil && len(inodes) == 1 {
-			return o.holders
-		}
-		if o != nil {
+		switch {
+		case !good(o):
+			return nil, false
+		case o == nil:
+		case len(inodes) == 1:
+			return o.holders, true
+		default:
 			all = append(all, o.holders...)
 		}
 	}
 	slices.SortFunc(all, func(a, b closewait.ProcessID) int { return cmp.Compare(a.PID, b.PID) })
-	return slices.Compact(all)
+	return slices.Compact(all), true
 }

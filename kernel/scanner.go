@@ -82,7 +82,8 @@ type Scanner struct {
 	users     map[uint32]string
 	dumper    *dumper
 
-	pids []int // of the current scan
+	pids    []int                        // of the current scan
+	holders map[closewait.ProcessID]bool // of its sockets; whether they live
 
 	// Used again at each scan.
 	sockets   []closewait.Sighting
@@ -163,7 +164,7 @@ func (s *Scanner) chooseEngine() error {
 	err := netlinkWorks()
 	switch {
 	case err == nil:
-		s.engine, s.dumper = EngineNetlink, newDumper()
+		s.engine, s.dumper = EngineNetlink, newDumper(stateCloseWait, stateListen)
 	case s.options.Engine == EngineNetlink:
 		return fmt.Errorf("netlink scanner does not work here: %w: use --collector.scanner=procfs", err)
 	default:
@@ -200,7 +201,7 @@ func (s *Scanner) Scan(ctx context.Context) (*closewait.Snapshot, error) {
 	s.describeHolders()
 	return &closewait.Snapshot{
 		Taken: taken, Sockets: s.sockets, Processes: s.processes, PIDs: s.pids,
-		NetNS: read, Unread: unread, Denied: s.owners.denied,
+		NetNS: read, Unread: unread, Denied: s.owners.unread,
 	}, nil
 }
 

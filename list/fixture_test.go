@@ -132,6 +132,16 @@ func leaking() *host {
 	return h
 }
 
+// unprivileged is a host on which no process can be looked into.
+func unprivileged() *host {
+	h := newHost()
+	h.Denied = 77
+	h.sockets(30, closewait.Sighting{Owner: closewait.OwnerUnresolved}, "10.0.0.5:50000", "10.0.7.7:5432", time.Hour)
+	h.sockets(1, closewait.Sighting{Owner: closewait.OwnedByListener, Facts: closewait.Facts{Direction: closewait.Inbound}},
+		"10.0.0.5:80", "10.1.2.3:40000", time.Hour)
+	return h
+}
+
 // hostile is a host whose processes have names that a terminal would obey.
 func hostile() *host {
 	h := newHost()

@@ -76,21 +76,21 @@ func percent(part, whole uint64) string {
 
 // descriptors writes the open descriptors of a process, its limit and the share.
 func descriptors(p *closewait.Process) string {
-	open, limit := "?", "?"
+	open := "?"
 	if p.FDsKnown {
 		open = strconv.FormatUint(p.OpenFDs, 10)
 	}
-	switch {
-	case p.MaxFDs == closewait.UnlimitedFDs:
+	switch p.MaxFDs {
+	case closewait.UnlimitedFDs:
 		return open + "/unlimited"
-	case p.MaxFDs == 0:
-		return open + "/" + limit
+	case 0: // unknown
+		return open + "/?"
 	}
-	limit = strconv.FormatUint(p.MaxFDs, 10)
-	if !p.FDsKnown {
-		return open + "/" + limit
+	text := open + "/" + strconv.FormatUint(p.MaxFDs, 10)
+	if p.FDsKnown {
+		text += " " + percent(p.OpenFDs, p.MaxFDs)
 	}
-	return open + "/" + limit + " " + percent(p.OpenFDs, p.MaxFDs)
+	return text
 }
 
 // direction is short, beside a port.

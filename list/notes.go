@@ -9,27 +9,31 @@ import (
 
 // Notes writes what could not be seen, and what to do about it. It writes nothing where all was seen.
 func (r *Report) Notes(w io.Writer) error {
-	notes := r.notes()
+	notes := r.unseen()
+	if len(notes) > 0 {
+		notes = append(notes, r.advice())
+	}
+	if ageless := agelessSockets(r.View); ageless > 0 {
+		notes = append(notes, fmt.Sprintf("%s of unknown age: the table tells for how long this command has seen them, after a >", count(ageless, "socket")))
+	}
 	if len(notes) == 0 {
 		return nil
 	}
-	notes = append(notes, r.advice())
 	for i := range notes {
 		notes[i] = "note: " + notes[i]
 	}
 	return writeLines(w, notes)
 }
 
-func (r *Report) notes() []string {
-	var notes []string
+// unseen is what could not be seen.
+func (r *Report) unseen() []string {
+	var unseen []string
 	add := func(missing bool, format string, args ...any) {
 		if missing {
-			notes = append(notes, fmt.Sprintf(format, args...))
+			unseen = append(unseen, fmt.Sprintf(format, args...))
 		}
 	}
 	add(r.Sight.Fallback != "", "%s", text(r.Sight.Fallback))
-	ageless := agelessSockets(r.View)
-	add(ageless > 0, "%s of unknown age: the table tells for how long this command has seen them, after a >", count(ageless, "socket"))
 	for _, lack := range r.Sight.Missing {
 		add(true, "without %s it cannot see: %s", lack.Capability, lack.Lost)
 	}
@@ -37,7 +41,7 @@ func (r *Report) notes() []string {
 	add(r.View.Denied > 0, "%s could not be looked into", count(r.View.Denied, "process"))
 	unresolved := r.View.Sockets.Of(closewait.IPv4, closewait.OwnerUnresolved) + r.View.Sockets.Of(closewait.IPv6, closewait.OwnerUnresolved)
 	add(unresolved > 0, "%s held by a process that could not be looked into, or by none", count(unresolved, "socket"))
-	return notes
+	return unseen
 }
 
 // advice is what a person can do to see more.

@@ -1,6 +1,7 @@
 package list
 
 import (
+	"slices"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -12,7 +13,11 @@ type Report struct {
 	Listed []*closewait.Holder // those with a socket at least MinAge old, worst first
 	MinAge time.Duration
 	Sight  Sight
+	Rules  Rules
 }
+
+// Rules names the rules of the reaper that match a process; nil where there is no rules file.
+type Rules func(*closewait.Process) []string
 
 // Sight is how well the host can be seen.
 type Sight struct {
@@ -89,14 +94,9 @@ func (r *Report) processes() map[closewait.ProcessID]*closewait.Process {
 
 // socketsOf returns a new slice of all sockets of a process, the unaccepted ones last.
 func socketsOf(h *closewait.Holder) []*closewait.Socket {
-	return append(append([]*closewait.Socket(nil), h.Held.Sockets...), h.Unaccepted.Sockets...)
+	return slices.Concat(h.Held.Sockets, h.Unaccepted.Sockets)
 }
 
 func heldBy(s *closewait.Socket, processes map[closewait.ProcessID]bool) bool {
-	for _, id := range s.Holders {
-		if processes[id] {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(s.Holders, func(id closewait.ProcessID) bool { return processes[id] })
 }

@@ -25,6 +25,7 @@ func TestGoldenProcesses(t *testing.T) {
 		{"processes-40.txt", leaking(), time.Second, 40},
 		{"processes-hostile.txt", hostile(), time.Second, 0},
 		{"processes-hostile-80.txt", hostile(), time.Second, 80},
+		{"processes-unprivileged.txt", unprivileged(), time.Second, 80},
 		{"processes-none.txt", newHost(), time.Second, 80},
 		{"processes-young.txt", leaking(), 100 * time.Hour, 80},
 	}
@@ -36,6 +37,40 @@ func TestGoldenProcesses(t *testing.T) {
 			}
 			golden(t, test.file, out.Bytes())
 		})
+	}
+}
+
+func TestRulesAreNamedWhereThereIsARulesFile(t *testing.T) {
+	report := leaking().report(time.Second)
+	report.Rules = func(p *closewait.Process) []string {
+		if p.Comm == "java" {
+			return []string{"tomcat-leak", "any-java"}
+		}
+		return nil
+	}
+	var table, encoded bytes.Buffer
+	if err := report.Processes(&table, 0); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(table.String()) {
+		want := "-"
+		switch {
+		case strings.HasPrefix(line, "GROUP"):
+			want = "RULE"
+		case strings.Contains(line, "java"):
+			want = "tomcat-leak,any-java"
+		case line == "\n": // below the table
+			return
+		}
+		if cells := strings.Fields(line); cells[len(cells)-1] != want {
+			t.Errorf("line %q does not end with %s", line, want)
+		}
+	}
+	if err := report.JSON(&encoded, false); err != nil {
+		t.Fatal(err)
+	}
+	if text := encoded.String(); !strings.Contains(text, `"any-java"`) || strings.Contains(text, `"rules": null`) {
+		t.Errorf("JSON does not name the rules, or none where there are none:\n%s", text)
 	}
 }
 

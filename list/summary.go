@@ -22,7 +22,7 @@ func (r *Report) summary() []string {
 func (r *Report) verdict() string {
 	sockets := r.View.Sockets.Total()
 	switch {
-	case sockets == 0 && len(r.notes()) > 0:
+	case sockets == 0 && len(r.unseen()) > 0:
 		return "No socket in CLOSE_WAIT was seen, but not everything can be seen."
 	case sockets == 0:
 		return "No socket is in CLOSE_WAIT: nothing leaks here."
@@ -41,11 +41,10 @@ func (r *Report) totals() string {
 		}
 		return n
 	}
-	holders := 0
-	for _, h := range r.View.Holders {
-		holders += min(h.Held.Len(), 1)
+	var parts []string
+	if held := by(closewait.OwnedByProcess); held > 0 {
+		parts = append(parts, fmt.Sprintf("%d held by %s", held, count(r.holders(), "process")))
 	}
-	parts := []string{fmt.Sprintf("%d held by %s", by(closewait.OwnedByProcess), count(holders, "process"))}
 	for _, rest := range []struct {
 		owner closewait.Owner
 		what  string
@@ -59,6 +58,16 @@ func (r *Report) totals() string {
 		}
 	}
 	return count(r.View.Sockets.Total(), "socket") + " in CLOSE_WAIT: " + strings.Join(parts, ", ") + "."
+}
+
+// holders counts the processes that have a descriptor of a socket.
+func (r *Report) holders() (n int) {
+	for _, h := range r.View.Holders {
+		if h.Held.Len() > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // lookedAt says how much of the host was seen, and by what. Coverage is rounded down: 100% means all.

@@ -36,7 +36,7 @@ const containerDigits = 12
 // when the rule asks for them and all else matches, because reading them can take long.
 func (m *Match) Matches(p *closewait.Process, command func() (string, error)) (bool, Mismatch) {
 	switch {
-	case !m.memo.fits(m.User, p.User) && !m.memo.fits(m.User, strconv.FormatUint(uint64(p.UID), 10)):
+	case !m.fitsUser(p):
 		return false, Mismatch{Key: "user", Value: p.User, Want: m.User}
 	case !m.memo.fits(m.Unit, p.Unit):
 		return false, Mismatch{Key: "unit", Value: p.Unit, Want: m.Unit}
@@ -52,6 +52,11 @@ func (m *Match) Matches(p *closewait.Process, command func() (string, error)) (b
 		return false, Mismatch{Key: "command", Value: line, Want: m.Command, Err: err}
 	}
 	return true, Mismatch{}
+}
+
+// fitsUser takes the name or the number. Without a name the number is not known either, and not 0.
+func (m *Match) fitsUser(p *closewait.Process) bool {
+	return m.memo.fits(m.User, p.User) || p.User != "" && m.memo.fits(m.User, strconv.FormatUint(uint64(p.UID), 10))
 }
 
 // Matches tells whether a socket is one that never counts as evidence.

@@ -9,8 +9,9 @@ import (
 // units and users.
 const memoSize = 4096
 
-// memo remembers what an expression said of a text. Matching costs microseconds, and every round
-// asks the same of every process; see BenchmarkMatches. A nil memo remembers nothing.
+// memo remembers what an expression said of a text. Matching costs microseconds, and to find out
+// whose arguments have to be read, the same is asked of every process in every round; see
+// BenchmarkMatches. A nil memo remembers nothing.
 type memo struct {
 	mu      sync.Mutex
 	answers map[*regexp.Regexp]map[string]bool

@@ -45,7 +45,7 @@ func TestMatch(t *testing.T) {
 }
 
 func TestWhatIsNotKnownNeverMatches(t *testing.T) {
-	for _, key := range []string{"exe", "unit", "container", "command"} {
+	for _, key := range []string{"exe", "unit", "user", "container", "command"} {
 		ok, why := matchOf(t, key+": .*").Matches(&closewait.Process{Comm: "kthreadd"}, func() (string, error) { return "", nil })
 		if want := key + " is not known, or there is none"; ok || why.String() != want {
 			t.Errorf("%v, %s, want %s", ok, why, want)

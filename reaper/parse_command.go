@@ -22,7 +22,7 @@ func readCommand(s *section) []string {
 		s.refuse("command", `is empty: write the program and its arguments as a list, such as [/usr/local/bin/drain, "{pid}"]`)
 		return nil
 	case !strings.HasPrefix(command[0], "/"):
-		s.refuse("command", fmt.Sprintf("%q is not an absolute path: write where the program is; there is no PATH and no shell", command[0]))
+		s.refuse("command", fmt.Sprintf("%q is not an absolute path: write where the program is; nothing is looked up, and there is no shell", command[0]))
 	case placeholder.MatchString(command[0]):
 		s.refuse("command", fmt.Sprintf("%q has a placeholder in the program: a process could choose what is run; use it in the arguments", command[0]))
 	}

@@ -45,7 +45,11 @@ func TestARuleThatAnyClientCanTriggerIsRefused(t *testing.T) {
 			when := strings.TrimSuffix("{age: 60s, "+c.when, ", ") + "}"
 			text := strings.NewReplacer("{age: 60s}", when, "- destroy: {}", "- "+strings.Join(c.steps, "\n      - ")).Replace(smallest)
 			_, err := Parse("rules.yml", []byte(text+"    "+c.more+"\n"))
-			if got := fmt.Sprint(err); got != c.want && !(err == nil && c.want == "") {
+			got := ""
+			if err != nil {
+				got = err.Error()
+			}
+			if got != c.want {
 				t.Errorf("got  %v\nwant %s\n%s", err, c.want, text)
 			}
 		})

@@ -8,7 +8,7 @@ import (
 
 var (
 	errNoValue = errors.New("has no value: write one, or remove the key")
-	errTagged  = errors.New("has a YAML tag: remove the word that begins with !")
+	errTagged  = errors.New("has a YAML tag: remove the exclamation mark and the word behind it")
 	errNoText  = errors.New("must be a single value")
 	errBraces  = errors.New("must be text: put quotes around what is in braces")
 )

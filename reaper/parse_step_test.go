@@ -39,7 +39,7 @@ func TestParseRefusesSteps(t *testing.T) {
 		"no command": {"- destroy: {}", "- run: {}",
 			`rules.yml:6: rule web: step 1 (run): command: is empty: write the program and its arguments as a list, such as [/usr/local/bin/drain, "{pid}"]`},
 		"a program without a path": {"- destroy: {}", "- run: {command: [drain]}",
-			`rules.yml:6: rule web: step 1 (run): command: "drain" is not an absolute path: write where the program is; there is no PATH and no shell`},
+			`rules.yml:6: rule web: step 1 (run): command: "drain" is not an absolute path: write where the program is; nothing is looked up, and there is no shell`},
 		"a program that the process chooses": {"- destroy: {}", "- run: {command: ['/bin/{group}']}",
 			`rules.yml:6: rule web: step 1 (run): command: "/bin/{group}" has a placeholder in the program: a process could choose what is run; use it in the arguments`},
 		"a placeholder without quotes": {"- destroy: {}", "- run: {command: [{pid}, /bin/drain]}",

@@ -7,7 +7,7 @@ func TestParseRefusesValues(t *testing.T) {
 		"a list where a value belongs": {"age: 60s", "age: [60s]",
 			"rules.yml:4: rule web: when.age: must be a single value"},
 		"a value with a tag": {"age: 60s", "age: !!str 60s",
-			"rules.yml:4: rule web: when.age: has a YAML tag: remove the word that begins with !"},
+			"rules.yml:4: rule web: when.age: has a YAML tag: remove the exclamation mark and the word behind it"},
 		"no sockets": {"age: 60s", "age: 60s, sockets: 0",
 			"rules.yml:4: rule web: when.sockets: 0 sockets are no evidence: write 1 or more"},
 		"a number of sockets in words": {"age: 60s", "age: 60s, sockets: two",

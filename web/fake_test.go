@@ -10,18 +10,19 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
-
-	"closewait_exporter/closewait"
 )
 
 // successMetric is what the fake collector tells of a scan, as the true one does.
 const successMetric = "closewait_scan_success"
 
-// fakeCollector asks observe and publishes whether there was an answer.
-func fakeCollector(observe Observe) func(context.Context) prometheus.Gatherer {
+// look observes the host and tells how that ended.
+type look func(context.Context) error
+
+// fakeCollector looks, and publishes whether that succeeded.
+func fakeCollector(look look) func(context.Context) prometheus.Gatherer {
 	return func(ctx context.Context) prometheus.Gatherer {
 		success := prometheus.NewGauge(prometheus.GaugeOpts{Name: successMetric, Help: "Whether the scan succeeded."})
-		if _, err := observe(ctx); err == nil {
+		if look(ctx) == nil {
 			success.Set(1)
 		}
 		registry := prometheus.NewRegistry()
@@ -30,29 +31,35 @@ func fakeCollector(observe Observe) func(context.Context) prometheus.Gatherer {
 	}
 }
 
-// seen is an Observe that always succeeds.
-func seen(context.Context) (*closewait.View, error) { return &closewait.View{}, nil }
+// seen always succeeds.
+func seen(context.Context) error { return nil }
 
-// hung is an Observe that gives no answer while anyone waits.
-func hung(ctx context.Context) (*closewait.View, error) {
+// hung gives no answer while anyone waits.
+func hung(ctx context.Context) error {
 	<-ctx.Done()
-	return nil, ctx.Err()
+	return ctx.Err()
 }
 
-// fixture is a handler whose host is observed by a function.
+// fixture is a handler that looks at the host with a function.
 type fixture struct {
 	http.Handler
 	log bytes.Buffer
 }
 
-func newFixture(t *testing.T, observe Observe, change func(*Options)) *fixture {
+func newFixture(t *testing.T, host look, change func(*Options)) *fixture {
 	t.Helper()
 	f := &fixture{}
 	logger := log.NewLogfmtLogger(log.NewSyncWriter(&f.log))
-	health := NewHealth(observe, logger)
+	health := NewHealth(logger)
+	noted := func(ctx context.Context) error {
+		err := host(ctx)
+		health.Note(err)
+		return err
+	}
 	options := Options{
 		TelemetryPath: "/metrics",
-		Gatherer:      fakeCollector(health.Observe),
+		Gatherer:      fakeCollector(noted),
+		Look:          noted,
 		Health:        health,
 		Logger:        logger,
 	}

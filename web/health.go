@@ -11,18 +11,12 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
-
-	"closewait_exporter/closewait"
 )
 
-// Observe gives a View of the host, as closewait.Observer does.
-type Observe func(context.Context) (*closewait.View, error)
-
-// Health stands between the Observer and all who ask it: it knows whether a scan has succeeded yet,
-// and logs when scans begin to fail and when they succeed again.
+// Health knows whether a scan has succeeded yet, and logs when scans begin to fail and when they
+// succeed again. Who observes the host tells it the outcome.
 type Health struct {
-	observe Observe
-	logger  log.Logger
+	logger log.Logger
 
 	mu      sync.Mutex
 	ready   bool
@@ -32,14 +26,14 @@ type Health struct {
 // errNoScanYet is why the exporter is not ready before anything has happened.
 var errNoScanYet = errors.New("no scan has ended yet")
 
-// NewHealth returns the Health of what observe tells.
-func NewHealth(observe Observe, logger log.Logger) *Health {
-	return &Health{observe: observe, logger: logger, failure: errNoScanYet}
+// NewHealth returns the Health of an exporter that has not scanned yet.
+func NewHealth(logger log.Logger) *Health {
+	return &Health{logger: logger, failure: errNoScanYet}
 }
 
-// Observe passes the question on and takes note of the answer.
-func (h *Health) Observe(ctx context.Context) (*closewait.View, error) {
-	view, err := h.observe(ctx)
+// Note takes in how an observation ended: with the error of the scan, with that of a context that
+// ended first, or with success.
+func (h *Health) Note(err error) {
 	switch {
 	case errors.Is(err, context.Canceled): // who asked has gone: that says nothing of the scan
 	case errors.Is(err, context.DeadlineExceeded):
@@ -47,14 +41,13 @@ func (h *Health) Observe(ctx context.Context) (*closewait.View, error) {
 	default:
 		h.note(err)
 	}
-	return view, err
 }
 
 // note logs changes only: a host where no scan succeeds is scraped several times a minute.
 func (h *Health) note(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	failed := h.failure != nil && h.failure != errNoScanYet
+	failed := h.failure != nil && !errors.Is(h.failure, errNoScanYet)
 	h.ready = h.ready || err == nil
 	h.failure = err
 	switch {
@@ -80,18 +73,20 @@ func (h *Health) notReady() error {
 const probePatience = 800 * time.Millisecond
 
 // serveReady answers 200 after the first successful scan. While there was none, a probe is a reason
-// to try again: without it a host that is not scraped would never become ready.
-func (h *Health) serveReady(w http.ResponseWriter, r *http.Request) {
-	if h.notReady() != nil {
-		ctx, cancel := context.WithTimeout(r.Context(), probePatience)
-		defer cancel()
-		_, _ = h.Observe(ctx) // noted
+// to look: without it a host that is not scraped would never become ready after a failure.
+func serveReady(health *Health, look func(context.Context) error) http.HandlerFunc {
+	return func(w http.ResponseWriter, r *http.Request) {
+		if health.notReady() != nil {
+			ctx, cancel := context.WithTimeout(r.Context(), probePatience)
+			defer cancel()
+			_ = look(ctx) // noted
+		}
+		if err := health.notReady(); err != nil {
+			http.Error(w, fmt.Sprintf("closewait_exporter is not ready: %v", err), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "closewait_exporter is ready.\n")
 	}
-	if err := h.notReady(); err != nil {
-		http.Error(w, fmt.Sprintf("closewait_exporter is not ready: %v", err), http.StatusServiceUnavailable)
-		return
-	}
-	_, _ = io.WriteString(w, "closewait_exporter is ready.\n")
 }
 
 // serveHealthy answers 200 as long as the exporter answers at all.

@@ -7,18 +7,16 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
-
-	"closewait_exporter/closewait"
 )
 
 func TestReadyAfterTheFirstSuccessfulScan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var failure error
-		f := newFixture(t, func(ctx context.Context) (*closewait.View, error) {
+		f := newFixture(t, func(ctx context.Context) error {
 			if errors.Is(failure, context.DeadlineExceeded) {
 				return hung(ctx)
 			}
-			return &closewait.View{}, failure
+			return failure
 		}, nil)
 		steps := []struct {
 			name    string
@@ -46,7 +44,7 @@ func TestReadyAfterTheFirstSuccessfulScan(t *testing.T) {
 
 func TestAScrapeMakesTheExporterReady(t *testing.T) {
 	scans := 0
-	f := newFixture(t, func(context.Context) (*closewait.View, error) { scans++; return &closewait.View{}, nil }, nil)
+	f := newFixture(t, func(context.Context) error { scans++; return nil }, nil)
 	f.ask(http.MethodGet, "/metrics")
 	if code := f.ask(http.MethodGet, "/-/ready").Code; code != http.StatusOK || scans != 1 {
 		t.Errorf("status %d after %d scans, want 200 after that of the scrape", code, scans)
@@ -68,10 +66,10 @@ func TestOnlyChangesOfHealthAreLogged(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			f := newFixture(t, func(context.Context) (*closewait.View, error) {
+			f := newFixture(t, func(context.Context) error {
 				err := test.scans[0]
 				test.scans = test.scans[1:]
-				return nil, err
+				return err
 			}, nil)
 			for range len(test.scans) {
 				f.ask(http.MethodGet, "/metrics")

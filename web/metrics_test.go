@@ -14,8 +14,6 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
-
-	"closewait_exporter/closewait"
 )
 
 func TestAnOverlongScanIsAnsweredInTimeAsFailed(t *testing.T) {
@@ -86,10 +84,10 @@ func TestMoreRequestsThanTheLimitAreRefused(t *testing.T) {
 func TestTheScrapeEndsWhenTheScraperHangsUp(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var cause error
-		f := newFixture(t, func(ctx context.Context) (*closewait.View, error) {
+		f := newFixture(t, func(ctx context.Context) error {
 			<-ctx.Done()
 			cause = ctx.Err()
-			return nil, cause
+			return cause
 		}, nil)
 		ctx, hangUp := context.WithTimeout(t.Context(), time.Second)
 		defer hangUp()

@@ -66,7 +66,7 @@ func endpointsOf(flags *toolkit.FlagConfig, logger *slog.Logger) ([]endpoint, er
 		endpoints = append(endpoints, func(server *http.Server) error {
 			err := toolkit.ListenAndServe(server, &one, logger)
 			if failed := new(net.OpError); errors.As(err, &failed) && failed.Op == "listen" {
-				return fmt.Errorf("%w: choose a free address with --web.listen-address", err)
+				return fmt.Errorf("%w: give --web.listen-address a free address, such as :10052 or 127.0.0.1:10053", err)
 			}
 			return err
 		})

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 )
 
@@ -50,7 +51,7 @@ func (o *options) check() error {
 	if o.unaccepted > mostUnaccepted {
 		errs = errors.Join(errs, fmt.Errorf("--unaccepted=%d: the accept queue takes %d", o.unaccepted, mostUnaccepted))
 	}
-	if !(o.rate >= 0 && o.churnRate >= 0) {
+	if o.rate < 0 || o.churnRate < 0 || math.IsNaN(o.rate+o.churnRate) {
 		errs = errors.Join(errs, errors.New("--rate and --churn: give 0 or more"))
 	}
 	if o.pass && o.inFlight {

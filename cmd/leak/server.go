@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 
@@ -43,13 +44,11 @@ func newServer(o options, pid int) (*server, error) {
 	return s, err
 }
 
-// leak makes n more sockets that wait for our close.
+// leak makes n more sockets that wait for our close, or as many as it can.
 func (s *server) leak(n int) error {
 	for ; n > 0; n -= batch {
-		if err := s.visit(&s.doors, min(n, batch)); err != nil {
-			return err
-		}
-		if err := s.take(&s.doors, min(n, batch)); err != nil {
+		came, err := s.visit(&s.doors, min(n, batch))
+		if err = errors.Join(err, s.take(&s.doors, came)); err != nil {
 			return err
 		}
 	}
@@ -57,31 +56,26 @@ func (s *server) leak(n int) error {
 }
 
 // hang makes n more sockets that wait for our accept.
-func (s *server) hang(n int) error { return s.visit(&s.idle, n) }
+func (s *server) hang(n int) error {
+	_, err := s.visit(&s.idle, n)
+	return err
+}
 
-// visit lets n clients come, say what they have to say, and close.
-func (s *server) visit(to *doors, n int) error {
+// visit lets n clients come, say what they have to say, and close. It tells how many came.
+func (s *server) visit(to *doors, n int) (came int, err error) {
 	var clients []int
-	defer func() {
-		for _, fd := range clients {
-			unix.Close(fd)
-		}
-	}()
-	for range n {
+	for len(clients) < n && err == nil {
 		door, left := to.next(), s.nextUnread()
-		fd, local, err := s.clients.call(door.via)
-		if err != nil {
-			return err
+		fd, local, failed := s.clients.call(door.via)
+		if failed != nil {
+			err = failed
+			break
 		}
 		clients = append(clients, fd)
 		s.expect(door.ends(local), left)
-		if err := writeAll(fd, left.payload()); err != nil {
-			return err
-		}
+		err = writeAll(fd, left.payload())
 	}
-	err := leave(clients)
-	clients = nil
-	return err
+	return len(clients), errors.Join(err, leave(clients))
 }
 
 // expect notes a connection that waits to be accepted.

@@ -91,7 +91,7 @@ func connect(from netip.Addr, to netip.AddrPort) (fd int, local netip.AddrPort, 
 	}
 	if err == nil {
 		err = unix.Connect(fd, sa)
-		for errors.Is(err, unix.EINTR) { // it goes on connecting: to ask again is to wait for it
+		for errors.Is(err, unix.EINTR) { // SO_SNDTIMEO forbids a restart; to ask again is to wait on
 			err = unix.Connect(fd, sa)
 		}
 	}

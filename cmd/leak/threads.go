@@ -15,6 +15,9 @@ import (
 // --private-fdtable that thread alone has the sockets: /proc/PID/fd, which shows the table of the
 // main thread, has none of them. With --zombie-leader the main thread ends when the work asks for it.
 func onOwnThread(o options, work func(options, retire) error) error {
+	// The runtime opens its own descriptors at the first timer: now is the time, while there are some
+	// left and all threads share them.
+	time.Sleep(time.Nanosecond)
 	done := make(chan error)
 	leave := make(chan struct{})
 	go func() {
@@ -50,8 +53,6 @@ func unshareDescriptors(wanted bool) error {
 	if !wanted {
 		return nil
 	}
-	// The runtime opens its epoll descriptor at the first timer. All threads must know it.
-	time.Sleep(time.Nanosecond)
 	if err := unix.Unshare(unix.CLONE_FILES); err != nil {
 		return fmt.Errorf("take a descriptor table of our own: %w", err)
 	}

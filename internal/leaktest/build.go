@@ -1,7 +1,9 @@
 package leaktest
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -53,7 +55,7 @@ var build = sync.OnceValues(func() (string, error) {
 func cacheDir(root string) (string, error) {
 	name := strings.ReplaceAll(strings.Trim(root, "/"), "/", "-")
 	dir := filepath.Join(os.TempDir(), "leaktest-"+strconv.Itoa(os.Geteuid())+"-"+name)
-	if err := os.Mkdir(dir, 0o755); err != nil && !os.IsExist(err) {
+	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
 		return "", fmt.Errorf("make a directory for cmd/leak: %w", err)
 	}
 	info, err := os.Lstat(dir)

@@ -47,6 +47,12 @@ func Start(t testing.TB, args ...string) *Leak {
 	return Where{}.Start(t, args...)
 }
 
+// StartMany starts so many programs with the same flags side by side.
+func StartMany(t testing.TB, n int, args ...string) []*Leak {
+	t.Helper()
+	return Where{}.StartMany(t, n, args...)
+}
+
 // Do sends a command, such as "close 3", and returns what is so when it is done.
 func (l *Leak) Do(command string) truth.State {
 	l.t.Helper()
@@ -73,7 +79,7 @@ func (l *Leak) Stop() {
 		return
 	}
 	l.stopped = true
-	l.stdin.Close()
+	l.stdin.Close() // enough for one that has not said anything yet
 	for _, p := range l.family {
 		p.kill()
 	}
@@ -81,7 +87,7 @@ func (l *Leak) Stop() {
 	}
 	_ = l.cmd.Wait() // killed: the error says so
 	for _, p := range l.family {
-		if err := p.awaitEnd(patience); err != nil {
+		if err := p.awaitEnd(); err != nil {
 			l.t.Errorf("stop leak: %v", err)
 		}
 	}

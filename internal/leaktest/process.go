@@ -1,6 +1,7 @@
 package leaktest
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -29,18 +30,18 @@ func (p process) kill() {
 }
 
 // awaitEnd returns when the process has ended; somebody else may have to collect it.
-func (p process) awaitEnd(within time.Duration) error {
+func (p process) awaitEnd() error {
 	defer unix.Close(p.fd)
-	for deadline := time.Now().Add(within); ; {
+	for deadline := time.Now().Add(patience); ; {
 		left := max(time.Until(deadline), 0)
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}, int(left.Milliseconds()))
 		switch {
 		case n > 0:
 			return nil
-		case err != nil && err != unix.EINTR:
+		case err != nil && !errors.Is(err, unix.EINTR):
 			return fmt.Errorf("wait for process %d: %w", p.pid, err)
 		case left == 0:
-			return fmt.Errorf("process %d is still there %v after SIGKILL", p.pid, within)
+			return fmt.Errorf("process %d is still there %v after SIGKILL", p.pid, patience)
 		}
 	}
 }

@@ -19,6 +19,7 @@ type Row struct {
 	UID           uint32
 	Users         []User // who holds it, as far as ss can tell
 	Timer         string // such as keepalive, on, persist; empty where none runs
+	BytesSent     uint64 // of the connection
 }
 
 // User is a descriptor of a socket.
@@ -36,10 +37,15 @@ func (r *Row) HeldBy(pid int) bool {
 // namespace of a process, or in that of the test where pid is 0. It skips the test where ss is missing.
 func SS(t testing.TB, pid int, states ...string) []Row {
 	t.Helper()
+	return show(t, "-tanpeiOH", pid, states)
+}
+
+func show(t testing.TB, flags string, pid int, states []string) []Row {
+	t.Helper()
 	if len(states) == 0 {
 		states = []string{"close-wait"}
 	}
-	command := []string{lookPath(t, "ss"), "-tanpeiOH"}
+	command := []string{lookPath(t, "ss"), flags}
 	for _, state := range states {
 		command = append(command, "state", state)
 	}
@@ -65,6 +71,7 @@ var (
 	rowStart = regexp.MustCompile(`(?m)^(?:[A-Z][A-Z0-9-]+ +)?(\d+) +(\d+) +(\S+:\d+) +(\S+:(?:\d+|\*)) `)
 	rowUser  = regexp.MustCompile(`(?s)\("(.{0,15}?)",pid=(\d+),fd=(\d+)\)`)
 	rowTimer = regexp.MustCompile(` timer:\(([^,)]+)`)
+	rowSent  = regexp.MustCompile(` bytes_sent:(\d+)`)
 	rowInode = regexp.MustCompile(` ino:(\d+)`)
 	rowUID   = regexp.MustCompile(` uid:(\d+)`)
 	rowSK    = regexp.MustCompile(` sk:([0-9a-f]+)`)
@@ -102,6 +109,7 @@ func parseRow(head []string, rest string) (Row, error) {
 	}
 	rest = rowUser.ReplaceAllString(rest, "")
 	row.Timer = field(rowTimer, rest)
+	row.BytesSent = number(field(rowSent, rest), 10)
 	row.Inode = number(field(rowInode, rest), 10)
 	row.UID = uint32(number(field(rowUID, rest), 10))
 	row.Cookie = number(field(rowSK, rest), 16)

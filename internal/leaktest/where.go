@@ -3,6 +3,7 @@ package leaktest
 import (
 	"fmt"
 	"os/exec"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -20,30 +21,46 @@ type Where struct {
 // Start starts `leak server` there, as the function Start does.
 func (w Where) Start(t testing.TB, args ...string) *Leak {
 	t.Helper()
+	return w.StartMany(t, 1, args...)[0]
+}
+
+// StartMany starts so many programs with the same flags side by side, each in new namespaces of its
+// own where new ones are asked for.
+func (w Where) StartMany(t testing.TB, n int, args ...string) []*Leak {
+	t.Helper()
 	if w != (Where{}) {
 		RequireRoot(t)
 	}
-	l := &Leak{t: t, cmd: w.command(t, Build(t), args), pidNS: w.PIDNS}
-	if err := l.launch(); err != nil {
-		t.Fatalf("start leak: %v", err)
-	}
-	own, err := openProcess(l.cmd.Process.Pid)
-	if err != nil {
-		t.Fatalf("start leak: %v", err)
-	}
-	l.family = []process{own}
-	t.Cleanup(l.Stop)
-	if err := l.listen(); err != nil {
-		l.fail(fmt.Errorf("start leak %q: %w", args, err))
-	}
-	for _, pid := range l.Children {
-		child, err := openProcess(pid)
-		if err != nil {
-			l.fail(fmt.Errorf("find a child of leak: %w", err))
+	program := Build(t)
+	leaks := make([]*Leak, n)
+	for i := range leaks {
+		leaks[i] = &Leak{t: t, cmd: w.command(t, program, args), pidNS: w.PIDNS}
+		if err := leaks[i].launch(); err != nil {
+			t.Fatalf("start leak: %v", err)
 		}
-		l.family = append(l.family, child)
+		t.Cleanup(leaks[i].Stop)
 	}
-	return l
+	for _, l := range leaks {
+		if err := l.begin(); err != nil {
+			l.fail(fmt.Errorf("start leak %q: %w", args, err))
+		}
+	}
+	return leaks
+}
+
+// begin waits for the first state and takes hold of the processes.
+func (l *Leak) begin() error {
+	if err := l.listen(); err != nil {
+		return err
+	}
+	for _, pid := range append(slices.Clone(l.Children), l.cmd.Process.Pid) {
+		p, err := openProcess(pid)
+		if err != nil {
+			return err
+		}
+		l.family = append(l.family, p)
+	}
+	return nil
 }
 
 func (w Where) command(t testing.TB, program string, args []string) *exec.Cmd {

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"fmt"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/leaktest/truth"
+)
+
+func TestCommands(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=4", "--unaccepted=3", "--outbound=1", "--unread=fin", "--unread=10")
+	steps := []struct {
+		command            string
+		leaked, unaccepted int
+	}{
+		{"state", 5, 3},
+		{"leak 2", 7, 3},
+		{"accept 2", 9, 1},
+		{"close 6", 3, 1},
+		{"close 0", 3, 1},
+		{"read", 3, 1},
+		{"accept 1", 4, 0},
+		{"close 4", 0, 0},
+		{"leak 1", 1, 0},
+	}
+	for _, step := range steps {
+		st := l.Do(step.command)
+		if st.Leaked != step.leaked || st.Unaccepted != step.unaccepted {
+			t.Errorf("after %q: %d leaked, %d unaccepted, want %d, %d", step.command, st.Leaked, st.Unaccepted, step.leaked, step.unaccepted)
+		}
+		requireAgreement(t, l)
+	}
+}
+
+func TestCloseTakesTheOldest(t *testing.T) {
+	l := leaktest.Start(t, "--sockets=3")
+	youngest := l.Sockets[2]
+	if l.Do("close 2"); len(l.Sockets) != 1 || l.Sockets[0].Cookie != youngest.Cookie {
+		t.Errorf("left: %+v, want %+v", l.Sockets, youngest)
+	}
+}
+
+func TestCloseLeavesTheSocketsOfChildren(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=2", "--children=1")
+	if l.Do("close 2"); l.Leaked != 2 {
+		t.Errorf("%d are leaked after the parent has closed, want 2", l.Leaked)
+	}
+	requireAgreement(t, l)
+}
+
+func TestReadLeavesNothing(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=2", "--unread=500")
+	l.Do("read")
+	for _, row := range requireAgreement(t, l) {
+		if row.RecvQ != 0 {
+			t.Errorf("%d bytes are unread: %+v", row.RecvQ, row)
+		}
+	}
+}
+
+func TestRateLeaksOn(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--rate=100", "--sockets=1")
+	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
+		st := l.Do("state")
+		return st.Leaked > 20, fmt.Sprintf("%d sockets", st.Leaked)
+	})
+}
+
+func TestRateRunsOnWithoutDescriptors(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--rate=1000", "--nofile=40")
+	var before truth.State
+	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
+		st := l.Do("state")
+		stuck := st.Leaked > 20 && st.Leaked == before.Leaked
+		before = st
+		return stuck, fmt.Sprintf("%d sockets, still growing", st.Leaked)
+	})
+}
+
+func TestStreamsMove(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--stream=2")
+	first := l.SS()
+	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
+		rows := l.SS()
+		if len(rows) != 2 {
+			return false, fmt.Sprintf("ss sees %d sockets, want 2", len(rows))
+		}
+		moved := rows[0].BytesSent > first[0].BytesSent && rows[1].BytesSent > first[1].BytesSent
+		return moved, fmt.Sprintf("bytes sent: %d, %d", rows[0].BytesSent, rows[1].BytesSent)
+	})
+}
+
+func TestChurnPassesThroughCloseWait(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--churn=500")
+	cookies := map[uint64]bool{}
+	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
+		for _, row := range l.SS() {
+			cookies[row.Cookie] = true
+		}
+		return len(cookies) > 30, fmt.Sprintf("%d different sockets were in CLOSE_WAIT", len(cookies))
+	})
+}
+
+func TestManySockets(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=4000")
+	if rows := l.SS(); len(rows) != 4000 || l.Leaked != 4000 || l.Sockets != nil {
+		t.Errorf("ss sees %d, leak says %d and lists %d; want 4000, 4000 and no list", len(rows), l.Leaked, len(l.Sockets))
+	}
+}
+
+func TestMistakesAreExplained(t *testing.T) {
+	program := leaktest.Build(t)
+	tests := []struct{ flags, want string }{
+		{"server --sockets=-1", "--sockets=-1: give 0 or more"},
+		{"server --rate=NaN", "--rate and --churn: give 0 or more"},
+		{"server --unaccepted=3001", "the accept queue takes 3000"},
+		{"server --unread=much", "give none, fin or a number of bytes"},
+		{"server --unread=32769", "from 1 to 32768"},
+		{"server --listen=localhost", "give an address and a port"},
+		{"server --connect=localhost", "give an address"},
+		{`server --comm=\q`, "write it as in a Go string"},
+		{`server --comm=a\x00b`, "without a NUL"},
+		{"server --pass --in-flight", "a socket can be sent away once"},
+		{"server --sockets=100 --nofile=50", "raise the limit"},
+		{"server --listen=192.0.2.1:0", "cannot assign requested address"},
+		{"serve", "see leak --help"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.flags, func(t *testing.T) {
+			out, err := exec.Command(program, strings.Fields(tt.flags)...).CombinedOutput()
+			if err == nil || !strings.Contains(string(out), tt.want) {
+				t.Errorf("says %q (%v), want %q", out, err, tt.want)
+			}
+		})
+	}
+}
+
+func TestWrongCommandsAreAnswered(t *testing.T) {
+	program := leaktest.Build(t)
+	tests := []struct{ command, want string }{
+		{"jump", "unknown command"},
+		{"close", "give a number of sockets"},
+		{"close -1", "give a number of sockets"},
+		{"close 2", "1 sockets are leaked and ours"},
+		{"accept 1", "0 connections wait to be accepted"},
+	}
+	for _, tt := range tests {
+		t.Run(tt.command, func(t *testing.T) {
+			cmd := exec.Command(program, "server", "--sockets=1", "--exit-with-stdin")
+			cmd.Stdin = strings.NewReader(tt.command + "\n")
+			out, err := cmd.CombinedOutput()
+			if err != nil || !strings.Contains(string(out), tt.want) || !strings.Contains(string(out), `"leaked":1`) {
+				t.Errorf("answers %s (%v), want %q and the state as it was", out, err, tt.want)
+			}
+		})
+	}
+}

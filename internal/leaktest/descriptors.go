@@ -1,0 +1,61 @@
+package leaktest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// Where the descriptors of a process stand below its directory in /proc.
+const (
+	OfProcess = "fd"        // those of the main thread, as a rule of all
+	OfThreads = "task/*/fd" // those of each thread: the same again, but for threads with a table of their own
+)
+
+// Descriptors lists the sockets of a process: the descriptors of each inode. It is empty for a process
+// that has ended.
+func Descriptors(t testing.TB, pid int, where string) map[uint64][]int {
+	t.Helper()
+	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/%s/*", pid, where))
+	if err != nil {
+		t.Fatal(err)
+	}
+	sockets := map[uint64][]int{}
+	for _, link := range links {
+		target, _ := os.Readlink(link) // closed meanwhile: not there
+		digits, ok := strings.CutPrefix(target, "socket:[")
+		if !ok {
+			continue
+		}
+		inode, err := strconv.ParseUint(strings.TrimSuffix(digits, "]"), 10, 64)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fd, err := strconv.Atoi(filepath.Base(link))
+		if err != nil {
+			t.Fatal(err)
+		}
+		sockets[inode] = append(sockets[inode], fd)
+	}
+	return sockets
+}
+
+// SS is what ss shows in the network namespace of the program, as the function SS does, but only the
+// program and its children are looked into for users: ss takes minutes over a host with many sockets.
+func (l *Leak) SS(states ...string) []Row {
+	l.t.Helper()
+	rows := show(l.t, "-taneiOH", l.PID, states)
+	for _, p := range l.family {
+		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.pid)) // has ended: holds nothing
+		held := Descriptors(l.t, p.pid, OfProcess)
+		for i := range rows {
+			for _, fd := range held[rows[i].Inode] {
+				rows[i].Users = append(rows[i].Users, User{strings.TrimSuffix(string(comm), "\n"), p.pid, fd})
+			}
+		}
+	}
+	return rows
+}

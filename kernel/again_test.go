@@ -1,0 +1,96 @@
+package kernel_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// remote is a looker in a process of its own. It ends with the test.
+type remote struct {
+	t       testing.TB
+	process *os.Process
+	orders  *json.Encoder
+	reports *bufio.Scanner
+}
+
+// startLooker runs this test binary again as a looker: with other rights, or behind a command such
+// as strace.
+func startLooker(t testing.TB, attr *syscall.SysProcAttr, behind ...string) *remote {
+	t.Helper()
+	// Not by its path, which only root can reach.
+	command := append(behind, "/proc/self/exe")
+	if len(behind) > 0 {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		command[len(command)-1] = self
+	}
+	cmd := exec.Command(command[0], command[1:]...)
+	// The race detector would wait for a second at the end.
+	cmd.Env = append(os.Environ(), roleVariable+"="+lookerRole, "GORACE=atexit_sleep_ms=0")
+	cmd.SysProcAttr = attr
+	stderr := new(strings.Builder)
+	cmd.Stderr = stderr
+	cmd.WaitDelay = patience
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("run %v again: %v", command, err)
+	}
+	t.Cleanup(func() {
+		in.Close() // there are no more orders: it ends
+		kill := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+		defer kill.Stop()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("looker: %v\n%s", err, stderr)
+		}
+	})
+	reports := bufio.NewScanner(out)
+	reports.Buffer(nil, 64<<20)
+	return &remote{t, cmd.Process, json.NewEncoder(in), reports}
+}
+
+// ask gives an order and returns the answer, which may be an error.
+func (r *remote) ask(o order) report {
+	r.t.Helper()
+	if err := r.orders.Encode(o); err != nil {
+		r.t.Fatalf("give an order to the looker: %v", err)
+	}
+	answered := make(chan bool, 1)
+	go func() { answered <- r.reports.Scan() }()
+	select {
+	case ok := <-answered:
+		if !ok {
+			r.t.Fatalf("the looker has ended: %v", r.reports.Err())
+		}
+	case <-time.After(patience):
+		_ = r.process.Kill()
+		<-answered
+		r.t.Fatalf("no answer from the looker in %v", patience)
+	}
+	var got report
+	if err := json.Unmarshal(r.reports.Bytes(), &got); err != nil {
+		r.t.Fatal(err)
+	}
+	return got
+}
+
+// asNobody is a user without any capability.
+func asNobody() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+}
+
+const nobody = 65534

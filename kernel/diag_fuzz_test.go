@@ -1,0 +1,97 @@
+package kernel
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"slices"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+func FuzzParseDiag(f *testing.F) {
+	msg := encode(f, closeWaitMsg(syscall.AF_INET))
+	info := attribute(f, 2, infoBytes(someInfo))
+	f.Add([]byte{})
+	f.Add(encode(f, closeWaitMsg(syscall.AF_INET6)))
+	f.Add(slices.Concat(msg, info))
+	f.Add(slices.Concat(msg, info, attribute(f, 2, []byte("short"))))
+	f.Add(slices.Concat(msg, info[:100]))
+	f.Add(slices.Concat(msg, []byte{0, 0, 0, 0}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		want, whole := parseDiagPlainly(t, data)
+		var row diagRow
+		err := parseDiag(data, &row)
+		if !whole {
+			if !errors.Is(err, errMalformed) || row != (diagRow{}) {
+				t.Errorf("got %+v, %v, want the zero row and errMalformed", row, err)
+			}
+			return
+		}
+		if err != nil || row != want {
+			t.Errorf("got  %+v, %v\nwant %+v", row, err, want)
+		}
+	})
+}
+
+// parseDiagPlainly is parseDiag by means of encoding/binary; false for what is malformed.
+func parseDiagPlainly(t *testing.T, data []byte) (diagRow, bool) {
+	t.Helper()
+	reader := bytes.NewReader(data)
+	var m inetDiagMsg
+	if binary.Read(reader, binary.NativeEndian, &m) != nil || m.Family != syscall.AF_INET && m.Family != syscall.AF_INET6 {
+		return diagRow{}, false
+	}
+	addr := func(b [16]byte, p [2]byte) netip.AddrPort {
+		a := netip.AddrFrom16(b)
+		if m.Family == syscall.AF_INET {
+			a = netip.AddrFrom4([4]byte(b[:4]))
+		}
+		return netip.AddrPortFrom(a, uint16(p[0])<<8|uint16(p[1]))
+	}
+	row := diagRow{
+		family: m.Family, state: m.State, timer: m.Timer,
+		local: addr(m.Local, m.LocalPort), remote: addr(m.Remote, m.RemotePort),
+		iface: m.Interface, cookie: uint64(m.CookieHigh)<<32 + uint64(m.CookieLow),
+		recvQueue: m.RecvQueue, sendQueue: m.SendQueue, uid: m.UID, inode: m.Inode,
+	}
+	for reader.Len() > 0 {
+		var header struct{ Size, Type uint16 }
+		if binary.Read(reader, binary.NativeEndian, &header) != nil || header.Size < 4 {
+			return diagRow{}, false
+		}
+		value := make([]byte, header.Size-4)
+		if n, _ := reader.Read(value); n < len(value) {
+			return diagRow{}, false
+		}
+		for reader.Len() > 0 && (int(reader.Size())-reader.Len())%4 != 0 {
+			if _, err := reader.ReadByte(); err != nil {
+				return diagRow{}, false
+			}
+		}
+		if header.Type == 2 && len(value) >= 60 {
+			row.takeInfoPlainly(value)
+		}
+	}
+	return row, true
+}
+
+func (r *diagRow) takeInfoPlainly(value []byte) {
+	var info unix.TCPInfo
+	copy((*[unsafe.Sizeof(info)]byte)(unsafe.Pointer(&info))[:], value)
+	r.hasInfo = true
+	r.lastDataSent, r.lastDataRecv, r.lastAckRecv = info.Last_data_sent, info.Last_data_recv, info.Last_ack_recv
+	if len(value) >= int(unsafe.Offsetof(info.Bytes_acked))+8 {
+		r.bytesAcked = info.Bytes_acked
+	}
+	if len(value) >= int(unsafe.Offsetof(info.Bytes_received))+8 {
+		r.bytesReceived = info.Bytes_received
+	}
+	if len(value) >= int(unsafe.Offsetof(info.Bytes_sent))+8 {
+		r.bytesSent = info.Bytes_sent
+	}
+}

@@ -1,0 +1,94 @@
+package kernel_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel"
+)
+
+// engine is one way to read sockets, with what the contract allows it not to know.
+type engine struct {
+	name    string
+	cookies bool // it knows cookies, and times from before it first looked
+}
+
+var engines = []engine{
+	{name: kernel.EngineNetlink, cookies: true},
+	{name: kernel.EngineProcFS},
+}
+
+// withEachEngine runs a test once for each engine.
+func withEachEngine(t *testing.T, test func(t *testing.T, e engine)) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) { test(t, e) })
+	}
+}
+
+// eyes are a Scanner with the memory that the exporter gives it.
+type eyes struct {
+	*kernel.Scanner
+	t       testing.TB
+	engine  engine
+	tracker *closewait.Tracker
+}
+
+func newEyes(t testing.TB, e engine, o kernel.Options) *eyes {
+	t.Helper()
+	o.Engine = e.name
+	s, err := kernel.NewScanner(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return &eyes{s, t, e, closewait.NewTracker([]float64{1, 60, 3600})}
+}
+
+// look scans once. Whatever is seen, nothing is counted twice.
+func (e *eyes) look() view {
+	e.t.Helper()
+	snapshot, err := e.Scan(e.t.Context())
+	if err != nil {
+		e.t.Fatalf("scan: %v", err)
+	}
+	v := view{e.tracker.Update(snapshot), e.t, e.engine}
+	v.countsOnce()
+	return v
+}
+
+// sees looks until the condition holds.
+func (e *eyes) sees(condition func(view) (done bool, why string)) view {
+	e.t.Helper()
+	var v view
+	leaktest.Eventually(e.t, patience, func() (bool, string) {
+		v = e.look()
+		return condition(v)
+	})
+	return v
+}
+
+// netNSOf is the network namespace that a process lives in.
+func netNSOf(t testing.TB, pid int) closewait.NetNS {
+	t.Helper()
+	// Not the link of the process itself, which is gone when its leader has ended.
+	links, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil {
+			ns, err := strconv.ParseUint(strings.Trim(target, "net:[]"), 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return closewait.NetNS(ns)
+		}
+	}
+	t.Fatalf("process %d lives in no network namespace: %v", pid, links)
+	return 0
+}

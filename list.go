@@ -1,0 +1,90 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"os"
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/collector"
+	"closewait_exporter/kernel"
+	listing "closewait_exporter/list"
+	"closewait_exporter/reaper"
+)
+
+// The values of --output.
+const (
+	tableOutput = "table"
+	jsonOutput  = "json"
+)
+
+var outputs = []string{tableOutput, jsonOutput}
+
+// list looks at the host and writes what it sees to standard output, and what it cannot see to
+// standard error.
+func list(ctx context.Context, f *flags) error {
+	scanner, err := kernel.NewScanner(f.kernel)
+	if err != nil {
+		return err
+	}
+	observer := closewait.NewObserver(ctx, scanner.Scan, closewait.NewTracker(nil), time.Now)
+	view, err := listing.Look(ctx, observer.Observe, f.minAge)
+	if err != nil {
+		return err
+	}
+	report := &listing.Report{
+		View:   view,
+		Listed: collector.Listed(view, f.minAge),
+		MinAge: f.minAge,
+		Sight:  sightOf(scanner),
+	}
+	if f.rulesFile != "" {
+		if report.Rules, err = matchingRules(ctx, f.rulesFile, scanner); err != nil {
+			return err
+		}
+	}
+	out := bufio.NewWriter(os.Stdout)
+	switch {
+	case f.list.output == jsonOutput:
+		err = report.JSON(out, f.list.sockets)
+	case f.list.sockets:
+		err = report.Sockets(out)
+	default:
+		err = report.Processes(out, listing.Width(os.Stdout))
+	}
+	if err != nil {
+		return err
+	}
+	if err := out.Flush(); err != nil {
+		return err
+	}
+	return report.Notes(os.Stderr)
+}
+
+// matchingRules tells which rules of a file match a process.
+func matchingRules(ctx context.Context, file string, scanner *kernel.Scanner) (listing.Rules, error) {
+	config, err := reaper.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	lines := kernel.NewCommandLines(scanner)
+	return func(p *closewait.Process) (names []string) {
+		for i := range config.Rules {
+			command := func() (string, error) { return lines.Of(ctx, p) }
+			if matches, _ := config.Rules[i].Match.Matches(p, command); matches {
+				names = append(names, config.Rules[i].Name)
+			}
+		}
+		return names
+	}, nil
+}
+
+func sightOf(scanner *kernel.Scanner) listing.Sight {
+	s := scanner.Sight()
+	sight := listing.Sight{Engine: s.Engine, Fallback: s.Fallback, Namespaces: s.Namespaces, Root: os.Geteuid() == 0}
+	for _, lack := range s.Missing {
+		sight.Missing = append(sight.Missing, listing.Lack(lack))
+	}
+	return sight
+}
