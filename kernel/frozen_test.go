@@ -1,177 +1,107 @@
-package kernel
+package kernel_test
 
 import (
-	"bufio"
-	"errors"
 	"fmt"
+	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
-	"sync"
+	"strconv"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
-	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel"
 )
 
-// frozenDisk is a file system on a loop device. While it is frozen, who writes to it is in
-// uninterruptible sleep.
-type frozenDisk struct {
-	dir    string
-	freeze func()
-	thaw   func()
-}
-
-// newDisk skips the test where no loop device can be mounted. It thaws in any case: at the end of the
-// test, and after a while even if that hangs, for nothing else ends those who wait for it.
-func newDisk(t *testing.T) frozenDisk {
-	t.Helper()
+// TestAProcessWhoseCmdlineHangsDoesNotStallAScan freezes the file system below a page of a process and
+// has one thread of it write to the page and another one unmap it. The memory of the process stays
+// locked then, and whoever reads its cmdline, environ or maps waits until the thaw.
+func TestAProcessWhoseCmdlineHangsDoesNotStallAScan(t *testing.T) {
 	leaktest.RequireRoot(t)
-	image, dir := filepath.Join(t.TempDir(), "image"), t.TempDir()
-	write(t, image, "")
-	if err := os.Truncate(image, 8<<20); err != nil {
+	if os.Getenv(isolatedVariable) == "" {
+		t.Skip("mounts a file system: needs a mount namespace of its own")
+	}
+	mount := mountImage(t)
+	victim := startVictim(t, filepath.Join(mount, "page"))
+	freeze(t, mount)
+	if _, err := io.WriteString(victim.in, "now\n"); err != nil {
 		t.Fatal(err)
 	}
-	for _, command := range [][]string{{"mkfs.ext4", "-q", image}, {"mount", "-o", "loop", image, dir}} {
-		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
-			t.Skipf("needs a loop device with ext4: %v: %v: %s", command, err, out)
+	awaitHang(t, "/proc/"+strconv.Itoa(victim.pid)+"/cmdline")
+	withEachEngine(t, func(t *testing.T, e engine) {
+		started := time.Now()
+		h := newEyes(t, e, kernel.Options{}).look().holder(victim.pid)
+		if took := time.Since(started); took > 5*time.Second {
+			t.Errorf("the scan took %v", took)
 		}
-	}
-	t.Cleanup(func() {
-		leaktest.Eventually(t, soon, func() (bool, string) {
-			err := unix.Unmount(dir, 0)
-			return err == nil, fmt.Sprintf("unmount: %v", err)
-		})
-	})
-	mount, err := os.Open(dir)
-	if err != nil {
-		t.Fatal(err)
-	}
-	const fifreeze, fithaw = 0xc0045877, 0xc0045878 // include/uapi/linux/fs.h
-	disk := frozenDisk{dir: dir}
-	disk.thaw = sync.OnceFunc(func() {
-		_ = unix.IoctlSetInt(int(mount.Fd()), fithaw, 0)
-		mount.Close()
-	})
-	disk.freeze = func() {
-		if err := unix.IoctlSetInt(int(mount.Fd()), fifreeze, 0); err != nil {
-			t.Skipf("cannot freeze a file system: %v", err)
+		if h.Held.Len() != 1 || h.Comm == "" || h.Exe == "" || h.User != "root" || !h.FDsKnown || h.MaxFDs == 0 {
+			t.Errorf("seen: %+v", h.Process)
 		}
-		t.Cleanup(disk.thaw)
-		time.AfterFunc(soon, disk.thaw)
-	}
-	return disk
+	})
 }
 
-// locker holds the lock of its address space for as long as a disk is frozen: one thread writes to a
-// page of a file there, and another one unmaps a page, which has to wait for that.
-const locker = `
-import ctypes, mmap, os, sys, threading
-libc = ctypes.CDLL(None)
-libc.mmap.restype = ctypes.c_void_p
-libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
-libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
-libc.memset.argtypes = [ctypes.c_void_p, ctypes.c_int, ctypes.c_size_t]
-fd = os.open(sys.argv[1], os.O_RDWR | os.O_CREAT)
-os.ftruncate(fd, 1 << 20)
-at = libc.mmap(None, 1 << 20, mmap.PROT_READ | mmap.PROT_WRITE, mmap.MAP_SHARED, fd, 0)
-print("mapped", flush=True)
-sys.stdin.readline()
-threading.Thread(target=libc.memset, args=(at, 1, 1)).start()
-def waits(thread):
-    return ") D " in open(f"/proc/self/task/{thread}/stat").read()
-while not any(waits(thread) for thread in os.listdir("/proc/self/task")):
-    pass
-libc.munmap(at + (1 << 19), 4096)
-sys.stdin.readline()
-`
-
-// startLocker starts it, and has it hang.
-func startLocker(t *testing.T, disk frozenDisk) *exec.Cmd {
+// mountImage mounts a small ext4 file system in the mount namespace of the tests.
+func mountImage(t *testing.T) string {
 	t.Helper()
-	cmd := exec.Command("python3", "-c", locker, filepath.Join(disk.dir, "file"))
-	stdin, err := cmd.StdinPipe()
-	if err != nil {
+	dir := t.TempDir()
+	image, mount := filepath.Join(dir, "image"), filepath.Join(dir, "mount")
+	if err := os.Mkdir(mount, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	stdout, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Skipf("needs python3: %v", err)
-	}
-	t.Cleanup(func() {
-		disk.thaw()
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-	})
-	if line, err := bufio.NewReader(stdout).ReadString('\n'); err != nil || line != "mapped\n" {
-		t.Fatalf("%q, %v", line, err)
-	}
-	disk.freeze()
-	if _, err := stdin.Write([]byte("go\n")); err != nil {
-		t.Fatal(err)
-	}
-	return cmd
-}
-
-// TestAProcessThatHangsInTheKernelIsUnkillableAndHoldsNobodyUp looks at all that may be asked of it.
-func TestAProcessThatHangsInTheKernelIsUnkillableAndHoldsNobodyUp(t *testing.T) {
-	h := newHands(t)
-	disk := newDisk(t)
-	pid := startLocker(t, disk).Process.Pid
-	g := grab(t, h, pid)
-	leaktest.Eventually(t, soon/2, func() (bool, string) {
-		s, err := g.State()
-		return err == nil && s.Blocked == 2 && !s.Halted(), fmt.Sprintf("%+v, %v, want two threads blocked", s, err)
-	})
-	lines := NewCommandLines(h.scanner)
-	began := time.Now()
-	for range 3 {
-		if text, err := lines.Of(t.Context(), &closewait.Process{ID: idOf(t, pid)}); !errors.Is(err, errHangs) {
-			t.Errorf("its command line: %q, %v, want %v", text, err, errHangs)
+	for _, command := range [][]string{
+		{"truncate", "--size=16M", image},
+		{"mkfs.ext4", "-q", image},
+		{"mount", "-o", "loop", image, mount},
+	} {
+		if out, err := exec.Command(command[0], command[1:]...).CombinedOutput(); err != nil {
+			t.Skipf("no file system can be mounted here: %v: %v\n%s", command, err, out)
 		}
 	}
-	if text, err := lines.Of(t.Context(), &closewait.Process{ID: idOf(t, os.Getpid())}); err != nil || text == "" {
-		t.Errorf("the command line of another process: %q, %v", text, err)
-	}
-	if _, err := h.Holders(t.Context(), nil); err != nil {
-		t.Error(err)
-	}
-	if _, err := g.Verify(t.Context(), nil); err != nil {
-		t.Error(err)
-	}
-	if err := g.Signal("KILL"); err != nil {
-		t.Error(err)
-	}
-	staysAlive(t, g)
-	if took := time.Since(began); took > soon/4 {
-		t.Errorf("it held us up for %v", took)
-	}
-	disk.thaw()
-	awaitEnd(t, g)
+	t.Cleanup(func() {
+		if err := unix.Unmount(mount, unix.MNT_DETACH); err != nil {
+			t.Errorf("unmount: %v", err)
+		}
+	})
+	return mount
 }
 
-func TestAGuardThatHangsInTheKernelIsLeftBehind(t *testing.T) {
-	h := newHands(t)
-	disk := newDisk(t)
-	disk.freeze()
-	began := time.Now()
-	output, err := h.Run(t.Context(), shell("echo $$; echo x > "+filepath.Join(disk.dir, "file"), 300*time.Millisecond))
-	if !errors.Is(err, ErrGuardFailed) || !errors.Is(err, errHangs) {
-		t.Errorf("%v, want %v as %v", err, ErrGuardFailed, errHangs)
+// freeze stops all writes to a file system until the end of the test.
+func freeze(t *testing.T, mount string) {
+	t.Helper()
+	const thaw = 0xC0045878 // FITHAW, include/uapi/linux/fs.h
+	const freeze = 0xC0045877
+	root, err := os.Open(mount)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 2*guardKillPatience {
-		t.Errorf("it held us up for %v", took)
+	t.Cleanup(func() { root.Close() })
+	if err := unix.IoctlSetInt(int(root.Fd()), freeze, 0); err != nil {
+		t.Skipf("the file system cannot be frozen: %v", err)
 	}
-	disk.thaw()
-	leaktest.Eventually(t, soon, func() (bool, string) {
-		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(output) + "/stat")
-		return errors.Is(err, os.ErrNotExist), "the guard is still there: " + string(stat)
+	t.Cleanup(func() {
+		if err := unix.IoctlSetInt(int(root.Fd()), thaw, 0); err != nil {
+			t.Errorf("thaw: %v", err)
+		}
+	})
+}
+
+// awaitHang returns when a file cannot be read any more.
+func awaitHang(t *testing.T, file string) {
+	t.Helper()
+	leaktest.Eventually(t, patience, func() (bool, string) {
+		read := make(chan error, 1)
+		go func() { // ends at the thaw
+			_, err := os.ReadFile(file)
+			read <- err
+		}()
+		select {
+		case err := <-read:
+			return false, fmt.Sprintf("%s can be read, %v", file, err)
+		case <-time.After(200 * time.Millisecond):
+			return true, ""
+		}
 	})
 }

@@ -41,13 +41,13 @@ func TestHoldersAreFoundAfresh(t *testing.T) {
 }
 
 func TestHoldersAreIncompleteWhereAProcessCannotBeLookedInto(t *testing.T) {
-	s := fakeProcesses(t, 1, "x") // without descriptors: that is one which has ended
+	s := fakeProcesses(t, 7, "x") // without descriptors: that is one which has ended
 	s.faults, s.options = newFaults(), s.options.withDefaults()
 	h := &Hands{scanner: s}
 	if found, err := h.Holders(t.Context(), nil); err != nil || !found.Complete {
 		t.Errorf("%+v, %v, want them complete", found, err)
 	}
-	write(t, filepath.Join(s.options.ProcFS, "1", "fd"), "no directory")
+	write(t, filepath.Join(s.options.ProcFS, "7", "fd"), "no directory")
 	if found, err := h.Holders(t.Context(), nil); err != nil || found.Complete {
 		t.Errorf("%+v, %v, want them incomplete", found, err)
 	}

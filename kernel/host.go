@@ -6,6 +6,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -19,6 +20,15 @@ func (h *Hands) BootID() (string, error) {
 		return "", fmt.Errorf("read boot id: %w", err)
 	}
 	return strings.TrimSpace(string(id)), nil
+}
+
+// Uptime is for how long the kernel runs, suspended time included (CLOCK_BOOTTIME).
+func (h *Hands) Uptime() (time.Duration, error) {
+	var now unix.Timespec
+	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
+		return 0, fmt.Errorf("read uptime: %w", err)
+	}
+	return time.Duration(now.Nano()), nil
 }
 
 // Ancestors returns this process, its parent, and so on up to the first process of the host or of

@@ -1,6 +1,10 @@
 package kernel
 
-import "fmt"
+import (
+	"fmt"
+
+	"closewait_exporter/closewait"
+)
 
 // State is what the threads of a process are kept from at the moment.
 type State struct {
@@ -56,4 +60,24 @@ func (s *State) takeThreads(dir directory) error {
 			s.Blocked++
 		}
 	})
+}
+
+// Describe reads anew who the process is: it can run another program by now.
+func (g *Grip) Describe() (closewait.Process, error) {
+	p, err := g.hands.scanner.twin().describe(g.id)
+	if err == nil {
+		err = g.alive()
+	}
+	if err != nil {
+		return closewait.Process{}, fmt.Errorf("describe process %d: %w", g.id.PID, goneIfVanished(err))
+	}
+	return p, nil
+}
+
+// twin sees what s sees and has buffers of its own, so that it can describe processes while s scans.
+func (s *Scanner) twin() *Scanner {
+	return &Scanner{
+		options: s.options, proc: s.proc, bootTime: s.bootTime, fdSizes: s.fdSizes, pidsAreOurs: s.pidsAreOurs,
+		faults: s.faults, users: map[uint32]string{}, entries: make([]byte, 32<<10),
+	}
 }

@@ -1,175 +1,108 @@
-package kernel
+package kernel_test
 
 import (
-	"net"
-	"net/netip"
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
 	"os"
 	"os/exec"
-	"slices"
-	"syscall"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
-	"closewait_exporter/closewait"
-	"closewait_exporter/internal/leaktest"
+	"golang.org/x/sys/unix"
 )
 
-// soon is for how long a test waits for what must come.
-const soon = 20 * time.Second
-
-// newHands returns the hands of a new Scanner of this host.
-func newHands(t *testing.T) *Hands {
-	t.Helper()
-	leaktest.RequireRoot(t)
-	s, err := NewScanner(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(s.Close)
-	h, err := NewHands(s)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return h
-}
-
-// socketsOf are the sockets in CLOSE_WAIT that a scan finds with a process.
-func socketsOf(t *testing.T, pid int) []*closewait.Socket {
-	t.Helper()
-	s, err := NewScanner(Options{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer s.Close()
-	snapshot, err := s.Scan(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []*closewait.Socket
-	for _, row := range snapshot.Sockets {
-		if slices.ContainsFunc(row.Holders, func(id closewait.ProcessID) bool { return id.PID == pid }) {
-			list = append(list, &closewait.Socket{Facts: row.Facts, Owner: row.Owner, Holders: row.Holders})
-		}
-	}
-	return list
-}
-
-// halfClosed is an accepted connection in CLOSE_WAIT. Its peer can still read.
-type halfClosed struct {
-	accepted *net.TCPConn
-	peer     *net.TCPConn
-}
-
-// place says where a connection is made.
-type place struct{ name, network, listen, dial string }
-
-var places = []place{
-	{"IPv4", "tcp4", "127.0.0.1:0", "127.0.0.1"},
-	{"IPv6", "tcp6", "[::1]:0", "::1"},
-	{"v4-mapped", "tcp", "[::]:0", "127.0.0.1"},
-}
-
-// connect makes a connection whose peer has closed its half.
-func (p place) connect(t *testing.T) halfClosed {
-	t.Helper()
-	var config net.ListenConfig
-	config.SetMultipathTCP(false)
-	listener, err := config.Listen(t.Context(), p.network, p.listen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return connect(t, listener, net.JoinHostPort(p.dial, port), &net.Dialer{})
-}
-
-func connect(t *testing.T, listener net.Listener, to string, dialer *net.Dialer) halfClosed {
-	t.Helper()
-	peer, err := dialer.Dial("tcp", to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	accepted, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := halfClosed{accepted.(*net.TCPConn), peer.(*net.TCPConn)}
-	t.Cleanup(func() {
-		_ = c.accepted.Close()
-		_ = c.peer.Close()
-	})
-	if err := c.peer.CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	awaitState(t, c.accepted, stateCloseWait)
-	return c
-}
-
-// giveAway closes the accepted end here once others have it.
-func (c halfClosed) giveAway(t *testing.T) *os.File {
-	t.Helper()
-	file, err := c.accepted.File()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = file.Close() })
-	_ = c.accepted.Close()
-	return file
-}
-
-// victim is a process that holds a socket in CLOSE_WAIT whose peer is in this process.
+// victim is a looker's brother: the test binary in victimRole.
 type victim struct {
-	cmd    *exec.Cmd
-	socket *closewait.Socket
-	peer   *net.TCPConn
+	pid int
+	in  io.Writer
 }
 
-// newVictim starts a process that does nothing about its socket, which is its descriptor 3.
-func newVictim(t *testing.T, at place) victim {
+// startVictim starts a process that holds a socket in CLOSE_WAIT and has a page of the file in memory.
+func startVictim(t *testing.T, file string) victim {
 	t.Helper()
-	c := at.connect(t)
-	file := c.giveAway(t)
-	cmd := startSleep(t, file)
-	_ = file.Close()
-	list := socketsOf(t, cmd.Process.Pid)
-	if len(list) != 1 {
-		t.Fatalf("the scan finds %d sockets, want one", len(list))
-	}
-	return victim{cmd, list[0], c.peer}
-}
-
-func (v victim) pid() int { return v.cmd.Process.Pid }
-
-// holdsSocket tells whether descriptor 3 is still the socket.
-func (v victim) holdsSocket(t *testing.T) bool {
-	t.Helper()
-	link, err := os.Readlink("/proc/" + itoa(v.pid()) + "/fd/3")
-	return err == nil && link == "socket:["+utoa(v.socket.Inode)+"]"
-}
-
-// peerGets is the error that ends the reading of the peer.
-func (v victim) peerGets(t *testing.T) error {
-	t.Helper()
-	if err := v.peer.SetReadDeadline(time.Now().Add(soon)); err != nil {
+	cmd := exec.Command("/proc/self/exe", file)
+	cmd.Env = append(os.Environ(), roleVariable+"="+victimRole, "GORACE=atexit_sleep_ms=0")
+	stderr := new(strings.Builder) // after the thaw, the write faults
+	cmd.Stderr = stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
 		t.Fatal(err)
 	}
-	_, err := v.peer.Read(make([]byte, 1))
-	return err
-}
-
-// stillOpen tells that the peer has noticed nothing.
-func stillOpen(t *testing.T, peer *net.TCPConn) {
-	t.Helper()
-	descriptor(t, peer, func(fd int) {
-		n, _, err := syscall.Recvfrom(fd, make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
-		if err != syscall.EAGAIN {
-			t.Errorf("the peer reads %d bytes, %v: its connection was touched", n, err)
-		}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { // the thaw has been: cleanups run last first
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
 	})
+	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
+		_ = cmd.Wait()
+		t.Fatalf("the victim says %q: %v\n%s", line, err, stderr)
+	}
+	return victim{cmd.Process.Pid, in}
 }
 
-// other is an address with another port.
-func other(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), a.Port()^1) }
+const victimRole = "victim"
+
+// suffer leaks a socket, maps a page, and on order writes to it and unmaps it at the same time.
+func suffer(file string, orders io.Reader) error {
+	socket, err := leakOne()
+	if err != nil {
+		return err
+	}
+	defer socket.Close()
+	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	size := os.Getpagesize()
+	if err := f.Truncate(int64(size)); err != nil {
+		return err
+	}
+	page, err := unix.Mmap(int(f.Fd()), 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return err
+	}
+	first := page[0] // so that it is there
+	fmt.Println("ready")
+	if _, err := bufio.NewReader(orders).ReadString('\n'); err != nil {
+		return err
+	}
+	writing := make(chan struct{})
+	go func() {
+		close(writing)
+		page[0] = first + 1
+	}()
+	<-writing
+	if err := awaitBlockedThread(); err != nil {
+		return err
+	}
+	return unix.Munmap(page)
+}
+
+// awaitBlockedThread returns when one of our threads waits in the kernel and cannot be interrupted.
+func awaitBlockedThread() error {
+	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+		stats, err := filepath.Glob("/proc/self/task/*/stat")
+		if err != nil {
+			return err
+		}
+		for _, name := range stats {
+			stat, err := os.ReadFile(name)
+			if i := bytes.LastIndexByte(stat, ')'); err == nil && bytes.HasPrefix(stat[i+1:], []byte(" D ")) {
+				return nil
+			}
+		}
+	}
+	return errors.New("no thread is blocked by the frozen file system")
+}
