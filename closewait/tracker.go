@@ -17,7 +17,11 @@ type Tracker struct {
 	last, now []*tracked // as the last scan saw them, and the current one so far
 	next      int        // index in last after that of the last find
 	holders   map[ProcessID]*account
-	ownerless account // of the sockets without a known holder
+	ownerless []*account // the one of the sockets without a known holder
+	recent    struct {   // what accounts has said last
+		holders  []ProcessID
+		accounts []*account
+	}
 	durations Histogram
 }
 
@@ -36,6 +40,7 @@ func NewTracker(durationBounds []float64) *Tracker {
 	return &Tracker{
 		sockets:   map[SocketID]*tracked{},
 		holders:   map[ProcessID]*account{},
+		ownerless: []*account{{}},
 		durations: NewHistogram(durationBounds),
 	}
 }
@@ -61,7 +66,7 @@ func (t *Tracker) Update(s *Snapshot) *View {
 	t.refresh()
 	v.Durations = t.durations.clone()
 	v.Holders = t.listHolders(s)
-	v.Ownerless = slices.Concat(t.ownerless.held.Sockets, t.ownerless.unaccepted.Sockets)
+	v.Ownerless = slices.Concat(t.ownerless[0].held.Sockets, t.ownerless[0].unaccepted.Sockets)
 	return v
 }
 

@@ -201,7 +201,7 @@ func (s *Scanner) Scan(ctx context.Context) (*closewait.Snapshot, error) {
 	s.describeHolders()
 	return &closewait.Snapshot{
 		Taken: taken, Sockets: s.sockets, Processes: s.processes, PIDs: s.pids,
-		NetNS: read, Unread: unread, Denied: s.owners.denied,
+		NetNS: read, Unread: unread, Denied: s.owners.unread,
 	}, nil
 }
 
