@@ -71,6 +71,7 @@ func noNumberOutlives(t *testing.T, prometheus *server, pid int) {
 	shows := func(s sequence) bool { return s.Metric["pid"] == strconv.Itoa(pid) }
 	leaktest.Eventually(t, within, func() (bool, string) {
 		values := chosen(t, prometheus, choices(t, load(t)))
+		values["trend"] = "1h" // within which the process was there
 		for _, q := range queries(t, load(t)) {
 			if q.instant && slices.ContainsFunc(prometheus.ask(t, q, values), shows) {
 				return false, q.where + " still shows a process that has ended"
