@@ -11,6 +11,7 @@ import (
 // TestTooFewDescriptorsOfOurOwnAreAnErrorOrAFaultAndNeverAWrongNumber leaves a Scanner so few
 // descriptors that opening fails at one point of the scan after the other.
 func TestTooFewDescriptorsOfOurOwnAreAnErrorOrAFaultAndNeverAWrongNumber(t *testing.T) {
+	ownHost(t)
 	const enough, fine = 16, -1
 	family := leaktest.Start(t, "--sockets=3", "--unaccepted=2", "--children=1")
 	alone := leaktest.Start(t, "--sockets=4")
