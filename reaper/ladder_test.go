@@ -75,8 +75,8 @@ func (c *climbing) climb(t *testing.T) outcome {
 	}
 	o := l.climb(c.ctx)
 	for _, p := range c.processes {
-		if p.grips != 0 {
-			t.Errorf("process %d is held on to %d times after the end", p.process.ID.PID, p.grips)
+		if n := p.grips.Load(); n != 0 {
+			t.Errorf("process %d is held on to %d times after the end", p.process.ID.PID, n)
 		}
 	}
 	return o

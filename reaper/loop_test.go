@@ -52,6 +52,8 @@ func newRunning(t *testing.T, rules ...Rule) *runningReaper {
 }
 
 func (r *runningReaper) takeClaim() (func(), error) {
+	r.fakeHost.mu.Lock()
+	defer r.fakeHost.mu.Unlock()
 	if r.claimed != nil {
 		return nil, r.claimed
 	}
@@ -220,7 +222,9 @@ func TestAGapCausesNothing(t *testing.T) {
 		r.run()
 		after(time.Minute)
 		r.leak(alice)
+		r.fakeHost.mu.Lock()
 		r.onLook = func() { time.Sleep(10 * time.Minute); r.onLook = nil } // as SIGSTOP does
+		r.fakeHost.mu.Unlock()
 		after(11 * time.Minute)
 		r.wantMetric(1, "closewait_reaper_decisions_total", "rule=leak", "decision=gap")
 		r.wantMetric(1, "closewait_reaper_suspended", "reason=gap")
@@ -242,7 +246,7 @@ func TestTheReaperEndsInTheMiddleOfALadder(t *testing.T) {
 		after(time.Hour)
 		r.wantDeeds("signal TERM")
 		r.wantMetric(1, "closewait_reaper_reaped_total", "rule=leak", "result=aborted")
-		if got := r.processes[0].grips; got != 0 {
+		if got := r.processes[0].grips.Load(); got != 0 {
 			t.Errorf("the process is held on to %d times", got)
 		}
 	})
@@ -270,17 +274,15 @@ func TestARestartDoesNotRenewTheBudget(t *testing.T) {
 }
 
 func TestWithoutAStateFileThatCanBeUsedThereIsNoBudget(t *testing.T) {
-	scenarios := map[string]func(*runningReaper) *failingDisk{
-		"it cannot be written from the start": func(r *runningReaper) *failingDisk { return &failingDisk{failure: errors.New("disk full")} },
-		"the disk is full when something is to be done": func(r *runningReaper) *failingDisk {
-			return &failingDisk{left: 6, failure: errors.New("disk full")}
-		},
+	scenarios := map[string]int64{
+		"it cannot be written from the start":           0,
+		"the disk is full when something is to be done": 6,
 	}
-	for name, disk := range scenarios {
+	for name, calls := range scenarios {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRunning(t, rule())
-				failing := disk(r)
+				failing := newFailingDisk(calls, errors.New("disk full"))
 				r.options.StateFile.disk = failing
 				r.leak(alice)
 				r.run()
@@ -290,7 +292,7 @@ func TestWithoutAStateFileThatCanBeUsedThereIsNoBudget(t *testing.T) {
 				r.wantMetric(0, "closewait_reaper_decisions_total", "rule=leak", "decision=act")
 				r.wantMetric(0, "closewait_reaper_budget_remaining")
 				r.wantMetric(1, "closewait_reaper_suspended", "reason=state_file")
-				failing.left = 1 << 30
+				failing.left.Store(1 << 30)
 				after(9 * time.Minute)
 				r.wantDeeds("")
 				after(2 * time.Minute)
@@ -311,7 +313,9 @@ func TestOneReaperActsOnAHost(t *testing.T) {
 		r.wantDeeds("")
 		r.wantMetric(1, "closewait_reaper_suspended", "reason=claimed")
 		r.wantMetric(6, "closewait_reaper_decisions_total", "rule=leak", "decision=suspended")
+		r.fakeHost.mu.Lock()
 		r.claimed = nil
+		r.fakeHost.mu.Unlock()
 		after(time.Minute)
 		r.wantMetric(0, "closewait_reaper_suspended", "reason=claimed")
 		r.wantDeeds("signal TERM")
