@@ -93,12 +93,12 @@ func (m *Metrics) action(rule *Rule, kind StepKind, err error) {
 	}
 }
 
-// ended counts what came of a ladder. What nothing was done to was not reaped.
+// ended counts what came of a ladder. One that a decision stopped before its first step reaped nothing.
 func (m *Metrics) ended(rule *Rule, o *outcome) {
 	if o.label != unlabelled {
 		m.decide(rule, o.label, 1)
 	}
-	if rule.Mode == DryRun || !o.touched {
+	if rule.Mode == DryRun || !o.touched && o.label != unlabelled {
 		return
 	}
 	m.reaped.WithLabelValues(rule.Name, string(o.Result)).Inc()

@@ -128,7 +128,7 @@ func (h *fakeHost) Grab(id closewait.ProcessID) (Victim, error) {
 	return nil, fmt.Errorf("process %d: %w", id.PID, ErrGone)
 }
 
-func (h *fakeHost) Run(ctx context.Context, g Guard) (string, error) {
+func (h *fakeHost) Run(_ context.Context, g Guard) (string, error) {
 	return "told", h.deed(fmt.Sprint("run ", g.Command[0]), nil)
 }
 

@@ -133,7 +133,7 @@ func (l *ladder) weigh(f findings, next *Step) *stop {
 	free := fmt.Sprintf("%d of %d sockets are free", f.free, len(l.Evidence))
 	switch {
 	case len(l.Evidence)-f.free < wanted && l.touched:
-		return &stop{Recovered, unlabelled, free}
+		return &stop{Recovered, LabelRecovered, free}
 	case len(l.Evidence)-f.free < wanted:
 		return &stop{Aborted, LabelRecovered, free + ", and nothing was done yet"}
 	case len(f.evidence)+f.stuck < wanted:
