@@ -101,6 +101,9 @@ func (f *flags) checkReaper() error {
 // withCommand puts the default command before a command line that names none. kingpin would take it
 // too, but would then forget the error of a flag whose value is missing.
 func withCommand(args []string) []string {
+	if len(args) == 2 && args[0] == "--completion-bash" && !strings.HasPrefix(args[1], "-") {
+		return args[:1] // a shell completes the first word; kingpin only tells the commands when there is none yet
+	}
 	for _, arg := range args {
 		switch arg {
 		case serveCommand, listCommand, explainCommand, checkCommand, "help", "--help", "-h":

@@ -16,7 +16,7 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 	const sockets = 300
 	useHashTable(t, "16")
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=300", "--listen=127.0.0.1:0", "--listen=[::1]:0")
-	leaktest.Where{NetNSOf: l.PID}.Start(t, "--churn=2000")
+	leaktest.Where{NetNSOf: l.PID}.Start(t, "--churn=10000")
 	withEachEngine(t, func(t *testing.T, e engine) {
 		eyes := newEyes(t, e, kernel.Options{Relook: atOnce})
 		since := map[closewait.SocketID]time.Time{}
@@ -29,6 +29,9 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 			if h.Held.Len() < sockets {
 				incomplete++
 			}
+			if !e.cookies {
+				continue // nothing can be asked twice: what it misses two times in a row has left
+			}
 			if h.Entered > sockets || h.Left > 0 {
 				t.Fatalf("after %d looks %d entered and %d left, want at most %d and 0", looks, h.Entered, h.Left, sockets)
 			}
@@ -40,7 +43,7 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 			}
 		}
 		t.Logf("%d looks, of which %d missed some socket", looks, incomplete)
-		if len(since) != sockets {
+		if e.cookies && len(since) != sockets {
 			t.Errorf("%d sockets seen in all, want %d", len(since), sockets)
 		}
 	})

@@ -27,7 +27,6 @@ func TestTheRecordsOfALadderBelongTogether(t *testing.T) {
 				t.Fatal(err)
 			}
 			delete(fields, "time")
-			delete(fields, "took_seconds")
 			got = append(got, fields)
 		}
 		id := "leak-10-" + strings.TrimPrefix(got[0]["id"].(string), "leak-10-")
@@ -56,7 +55,9 @@ func TestTheRecordsOfALadderBelongTogether(t *testing.T) {
 			}),
 			common("step", map[string]any{"step": "signal TERM", "target": 10.0}),
 			common("step", map[string]any{"step": "signal KILL", "target": 10.0}),
-			common("end", map[string]any{"reason": "ended after KILL", "result": "killed", "released_sockets": 2.0, "released_fds": 100.0}),
+			common("end", map[string]any{"reason": "ended after KILL", "result": "killed", "released_sockets": 2.0, "released_fds": 100.0, "deeds": []any{
+				map[string]any{"step": "signal TERM", "target": 10.0, "took_seconds": 0.0}, map[string]any{"step": "signal KILL", "target": 10.0, "took_seconds": 0.0},
+			}}),
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)

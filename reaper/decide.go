@@ -29,7 +29,10 @@ func (p *Policy) Decide(view *closewait.View, s State) ([]Decision, State) {
 		}
 	}
 	r.grant()
-	all := slices.Concat(r.candidates, r.others)
+	all := r.others
+	if len(r.candidates) > 0 {
+		all = slices.Concat(r.candidates, r.others)
+	}
 	r.compare(all)
 	return all, r.next
 }

@@ -197,7 +197,7 @@ func TestWhateverHappensAtAnyStep(t *testing.T) {
 			func(c *climbing, _ *fakeProcess) { c.hidden = true }, "aborted incomplete_scan", notAfterKill("aborted incomplete_scan"),
 		},
 		"the audit file is full": {
-			func(c *climbing, _ *fakeProcess) { c.journal.room = 0 }, "aborted audit_failed", func(int) string { return "aborted audit_failed" },
+			func(c *climbing, _ *fakeProcess) { c.journal.room = 0 }, "aborted audit_failed", notAfterKill("aborted audit_failed"),
 		},
 	}
 	for name, e := range events {

@@ -19,6 +19,7 @@ const gapIntervals = 3
 type Policy struct {
 	config *Config
 	rules  []Rule // with the Mode in force
+	ends   []bool // by rule: some step can end a process
 	own    []closewait.ProcessID
 	// refused has the rules that must not act, and why.
 	refused map[string]string
@@ -38,6 +39,7 @@ func NewPolicy(config *Config, terms Terms) *Policy {
 		if !terms.Enforce {
 			p.rules[i].Mode = DryRun
 		}
+		p.ends = append(p.ends, p.rules[i].ends())
 	}
 	return p
 }

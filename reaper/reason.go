@@ -43,9 +43,9 @@ func (l *ladder) lost(v *victim) bool {
 
 // examine asks anew what led to the decision: in a fresh View, and of the process itself.
 func (l *ladder) examine(ctx context.Context, v *victim, next *Step) ([]*closewait.Socket, *stop, error) {
-	view, err := l.observe(ctx)
+	view, err := l.look(ctx)
 	if err != nil {
-		return nil, nil, fmt.Errorf("look again: %w", err)
+		return nil, nil, err
 	}
 	process, err := v.Describe()
 	if err != nil {
