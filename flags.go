@@ -2,6 +2,7 @@ package main
 
 import (
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -64,6 +65,7 @@ func parseFlags(args []string) (command string, f *flags, err error) {
 	f.addServe(app.Command(serveCommand, "Serve metrics over HTTP. This is the default.").Default())
 	f.addList(app.Command(listCommand, "Look once, and show which processes leak, the worst first."))
 	command, err = app.Parse(withCommand(args))
+	f.gomaxprocs = min(f.gomaxprocs, runtime.NumCPU()) // more only cost memory, each
 	f.kernel.Workers = f.gomaxprocs
 	return command, f, err
 }
@@ -93,7 +95,7 @@ func (f *flags) addCommon(app *kingpin.Application) {
 		"info", &f.logLevel, oneOf(logging.Levels))
 	define(app, "log.format", "Format of the log: "+anyOf(logging.Formats)+".",
 		"logfmt", &f.logFormat, oneOf(logging.Formats))
-	define(app, "runtime.gomaxprocs", "Number of CPUs to use at the same time.",
+	define(app, "runtime.gomaxprocs", "Number of CPUs to use at the same time, at most as many as there are.",
 		"1", &f.gomaxprocs, atLeast(1))
 }
 
