@@ -2,6 +2,7 @@ package closewait
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 )
 
@@ -10,7 +11,11 @@ type account struct {
 	held, unaccepted Holding
 	entered, left    uint64
 	stale            bool // the holdings are of an earlier scan
+	fresh            socketSet
 }
+
+// socketSet collects the sockets of new holdings.
+type socketSet struct{ accepted, unaccepted []*Socket }
 
 // move counts a changed socket whose holders may be others now.
 func (t *Tracker) move(before, after []ProcessID) {
@@ -29,34 +34,43 @@ func (t *Tracker) move(before, after []ProcessID) {
 
 // enter counts a socket that came to the holders, and leave one that left them.
 func (t *Tracker) enter(holders []ProcessID) {
-	for _, id := range holders {
-		if t.holders[id] == nil {
-			t.holders[id] = &account{}
-		}
-		t.holders[id].entered++
+	for _, a := range t.accounts(holders) {
+		a.entered++
+		a.stale = true
 	}
-	t.spoil(holders)
 }
 
 func (t *Tracker) leave(holders []ProcessID) {
-	for _, id := range holders {
-		if a := t.holders[id]; a != nil {
-			a.left++
-		}
+	for _, a := range t.accounts(holders) {
+		a.left++
+		a.stale = true
 	}
-	t.spoil(holders)
 }
 
 // spoil marks the accounts of a socket that has changed, so that refresh makes them anew.
 func (t *Tracker) spoil(holders []ProcessID) {
+	for _, a := range t.accounts(holders) {
+		a.stale = true
+	}
+}
+
+// accounts are those of the holders, or that of the ownerless. Many sockets in a row have the same
+// holders, so the last answer is kept; it is only valid until the next call.
+func (t *Tracker) accounts(holders []ProcessID) []*account {
 	if len(holders) == 0 {
-		t.ownerless.stale = true
+		return t.ownerless
 	}
+	if recent := t.recent.holders; len(recent) == len(holders) && &recent[0] == &holders[0] {
+		return t.recent.accounts
+	}
+	t.recent.holders, t.recent.accounts = holders, t.recent.accounts[:0]
 	for _, id := range holders {
-		if a := t.holders[id]; a != nil {
-			a.stale = true
+		if t.holders[id] == nil {
+			t.holders[id] = &account{}
 		}
+		t.recent.accounts = append(t.recent.accounts, t.holders[id])
 	}
+	return t.recent.accounts
 }
 
 // sweep forgets the processes that have ended, also those whose pid another process has now.
@@ -65,6 +79,7 @@ func (t *Tracker) sweep(s *Snapshot) {
 	for _, p := range s.Processes {
 		start[p.ID.PID] = p.ID.Start
 	}
+	t.recent.holders = nil
 	for id := range t.holders {
 		_, lives := slices.BinarySearch(s.PIDs, id.PID)
 		if now, known := start[id.PID]; !lives || known && now != id.Start {
@@ -75,46 +90,25 @@ func (t *Tracker) sweep(s *Snapshot) {
 
 // refresh computes the holdings that have changed.
 func (t *Tracker) refresh() {
-	fresh := t.staleAccounts()
-	if len(fresh) == 0 {
+	stale := slices.AppendSeq(slices.Clone(t.ownerless), maps.Values(t.holders))
+	stale = slices.DeleteFunc(stale, func(a *account) bool { return !a.stale })
+	if len(stale) == 0 {
 		return
 	}
 	for _, e := range t.now {
-		if len(e.Holders) == 0 {
-			fresh[&t.ownerless].add(e.Socket)
-		}
-		for _, id := range e.Holders {
-			fresh[t.holders[id]].add(e.Socket)
-		}
-	}
-	for a, s := range fresh {
-		a.held, a.unaccepted, a.stale = NewHolding(s.accepted), NewHolding(s.unaccepted), false
-	}
-}
-
-func (t *Tracker) staleAccounts() map[*account]*socketSet {
-	stale := map[*account]*socketSet{}
-	for _, a := range t.holders {
-		if a.stale {
-			stale[a] = &socketSet{}
+		for _, a := range t.accounts(e.Holders) {
+			switch {
+			case !a.stale:
+			case e.Accepted():
+				a.fresh.accepted = append(a.fresh.accepted, e.Socket)
+			default:
+				a.fresh.unaccepted = append(a.fresh.unaccepted, e.Socket)
+			}
 		}
 	}
-	if t.ownerless.stale {
-		stale[&t.ownerless] = &socketSet{}
-	}
-	return stale
-}
-
-type socketSet struct{ accepted, unaccepted []*Socket }
-
-// add does nothing for a nil set: that of an account which is up to date.
-func (s *socketSet) add(socket *Socket) {
-	switch {
-	case s == nil:
-	case socket.Accepted():
-		s.accepted = append(s.accepted, socket)
-	default:
-		s.unaccepted = append(s.unaccepted, socket)
+	for _, a := range stale {
+		a.held, a.unaccepted = NewHolding(a.fresh.accepted), NewHolding(a.fresh.unaccepted)
+		a.fresh, a.stale = socketSet{}, false
 	}
 }
 

@@ -255,3 +255,15 @@ func BenchmarkTrackerUpdate(b *testing.B) {
 		tracker.Update(s)
 	}
 }
+
+func BenchmarkTrackerFirstUpdate(b *testing.B) {
+	s := &Snapshot{Taken: epoch, Processes: []Process{process(alice)}, PIDs: []int{10}}
+	holders := []ProcessID{alice}
+	for i := range uint64(100_000) {
+		s.Sockets = append(s.Sockets, row(i+1, heldBy(holders...), func(s *Sighting) { s.Direction = Inbound }, lastACK(time.Duration(i*7919%100_000)*time.Millisecond)))
+	}
+	b.ReportAllocs()
+	for b.Loop() {
+		NewTracker([]float64{1, 60, 3600}).Update(s)
+	}
+}

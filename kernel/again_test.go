@@ -33,7 +33,8 @@ func startLooker(t testing.TB, attr *syscall.SysProcAttr, behind ...string) *rem
 		command[len(command)-1] = self
 	}
 	cmd := exec.Command(command[0], command[1:]...)
-	cmd.Env = append(os.Environ(), roleVariable+"="+lookerRole)
+	// The race detector would wait for a second at the end.
+	cmd.Env = append(os.Environ(), roleVariable+"="+lookerRole, "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = attr
 	stderr := new(strings.Builder)
 	cmd.Stderr = stderr

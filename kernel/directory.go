@@ -72,7 +72,6 @@ func (d directory) readlink(name string, buf []byte) ([]byte, error) {
 // each calls f with the name of every entry, which is valid until f returns; the byte behind the
 // name is NUL, so that it can go to the kernel as it is (see link). buf takes getdents(2) output.
 func (d directory) each(buf []byte, f func(name []byte)) error {
-	const reclen, entry = 16, 19 // offsets of d_reclen and d_name in struct linux_dirent64
 	for {
 		n, err := ignoringEINTR(func() (int, error) { return unix.Getdents(int(d), buf) })
 		if err != nil {
@@ -81,17 +80,34 @@ func (d directory) each(buf []byte, f func(name []byte)) error {
 		if n == 0 {
 			return nil
 		}
-		for rest := buf[:n]; len(rest) > entry; {
-			size := int(binary.NativeEndian.Uint16(rest[reclen:]))
-			if size <= entry || size > len(rest) {
-				return fmt.Errorf("list directory: %w entry", errMalformed)
-			}
-			if end := bytes.IndexByte(rest[entry:size], 0); end > 0 && rest[entry] != '.' {
-				f(rest[entry : entry+end])
-			}
-			rest = rest[size:]
+		if err := eachEntry(buf[:n], f); err != nil {
+			return fmt.Errorf("list directory: %w", err)
 		}
 	}
+}
+
+// eachEntry calls f with the names in a series of struct linux_dirent64. Names that begin with a dot
+// are left out.
+func eachEntry(entries []byte, f func(name []byte)) error {
+	const reclen, start = 16, 19 // offsets of d_reclen and d_name
+	for len(entries) > 0 {
+		if len(entries) <= start {
+			return fmt.Errorf("%w entry: %d bytes left", errMalformed, len(entries))
+		}
+		size := int(binary.NativeEndian.Uint16(entries[reclen:]))
+		if size <= start || size > len(entries) {
+			return fmt.Errorf("%w entry: length %d, %d bytes left", errMalformed, size, len(entries))
+		}
+		end := bytes.IndexByte(entries[start:size], 0)
+		if end < 0 {
+			return fmt.Errorf("%w entry: its name does not end", errMalformed)
+		}
+		if end > 0 && entries[start] != '.' {
+			f(entries[start : start+end])
+		}
+		entries = entries[size:]
+	}
+	return nil
 }
 
 // numbers returns the entries that are numbers: pids, thread ids or descriptors.
@@ -105,10 +121,10 @@ func (d directory) numbers(buf []byte) ([]int, error) {
 	return list, err
 }
 
-// link reads the link of an entry that each has just handed out. It allocates nothing: one call a
-// descriptor is where the time of a walk goes.
+// link reads the link of an entry that each has just handed out. One call a descriptor is where the
+// time of a walk goes: it allocates nothing and, as these links cannot hang, spares the Go scheduler.
 func (d directory) link(entry, buf []byte) ([]byte, error) {
-	n, _, errno := unix.Syscall6(unix.SYS_READLINKAT, uintptr(d), uintptr(unsafe.Pointer(&entry[0])),
+	n, _, errno := unix.RawSyscall6(unix.SYS_READLINKAT, uintptr(d), uintptr(unsafe.Pointer(&entry[0])),
 		uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), 0, 0)
 	if errno != 0 {
 		return nil, errno
@@ -123,6 +139,19 @@ func (d directory) stat(name string) (unix.Stat_t, error) {
 		return st, fmt.Errorf("stat %s: %w", name, err)
 	}
 	return st, nil
+}
+
+// unlessEnded is the error of something that was attempted on a process or thread, whose directory is
+// named, but the one of it having ended where that is the reason: the kernel then refuses to read some
+// links, as if that were not permitted (proc_pid_readlink, proc_ns_readlink in fs/proc).
+func (d directory) unlessEnded(process string, err error) error {
+	if !denied(err) {
+		return err
+	}
+	if _, gone := d.stat(process + "/stat"); vanished(gone) {
+		return gone
+	}
+	return err
 }
 
 func ignoringEINTR(f func() (int, error)) (int, error) {

@@ -2,6 +2,7 @@ package kernel_test
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,13 +75,20 @@ func (e *eyes) sees(condition func(view) (done bool, why string)) view {
 // netNSOf is the network namespace that a process lives in.
 func netNSOf(t testing.TB, pid int) closewait.NetNS {
 	t.Helper()
-	link, err := os.Readlink("/proc/" + strconv.Itoa(pid) + "/ns/net")
+	// Not the link of the process itself, which is gone when its leader has ended.
+	links, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/ns/net")
 	if err != nil {
 		t.Fatal(err)
 	}
-	ns, err := strconv.ParseUint(strings.Trim(link, "net:[]"), 10, 64)
-	if err != nil {
-		t.Fatal(err)
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil {
+			ns, err := strconv.ParseUint(strings.Trim(target, "net:[]"), 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return closewait.NetNS(ns)
+		}
 	}
-	return closewait.NetNS(ns)
+	t.Fatalf("process %d lives in no network namespace: %v", pid, links)
+	return 0
 }

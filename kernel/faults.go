@@ -77,9 +77,10 @@ func reasonOf(err error) string {
 	return reasonOther
 }
 
-// vanished tells whether an error means that the process has ended meanwhile.
+// vanished tells whether an error means that the process has ended meanwhile, or (ENXIO, of a table in
+// /proc/PID/net) the last one in its network namespace.
 func vanished(err error) bool {
-	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH)
+	return errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESRCH) || errors.Is(err, unix.ENXIO)
 }
 
 func denied(err error) bool {

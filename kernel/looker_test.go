@@ -23,17 +23,10 @@ import (
 // each, and answers each with a report on stdout.
 const lookerRole = "looker"
 
-func play(role string) error {
-	if role != lookerRole {
-		return fmt.Errorf("unknown role; %s is set by tests", roleVariable)
-	}
-	return takeOrders(os.Stdin, os.Stdout)
-}
-
 // order says what is to be done, in this order.
 type order struct {
 	NoNetlink bool            // forbid netlink from now on, as a seccomp filter of a service does
-	Open      *kernel.Options // open a new Scanner
+	Open      *kernel.Options // open a new Scanner, with nothing seen so far
 	Headroom  *int            // set the limit of descriptors to what is open and so many more; -1: as at the start
 	Look      bool
 }
@@ -74,7 +67,7 @@ type looker struct {
 }
 
 func takeOrders(in io.Reader, out io.Writer) error {
-	l := &looker{tracker: closewait.NewTracker(nil)}
+	l := &looker{}
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l.limit); err != nil {
 		return err
 	}
@@ -101,9 +94,13 @@ func (l *looker) obey(o order) (r report, err error) {
 		}
 	}
 	if o.Open != nil {
+		if l.scanner != nil {
+			l.scanner.Close()
+		}
 		if l.scanner, err = kernel.NewScanner(*o.Open); err != nil {
 			return r, err
 		}
+		l.tracker = closewait.NewTracker([]float64{60})
 	}
 	if o.Headroom != nil {
 		if err := l.leaveHeadroom(*o.Headroom); err != nil {

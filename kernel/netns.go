@@ -1,9 +1,10 @@
 package kernel
 
 import (
-	"errors"
+	"cmp"
 	"fmt"
 	"runtime"
+	"slices"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -11,12 +12,12 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// namespace is a network namespace with a directory of /proc through which it can be reached: that
-// of a process which lives in it.
+// namespace is a network namespace with a directory below /proc through which it can be reached: that
+// of a process, or of a thread, which lives in it.
 type namespace struct {
-	id      closewait.NetNS
-	process string // a pid, or "self"
-	own     bool   // the exporter's own: no need to enter it
+	id  closewait.NetNS
+	via string
+	own bool // the exporter's own: no need to enter it
 }
 
 // ownNamespace is the namespace of this process. It reads the real /proc, since --path.procfs can be
@@ -26,7 +27,7 @@ func ownNamespace() (namespace, error) {
 	if err := unix.Stat("/proc/self/ns/net", &st); err != nil {
 		return namespace{}, fmt.Errorf("find own network namespace: %w", err)
 	}
-	return namespace{id: closewait.NetNS(st.Ino), process: "self", own: true}, nil
+	return namespace{id: closewait.NetNS(st.Ino), via: "self", own: true}, nil
 }
 
 // namespaces finds every network namespace that a process lives in, the own one first. Processes
@@ -39,16 +40,32 @@ func (s *Scanner) namespaces(pids []int) []namespace {
 	seen := map[closewait.NetNS]bool{s.own.id: true}
 	for _, pid := range pids {
 		id, err := s.namespaceOf(pid)
+		via := ""
+		if vanished(err) {
+			id, via, err = s.namespaceOfThreads(pid)
+		}
 		if err != nil {
-			s.faults.add(stageNamespace, err)
+			s.faults.add(stageNamespace, s.proc.unlessEnded(strconv.Itoa(pid), err))
 			continue
 		}
 		if !seen[id] {
 			seen[id] = true
-			list = append(list, namespace{id: id, process: strconv.Itoa(pid)})
+			list = append(list, namespace{id: id, via: cmp.Or(via, strconv.Itoa(pid))})
 		}
 	}
 	return list
+}
+
+// namespacesAmong finds, of the given namespaces, those that some process lives in now.
+func (s *Scanner) namespacesAmong(wanted []closewait.NetNS) ([]namespace, error) {
+	if len(wanted) == 0 {
+		return nil, nil
+	}
+	pids, err := s.listPIDs()
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(s.namespaces(pids), func(ns namespace) bool { return !slices.Contains(wanted, ns.id) }), nil
 }
 
 func (s *Scanner) namespaceOf(pid int) (closewait.NetNS, error) {
@@ -58,6 +75,47 @@ func (s *Scanner) namespaceOf(pid int) (closewait.NetNS, error) {
 	if err != nil {
 		return 0, err
 	}
+	return parseNamespace(link)
+}
+
+// namespaceOfThreads is for a process whose leader has ended: its own directory has no link then.
+func (s *Scanner) namespaceOfThreads(pid int) (id closewait.NetNS, via string, err error) {
+	dir, err := s.proc.openProcess(pid)
+	if err != nil {
+		return 0, "", err
+	}
+	defer dir.close()
+	tid, err := s.standIn(dir, pid)
+	if err != nil {
+		return 0, "", err
+	}
+	via = fmt.Sprintf("%d/task/%d", pid, tid)
+	id, err = readNamespace(s.proc, via+"/ns/net")
+	return id, via, err
+}
+
+// stillLivesIn is errMoved when the process or thread lives elsewhere by now.
+func (s *Scanner) stillLivesIn(ns namespace) error {
+	if ns.own {
+		return nil
+	}
+	id, err := readNamespace(s.proc, ns.via+"/ns/net")
+	if err == nil && id != ns.id {
+		return errMoved
+	}
+	return s.proc.unlessEnded(ns.via, err)
+}
+
+func readNamespace(at directory, path string) (closewait.NetNS, error) {
+	var target [64]byte
+	link, err := at.readlink(path, target[:])
+	if err != nil {
+		return 0, err
+	}
+	return parseNamespace(link)
+}
+
+func parseNamespace(link []byte) (closewait.NetNS, error) {
 	id, ok := bracketed(link, "net")
 	if !ok {
 		return 0, fmt.Errorf("%w network namespace link %q", errMalformed, link)
@@ -65,13 +123,17 @@ func (s *Scanner) namespaceOf(pid int) (closewait.NetNS, error) {
 	return closewait.NetNS(id), nil
 }
 
-// errMoved says that the process through which a namespace was to be reached lives elsewhere now.
-var errMoved = errors.New("process has left the network namespace")
+// errMoved says that the process through which a namespace was to be reached lives elsewhere now: for
+// the namespace that is as if it had ended.
+var errMoved = fmt.Errorf("process has left the network namespace: %w", unix.ESRCH)
 
 // inNamespaces calls f on a thread that is in each namespace in turn, with the error that kept it
 // from entering, if any. The caller's thread stays where it is: the visits have one of their own,
 // which ends with them unless it has found its way home.
 func inNamespaces(proc directory, list []namespace, f func(namespace, error)) {
+	if len(list) == 0 {
+		return
+	}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -85,7 +147,7 @@ func inNamespaces(proc directory, list []namespace, f func(namespace, error)) {
 				f(ns, fmt.Errorf("open own network namespace: %w", err))
 				continue
 			}
-			f(ns, enter(proc, ns))
+			f(ns, proc.unlessEnded(ns.via, enter(proc, ns)))
 		}
 		if err == nil && unix.Setns(home, unix.CLONE_NEWNET) == nil {
 			runtime.UnlockOSThread()
@@ -96,7 +158,7 @@ func inNamespaces(proc directory, list []namespace, f func(namespace, error)) {
 
 // enter moves the current thread into a namespace (setns(2); needs CAP_SYS_ADMIN in both).
 func enter(proc directory, ns namespace) error {
-	path := ns.process + "/ns/net"
+	path := ns.via + "/ns/net"
 	fd, err := unix.Openat(int(proc), path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
@@ -110,7 +172,7 @@ func enter(proc directory, ns namespace) error {
 		return errMoved
 	}
 	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("enter network namespace of process %s: %w", ns.process, err)
+		return fmt.Errorf("enter network namespace of process %s: %w", ns.via, err)
 	}
 	return nil
 }

@@ -15,12 +15,12 @@ import (
 // longer. The exception is a holder that came by fork or SCM_RIGHTS, or closed its descriptor while
 // another kept the socket open: that shows at the next look, after Options.Relook at the latest.
 type owners struct {
-	known   []owned        // in the order of the dump before the last look
-	byInode map[uint64]int // index in known
-	next    int            // index after that of the last find
-	looked  time.Time      // the last look
-	cost    time.Duration  // of the last look
-	denied  int            // processes that it could not look into
+	known   []owned       // in the order of the dump before the last look
+	byInode []indexed     // indices in known, sorted
+	next    int           // index in known after that of the last find
+	looked  time.Time     // the last look
+	cost    time.Duration // of the last look
+	unread  int           // processes that it could not look into
 }
 
 // owned is what a look has found out about a socket.
@@ -43,7 +43,7 @@ func (o *owners) find(inode, cookie uint64) *owned {
 	i := o.next
 	if i >= len(o.known) || o.known[i].inode != inode {
 		var known bool
-		if i, known = o.byInode[inode]; !known {
+		if i, known = indexOf(o.byInode, inode); !known {
 			return nil
 		}
 	}
@@ -142,64 +142,99 @@ func (s *Scanner) look(ctx context.Context, now time.Time) (err error) {
 		s.owners = before
 		return err
 	}
-	s.owners.looked, s.owners.cost, s.owners.denied = now, time.Since(started), w.denied
-	s.remember(w.found)
+	s.owners.looked, s.owners.cost, s.owners.unread = now, time.Since(started), len(w.unread)
+	s.owners.remember(w)
+	if w.short > 0 {
+		s.keepHolders(&before)
+		s.owners.looked = time.Time{} // so the next scan looks again
+	}
 	s.rememberOwnerless(&before, w)
 	return nil
 }
 
 // unknownOwners has all accepted sockets and the listeners of all others, with no holders yet.
 func (s *Scanner) unknownOwners() owners {
-	o := owners{known: make([]owned, 0, len(s.sockets)), byInode: make(map[uint64]int, len(s.sockets))}
-	add := func(inode, cookie uint64) {
-		if _, twice := o.byInode[inode]; !twice {
-			o.byInode[inode] = len(o.known)
-			o.known = append(o.known, owned{inode: inode, cookie: cookie})
-		}
-	}
+	o := owners{known: make([]owned, 0, len(s.sockets))}
+	seen := map[uint64]bool{} // listeners: each has many connections
 	for i := range s.sockets {
 		row := &s.sockets[i]
 		if row.Accepted() {
-			add(row.Inode, row.ID.Cookie)
+			o.known = append(o.known, owned{inode: row.Inode, cookie: row.ID.Cookie})
 			continue
 		}
 		for _, inode := range s.listeners.of(row.ID.NetNS, row.Local) {
-			add(inode, 0)
-		}
-	}
-	return o
-}
-
-// remember notes which process holds which sockets. Sockets with the same holders share one list.
-func (s *Scanner) remember(found []findings) {
-	slices.SortFunc(found, func(a, b findings) int { return cmp.Compare(a.holder.PID, b.holder.PID) })
-	shared := map[string][]closewait.ProcessID{}
-	for _, f := range found {
-		alone := []closewait.ProcessID{f.holder}
-		for _, socket := range f.sockets {
-			o := &s.owners.known[socket]
-			o.owner = closewait.OwnedByProcess
-			switch n := len(o.holders); {
-			case n == 0:
-				o.holders = alone
-			case o.holders[n-1] != f.holder: // else it has another descriptor for the same socket
-				o.holders = joined(o.holders, f.holder, shared)
+			if !seen[inode] {
+				seen[inode] = true
+				o.known = append(o.known, owned{inode: inode})
 			}
 		}
 	}
+	o.byInode = make([]indexed, len(o.known))
+	for i := range o.known {
+		o.byInode[i] = newIndexed(o.known[i].inode, i)
+	}
+	slices.Sort(o.byInode)
+	return o
 }
 
-// joined is the list with one more holder: the one in shared, where there is one already.
-func joined(list []closewait.ProcessID, id closewait.ProcessID, shared map[string][]closewait.ProcessID) []closewait.ProcessID {
-	var key []byte
-	for _, id := range list {
-		key = binary.NativeEndian.AppendUint64(key, uint64(id.PID))
+// remember notes who holds what. Both lists are sorted by inode, so it reads each once.
+func (o *owners) remember(w *walk) {
+	slices.Sort(w.found)
+	found := slices.Compact(w.found) // a process can have several descriptors for one socket
+	lists := map[string][]closewait.ProcessID{}
+	for _, x := range o.byInode {
+		known := &o.known[x.index()]
+		for len(found) > 0 && found[0].inode() < known.inode {
+			found = found[1:]
+		}
+		n := 0
+		for n < len(found) && found[n].inode() == known.inode {
+			n++
+		}
+		if n > 0 {
+			known.owner, known.holders = closewait.OwnedByProcess, w.holders(found[:n], lists)
+		}
 	}
-	key = binary.NativeEndian.AppendUint64(key, uint64(id.PID))
-	if shared[string(key)] == nil {
-		shared[string(key)] = append(slices.Clone(list), id)
+}
+
+// holders are those of one socket, by ascending pid. Sockets with the same holders share one of the
+// lists.
+func (w *walk) holders(found []indexed, lists map[string][]closewait.ProcessID) []closewait.ProcessID {
+	var space [64]byte
+	key := space[:0]
+	for _, f := range found {
+		key = binary.NativeEndian.AppendUint32(key, uint32(f.index()))
 	}
-	return shared[string(key)]
+	if lists[string(key)] == nil {
+		list := make([]closewait.ProcessID, len(found))
+		for i, f := range found {
+			list[i] = w.ids[f.index()]
+		}
+		lists[string(key)] = list
+	}
+	return lists[string(key)]
+}
+
+// keepHolders adds the holders of before to those that were found by a walk which could not look into
+// all processes: nothing tells that they are holders no more.
+func (s *Scanner) keepHolders(before *owners) {
+	for i := range s.owners.known {
+		o := &s.owners.known[i]
+		b := before.find(o.inode, o.cookie)
+		if b == nil {
+			continue
+		}
+		holders := slices.Clone(o.holders)
+		for _, id := range b.holders {
+			if _, listed := slices.BinarySearch(s.pids, id.PID); listed && !slices.Contains(holders, id) {
+				holders = append(holders, id)
+			}
+		}
+		if len(holders) > len(o.holders) {
+			slices.SortFunc(holders, func(a, b closewait.ProcessID) int { return cmp.Compare(a.PID, b.PID) })
+			o.holders, o.owner = holders, closewait.OwnedByProcess
+		}
+	}
 }
 
 // rememberOwnerless notes which sockets the walk has looked for in vain. Only when every process was
@@ -207,10 +242,10 @@ func joined(list []closewait.ProcessID, id closewait.ProcessID, shared map[strin
 // something that may be there next time, the vain look does not count.
 func (s *Scanner) rememberOwnerless(before *owners, w *walk) {
 	nobody, looks := closewait.OwnerUnresolved, 0
-	if w.denied+w.failed == 0 && s.seesAllProcesses {
+	if len(w.unread) == 0 && s.seesAllProcesses {
 		nobody = closewait.OwnedByKernel
 	}
-	if w.failed == 0 {
+	if w.short == 0 {
 		looks = 1
 	}
 	for i := range s.owners.known {

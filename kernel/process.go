@@ -16,7 +16,8 @@ import (
 // that Go runs on (proc_pid_stat(5), sysconf(_SC_CLK_TCK)).
 const clockTick = 10 * time.Millisecond
 
-// lives tells whether the process is still there. One that cannot be read counts as gone.
+// lives tells whether the process is still there and can hold anything. One that cannot be read counts
+// as gone, and so does a zombie that is only waiting to be collected.
 func (s *Scanner) lives(id closewait.ProcessID) bool {
 	dir, err := s.proc.openProcess(id.PID)
 	if err != nil {
@@ -24,8 +25,11 @@ func (s *Scanner) lives(id closewait.ProcessID) bool {
 	}
 	defer dir.close()
 	st, err := s.readStat(dir)
-	return err == nil && st.start == id.Start
+	return err == nil && st.start == id.Start && (!st.leaderless() || st.threads > 1)
 }
+
+// leaderless tells whether the main thread has ended. The process goes on as long as it has others.
+func (s *stat) leaderless() bool { return s.state == 'Z' || s.state == 'X' }
 
 func (s *Scanner) readStat(dir directory) (stat, error) {
 	var err error
@@ -65,10 +69,16 @@ func (s *Scanner) describe(id closewait.ProcessID) (closewait.Process, error) {
 		return p, fmt.Errorf("process %d is another one now: %w", id.PID, unix.ESRCH)
 	}
 	p.Comm, p.State = string(st.comm), st.state
+	if st.leaderless() {
+		if dir, err = s.openStandIn(dir, id.PID); err != nil {
+			return p, err
+		}
+		defer dir.close()
+	}
 	for _, read := range []func(directory, *closewait.Process) error{
 		s.readUser, s.readGroup, s.readExe, s.readNetNS, s.readDescriptors, s.readLimit,
 	} {
-		s.faults.add(stageFacts, read(dir, &p))
+		s.faults.add(stageFacts, dir.unlessEnded(".", read(dir, &p)))
 	}
 	return p, nil
 }
@@ -117,15 +127,9 @@ func (s *Scanner) readExe(dir directory, p *closewait.Process) error {
 	return nil
 }
 
-func (s *Scanner) readNetNS(dir directory, p *closewait.Process) error {
-	var target [64]byte
-	link, err := dir.readlink("ns/net", target[:])
-	if err != nil {
-		return err
-	}
-	ns, _ := bracketed(link, "net")
-	p.NetNS = closewait.NetNS(ns)
-	return nil
+func (s *Scanner) readNetNS(dir directory, p *closewait.Process) (err error) {
+	p.NetNS, err = readNamespace(dir, "ns/net")
+	return err
 }
 
 // readDescriptors counts the open descriptors: the size of /proc/PID/fd from Linux 6.2 on, which

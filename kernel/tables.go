@@ -13,62 +13,67 @@ import (
 	"closewait_exporter/closewait"
 )
 
+// waysIn is in how many ways a namespace is tried to be reached: the process through which it was
+// to be can end meanwhile, while others live on in there.
+const waysIn = 3
+
 // readSockets reads the sockets of all namespaces into s.sockets, and tells which could be read
 // and which could not. It fails when none could.
 func (s *Scanner) readSockets(ctx context.Context, list []namespace) (read, unread []closewait.NetNS, err error) {
-	s.sockets = s.sockets[:0]
+	s.sockets, s.reached = s.sockets[:0], s.reached[:0]
 	s.listeners.reset()
-	s.visitNamespaces(ctx, list, func(ns namespace, failure error) {
-		switch {
-		case failure == nil:
-			read = append(read, ns.id)
-		case vanished(failure) && !ns.own: // its last process has ended
-		default:
-			s.faults.add(stageSockets, failure)
-			unread = append(unread, ns.id)
-			err = errors.Join(err, failure)
+	var failures error
+	for try := 1; len(list) > 0; try++ {
+		var lost []closewait.NetNS
+		s.visitNamespaces(ctx, list, func(ns namespace, failure error) {
+			switch {
+			case failure == nil:
+				read = append(read, ns.id)
+				s.reached = append(s.reached, ns)
+			case vanished(failure) && !ns.own && try < waysIn:
+				lost = append(lost, ns.id)
+			default:
+				s.faults.add(stageSockets, failure)
+				unread = append(unread, ns.id)
+				failures = errors.Join(failures, failure)
+			}
+		})
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
 		}
-	})
-	if ctx.Err() != nil {
-		return nil, nil, ctx.Err()
+		if list, err = s.namespacesAmong(lost); err != nil {
+			return nil, nil, err
+		}
 	}
 	if len(read) == 0 {
-		return nil, nil, fmt.Errorf("read sockets: %w", err)
+		return nil, nil, fmt.Errorf("read sockets: %w", failures)
 	}
 	return read, unread, nil
 }
 
-// visitNamespaces reads each namespace and calls done with the outcome.
+// visitNamespaces reads each namespace and calls done with the outcome. The own one comes first.
 func (s *Scanner) visitNamespaces(ctx context.Context, list []namespace, done func(namespace, error)) {
-	if s.engine != EngineNetlink {
-		for _, ns := range list {
-			done(ns, s.readTables(ctx, ns))
-		}
+	if s.engine == EngineNetlink && list[0].own {
+		done(list[0], s.dumpSockets(ctx, list[0]))
+		list = list[1:]
+	}
+	if s.engine == EngineNetlink && s.capable(unix.CAP_SYS_ADMIN) {
+		inNamespaces(s.proc, list, func(ns namespace, err error) {
+			if err == nil {
+				err = s.dumpSockets(ctx, ns)
+			}
+			done(ns, err)
+		})
 		return
 	}
-	done(list[0], s.dumpSockets(ctx, list[0])) // the own one
-	if len(list) == 1 {
-		return
+	for _, ns := range list { // /proc/PID/net needs no entering
+		done(ns, s.readTables(ctx, ns))
 	}
-	if !s.capable(unix.CAP_SYS_ADMIN) { // cannot enter: /proc/PID/net needs no entering
-		for _, ns := range list[1:] {
-			done(ns, s.readTables(ctx, ns))
-		}
-		return
-	}
-	inNamespaces(s.proc, list[1:], func(ns namespace, err error) {
-		if err == nil {
-			err = s.dumpSockets(ctx, ns)
-		}
-		if errors.Is(err, errMoved) {
-			err = unix.ESRCH // as if the process had ended
-		}
-		done(ns, err)
-	})
 }
 
-// dumpSockets reads the namespace of the current thread by netlink.
+// dumpSockets reads the namespace of the current thread by netlink: all of it or nothing.
 func (s *Scanner) dumpSockets(ctx context.Context, ns namespace) error {
+	before := len(s.sockets)
 	malformed, err := s.dumper.dump(ctx, func(row *diagRow) {
 		if row.state == stateListen {
 			s.listeners.add(ns.id, row.local, uint64(row.inode))
@@ -77,6 +82,9 @@ func (s *Scanner) dumpSockets(ctx context.Context, ns namespace) error {
 		s.addSocket(sightingOf(ns.id, row))
 	})
 	s.countMalformed(malformed)
+	if err != nil {
+		s.sockets = s.sockets[:before]
+	}
 	return err
 }
 
@@ -116,11 +124,13 @@ func atLeast(milliseconds uint32) time.Duration {
 	return max(time.Duration(milliseconds)*time.Millisecond-longestTick, 0)
 }
 
-// readTables reads a namespace from /proc/PID/net/tcp and tcp6. The files are opened anew for each
-// scan: some kernels break seeking on them.
+// readTables reads a namespace from /proc/PID/net/tcp and tcp6: all of it or nothing. The files are
+// opened anew for each scan: some kernels break seeking on them.
 func (s *Scanner) readTables(ctx context.Context, ns namespace) error {
+	before := len(s.sockets)
 	for _, name := range []string{"tcp", "tcp6"} {
 		if err := s.readTable(ctx, ns, name); err != nil {
+			s.sockets = s.sockets[:before]
 			return err
 		}
 	}
@@ -128,7 +138,7 @@ func (s *Scanner) readTables(ctx context.Context, ns namespace) error {
 }
 
 func (s *Scanner) readTable(ctx context.Context, ns namespace, name string) error {
-	path := s.options.ProcFS + "/" + ns.process + "/net/" + name
+	path := s.options.ProcFS + "/" + ns.via + "/net/" + name
 	if ns.own {
 		path = "/proc/self/net/" + name
 	}
@@ -140,6 +150,9 @@ func (s *Scanner) readTable(ctx context.Context, ns namespace, name string) erro
 		return fmt.Errorf("read socket table: %w", err)
 	}
 	defer file.Close()
+	if err := s.stillLivesIn(ns); err != nil { // an open table is that of one namespace, whatever the process does
+		return err
+	}
 	malformed, err := parseProcTCP(file, s.entries, func(row procTCPRow) {
 		if row.state == stateListen {
 			s.listeners.add(ns.id, row.local, row.inode)

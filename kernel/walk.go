@@ -1,9 +1,9 @@
 package kernel
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -13,35 +13,31 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// findings are the sockets that a process holds, one for each descriptor: indices in owners.known.
-type findings struct {
-	holder  closewait.ProcessID
-	sockets []int
-}
-
 // walk is one look into the descriptors of all processes.
 type walk struct {
 	scanner *Scanner
-	wanted  map[uint64]int // owners.byInode; only read
+	pids    []int
+	ids     []closewait.ProcessID // of those that hold sockets, by their index in pids
 
 	mu     sync.Mutex
-	found  []findings
-	denied int // processes that may not be looked into
-	failed int // processes that could not be looked into for another reason
+	found  []indexed // the sockets of descriptors, with indices in pids
+	unread []int     // processes that could not be looked into, as a rule because that is not permitted
+	short  int       // of them, those for which descriptors or memory of our own were short
 }
 
-// walkProcesses looks for the holders of the sockets of s.owners. It has to look at every descriptor
-// of every process, because a socket can have several holders. Up to Options.Workers processes
-// are looked into at the same time.
+// walkProcesses finds all descriptors of sockets. It has to look at every descriptor of every process,
+// because a socket can have several holders. Up to Options.Workers processes are looked into at the
+// same time.
 func (s *Scanner) walkProcesses(ctx context.Context, pids []int) (*walk, error) {
-	w := &walk{scanner: s, wanted: s.owners.byInode}
+	w := &walk{scanner: s, pids: pids, ids: make([]closewait.ProcessID, len(pids))}
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range s.options.Workers {
 		workers.Go(func() {
 			v := &visit{walk: w, entries: make([]byte, 32<<10), data: make([]byte, 0, 1024)}
 			for i := next.Add(1) - 1; i < int64(len(pids)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				w.take(v.process(pids[i]))
+				found, err := v.process(int(i))
+				w.take(pids[i], found, err)
 			}
 		})
 	}
@@ -49,21 +45,19 @@ func (s *Scanner) walkProcesses(ctx context.Context, pids []int) (*walk, error) 
 	return w, ctx.Err()
 }
 
-// take adds what a visit has found.
-func (w *walk) take(found findings, err error) {
+// take adds what the visit of a process has found.
+func (w *walk) take(pid int, found []indexed, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if err == nil && len(found.sockets) > 0 {
-		w.found = append(w.found, found)
-	}
-	switch {
-	case err == nil || vanished(err):
-	case denied(err):
-		w.denied++
-	default:
-		w.failed++
+	w.found = append(w.found, found...)
+	if err == nil || vanished(err) {
+		return
 	}
 	w.scanner.faults.add(stageOwners, err)
+	w.unread = append(w.unread, pid)
+	if reasonOf(err) == reasonLimit {
+		w.short++
+	}
 }
 
 // visit looks into one process after the other, with the same buffers.
@@ -72,59 +66,75 @@ type visit struct {
 	entries []byte
 	data    []byte
 	target  [64]byte
-	sockets []int // wanted ones of the current process
+	inodes  []uint64 // of the sockets of the current process
+	found   []indexed
 }
 
-// process looks into the descriptor tables of a process: as a rule one, that all its threads share.
-func (v *visit) process(pid int) (findings, error) {
+// process looks into the descriptor tables of a process. It can both find something and fail. What it
+// returns is valid until the next call.
+func (v *visit) process(index int) ([]indexed, error) {
+	pid := v.pids[index]
 	dir, err := v.scanner.proc.openProcess(pid)
 	if err != nil {
-		return findings{}, err
+		return nil, err
 	}
 	defer dir.close()
-	v.sockets = v.sockets[:0]
-	if err := v.table(dir, "fd"); err != nil {
-		return findings{}, err
+	v.inodes, v.found = v.inodes[:0], v.found[:0]
+	err = dir.unlessEnded(".", v.tables(dir, pid))
+	if len(v.inodes) == 0 {
+		return nil, err
 	}
-	if err := v.otherTables(dir, pid); err != nil && !vanished(err) {
-		return findings{}, err
+	id, unknown := v.identify(dir, pid)
+	if unknown != nil {
+		return nil, unknown
 	}
-	if len(v.sockets) == 0 {
-		return findings{}, nil
+	v.ids[index] = id
+	for _, inode := range v.inodes {
+		v.found = append(v.found, newIndexed(inode, index))
 	}
-	id, err := v.identify(dir, pid)
-	return findings{id, slices.Clone(v.sockets)}, err
+	return v.found, err
 }
 
-// table looks for wanted sockets in a directory of descriptors.
+// tables looks into all tables: as a rule one, that all threads share.
+func (v *visit) tables(dir directory, pid int) error {
+	if err := v.table(dir, "fd"); err != nil {
+		return err
+	}
+	return v.otherTables(dir, pid)
+}
+
+// table finds the sockets in a directory of descriptors. Who may list it, which is a matter of
+// file permissions, may still not read the links in it, which takes the right to trace the process.
 func (v *visit) table(dir directory, path string) error {
 	fds, err := openDirectory(dir, path)
 	if err != nil {
 		return err
 	}
 	defer fds.close()
-	return fds.each(v.entries, func(name []byte) {
+	var refused error
+	err = fds.each(v.entries, func(name []byte) {
+		if refused != nil {
+			return
+		}
 		link, err := fds.link(name, v.target[:])
 		if err != nil {
-			return // closed meanwhile
+			if denied(err) {
+				refused = fmt.Errorf("read links in %s: %w", path, err)
+			}
+			return // else closed meanwhile
 		}
 		if inode, ok := bracketed(link, "socket"); ok {
-			if socket, wanted := v.wanted[inode]; wanted {
-				v.sockets = append(v.sockets, socket)
-			}
+			v.inodes = append(v.inodes, inode)
 		}
 	})
+	return cmp.Or(err, refused)
 }
 
 // otherTables looks into the tables of threads that do not share that of the leader: a thread can
 // unshare its table (CLONE_FILES), and a leader that has exited while others live has none.
 func (v *visit) otherTables(dir directory, pid int) error {
-	task, err := dir.stat("task")
-	if err != nil {
+	if others, err := hasOtherThreads(dir); err != nil || !others {
 		return err
-	}
-	if task.Nlink <= 3 { // ".", ".." and the leader
-		return nil
 	}
 	threads, err := openDirectory(dir, "task")
 	if err != nil {
@@ -141,11 +151,12 @@ func (v *visit) otherTables(dir directory, pid int) error {
 			continue
 		}
 		tables = append(tables, tid)
-		if err := v.table(threads, strconv.Itoa(tid)+"/fd"); err != nil && !vanished(err) {
-			return err
+		thread := strconv.Itoa(tid)
+		if failed := threads.unlessEnded(thread, v.table(threads, thread+"/fd")); failed != nil && !vanished(failed) {
+			err = failed
 		}
 	}
-	return nil
+	return err
 }
 
 // identify reads the start time through the open directory, so that it is that of the process
@@ -169,10 +180,10 @@ func (s *Scanner) sharesTable(threads directory, tid int, others []int) bool {
 	for _, other := range others {
 		if s.pidsAreOurs {
 			order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(tid), uintptr(other), kcmpFiles, 0, 0, 0)
-			if errno == 0 || errno == unix.ESRCH {
-				if order == 0 || errno != 0 {
-					return true // the same, or ended meanwhile
-				}
+			if errno == 0 && order == 0 {
+				return true
+			}
+			if errno == 0 || errno == unix.ESRCH { // one of the two has ended, perhaps not this one
 				continue
 			}
 		}

@@ -1,0 +1,67 @@
+package kernel
+
+import (
+	"slices"
+	"strconv"
+	"syscall"
+	"testing"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+)
+
+// TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached lets that process end, or move, between
+// the moments at which a scan finds the namespace and reads it.
+func TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached(t *testing.T) {
+	for _, engine := range []string{EngineNetlink, EngineProcFS} {
+		t.Run(engine, func(t *testing.T) {
+			first := leaktest.Where{NetNS: true}.Start(t, "--sockets=1")
+			second := leaktest.Where{NetNSOf: first.PID}.Start(t, "--sockets=2")
+			s, err := NewScanner(Options{Engine: engine})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(s.Close)
+			pids, err := s.listPIDs()
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := s.namespaces(pids)
+			at := slices.IndexFunc(found, func(ns namespace) bool { return ns.via == strconv.Itoa(first.PID) })
+			if at < 0 {
+				t.Fatalf("namespaces %+v: none through process %d", found, first.PID)
+			}
+			ns := found[at].id
+			check := func(when string, list []namespace, want int) {
+				read, unread, err := s.readSockets(t.Context(), list)
+				if err != nil || len(unread) > 0 {
+					t.Fatalf("%s: unread %v, %v", when, unread, err)
+				}
+				if n := count(s.sockets, ns); n != want || slices.Contains(read, ns) != (want > 0) {
+					t.Errorf("%s: %d sockets of it read, want %d; namespaces read %v", when, n, want, read)
+				}
+			}
+			check("nothing happens", found, 3)
+			moved := slices.Clone(found)
+			moved[at].via = "self"
+			check("the process has moved to ours", moved, 3)
+			first.Signal(syscall.SIGKILL)
+			first.Stop()
+			check("the process has ended", found, 2)
+			second.Stop()
+			check("all its processes have ended", found, 0)
+			if faults := s.Faults(); faults[closewait.Fault{Stage: stageSockets, Reason: reasonOther}] != 0 {
+				t.Errorf("faults %v", faults)
+			}
+		})
+	}
+}
+
+func count(sockets []closewait.Sighting, ns closewait.NetNS) (n int) {
+	for _, s := range sockets {
+		if s.ID.NetNS == ns {
+			n++
+		}
+	}
+	return n
+}
