@@ -1,6 +1,7 @@
 package main
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"time"
@@ -17,14 +18,17 @@ import (
 
 // The commands.
 const (
-	serveCommand = "serve"
-	listCommand  = "list"
+	serveCommand   = "serve"
+	listCommand    = "list"
+	explainCommand = "explain"
+	checkCommand   = "check-config"
 )
 
 // flags are the values of a command line that was found to be right.
 type flags struct {
 	kernel     kernel.Options
 	minAge     time.Duration
+	rulesFile  string // of the reaper; empty: there is none
 	logLevel   string
 	logFormat  string
 	gomaxprocs int
@@ -38,10 +42,17 @@ type flags struct {
 		maxServices   int
 		ageBuckets    []float64
 		pidLabel      bool
+		lifecycle     bool
+		enforce       bool
+		stateFile     string
+		auditFile     string
 	}
 	list struct {
 		sockets bool
 		output  string
+	}
+	check struct {
+		file string
 	}
 }
 
@@ -63,9 +74,28 @@ func parseFlags(args []string) (command string, f *flags, err error) {
 	f.addCommon(app)
 	f.addServe(app.Command(serveCommand, "Serve metrics over HTTP. This is the default.").Default())
 	f.addList(app.Command(listCommand, "Look once, and show which processes leak, the worst first."))
+	app.Command(explainCommand, "Look twice, and say of each process which rule of --reaper.config applies, which of its conditions hold, and what would be done. Nothing is.")
+	f.addCheck(app.Command(checkCommand, "Tell whether a rules file is valid; if it is not, what is wrong in which line, and how to mend it."))
 	command, err = app.Parse(withCommand(args))
 	f.kernel.Workers = f.gomaxprocs
+	if err == nil {
+		err = f.checkReaper()
+	}
 	return command, f, err
+}
+
+// checkReaper refuses flags that mean nothing without rules: who gives them expects to be protected.
+func (f *flags) checkReaper() error {
+	for flag, given := range map[string]bool{
+		"--reaper.enforce":    f.serve.enforce,
+		"--reaper.state-file": f.serve.stateFile != "",
+		"--reaper.audit-file": f.serve.auditFile != "",
+	} {
+		if given && f.rulesFile == "" {
+			return fmt.Errorf("%s needs rules: give --reaper.config=FILE too", flag)
+		}
+	}
+	return nil
 }
 
 // withCommand puts the default command before a command line that names none. kingpin would take it
@@ -76,7 +106,7 @@ func withCommand(args []string) []string {
 	}
 	for _, arg := range args {
 		switch arg {
-		case serveCommand, listCommand, "help", "--help", "-h":
+		case serveCommand, listCommand, explainCommand, checkCommand, "help", "--help", "-h":
 			return args
 		}
 	}
@@ -92,6 +122,8 @@ func (f *flags) addCommon(app *kingpin.Application) {
 		"1s", &f.minAge, notNegativeDuration)
 	define(app, "path.procfs", "Mount point of the proc file system.",
 		"/proc", &f.kernel.ProcFS, notEmpty)
+	app.Flag("reaper.config", "Rules file of the reaper (docs/REAPER.md). Without it there is no reaper.").
+		StringVar(&f.rulesFile)
 	define(app, "log.level", "Least severity of what is logged: "+anyOf(logging.Levels)+".",
 		"info", &f.logLevel, oneOf(logging.Levels))
 	define(app, "log.format", "Format of the log: "+anyOf(logging.Formats)+".",
@@ -109,6 +141,8 @@ func (f *flags) addServe(cmd *kingpin.CmdClause) {
 		"4", &s.maxRequests, atLeast(0))
 	cmd.Flag("web.disable-exporter-metrics", "Leave out the metrics of the exporter itself: go_*, process_*, promhttp_*.").
 		BoolVar(&s.ownMetricsOff)
+	cmd.Flag("web.enable-lifecycle", "Let POST /-/reload read the rules file anew, as SIGHUP does.").
+		BoolVar(&s.lifecycle)
 	define(cmd, "collector.max-processes", "So many processes get series of their own, the worst.",
 		"100", &s.maxProcesses, atLeast(0))
 	define(cmd, "collector.max-services", "So many services of a process get series of their own, those with most sockets.",
@@ -117,6 +151,16 @@ func (f *flags) addServe(cmd *kingpin.CmdClause) {
 		"1,10,60,300,900,3600,21600,86400", &s.ageBuckets, ascending)
 	cmd.Flag("collector.pid-label", "Tell processes apart by pid; without it they are added up by group.").
 		Default("true").BoolVar(&s.pidLabel)
+	cmd.Flag("reaper.enforce", "Let rules with mode: enforce act. Without it all are in dry run.").
+		BoolVar(&s.enforce)
+	cmd.Flag("reaper.state-file", "Keeps cooldowns and what was spent of the limits over a restart.").
+		StringVar(&s.stateFile)
+	cmd.Flag("reaper.audit-file", "Gets a line of JSON for each decision to act and each step; what cannot be written there is not done.").
+		StringVar(&s.auditFile)
+}
+
+func (f *flags) addCheck(cmd *kingpin.CmdClause) {
+	cmd.Arg("file", "Rules file.").Required().StringVar(&f.check.file)
 }
 
 func (f *flags) addList(cmd *kingpin.CmdClause) {

@@ -12,6 +12,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"closewait_exporter/internal/logging"
+	"closewait_exporter/reaper"
 )
 
 const program = "closewait_exporter"
@@ -30,21 +31,34 @@ func run(ctx context.Context, args []string) int {
 		return 1
 	}
 	runtime.GOMAXPROCS(f.gomaxprocs)
-	if command == listCommand {
-		if err := list(ctx, f); err != nil {
-			fmt.Fprintf(os.Stderr, "%s: error: %v\n", program, err)
+	switch command {
+	case listCommand:
+		return status(list(ctx, f))
+	case explainCommand:
+		return status(explain(ctx, f))
+	case checkCommand:
+		if err := reaper.Check(f.check.file, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, err) // file:line: first, for editors
 			return 1
 		}
 		return 0
 	}
 	logger, slogger, err := logging.New(os.Stderr, f.logLevel, f.logFormat)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: error: %v\n", program, err)
-		return 1
+		return status(err)
 	}
 	if err := serve(ctx, f, logger, slogger); err != nil {
 		level.Error(logger).Log("msg", "Exporter failed", "err", err)
 		return 1
 	}
 	return 0
+}
+
+// status tells the user of an error, and the shell.
+func status(err error) int {
+	if err == nil {
+		return 0
+	}
+	fmt.Fprintf(os.Stderr, "%s: error: %v\n", program, err)
+	return 1
 }

@@ -226,11 +226,11 @@ func TestListShowsALeakOfThisProcess(t *testing.T) {
 func TestAScanThatHangsDoesNotHoldUpTheEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		started, release := time.Now(), make(chan struct{})
-		if endsWithin(scanGrace, func() { <-release }) || time.Since(started) != scanGrace {
-			t.Errorf("waited for %s, want %s", time.Since(started), scanGrace)
+		if endsWithin(grace, func() { <-release }) || time.Since(started) != grace {
+			t.Errorf("waited for %s, want %s", time.Since(started), grace)
 		}
 		close(release)
-		if !endsWithin(scanGrace, func() {}) {
+		if !endsWithin(grace, func() {}) {
 			t.Error("what ends at once counts as hanging")
 		}
 	})

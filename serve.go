@@ -11,21 +11,23 @@ import (
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/common/version"
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/collector"
 	"closewait_exporter/kernel"
+	"closewait_exporter/reaper"
 	"closewait_exporter/web"
 )
 
 // shared is for how long scrapes share a View: two Prometheus servers cost one scan.
 const shared = time.Second
 
-// scanGrace is for how long the end waits for a scan under way. One that hangs in the kernel must
+// grace is for how long the end waits for a scan or an action under way. What hangs in the kernel must
 // not keep the process from ending.
-const scanGrace = time.Second
+const grace = time.Second
 
 // observation gives a View of the host.
 type observation = func(context.Context) (*closewait.View, error)
@@ -51,16 +53,27 @@ func serve(ctx context.Context, f *flags, logger log.Logger, slogger *slog.Logge
 		health.Note(err)
 		return view, err
 	}
-	handler, err := newHandler(f, scanner, observe, health, logger)
+	var reap *reaper.Reaper
+	if f.rulesFile != "" {
+		if reap, err = newReaper(f, scanner, observer, logger); err != nil {
+			return err
+		}
+	}
+	reload := func() error { return reap.Reload(func() (*reaper.Config, error) { return reaper.Load(f.rulesFile) }) }
+	handler, err := newHandler(f, scanner, observe, reap, reload, health, logger)
 	if err != nil {
 		return err
 	}
-	var first sync.WaitGroup // it makes the exporter ready, and its ages begin, before anyone scrapes
-	first.Go(func() { _, _ = observe(life) })
+	var loops sync.WaitGroup
+	loops.Go(func() { _, _ = observe(life) }) // the exporter is ready, and its ages begin, before anyone scrapes
+	if reap != nil {
+		loops.Go(func() { reloadOnSIGHUP(life, reload) })
+		loops.Go(func() { _ = reap.Run(life) }) // it fails in nothing that would be a reason to end
+	}
 	err = web.Serve(ctx, handler, f.serve.toolkit, slogger)
 	end()
-	if !endsWithin(scanGrace, func() { first.Wait(); observer.Wait() }) {
-		level.Warn(logger).Log("msg", "Ending in spite of a scan that hangs")
+	if !endsWithin(grace, func() { loops.Wait(); observer.Wait() }) {
+		level.Warn(logger).Log("msg", "Ending in spite of a scan or an action that hangs")
 	}
 	return err
 }
@@ -74,7 +87,7 @@ func checkWebConfig(file string) error {
 }
 
 // newHandler joins what is seen to what is asked.
-func newHandler(f *flags, scanner *kernel.Scanner, observe observation, health *web.Health, logger log.Logger) (http.Handler, error) {
+func newHandler(f *flags, scanner *kernel.Scanner, observe observation, reap *reaper.Reaper, reload func() error, health *web.Health, logger log.Logger) (http.Handler, error) {
 	metrics := collector.New(collector.Options{
 		Observe:      observe,
 		Faults:       scanner.Faults,
@@ -85,11 +98,25 @@ func newHandler(f *flags, scanner *kernel.Scanner, observe observation, health *
 		AgeBuckets:   f.serve.ageBuckets,
 		PIDLabel:     f.serve.pidLabel,
 	})
+	gatherer := metrics.Gatherer
+	if reap != nil {
+		deeds := prometheus.NewRegistry()
+		if err := deeds.Register(reap.Metrics()); err != nil {
+			return nil, err
+		}
+		gatherer = func(ctx context.Context) prometheus.Gatherer {
+			return prometheus.Gatherers{metrics.Gatherer(ctx), deeds}
+		}
+	}
+	if reap == nil || !f.serve.lifecycle {
+		reload = nil
+	}
 	return web.NewHandler(web.Options{
+		Reload:                 reload,
 		TelemetryPath:          f.serve.telemetryPath,
 		MaxRequests:            f.serve.maxRequests,
 		WithoutExporterMetrics: f.serve.ownMetricsOff,
-		Gatherer:               metrics.Gatherer,
+		Gatherer:               gatherer,
 		Look:                   func(ctx context.Context) error { _, err := observe(ctx); return err },
 		Health:                 health,
 		Logger:                 logger,

@@ -98,3 +98,18 @@ func (c *conversation) reply(words string) {
 		c.t.Fatal(err)
 	}
 }
+
+// leakOne returns a socket in CLOSE_WAIT, for a process that has no test.
+func leakOne() (net.Conn, error) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return nil, err
+	}
+	defer l.Close()
+	client, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		return nil, err
+	}
+	server, err := l.Accept()
+	return server, errors.Join(err, client.Close())
+}

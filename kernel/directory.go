@@ -72,7 +72,6 @@ func (d directory) readlink(name string, buf []byte) ([]byte, error) {
 // each calls f with the name of every entry, which is valid until f returns; the byte behind the
 // name is NUL, so that it can go to the kernel as it is (see link). buf takes getdents(2) output.
 func (d directory) each(buf []byte, f func(name []byte)) error {
-	const reclen, entry = 16, 19 // offsets of d_reclen and d_name in struct linux_dirent64
 	for {
 		n, err := ignoringEINTR(func() (int, error) { return unix.Getdents(int(d), buf) })
 		if err != nil {
@@ -81,17 +80,34 @@ func (d directory) each(buf []byte, f func(name []byte)) error {
 		if n == 0 {
 			return nil
 		}
-		for rest := buf[:n]; len(rest) > entry; {
-			size := int(binary.NativeEndian.Uint16(rest[reclen:]))
-			if size <= entry || size > len(rest) {
-				return fmt.Errorf("list directory: %w entry", errMalformed)
-			}
-			if end := bytes.IndexByte(rest[entry:size], 0); end > 0 && rest[entry] != '.' {
-				f(rest[entry : entry+end])
-			}
-			rest = rest[size:]
+		if err := eachEntry(buf[:n], f); err != nil {
+			return fmt.Errorf("list directory: %w", err)
 		}
 	}
+}
+
+// eachEntry calls f with the names in a series of struct linux_dirent64. Names that begin with a dot
+// are left out.
+func eachEntry(entries []byte, f func(name []byte)) error {
+	const reclen, start = 16, 19 // offsets of d_reclen and d_name
+	for len(entries) > 0 {
+		if len(entries) <= start {
+			return fmt.Errorf("%w entry: %d bytes left", errMalformed, len(entries))
+		}
+		size := int(binary.NativeEndian.Uint16(entries[reclen:]))
+		if size <= start || size > len(entries) {
+			return fmt.Errorf("%w entry: length %d, %d bytes left", errMalformed, size, len(entries))
+		}
+		end := bytes.IndexByte(entries[start:size], 0)
+		if end < 0 {
+			return fmt.Errorf("%w entry: its name does not end", errMalformed)
+		}
+		if end > 0 && entries[start] != '.' {
+			f(entries[start : start+end])
+		}
+		entries = entries[size:]
+	}
+	return nil
 }
 
 // numbers returns the entries that are numbers: pids, thread ids or descriptors.

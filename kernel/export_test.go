@@ -1,5 +1,10 @@
 package kernel
 
+import "time"
+
 // PretendToSeeAllProcesses makes a Scanner believe that /proc hides no process, or that it does. The
 // tests run in a pid namespace, where it hides those of the host, and none of them matters there.
 func PretendToSeeAllProcesses(s *Scanner, all bool) { s.seesAllProcesses = all }
+
+// TakeNoHolderForGranted makes the next scan look for all holders anew, as after Options.Relook.
+func TakeNoHolderForGranted(s *Scanner) { s.owners.looked = time.Time{} }

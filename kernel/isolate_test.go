@@ -24,7 +24,7 @@ func isolate(command []string) {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGQUIT, unix.SIGINT, unix.SIGTERM) // of go test, when time is over
 	inside := exec.Command("/proc/self/exe", command[1:]...)
-	inside.Env = append(os.Environ(), isolatedVariable+"=1")
+	inside.Env = append(os.Environ(), isolatedVariable+"="+bare)
 	inside.Stdin, inside.Stdout, inside.Stderr = os.Stdin, os.Stdout, os.Stderr
 	inside.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWNS,
@@ -52,7 +52,6 @@ func isolate(command []string) {
 // the 262,144 buckets that hosts have, so that a scan does not take most of its time to pass over
 // empty ones. Where this does not work they only take longer.
 func shrinkHashTable() (undo func()) {
-	const buckets = "16384"
 	undo = func() {}
 	runtime.LockOSThread() // the namespace of this thread is to be the parent of that of the tests
 	home, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -61,9 +60,14 @@ func shrinkHashTable() (undo func()) {
 	}
 	if unix.Unshare(unix.CLONE_NEWNET) == nil {
 		undo = func() { _ = unix.Setns(home, unix.CLONE_NEWNET) }
-		_ = os.WriteFile("/proc/sys/net/ipv4/tcp_child_ehash_entries", []byte(buckets), 0)
+		shrinkHashTablesOfChildren()
 	}
 	return undo
+}
+
+// shrinkHashTablesOfChildren is for namespaces that are made from that of this thread.
+func shrinkHashTablesOfChildren() {
+	_ = os.WriteFile("/proc/sys/net/ipv4/tcp_child_ehash_entries", []byte("16384"), 0)
 }
 
 // furnish sets up what such a host needs: its own /proc and a loopback interface.
@@ -74,6 +78,7 @@ func furnish() error {
 	if err := unix.Mount("proc", "/proc", "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
 		return fmt.Errorf("mount /proc: %w", err)
 	}
+	shrinkHashTablesOfChildren()
 	if err := setLoopbackUp(); err != nil {
 		return fmt.Errorf("set the loopback interface up: %w", err)
 	}

@@ -23,13 +23,6 @@ import (
 // each, and answers each with a report on stdout.
 const lookerRole = "looker"
 
-func play(role string) error {
-	if role != lookerRole {
-		return fmt.Errorf("unknown role; %s is set by tests", roleVariable)
-	}
-	return takeOrders(os.Stdin, os.Stdout)
-}
-
 // order says what is to be done, in this order.
 type order struct {
 	NoNetlink bool            // forbid netlink from now on, as a seccomp filter of a service does

@@ -12,21 +12,35 @@ import (
 const (
 	roleVariable     = "KERNEL_TEST_ROLE"     // not for tests: see play
 	isolatedVariable = "KERNEL_TEST_ISOLATED" // on a host of its own: see isolate
-	benchVariable    = "CLOSEWAIT_BENCH"      // to measure the host as it is
+	bare, furnished  = "bare", "furnished"
+	benchVariable    = "CLOSEWAIT_BENCH" // to measure the host as it is
 )
 
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(roleVariable) != "":
 		exit(play(os.Getenv(roleVariable)))
-	case os.Getenv(isolatedVariable) != "":
+	case os.Getenv(isolatedVariable) == bare:
 		if err := furnish(); err != nil {
 			exit(err)
 		}
+		os.Setenv(isolatedVariable, furnished) // the workers of a fuzz test live here too
+	case os.Getenv(isolatedVariable) == furnished:
 	case os.Geteuid() == 0 && os.Getenv(benchVariable) == "":
 		isolate(os.Args) // and does not come back, if it can
 	}
 	goleak.VerifyTestMain(m)
+}
+
+// play is what the test binary does when a test has run it again.
+func play(role string) error {
+	switch role {
+	case lookerRole:
+		return takeOrders(os.Stdin, os.Stdout)
+	case victimRole:
+		return suffer(os.Args[1], os.Stdin)
+	}
+	return fmt.Errorf("unknown role %q; %s is for tests", role, roleVariable)
 }
 
 func exit(err error) {

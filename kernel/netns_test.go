@@ -85,7 +85,7 @@ func TestNamespacesThatComeAndGoDisturbNothing(t *testing.T) {
 			return cmd.Run()
 		})
 		most := 0
-		for deadline := time.Now().Add(1500 * time.Millisecond); time.Now().Before(deadline); {
+		for start := time.Now(); time.Since(start) < 1500*time.Millisecond || most < 3 && time.Since(start) < patience; {
 			v := eyes.look()
 			most = max(most, v.Namespaces)
 			if a, b := v.held(here.PID), v.held(there.PID); a != 2 || b != 3 || v.Sockets.Total() != 5 {
@@ -107,7 +107,6 @@ func TestNamespacesThatComeAndGoDisturbNothing(t *testing.T) {
 
 func TestScansLeaveNothingOpenAndPinNoNamespace(t *testing.T) {
 	leaktest.RequireRoot(t)
-	const scans = 1000
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--unaccepted=1")
 	watch := pairOfInterfaces(t, l.PID)
 	allScanned := t
@@ -117,6 +116,10 @@ func TestScansLeaveNothingOpenAndPinNoNamespace(t *testing.T) {
 			t.Fatal(err)
 		}
 		allScanned.Cleanup(scanner.Close) // not before the namespace has to be gone
+		scans := 1000
+		if !e.cookies {
+			scans = 200 // each formats all sockets of every namespace
+		}
 		var fds, threads int
 		for i := range scans {
 			if _, err := scanner.Scan(t.Context()); err != nil {
@@ -216,9 +219,9 @@ func inLoop(t *testing.T, workers int, f func() error) (stop func()) {
 	return stop
 }
 
-func count(t *testing.T, pattern string) int { return len(matches(t, pattern)) }
+func count(t testing.TB, pattern string) int { return len(matches(t, pattern)) }
 
-func matches(t *testing.T, pattern string) []string {
+func matches(t testing.TB, pattern string) []string {
 	t.Helper()
 	found, err := filepath.Glob(pattern)
 	if err != nil {

@@ -142,7 +142,7 @@ func (s *Scanner) look(ctx context.Context, now time.Time) (err error) {
 		s.owners = before
 		return err
 	}
-	s.owners.looked, s.owners.cost, s.owners.unread = now, time.Since(started), w.unread
+	s.owners.looked, s.owners.cost, s.owners.unread = now, time.Since(started), len(w.unread)
 	s.owners.remember(w)
 	if w.short > 0 {
 		s.keepHolders(&before)
@@ -242,7 +242,7 @@ func (s *Scanner) keepHolders(before *owners) {
 // something that may be there next time, the vain look does not count.
 func (s *Scanner) rememberOwnerless(before *owners, w *walk) {
 	nobody, looks := closewait.OwnerUnresolved, 0
-	if w.unread == 0 && s.seesAllProcesses {
+	if len(w.unread) == 0 && s.seesAllProcesses {
 		nobody = closewait.OwnedByKernel
 	}
 	if w.short == 0 {

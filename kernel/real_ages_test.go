@@ -50,7 +50,7 @@ func TestAgesNeverExceedTheTruth(t *testing.T) {
 		listener := listen(t, "127.0.0.1:0")
 		ns := netNSOf(t, os.Getpid())
 		eyes := newEyes(t, e, kernel.Options{})
-		for range 100 {
+		for range 40 {
 			c := converse(t, listener)
 			c.leave()
 			v := eyes.look()

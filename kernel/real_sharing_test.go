@@ -1,8 +1,9 @@
 package kernel_test
 
 import (
+	"fmt"
 	"os"
-	"slices"
+	"strconv"
 	"testing"
 	"time"
 
@@ -159,7 +160,7 @@ func TestAProcessWithSeveralDescriptorsOfASocketCountsItOnce(t *testing.T) {
 func awaitZombie(t testing.TB, pid int) {
 	t.Helper()
 	leaktest.Eventually(t, patience, func() (bool, string) {
-		state := string(stateOf(t, pid))
-		return slices.Contains([]string{"Z"}, state), "state " + state
+		state, threads := stateOf(t, pid), count(t, "/proc/"+strconv.Itoa(pid)+"/task/*")
+		return state == 'Z' && threads == 1, fmt.Sprintf("state %c with %d threads", state, threads)
 	})
 }

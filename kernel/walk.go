@@ -21,7 +21,7 @@ type walk struct {
 
 	mu     sync.Mutex
 	found  []indexed // the sockets of descriptors, with indices in pids
-	unread int       // processes that could not be looked into, as a rule because that is not permitted
+	unread []int     // processes that could not be looked into, as a rule because that is not permitted
 	short  int       // of them, those for which descriptors or memory of our own were short
 }
 
@@ -36,7 +36,8 @@ func (s *Scanner) walkProcesses(ctx context.Context, pids []int) (*walk, error) 
 		workers.Go(func() {
 			v := &visit{walk: w, entries: make([]byte, 32<<10), data: make([]byte, 0, 1024)}
 			for i := next.Add(1) - 1; i < int64(len(pids)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				w.take(v.process(int(i)))
+				found, err := v.process(int(i))
+				w.take(pids[i], found, err)
 			}
 		})
 	}
@@ -44,8 +45,8 @@ func (s *Scanner) walkProcesses(ctx context.Context, pids []int) (*walk, error) 
 	return w, ctx.Err()
 }
 
-// take adds what a visit has found.
-func (w *walk) take(found []indexed, err error) {
+// take adds what the visit of a process has found.
+func (w *walk) take(pid int, found []indexed, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.found = append(w.found, found...)
@@ -53,7 +54,7 @@ func (w *walk) take(found []indexed, err error) {
 		return
 	}
 	w.scanner.faults.add(stageOwners, err)
-	w.unread++
+	w.unread = append(w.unread, pid)
 	if reasonOf(err) == reasonLimit {
 		w.short++
 	}

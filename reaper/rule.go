@@ -54,6 +54,8 @@ type Rule struct {
 // Match selects processes. All expressions that are given must match; they are anchored.
 type Match struct {
 	Exe, Command, Unit, User, Container *regexp.Regexp // nil: not given
+
+	memo *memo // makes Matches cheap; nil in a Match that was not read from a file
 }
 
 // Ignore selects sockets that never count as evidence.
@@ -94,6 +96,8 @@ const (
 	OutboundOnly
 )
 
+func (d Direction) String() string { return [...]string{"any", "inbound", "outbound"}[d] }
+
 // Wants tells whether sockets of direction d count.
 func (d Direction) Wants(other closewait.Direction) bool {
 	return d == AnyDirection || (d == InboundOnly) == (other == closewait.Inbound)
@@ -127,3 +131,6 @@ const (
 	StepThreadDump  StepKind = "thread_dump"  // SIGQUIT to a verified JVM
 	StepSignal      StepKind = "signal"
 )
+
+// StepKinds are all remedies, mildest first.
+var StepKinds = []StepKind{StepRaiseNoFile, StepRun, StepDestroy, StepShutdown, StepThreadDump, StepSignal}

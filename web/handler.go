@@ -18,6 +18,7 @@ const (
 	rootPath    = "/"
 	healthyPath = "/-/healthy"
 	readyPath   = "/-/ready"
+	reloadPath  = "/-/reload"
 )
 
 // Options of the handler.
@@ -28,10 +29,11 @@ type Options struct {
 	Gatherer               func(context.Context) prometheus.Gatherer
 	Look                   func(context.Context) error // observes the host, and tells Health
 	Health                 *Health
+	Reload                 func() error // nil: there is nothing to reload, or nobody may
 	Logger                 log.Logger
 }
 
-// NewHandler returns the handler of all paths. It answers GET and HEAD only.
+// NewHandler returns the handler of all paths. It answers GET and HEAD only, but for the reload.
 func NewHandler(o Options) (http.Handler, error) {
 	landing, err := newLanding(o.TelemetryPath)
 	if err != nil {
@@ -42,7 +44,21 @@ func NewHandler(o Options) (http.Handler, error) {
 	mux.Handle("GET "+o.TelemetryPath, newMetrics(o))
 	mux.HandleFunc("GET "+healthyPath, serveHealthy)
 	mux.HandleFunc("GET "+readyPath, serveReady(o.Health, o.Look))
+	if o.Reload != nil {
+		mux.HandleFunc("POST "+reloadPath, serveReload(o.Reload))
+	}
 	return mux, nil
+}
+
+// serveReload says what became of a reload: the body of an error is for the one who asked.
+func serveReload(reload func() error) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		if err := reload(); err != nil {
+			http.Error(w, "the rules stay as they are: "+err.Error(), http.StatusInternalServerError)
+			return
+		}
+		fmt.Fprintln(w, "OK")
+	}
 }
 
 // pathCharacters are those that mean nothing special in URLs, patterns and HTML.
@@ -51,7 +67,7 @@ var pathCharacters = regexp.MustCompile(`^[A-Za-z0-9/._~-]+$`)
 // CheckTelemetryPath tells what is wrong with a path for metrics, if anything is.
 func CheckTelemetryPath(telemetry string) error {
 	switch {
-	case telemetry == rootPath, telemetry == healthyPath, telemetry == readyPath:
+	case telemetry == rootPath, telemetry == healthyPath, telemetry == readyPath, telemetry == reloadPath:
 		return fmt.Errorf("%q is taken: choose another path, such as /metrics", telemetry)
 	case telemetry == "" || telemetry[0] != '/':
 		return fmt.Errorf("%q does not begin with a slash: write %q", telemetry, "/"+telemetry)

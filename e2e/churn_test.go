@@ -1,0 +1,56 @@
+package e2e
+
+import (
+	"fmt"
+	"strconv"
+	"testing"
+	"time"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// TestChurnDoesNotShow scrapes twenty times beside thousands of connections that come and go properly.
+// Each of them is in CLOSE_WAIT for a moment, too.
+func TestChurnDoesNotShow(t *testing.T) {
+	leaktest.RequireRoot(t)
+	t.Parallel()
+	const scrapes, sockets = 20, 5
+	const perSecond = "2000"
+	healthy := leaktest.Start(t, "--churn="+perSecond)
+	leak := leaktest.Start(t, "--sockets="+strconv.Itoa(sockets))
+	both := leaktest.Start(t, "--sockets="+strconv.Itoa(sockets), "--churn="+perSecond)
+	e := serve(t)
+	e.await(func(m metrics) (bool, string) {
+		return m.sockets(leak.PID) == sockets && m.sockets(both.PID) >= sockets, "not listed"
+	})
+
+	busy := 0.0 // sockets of the healthy program that a scrape has seen
+	var age float64
+	for i := range scrapes {
+		time.Sleep(time.Second) // a scrape that comes sooner shares the look of the one before
+		m := e.scrape()
+		if m.one("closewait_scan_success") != 1 {
+			t.Errorf("scrape %d: the scan has failed", i)
+		}
+		entered, left := m.one("closewait_process_sockets_entered_total", of(leak.PID)...), m.one("closewait_process_sockets_left_total", of(leak.PID)...)
+		if n := m.sockets(leak.PID); n != sockets || entered != sockets || left != 0 {
+			t.Errorf("scrape %d: the leak has %d sockets, %v have come and %v have left; want %d, %d and 0", i, n, entered, left, sockets, sockets)
+		}
+		if listed := m.all("closewait_process_sockets", of(healthy.PID)...); len(listed) > 0 {
+			t.Errorf("scrape %d: the healthy process has series: %v", i, listed)
+		}
+		old := m.one("closewait_process_socket_age_seconds_count", of(both.PID)...) - m.one("closewait_process_socket_age_seconds_bucket", append(of(both.PID), "le", "1")...)
+		if n := m.sockets(both.PID); n < sockets || old != sockets {
+			t.Errorf("scrape %d: the process with both has %d sockets, and %v are old; want at least %d, and %d", i, n, old, sockets, sockets)
+		}
+		if before := age; before >= oldest(m, both.PID) {
+			t.Errorf("scrape %d: the oldest socket is %v s old, and was %v s before", i, oldest(m, both.PID), before)
+		}
+		age = oldest(m, both.PID)
+		busy += m.sum("closewait_sockets") - float64(m.sockets(leak.PID)+m.sockets(both.PID))
+	}
+	if busy == 0 {
+		t.Error("no scrape has seen a connection of the healthy process: the test is not what it should be")
+	}
+	t.Log(fmt.Sprintf("on average %.0f sockets came and went during a scrape", busy/scrapes))
+}

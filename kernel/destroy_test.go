@@ -1,0 +1,203 @@
+package kernel
+
+import (
+	"errors"
+	"io"
+	"net"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+)
+
+func TestDestroyResetsTheConnectionAndLeavesTheDescriptor(t *testing.T) {
+	h := newHands(t)
+	for _, at := range places {
+		t.Run(at.name, func(t *testing.T) {
+			v := newVictim(t, at)
+			g := grab(t, h, v.pid())
+			toll, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket})
+			if err != nil || toll != (Toll{Done: 1}) {
+				t.Fatalf("%+v, %v", toll, err)
+			}
+			if err := v.peerGets(t); !errors.Is(err, syscall.ECONNRESET) {
+				t.Errorf("the peer gets %v, want a reset", err)
+			}
+			if !v.holdsSocket(t) {
+				t.Error("the descriptor is gone")
+			}
+			if toll, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || toll != (Toll{Gone: 1}) {
+				t.Errorf("again: %+v, %v", toll, err)
+			}
+		})
+	}
+}
+
+func TestShutdownEndsTheConnectionAndLeavesTheDescriptor(t *testing.T) {
+	h := newHands(t)
+	for _, at := range places {
+		t.Run(at.name, func(t *testing.T) {
+			v := newVictim(t, at)
+			g := grab(t, h, v.pid())
+			toll, err := g.Shutdown(t.Context(), []*closewait.Socket{v.socket})
+			if err != nil || toll != (Toll{Done: 1}) {
+				t.Fatalf("%+v, %v", toll, err)
+			}
+			if err := v.peerGets(t); !errors.Is(err, io.EOF) {
+				t.Errorf("the peer gets %v, want the end of file", err)
+			}
+			if !v.holdsSocket(t) {
+				t.Error("the descriptor is gone")
+			}
+			if toll, err := g.Shutdown(t.Context(), []*closewait.Socket{v.socket}); err != nil || toll != (Toll{Gone: 1}) {
+				t.Errorf("again: %+v, %v", toll, err)
+			}
+		})
+	}
+}
+
+// deeds are what is done to sockets.
+var deeds = map[string]func(*Grip, *testing.T, []*closewait.Socket) (Toll, error){
+	"Destroy": func(g *Grip, t *testing.T, list []*closewait.Socket) (Toll, error) {
+		return g.Destroy(t.Context(), list)
+	},
+	"Shutdown": func(g *Grip, t *testing.T, list []*closewait.Socket) (Toll, error) {
+		return g.Shutdown(t.Context(), list)
+	},
+	"Verify": func(g *Grip, t *testing.T, list []*closewait.Socket) (Toll, error) {
+		still, err := g.Verify(t.Context(), list)
+		return Toll{Done: len(still), Gone: len(list) - len(still)}, err
+	},
+}
+
+func TestASocketThatIsNotTheOneThatWasSeenIsLeftAlone(t *testing.T) {
+	h := newHands(t)
+	at := places[0]
+	for _, c := range []struct {
+		name   string
+		change func(*closewait.Socket)
+	}{
+		{"another cookie", func(s *closewait.Socket) { s.ID.Cookie++ }},
+		{"another inode", func(s *closewait.Socket) { s.Inode++ }},
+		{"no cookie known, another remote port", func(s *closewait.Socket) {
+			s.Remote = other(s.Remote)
+			s.ID = closewait.TupleID(s.ID.NetNS, s.Local, s.Remote, s.Inode)
+		}},
+		{"not accepted", func(s *closewait.Socket) { s.Inode = 0 }},
+	} {
+		for name, do := range deeds {
+			t.Run(name+": "+c.name, func(t *testing.T) {
+				v := newVictim(t, at)
+				c.change(v.socket)
+				toll, err := do(grab(t, h, v.pid()), t, []*closewait.Socket{v.socket})
+				if err != nil || toll != (Toll{Gone: 1}) {
+					t.Errorf("%+v, %v", toll, err)
+				}
+				stillOpen(t, v.peer)
+			})
+		}
+	}
+}
+
+func TestASocketWithoutAKnownCookieIsFoundByItsAddresses(t *testing.T) {
+	h := newHands(t)
+	for _, at := range places {
+		for name, do := range deeds {
+			t.Run(name+", "+at.name, func(t *testing.T) {
+				v := newVictim(t, at)
+				v.socket.ID = closewait.TupleID(v.socket.ID.NetNS, v.socket.Local, v.socket.Remote, v.socket.Inode)
+				toll, err := do(grab(t, h, v.pid()), t, []*closewait.Socket{v.socket})
+				if err != nil || toll != (Toll{Done: 1}) {
+					t.Errorf("%+v, %v", toll, err)
+				}
+			})
+		}
+	}
+}
+
+// TestNoForeignSocketIsDestroyedWhenPortsAreUsedAgain closes a connection between the look at it and
+// the request, and makes another one with the same addresses.
+func TestNoForeignSocketIsDestroyedWhenPortsAreUsedAgain(t *testing.T) {
+	h := newHands(t)
+	d, err := openDestroyer()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(d.fd)
+	g := grab(t, h, syscall.Getpid())
+	for _, at := range places {
+		t.Run(at.name, func(t *testing.T) {
+			r := newReconnector(t, at)
+			for range 200 {
+				before := r.reconnect(t)
+				row := rowOf(t, before)
+				after := r.reconnect(t)
+				if before.Local != after.Local || before.Remote != after.Remote || before.ID == after.ID {
+					t.Fatalf("%+v and %+v are no test", before, after)
+				}
+				if err := d.destroy(&row); !errors.Is(err, unix.ENOENT) {
+					t.Fatalf("destroy what is gone: %v", err)
+				}
+				for name, do := range deeds {
+					if toll, err := do(g, t, []*closewait.Socket{before}); err != nil || toll != (Toll{Gone: 1}) {
+						t.Fatalf("%s: %+v, %v", name, toll, err)
+					}
+				}
+				stillOpen(t, r.peer)
+			}
+		})
+	}
+}
+
+// reconnector makes the same connection again and again.
+type reconnector struct {
+	halfClosed
+	listener net.Listener
+	to       string
+	dialer   *net.Dialer
+}
+
+func newReconnector(t *testing.T, at place) *reconnector {
+	t.Helper()
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	listener, err := config.Listen(t.Context(), at.network, at.listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	_, port, _ := net.SplitHostPort(listener.Addr().String())
+	return &reconnector{listener: listener, to: net.JoinHostPort(at.dial, port), dialer: &net.Dialer{}}
+}
+
+// reconnect resets the connection, so that its addresses are free at once, and makes it anew.
+func (r *reconnector) reconnect(t *testing.T) *closewait.Socket {
+	t.Helper()
+	if r.peer != nil {
+		r.dialer.LocalAddr = r.peer.LocalAddr()
+		_ = r.peer.SetLinger(0)
+		_ = r.peer.Close()
+		_ = r.accepted.SetLinger(0)
+		_ = r.accepted.Close()
+	}
+	r.halfClosed = connect(t, r.listener, r.to, r.dialer)
+	live := describe(t, r.accepted)
+	ns, err := ownNamespace()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &closewait.Socket{Facts: closewait.Facts{
+		ID: closewait.CookieID(ns.id, live.cookie), Local: live.local, Remote: live.remote, Inode: live.inode,
+	}}
+}
+
+func rowOf(t *testing.T, s *closewait.Socket) diagRow {
+	t.Helper()
+	rows, err := rowsOf(t.Context(), []*closewait.Socket{s})
+	if err != nil || len(rows) != 1 {
+		t.Fatalf("%d rows, %v", len(rows), err)
+	}
+	return rows[s]
+}

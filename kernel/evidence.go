@@ -1,0 +1,113 @@
+package kernel
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+)
+
+// Verify returns those of the sockets that are still in CLOSE_WAIT and held by the process: each by a
+// duplicate of its descriptor, and where that is not permitted by a fresh look into the tables of
+// its network namespace and into /proc/PID/fd. Sockets that are not accepted have no holder.
+func (g *Grip) Verify(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
+	still, err := patiently(ctx, g.hands.long, func(ctx context.Context) ([]*closewait.Socket, error) {
+		return g.verify(ctx, sockets)
+	})
+	if err == nil {
+		err = g.alive()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("verify the sockets of process %d: %w", g.id.PID, err)
+	}
+	return still, nil
+}
+
+func (g *Grip) verify(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
+	held, err := g.socketFDs(ctx, sockets)
+	if err != nil {
+		return nil, err
+	}
+	still := make([]*closewait.Socket, 0, len(sockets))
+	var unsettled []*closewait.Socket
+	for _, s := range sockets {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		d, holds := held[s.Inode]
+		if !holds {
+			continue
+		}
+		switch err := g.duplicate(d, func(fd int) error { return identify(fd, s) }); {
+		case err == nil:
+			still = append(still, s)
+		case !isOther(err):
+			unsettled = append(unsettled, s)
+		}
+	}
+	if len(unsettled) == 0 {
+		return still, nil
+	}
+	listed, err := g.hands.listed(ctx, unsettled)
+	return append(still, listed...), err
+}
+
+// isOther tells whether an error of duplicate or identify means that the descriptor was closed or
+// is another socket, or the same one in another state.
+func isOther(err error) bool {
+	return errors.Is(err, errOther) || errors.Is(err, unix.EBADF) || vanished(err)
+}
+
+// listed returns those of the sockets that stand in the tables of their namespaces in CLOSE_WAIT.
+func (h *Hands) listed(ctx context.Context, sockets []*closewait.Socket) (still []*closewait.Socket, err error) {
+	for ns, group := range byNamespace(sockets) {
+		err := h.inNamespace(ctx, ns, func() error {
+			rows, err := rowsOf(ctx, group)
+			for s := range rows {
+				still = append(still, s)
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return nil, fmt.Errorf("look for sockets anew: %w", err)
+		}
+	}
+	return still, nil
+}
+
+// rowsOf dumps the network namespace of the current thread and returns what it says of those of the
+// sockets that are still in CLOSE_WAIT.
+func rowsOf(ctx context.Context, sockets []*closewait.Socket) (map[*closewait.Socket]diagRow, error) {
+	wanted := make(map[uint64]*closewait.Socket, len(sockets))
+	for _, s := range sockets {
+		if s.Accepted() {
+			wanted[s.Inode] = s
+		}
+	}
+	rows := make(map[*closewait.Socket]diagRow, len(wanted))
+	_, err := newDumper(stateCloseWait).dump(ctx, func(row *diagRow) {
+		if s := wanted[uint64(row.inode)]; s != nil && row.state == stateCloseWait && row.is(s) {
+			rows[s] = *row
+		}
+	})
+	return rows, err
+}
+
+// is compares the cookie or, where the scan knew none, the addresses.
+func (r *diagRow) is(s *closewait.Socket) bool {
+	if s.ID.Cookie != 0 {
+		return r.cookie == s.ID.Cookie
+	}
+	return r.local == s.Local && r.remote == s.Remote
+}
+
+func byNamespace(sockets []*closewait.Socket) map[closewait.NetNS][]*closewait.Socket {
+	groups := map[closewait.NetNS][]*closewait.Socket{}
+	for _, s := range sockets {
+		groups[s.ID.NetNS] = append(groups[s.ID.NetNS], s)
+	}
+	return groups
+}

@@ -1,0 +1,54 @@
+package kernel
+
+import (
+	"path/filepath"
+	"slices"
+	"testing"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+)
+
+func TestHoldersAreFoundAfresh(t *testing.T) {
+	h := newHands(t)
+	for _, c := range hideouts {
+		t.Run("sockets "+c.name, func(t *testing.T) {
+			l := leaktest.Where{NetNS: true}.Start(t, append(c.flags, "--sockets=3")...)
+			list := socketsOf(t, l.PID)
+			found, err := h.Holders(t.Context(), list)
+			if err != nil || len(list) != 3 || len(found.Of) != 3 {
+				t.Fatalf("%d of %d sockets, want 3 of 3; %v", len(found.Of), len(list), err)
+			}
+			for _, s := range list {
+				want := []closewait.ProcessID{idOf(t, l.PID)}
+				for _, pid := range l.Children {
+					want = append(want, idOf(t, pid))
+				}
+				slices.SortFunc(want, func(a, b closewait.ProcessID) int { return a.PID - b.PID })
+				if !slices.Equal(found.Of[s.ID], want) {
+					t.Errorf("holders of %v: %v, want %v", s.Local, found.Of[s.ID], want)
+				}
+			}
+			if !found.Complete {
+				t.Error("some process could not be looked into")
+			}
+			l.Stop()
+			if found, err := h.Holders(t.Context(), list); err != nil || len(found.Of) != 0 {
+				t.Errorf("after the end of the program: %v, %v", found.Of, err)
+			}
+		})
+	}
+}
+
+func TestHoldersAreIncompleteWhereAProcessCannotBeLookedInto(t *testing.T) {
+	s := fakeProcesses(t, 7, "x") // without descriptors: that is one which has ended
+	s.faults, s.options = newFaults(), s.options.withDefaults()
+	h := &Hands{scanner: s}
+	if found, err := h.Holders(t.Context(), nil); err != nil || !found.Complete {
+		t.Errorf("%+v, %v, want them complete", found, err)
+	}
+	write(t, filepath.Join(s.options.ProcFS, "7", "fd"), "no directory")
+	if found, err := h.Holders(t.Context(), nil); err != nil || found.Complete {
+		t.Errorf("%+v, %v, want them incomplete", found, err)
+	}
+}

@@ -1,0 +1,94 @@
+package kernel
+
+import (
+	"net"
+	"os"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+)
+
+// TestWithoutPidfdGetfdTheTablesDecide runs where a seccomp filter forbids pidfd_getfd, as that of
+// systemd 252 does.
+func TestWithoutPidfdGetfdTheTablesDecide(t *testing.T) {
+	h := newHands(t)
+	at := places[2]
+	v, closed := newVictim(t, at), newVictim(t, at)
+	g := grab(t, h, v.pid())
+	renamed := *v.socket
+	renamed.ID.Cookie++
+	foreign := closed.socket
+	onThread(func() {
+		if err := forbid(unix.SYS_PIDFD_GETFD); err != nil {
+			t.Error(err)
+			return
+		}
+		still, err := g.verify(t.Context(), []*closewait.Socket{&renamed, v.socket, foreign})
+		if err != nil || len(still) != 1 || still[0] != v.socket {
+			t.Errorf("%d sockets verified, want one; %v", len(still), err)
+		}
+		if toll, err := g.shutdown(t.Context(), []*closewait.Socket{v.socket}); !denied(err) || toll.Failed != 1 {
+			t.Errorf("shutdown: %+v, %v, want a denial", toll, err)
+		}
+		if err := h.lacksGetfd(); !denied(err) {
+			t.Errorf("the self-test says %v, want a denial", err)
+		}
+		if toll, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || toll.Done != 1 {
+			t.Errorf("destroy: %+v, %v", toll, err)
+		}
+		if still, err := g.verify(t.Context(), []*closewait.Socket{v.socket}); err != nil || len(still) != 0 {
+			t.Errorf("after destroy: %d sockets, %v", len(still), err)
+		}
+	})
+}
+
+// TestAMultipathSocketIsVerifiedByTheTables: an MPTCP socket that has fallen back to TCP, as its peer knows
+// nothing else, has another cookie than the TCP socket below it, which stands in the tables.
+func TestAMultipathSocketIsVerifiedByTheTables(t *testing.T) {
+	h := newHands(t)
+	if on, _ := os.ReadFile("/proc/sys/net/mptcp/enabled"); len(on) == 0 || on[0] != '1' {
+		t.Skip("the kernel has no MPTCP, or it is switched off")
+	}
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	listener, err := config.Listen(t.Context(), "tcp4", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	var dialer net.Dialer
+	dialer.SetMultipathTCP(true)
+	client, err := dialer.Dial("tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	server, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer server.Close()
+	if err := server.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	g := grab(t, h, os.Getpid())
+	var list []*closewait.Socket
+	leaktest.Eventually(t, soon, func() (bool, string) {
+		list = socketsOf(t, os.Getpid())
+		return len(list) == 1, strconv.Itoa(len(list)) + " sockets in CLOSE_WAIT, want one"
+	})
+	if still, err := g.Verify(t.Context(), list); err != nil || len(still) != 1 {
+		t.Errorf("%d sockets verified, want one; %v", len(still), err)
+	}
+	if toll, err := g.Shutdown(t.Context(), list); err == nil || toll.Failed != 1 {
+		t.Errorf("shutdown: %+v, %v, want a refusal", toll, err)
+	}
+	// Kernels differ in whether they permit it; none does half of it.
+	if toll, err := g.Destroy(t.Context(), list); toll.Done+toll.Failed != 1 || (err == nil) != (toll.Done == 1) {
+		t.Errorf("destroy: %+v, %v", toll, err)
+	}
+}

@@ -1,0 +1,198 @@
+package kernel
+
+import (
+	"errors"
+	"os"
+	"os/exec"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+)
+
+// insideVariable tells the test below that it runs in its own pid namespace; that it is isolated, as
+// the tests of this package call it, has TestMain mount /proc.
+const insideVariable, isolated = "KERNEL_TEST_PID_REUSE", "KERNEL_TEST_ISOLATED"
+
+// TestNoInnocentProcessIsHitWhenPidsAreUsedAgain acts on a process as a ladder does, and has it end
+// and its pid go to another process at any moment in between. Thousands of rounds run in a few
+// seconds; CLOSEWAIT_LONG=1 runs ten thousand for sure.
+func TestNoInnocentProcessIsHitWhenPidsAreUsedAgain(t *testing.T) {
+	if os.Getenv(insideVariable) != "" {
+		testPidReuse(t)
+		return
+	}
+	leaktest.RequireRoot(t)
+	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run=^TestNoInnocentProcessIsHitWhenPidsAreUsedAgain$")
+	cmd.Env = append(os.Environ(), insideVariable+"=1", isolated+"=1")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	t.Logf("%s", out)
+}
+
+// moment is when the victim ends and its pid is used again.
+type moment int
+
+const (
+	beforeGrab moment = iota
+	beforeVerify
+	beforeDeed
+	meanwhile // at the same time as all of it
+	moments
+)
+
+func testPidReuse(t *testing.T) {
+	const most, atMost = 10_000, 6 * time.Second
+	e := newExchange(t)
+	for began := time.Now(); e.rounds < most; e.rounds++ {
+		if os.Getenv("CLOSEWAIT_LONG") == "" && time.Since(began) > atMost {
+			break
+		}
+		e.round(t, moment(e.rounds)%moments, e.act)
+	}
+	if e.hits > 0 || e.reused < e.rounds*9/10 {
+		t.Errorf("%d innocent processes hit in %d rounds, the pid was used again in %d of them", e.hits, e.rounds, e.reused)
+	}
+	if e.acted == 0 || e.acted > e.rounds/2 {
+		t.Errorf("acted in %d of %d rounds: that is no mix", e.acted, e.rounds)
+	}
+	t.Logf("%d rounds, pid used again in %d, victim acted on in %d, innocent processes hit: %d", e.rounds, e.reused, e.acted, e.hits)
+
+	// The same rounds with kill(2), which have to fail, or the test is none.
+	*e = exchange{hands: e.hands, socket: e.socket, keeper: e.keeper}
+	for range 20 {
+		e.round(t, beforeDeed, func(_ *testing.T, id closewait.ProcessID, _ moment, replace func()) {
+			replace()
+			_ = unix.Kill(id.PID, unix.SIGKILL)
+		})
+	}
+	if e.hits < 10 {
+		t.Errorf("kill(2) has hit %d innocent processes in 20 rounds: the test cannot fail", e.hits)
+	}
+}
+
+// exchange makes pairs of processes of which the second gets the pid of the first, the victim. The
+// victim holds a socket in CLOSE_WAIT. It lives so shortly that both have the same start time, often:
+// it is the socket that tells them apart then. So the test must not hold it when it forks the
+// second one, which has everything of the test before its exec(2): a keeper holds it.
+type exchange struct {
+	hands  *Hands
+	socket *closewait.Socket
+	keeper *Grip
+
+	rounds, reused, acted, hits int
+}
+
+// softLimit is the limit of descriptors of all processes here.
+const softLimit = 500
+
+func newExchange(t *testing.T) *exchange {
+	var limit unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	limit.Cur = softLimit
+	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
+		t.Fatal(err)
+	}
+	v := newVictim(t, places[0])
+	h := newHands(t)
+	return &exchange{hands: h, socket: v.socket, keeper: grab(t, h, v.pid())}
+}
+
+// round calls act, which has to call replace once, at the moment.
+func (e *exchange) round(t *testing.T, at moment, act func(t *testing.T, id closewait.ProcessID, at moment, replace func())) {
+	victim := e.newHolder(t)
+	id := idOf(t, victim.Process.Pid)
+	innocent := exec.Command("cat")
+	end, err := innocent.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	act(t, id, at, func() {
+		_ = victim.Process.Kill()
+		_ = victim.Wait()
+		nextPid(t, id.PID)
+		if err := innocent.Start(); err != nil {
+			t.Error(err)
+		}
+	})
+	if innocent.Process == nil {
+		t.FailNow()
+	}
+	if innocent.Process.Pid == id.PID {
+		e.reused++
+	}
+	var limit unix.Rlimit
+	if err := unix.Prlimit(innocent.Process.Pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil || limit.Cur != softLimit {
+		e.hits++
+	}
+	_ = end.Close()
+	if err := innocent.Wait(); err != nil { // else it has lived to the end of its input
+		e.hits++
+	}
+}
+
+// newHolder starts a process that has got the socket from the keeper.
+func (e *exchange) newHolder(t *testing.T) (cmd *exec.Cmd) {
+	err := e.keeper.duplicate(socketFD{e.keeper.id.PID, 3}, func(fd int) error {
+		own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
+		file := os.NewFile(uintptr(own), "socket")
+		defer file.Close()
+		cmd = startSleep(t, file)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cmd
+}
+
+// act is what a ladder does.
+func (e *exchange) act(t *testing.T, id closewait.ProcessID, at moment, replace func()) {
+	reach := func(m moment) {
+		if at == m {
+			replace()
+		}
+	}
+	if at == meanwhile {
+		var other sync.WaitGroup
+		other.Go(replace)
+		defer other.Wait()
+	}
+	reach(beforeGrab)
+	g, err := e.hands.Grab(id)
+	if err == nil {
+		defer g.Close()
+	}
+	reach(beforeVerify)
+	var still []*closewait.Socket
+	if err == nil {
+		still, err = g.Verify(t.Context(), []*closewait.Socket{e.socket})
+	}
+	reach(beforeDeed)
+	if len(still) > 0 {
+		err = errors.Join(third(g.RaiseNoFile(closewait.UnlimitedFDs)), g.Signal("KILL"))
+		if err == nil {
+			e.acted++
+		}
+	}
+	if err != nil && !errors.Is(err, ErrGone) {
+		t.Error(err)
+	}
+}
+
+// nextPid makes a pid the next one that is given away, as it would be after a round of all pids.
+func nextPid(t *testing.T, pid int) {
+	if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(itoa(pid-1)), 0); err != nil {
+		t.Errorf("choose the next pid: %v", err)
+	}
+}

@@ -1,0 +1,175 @@
+package kernel
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+)
+
+// soon is for how long a test waits for what must come.
+const soon = 20 * time.Second
+
+// newHands returns the hands of a new Scanner of this host.
+func newHands(t *testing.T) *Hands {
+	t.Helper()
+	leaktest.RequireRoot(t)
+	s, err := NewScanner(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	h, err := NewHands(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+// socketsOf are the sockets in CLOSE_WAIT that a scan finds with a process.
+func socketsOf(t *testing.T, pid int) []*closewait.Socket {
+	t.Helper()
+	s, err := NewScanner(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	snapshot, err := s.Scan(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []*closewait.Socket
+	for _, row := range snapshot.Sockets {
+		if slices.ContainsFunc(row.Holders, func(id closewait.ProcessID) bool { return id.PID == pid }) {
+			list = append(list, &closewait.Socket{Facts: row.Facts, Owner: row.Owner, Holders: row.Holders})
+		}
+	}
+	return list
+}
+
+// halfClosed is an accepted connection in CLOSE_WAIT. Its peer can still read.
+type halfClosed struct {
+	accepted *net.TCPConn
+	peer     *net.TCPConn
+}
+
+// place says where a connection is made.
+type place struct{ name, network, listen, dial string }
+
+var places = []place{
+	{"IPv4", "tcp4", "127.0.0.1:0", "127.0.0.1"},
+	{"IPv6", "tcp6", "[::1]:0", "::1"},
+	{"v4-mapped", "tcp", "[::]:0", "127.0.0.1"},
+}
+
+// connect makes a connection whose peer has closed its half.
+func (p place) connect(t *testing.T) halfClosed {
+	t.Helper()
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	listener, err := config.Listen(t.Context(), p.network, p.listen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return connect(t, listener, net.JoinHostPort(p.dial, port), &net.Dialer{})
+}
+
+func connect(t *testing.T, listener net.Listener, to string, dialer *net.Dialer) halfClosed {
+	t.Helper()
+	peer, err := dialer.Dial("tcp", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepted, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := halfClosed{accepted.(*net.TCPConn), peer.(*net.TCPConn)}
+	t.Cleanup(func() {
+		_ = c.accepted.Close()
+		_ = c.peer.Close()
+	})
+	if err := c.peer.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	awaitState(t, c.accepted, stateCloseWait)
+	return c
+}
+
+// giveAway closes the accepted end here once others have it.
+func (c halfClosed) giveAway(t *testing.T) *os.File {
+	t.Helper()
+	file, err := c.accepted.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = file.Close() })
+	_ = c.accepted.Close()
+	return file
+}
+
+// victim is a process that holds a socket in CLOSE_WAIT whose peer is in this process.
+type victim struct {
+	cmd    *exec.Cmd
+	socket *closewait.Socket
+	peer   *net.TCPConn
+}
+
+// newVictim starts a process that does nothing about its socket, which is its descriptor 3.
+func newVictim(t *testing.T, at place) victim {
+	t.Helper()
+	c := at.connect(t)
+	file := c.giveAway(t)
+	cmd := startSleep(t, file)
+	_ = file.Close()
+	list := socketsOf(t, cmd.Process.Pid)
+	if len(list) != 1 {
+		t.Fatalf("the scan finds %d sockets, want one", len(list))
+	}
+	return victim{cmd, list[0], c.peer}
+}
+
+func (v victim) pid() int { return v.cmd.Process.Pid }
+
+// holdsSocket tells whether descriptor 3 is still the socket.
+func (v victim) holdsSocket(t *testing.T) bool {
+	t.Helper()
+	link, err := os.Readlink("/proc/" + itoa(v.pid()) + "/fd/3")
+	return err == nil && link == "socket:["+utoa(v.socket.Inode)+"]"
+}
+
+// peerGets is the error that ends the reading of the peer.
+func (v victim) peerGets(t *testing.T) error {
+	t.Helper()
+	if err := v.peer.SetReadDeadline(time.Now().Add(soon)); err != nil {
+		t.Fatal(err)
+	}
+	_, err := v.peer.Read(make([]byte, 1))
+	return err
+}
+
+// stillOpen tells that the peer has noticed nothing.
+func stillOpen(t *testing.T, peer *net.TCPConn) {
+	t.Helper()
+	descriptor(t, peer, func(fd int) {
+		n, _, err := syscall.Recvfrom(fd, make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
+		if err != syscall.EAGAIN {
+			t.Errorf("the peer reads %d bytes, %v: its connection was touched", n, err)
+		}
+	})
+}
+
+// other is an address with another port.
+func other(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr(), a.Port()^1) }

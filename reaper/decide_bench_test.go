@@ -1,0 +1,45 @@
+package reaper
+
+import (
+	"fmt"
+	"regexp"
+	"testing"
+	"time"
+
+	"closewait_exporter/closewait"
+)
+
+// crowd are processes with ten old sockets each, every tenth of another program.
+func crowd(n int) []*closewait.Holder {
+	holders := make([]*closewait.Holder, n)
+	for i := range holders {
+		id := closewait.ProcessID{PID: 1000 + i, Start: uint64(i)}
+		holders[i] = holder(id, sockets(10, uint64(i*10+1), -time.Hour), func(p *closewait.Process) {
+			p.Comm, p.Exe = fmt.Sprint("server", i), fmt.Sprintf("/usr/bin/server%d", i%10)
+		})
+	}
+	return holders
+}
+
+func BenchmarkDecide(b *testing.B) {
+	holders := crowd(10_000)
+	for name, expression := range map[string]string{"each rule matches a tenth": `^(?:/usr/bin/server%d)$`, "every rule matches all": `^(?:/usr/bin/server.|%d)$`} {
+		b.Run(name, func(b *testing.B) {
+			var rules []Rule
+			for i := range 10 {
+				rules = append(rules, rule(func(r *Rule) {
+					r.Name, r.Match.Exe = fmt.Sprint("rule", i), regexp.MustCompile(fmt.Sprintf(expression, i))
+					r.When.FDs = Threshold{Ratio: 0.8}
+				}))
+			}
+			p := policy(rules...)
+			var s State
+			at := time.Duration(0)
+			b.ReportAllocs()
+			for b.Loop() {
+				at += time.Minute
+				_, s = p.Decide(view(at, holders...), s)
+			}
+		})
+	}
+}

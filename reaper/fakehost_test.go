@@ -1,0 +1,232 @@
+package reaper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"closewait_exporter/closewait"
+)
+
+// fakeHost is a host on which a few processes leak. It is looked at and acted upon through the same
+// interfaces as a real one. What is done to it is kept in deeds.
+type fakeHost struct {
+	mu        sync.Mutex
+	processes []*fakeProcess
+	deeds     []string
+	on        map[string]func(*fakeProcess) error // what a deed causes
+	blind     error                               // Observe fails
+	unread    int
+	hidden    bool // not every process can be looked into
+	onLook    func()
+}
+
+type fakeProcess struct {
+	host    *fakeHost
+	process closewait.Process
+	sockets []*closewait.Socket // it has descriptors for
+	cut     map[closewait.SocketID]bool
+	ended   chan struct{}
+	halted  bool
+	closed  int           // sockets
+	slow    time.Duration // Wait takes so long, whatever it is told
+	grips   int
+}
+
+func (h *fakeHost) add(holder *closewait.Holder) *fakeProcess {
+	p := &fakeProcess{host: h, process: holder.Process, sockets: holder.Held.Sockets, cut: map[closewait.SocketID]bool{}, ended: make(chan struct{})}
+	h.processes = append(h.processes, p)
+	return p
+}
+
+func (p *fakeProcess) dead() bool {
+	select {
+	case <-p.ended:
+		return true
+	default:
+		return false
+	}
+}
+
+// exit ends the process, once.
+func (p *fakeProcess) exit() {
+	if !p.dead() {
+		close(p.ended)
+	}
+}
+
+// close makes it close its sockets.
+func (p *fakeProcess) close() {
+	p.closed += len(p.sockets)
+	p.sockets = nil
+}
+
+func (h *fakeHost) Observe(context.Context) (*closewait.View, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.onLook != nil {
+		h.onLook()
+	}
+	if h.blind != nil {
+		return nil, h.blind
+	}
+	v := &closewait.View{Taken: time.Now(), Namespaces: 1, Unread: h.unread}
+	for _, p := range h.processes {
+		var waiting []*closewait.Socket
+		for _, s := range p.sockets {
+			if !p.cut[s.ID] {
+				seen := *s
+				seen.Holders = h.holders(s)
+				waiting = append(waiting, &seen)
+			}
+		}
+		if !p.dead() && len(waiting) > 0 {
+			v.Holders = append(v.Holders, &closewait.Holder{Process: p.process, Held: closewait.NewHolding(waiting)})
+		}
+	}
+	return v, nil
+}
+
+func (h *fakeHost) Holders(_ context.Context, sockets []*closewait.Socket) (Holders, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	found := Holders{Of: map[closewait.SocketID][]closewait.ProcessID{}, Complete: !h.hidden}
+	for _, s := range sockets {
+		if holders := h.holders(s); len(holders) > 0 {
+			found.Of[s.ID] = holders
+		}
+	}
+	return found, nil
+}
+
+func (h *fakeHost) holders(s *closewait.Socket) (ids []closewait.ProcessID) {
+	for _, p := range h.processes {
+		if !p.dead() && p.holds(s) {
+			ids = append(ids, p.process.ID)
+		}
+	}
+	return ids
+}
+
+func (p *fakeProcess) holds(s *closewait.Socket) bool {
+	return slices.ContainsFunc(p.sockets, func(other *closewait.Socket) bool { return other.ID == s.ID })
+}
+
+func (h *fakeHost) Grab(id closewait.ProcessID) (Victim, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.processes {
+		if p.process.ID == id && !p.dead() {
+			p.grips++
+			return p, nil
+		}
+	}
+	return nil, fmt.Errorf("process %d: %w", id.PID, ErrGone)
+}
+
+func (h *fakeHost) Run(ctx context.Context, g Guard) (string, error) {
+	return "told", h.deed(fmt.Sprint("run ", g.Command[0]), nil)
+}
+
+// deed notes what is done and lets it have its effect.
+func (h *fakeHost) deed(name string, p *fakeProcess) error {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.deeds = append(h.deeds, name)
+	if f := h.on[name]; f != nil {
+		if p == nil {
+			p = h.processes[0]
+		}
+		return f(p)
+	}
+	return nil
+}
+
+func (p *fakeProcess) do(name string) error {
+	if p.dead() {
+		return ErrGone
+	}
+	return p.host.deed(name, p)
+}
+
+func (p *fakeProcess) Close() { p.grips-- }
+
+func (p *fakeProcess) Exited() (bool, error) { return p.dead(), nil }
+
+func (p *fakeProcess) Wait(ctx context.Context) error {
+	if p.slow > 0 {
+		time.Sleep(p.slow)
+	}
+	select {
+	case <-p.ended:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (p *fakeProcess) Describe() (closewait.Process, error) {
+	if p.dead() {
+		return closewait.Process{}, ErrGone
+	}
+	now := p.process
+	now.OpenFDs -= uint64(p.closed)
+	return now, nil
+}
+
+func (p *fakeProcess) Halted() (bool, error) {
+	if p.dead() {
+		return false, ErrGone
+	}
+	return p.halted, nil
+}
+
+func (p *fakeProcess) Verify(_ context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
+	if p.dead() {
+		return nil, ErrGone
+	}
+	return slices.DeleteFunc(slices.Clone(sockets), func(s *closewait.Socket) bool { return !p.holds(s) || p.cut[s.ID] }), nil
+}
+
+func (p *fakeProcess) RaiseNoFile(uint64) (before, after uint64, err error) {
+	return 1000, 2000, p.do("raise_nofile")
+}
+
+func (p *fakeProcess) Destroy(_ context.Context, sockets []*closewait.Socket) (Toll, error) {
+	for _, s := range sockets {
+		p.cut[s.ID] = true
+	}
+	return Toll{Done: len(sockets)}, p.do("destroy")
+}
+
+func (p *fakeProcess) Shutdown(_ context.Context, sockets []*closewait.Socket) (Toll, error) {
+	for _, s := range sockets {
+		p.cut[s.ID] = true
+	}
+	return Toll{Done: len(sockets)}, p.do("shutdown")
+}
+
+func (p *fakeProcess) ThreadDump(context.Context) error { return p.do("thread_dump") }
+
+func (p *fakeProcess) Signal(name string) error { return p.do("signal " + name) }
+
+// ledger is a Journal in memory, which can be full.
+type ledger struct {
+	mu      sync.Mutex
+	records []Record
+	room    int // for so many; negative: for all
+}
+
+func (l *ledger) Write(r Record) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.room == 0 {
+		return errors.New("no space left on device")
+	}
+	l.room--
+	l.records = append(l.records, r)
+	return nil
+}

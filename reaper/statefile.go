@@ -1,0 +1,106 @@
+package reaper
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"time"
+)
+
+// StateFile keeps what was done from one start of the exporter to the next: how much of the budget
+// is spent, and the cooldowns.
+type StateFile struct {
+	path string
+	boot func() (Boot, error)
+	disk disk
+}
+
+// NewStateFile returns the StateFile of that path. boot tells about the run of the host.
+func NewStateFile(path string, boot func() (Boot, error)) *StateFile {
+	return &StateFile{path: path, boot: boot, disk: osDisk{}}
+}
+
+// load reads the file; before the first action ever there is none.
+func (f *StateFile) load(now time.Time) (leash, error) {
+	boot, err := f.boot()
+	if err != nil {
+		return leash{}, f.wrap("read", err)
+	}
+	data, err := f.disk.read(f.path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return leash{}, nil
+	}
+	var l leash
+	if err == nil {
+		l, err = decode(data, now, boot)
+	}
+	return l, f.wrap("read", err)
+}
+
+// save replaces the file: whatever happens meanwhile, it is the old one or the new one.
+func (f *StateFile) save(l *leash, now time.Time) error {
+	boot, err := f.boot()
+	if err != nil {
+		return f.wrap("write", err)
+	}
+	data, err := l.encode(now, boot)
+	if err != nil {
+		return f.wrap("write", err)
+	}
+	fresh := f.path + ".new"
+	err = f.write(fresh, data)
+	if err == nil {
+		err = f.disk.rename(fresh, f.path)
+	}
+	if err == nil {
+		err = f.disk.syncDirectory(filepath.Dir(f.path))
+	}
+	return f.wrap("write", err)
+}
+
+func (f *StateFile) write(path string, data []byte) (err error) {
+	file, err := f.disk.create(path)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if _, err := file.Write(data); err != nil {
+		return err
+	}
+	return file.Sync()
+}
+
+func (f *StateFile) wrap(what string, err error) error {
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("%s state file %s: %w (without it nobody knows what was done: nothing is done until limits.per has passed, see --reaper.state-file)", what, f.path, err)
+}
+
+// disk is where the state file is, with one method for each thing that can fail.
+type disk interface {
+	read(path string) ([]byte, error)
+	create(path string) (diskFile, error)
+	rename(from, to string) error
+	syncDirectory(path string) error
+}
+
+type diskFile interface {
+	io.WriteCloser
+	Sync() error
+}
+
+type osDisk struct{}
+
+func (osDisk) read(path string) ([]byte, error) { return os.ReadFile(path) }
+
+func (osDisk) create(path string) (diskFile, error) {
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+}
+
+func (osDisk) rename(from, to string) error { return os.Rename(from, to) }
+
+func (osDisk) syncDirectory(path string) error { return syncDirectory(path) }
