@@ -150,10 +150,7 @@ func TestWhateverHappensAtAnyStep(t *testing.T) {
 			},
 		},
 		"it closes its sockets": {
-			func(_ *climbing, p *fakeProcess) { p.close() }, "aborted recovered",
-			func(step int) string {
-				return []string{"recovered", "recovered", "recovered", "recovered", "recovered", "unkillable"}[step]
-			},
+			func(_ *climbing, p *fakeProcess) { p.close() }, "aborted recovered", notAfterKill("recovered recovered"),
 		},
 		"the reaper ends": {
 			func(c *climbing, _ *fakeProcess) { c.cancel() }, "aborted", func(int) string { return "aborted" },
