@@ -37,7 +37,7 @@ func buildExporter(t *testing.T) string {
 	return program
 }
 
-// rules has one that only says what it would do, one that is denied by its guard, and one that acts.
+// rules has one that only says what it would do, one whose guard fails, and one that acts.
 const rules = `
 interval: 500ms
 limits: {actions: 20, per: 1m}
@@ -51,7 +51,7 @@ rules:
     mode: enforce
     match: {command: .*--comm=guarded.*}
     when: *old
-    steps: [run: {command: [/bin/false]}, signal: {name: TERM}]
+    steps: [run: {command: [/bin/sleep, "60"], timeout: 100ms}, signal: {name: TERM}]
   - name: ended
     mode: enforce
     match: {command: .*--comm=ending.*}
