@@ -12,10 +12,11 @@ import (
 // Where tells in which namespaces and as whom a leaking program runs. The zero value is: as the test
 // itself. Anything else needs root; the test is skipped without.
 type Where struct {
-	NetNS   bool // in a new network namespace, where nothing but loopback is
-	NetNSOf int  // in the network namespace of this process; 0: of the test
-	PIDNS   bool // in a new pid namespace, where it is pid 1
-	UID     int  // as this user and group, without capabilities; 0: as the test
+	NetNS   bool   // in a new network namespace, where nothing but loopback is
+	NetNSOf int    // in the network namespace of this process; 0: of the test
+	PIDNS   bool   // in a new pid namespace, where it is pid 1
+	UID     int    // as this user and group, without capabilities; 0: as the test
+	Program string // path of a copy of cmd/leak, for who tells programs apart by it; empty: that of Build
 }
 
 // Start starts `leak server` there, as the function Start does.
@@ -28,10 +29,13 @@ func (w Where) Start(t testing.TB, args ...string) *Leak {
 // own where new ones are asked for.
 func (w Where) StartMany(t testing.TB, n int, args ...string) []*Leak {
 	t.Helper()
-	if w != (Where{}) {
+	if w != (Where{Program: w.Program}) {
 		RequireRoot(t)
 	}
-	program := Build(t)
+	program := w.Program
+	if program == "" {
+		program = Build(t)
+	}
 	leaks := make([]*Leak, n)
 	for i := range leaks {
 		leaks[i] = &Leak{t: t, cmd: w.command(t, program, args), pidNS: w.PIDNS}

@@ -1,0 +1,161 @@
+package reapertest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// outbound is evidence that no client can make.
+const (
+	outbound  = "when: {sockets: 2, age: 1s, direction: outbound}\n"
+	keepalive = "match: {command: '.*--keepalive.*'}\n"
+)
+
+// scenario is a leaking process, a rule, and what comes of it. All run side by side under one exporter.
+type scenario struct {
+	name    string
+	where   leaktest.Where
+	leak    string // flags
+	rule    func(t *testing.T, v *victim) string
+	want    func(rule string) []string // series that become 1 at least
+	lives   bool                       // and nothing was done to it; else it has ended
+	signals float64                    // that were sent, where it has ended
+}
+
+func fixed(text string) func(*testing.T, *victim) string {
+	return func(*testing.T, *victim) string { return text }
+}
+
+func terminated(rule string) []string {
+	return []string{decisions(rule, "act"), reaped(rule, "terminated")}
+}
+func killed(rule string) []string { return []string{decisions(rule, "act"), reaped(rule, "killed")} }
+
+func decided(decision string) func(string) []string {
+	return func(rule string) []string { return []string{decisions(rule, decision)} }
+}
+
+// ignoring is a rule that ignores where the sockets lead to.
+func ignoring(shift uint16) func(*testing.T, *victim) string {
+	return func(_ *testing.T, v *victim) string {
+		to := v.Backends[0]
+		return fmt.Sprintf("ignore: {remote: ['10.9.9.0/24', '%s']}\n", strings.Replace(to.String(), fmt.Sprint(to.Port()), fmt.Sprint(to.Port()+shift), 1)) + outbound + soft
+	}
+}
+
+// The options of resreap, in the order of the table in docs/REAPER.md, and where it was wrong.
+var options = []scenario{
+	{name: "pattern", leak: "--outbound=3 --keepalive", rule: fixed(keepalive + outbound + soft), want: terminated, signals: 1},
+	{name: "no-pattern", leak: "--outbound=3", rule: fixed(keepalive + outbound + soft), lives: true},
+	{name: "ignored", leak: "--outbound=3", rule: ignoring(0), want: decided("pending"), lives: true},
+	{name: "ignored-v6", leak: "--outbound=3 --listen=[::1]:0", rule: ignoring(0), want: decided("pending"), lives: true},
+	{name: "other-port", leak: "--outbound=3", rule: ignoring(1), want: terminated, signals: 1},
+	{name: "other-port-v6", leak: "--outbound=3 --listen=[::1]:0", rule: ignoring(1), want: terminated, signals: 1},
+	{name: "below-limit", leak: "--outbound=4", rule: fixed("when: {sockets: 5, age: 1s, direction: outbound}\n" + soft), want: decided("pending"), lives: true},
+	{name: "at-limit", leak: "--outbound=5", rule: fixed("when: {sockets: 5, age: 1s, direction: outbound}\n" + soft), want: terminated, signals: 1},
+	{name: "between-looks", leak: "--churn=50", rule: fixed("when: {sockets: 1, age: 1s}\n" + anyPeer + soft), want: decided("pending"), lives: true},
+	{name: "held-for", leak: "--outbound=2", rule: fixed("when: {age: 1s, for: 1s, direction: outbound}\n" + soft), want: terminated, signals: 1},
+	{name: "term", leak: "--sockets=3", rule: fixed("when: {age: 1s}\n" + anyPeer + soft), want: terminated, signals: 1},
+	{name: "term-then-kill", leak: "--sockets=3 --ignore-sigterm", rule: fixed("when: {age: 1s}\n" + anyPeer + hard), want: killed, signals: 2},
+	{name: "other-signal", leak: "--outbound=3 --ignore-sigterm", rule: fixed(outbound + "steps: [signal: {name: INT, wait: 20s}]\n"), want: terminated, signals: 1},
+	{name: "first-signal", leak: "--outbound=3", rule: fixed(outbound + "steps: [signal: {name: WINCH, wait: 300ms}, signal: {name: TERM, wait: 20s}]\n"), want: terminated, signals: 2},
+	{name: "dry-run", leak: "--outbound=3", rule: fixed("mode: dry_run\n" + outbound + hard), want: decided("dry_run"), lives: true},
+	{name: "fds", leak: "--outbound=60", rule: fixed("when: {age: 1s, fds: 50}\n" + soft), want: terminated, signals: 1},
+	{name: "fds-not-yet", leak: "--outbound=60", rule: fixed("when: {age: 1s, fds: 5000}\n" + soft), want: decided("enough_fds"), lives: true},
+	{name: "fds-ratio", leak: "--sockets=84 --nofile=100", rule: fixed("when: {age: 1s, fds: 80%}\n" + soft), want: terminated, signals: 1},
+	{name: "fds-ratio-low", leak: "--sockets=20 --nofile=100", rule: fixed("when: {age: 1s, fds: 80%}\n" + soft), want: decided("enough_fds"), lives: true},
+	{name: "v6", leak: "--sockets=3 --listen=[::1]:0", rule: fixed("when: {age: 1s}\n" + anyPeer + soft), want: terminated, signals: 1},
+	{name: "v4-mapped", leak: "--sockets=3 --listen=[::]:0 --connect=127.0.0.1", rule: fixed("when: {age: 1s}\n" + anyPeer + soft), want: terminated, signals: 1},
+	{name: "netns", where: leaktest.Where{NetNS: true}, leak: "--outbound=3", rule: fixed(outbound + soft), want: terminated, signals: 1},
+	{name: "netns-v6", where: leaktest.Where{NetNS: true}, leak: "--outbound=3 --listen=[::1]:0", rule: fixed(outbound + soft), want: terminated, signals: 1},
+	{name: "pidns-1", where: leaktest.Where{NetNS: true, PIDNS: true}, leak: "--outbound=3 --ignore-sigterm", rule: fixed(outbound + hard), want: killed, signals: 2},
+	{name: "thread-table", leak: "--outbound=3 --private-fdtable", rule: fixed(outbound + soft), want: terminated, signals: 1},
+	{name: "guard-allows", leak: "--outbound=3", rule: guarded("[ \"$1\" = \"$CLOSEWAIT_PID\" ] && grep -q '\"cookie\"'"), want: terminated, signals: 1},
+	{name: "guard-1", leak: "--outbound=3", rule: guarded("exit 1"), want: decided("guard_denied"), lives: true},
+	{name: "guard-127", leak: "--outbound=3", rule: guarded("/nonexistent/program"), want: decided("guard_denied"), lives: true},
+	{name: "guard-crash", leak: "--outbound=3", rule: guarded("kill -SEGV $$"), want: decided("guard_failed"), lives: true},
+	{name: "guard-timeout", leak: "--outbound=3", rule: guarded("sleep 1000"), want: decided("guard_failed"), lives: true},
+	{name: "guard-flood", leak: "--outbound=3", rule: guarded("exec cat /dev/zero"), want: decided("guard_failed"), lives: true},
+	{name: "guard-pipe-no", leak: "--outbound=3", rule: guarded("sleep 1000 & exit 1"), want: decided("guard_denied"), lives: true},
+	{name: "guard-pipe-yes", leak: "--outbound=3", rule: guarded("sleep 1000 & exit 0"), want: terminated, signals: 1},
+	{name: "guard-setsid", leak: "--outbound=3", rule: guarded("setsid sleep 1000 & exit 1"), want: decided("guard_denied"), lives: true},
+	{name: "no-guard", leak: "--outbound=3", rule: fixed(outbound + "steps: [run: {command: [/nonexistent/guard]}, signal: {name: KILL}]\n"), want: decided("suspended"), lives: true},
+}
+
+// guarded asks a shell script before the signal.
+func guarded(script string) func(*testing.T, *victim) string {
+	return func(t *testing.T, _ *victim) string {
+		path := filepath.Join(t.TempDir(), "guard")
+		write(t, path, "#!/bin/sh\n"+script+"\n")
+		if err := os.Chmod(path, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		return outbound + fmt.Sprintf("steps: [run: {command: ['%s', '{pid}'], timeout: 2s}, signal: {name: TERM, wait: 20s}]\n", path)
+	}
+}
+
+func TestWhatResreapDidIsDone(t *testing.T) {
+	rules, victims := preamble, map[string]*victim{}
+	for _, s := range options {
+		v := startVictim(t, s.where, s.name, strings.Fields(s.leak)...)
+		victims[s.name] = v
+		rules += rule(s.name, v.exe, s.rule(t, v))
+	}
+	e := enforcing(t, rules)
+	for _, s := range options {
+		t.Run(s.name, func(t *testing.T) { s.verify(t, e, victims[s.name]) })
+	}
+	e.awaitRounds(10) // more than enough for what must not be done to those who live
+	values := e.scrape()
+	for _, s := range options {
+		if v := victims[s.name]; v.alive() != s.lives {
+			t.Errorf("%s: alive is %v, want %v: %v", s.name, v.alive(), s.lives, values.about("rule=\""+s.name+"\"}"))
+		}
+		if got := values[actions(s.name, "signal")]; got != s.signals {
+			t.Errorf("%s: %v signals sent, want %v: %v", s.name, got, s.signals, values.about("rule=\""+s.name+"\"}"))
+		}
+	}
+	if values[`closewait_reaper_matched_processes{rule="no-pattern"}`] != 0 {
+		t.Error("a process matches without the pattern")
+	}
+	if n := values[`closewait_reaper_actions_total{action="signal",mode="dry_run",rule="dry-run"}`]; n != 2 {
+		t.Errorf("%v steps would have been tried in dry run, want 2", n)
+	}
+}
+
+// verify waits for what is to come of a scenario, and looks whether the records say the same.
+func (s *scenario) verify(t *testing.T, e *exporter, v *victim) {
+	if s.want != nil {
+		for _, series := range s.want(s.name) {
+			e.awaitSeriesIn(t, series, 1)
+		}
+	}
+	if s.lives {
+		return
+	}
+	if v.alive() {
+		t.Error("the process has not ended")
+	}
+	values := e.scrape()
+	if got := values[fmt.Sprintf("closewait_reaper_released_sockets_total{rule=%q}", s.name)]; got < 2 {
+		t.Errorf("%v sockets came free", got)
+	}
+	if got := values[fmt.Sprintf("closewait_reaper_released_fds_total{rule=%q}", s.name)]; got < 2 {
+		t.Errorf("%v descriptors came free", got)
+	}
+	var events []string
+	for _, l := range e.records(t, s.name) {
+		events = append(events, l.Event)
+		if l.PID != v.PID {
+			t.Errorf("%s of process %d, want %d", l.Event, l.PID, v.PID)
+		}
+	}
+	if len(events) < 3 || events[0] != "decision" || events[len(events)-1] != "end" {
+		t.Errorf("the audit file has %v", events)
+	}
+}

@@ -1,0 +1,115 @@
+package reapertest
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// copyOf puts a program into a directory of the test under another name, which is the name and the
+// group of its processes too, so that a rule finds it there and nowhere else.
+func copyOf(t testing.TB, program, name string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.Link(program, path); err == nil {
+		return path
+	}
+	from, err := os.Open(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer from.Close()
+	to, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer to.Close()
+	if _, err := io.Copy(to, from); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// leakAs is the leaking program under a name of its own.
+func leakAs(t testing.TB, name string) (path string) {
+	t.Helper()
+	return copyOf(t, leaktest.Build(t), name)
+}
+
+// victim is a process that leaks, and maybe ends for it.
+type victim struct {
+	*leaktest.Leak
+	exe   string
+	pidfd int
+}
+
+// startVictim starts a leak under a name of its own.
+func startVictim(t testing.TB, where leaktest.Where, name string, args ...string) *victim {
+	t.Helper()
+	where.Program = leakAs(t, name)
+	return follow(t, where.Start(t, args...), where.Program)
+}
+
+func follow(t testing.TB, l *leaktest.Leak, exe string) *victim {
+	t.Helper()
+	v := &victim{Leak: l, exe: exe, pidfd: openProcess(t, l.PID)}
+	return v
+}
+
+func openProcess(t testing.TB, pid int) int {
+	t.Helper()
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	return fd
+}
+
+// alive tells whether the process has not ended, stopped or not.
+func (v *victim) alive() bool { return living(v.pidfd) }
+
+func living(pidfd int) bool {
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd), Events: unix.POLLIN}}, 0)
+		if !errors.Is(err, unix.EINTR) {
+			return n == 0
+		}
+	}
+}
+
+// preamble makes rounds short, and the limits no obstacle.
+const preamble = "interval: 300ms\nlimits: {actions: 100, per: 10m}\nrules:\n"
+
+// rule writes a rule for a program. The rest is YAML, of which each line is a key of the rule.
+func rule(name, exe, rest string) string {
+	rest, isCommand := strings.CutPrefix(rest, keepalive)
+	match := fmt.Sprintf("exe: '%s'", regexp.QuoteMeta(exe))
+	if isCommand {
+		match += ", command: '.*--keepalive.*'"
+	}
+	text := fmt.Sprintf("  - name: %s\n    match: {%s}\n", name, match)
+	if !strings.Contains(rest, "mode:") {
+		text += "    mode: enforce\n"
+	}
+	for line := range strings.Lines(strings.TrimSpace(rest) + "\n") {
+		text += "    " + strings.TrimLeft(line, "\t")
+	}
+	return text
+}
+
+// The steps of most rules.
+const (
+	soft    = "steps: [signal: {name: TERM, wait: 20s}]\n"
+	hard    = "steps: [signal: {name: TERM, wait: 500ms}, signal: {name: KILL, wait: 20s}]\n"
+	anyPeer = "accept_remote_trigger: true\n"
+)
