@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -30,6 +31,9 @@ func list(ctx context.Context, f *flags) error {
 	}
 	observer := closewait.NewObserver(ctx, scanner.Scan, closewait.NewTracker(nil), time.Now)
 	view, err := listing.Look(ctx, observer.Observe, f.minAge)
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted before the look at this host was done")
+	}
 	if err != nil {
 		return err
 	}

@@ -4,6 +4,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,12 +21,12 @@ const (
 
 var times = map[string]string{"trend": "8s", "__rate_interval": "5s", "__range": "30s"}
 
-// TestEveryQueryGivesData asks a real Prometheus, which scrapes real exporters, for all that the
-// dashboard shows, while real processes leak in all ways that it tells apart.
-func TestEveryQueryGivesData(t *testing.T) {
+// A real Prometheus, which scrapes real exporters, is asked for all that the dashboard shows, while real
+// processes leak in all ways that it tells apart.
+func TestTheDashboardOnALivePrometheus(t *testing.T) {
 	prometheus := startPrometheus(t)
 	growing := leaktest.Start(t, "--sockets=40", "--unread=none", "--unread=fin", "--unread=300", "--unaccepted=3", "--rate=4", "--nofile=4096")
-	leaktest.Start(t, "--sockets=5", "--outbound=5", "--children=1", "--keepalive", "--listen=[::1]:0")
+	ending := leaktest.Start(t, "--sockets=5", "--outbound=5", "--children=1", "--keepalive", "--listen=[::1]:0")
 
 	d := load(t)
 	pending := map[string]query{}
@@ -39,11 +40,7 @@ func TestEveryQueryGivesData(t *testing.T) {
 		growing.Do("close 1") // so that some sockets leave
 		values := chosen(t, prometheus, choices(t, d))
 		for name, q := range pending {
-			q.expr = substitute(q.expr, values)
-			answer, err := prometheus.ask(q)
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
+			answer := prometheus.ask(t, q, values)
 			if lacking[name] = lacks(answer, q.labels); lacking[name] == "" || isAwaited(q) {
 				delete(pending, name)
 			}
@@ -52,6 +49,18 @@ func TestEveryQueryGivesData(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(pending)) {
 		t.Errorf("%s\ngives %s", name, lacking[name])
 	}
+
+	pid := strconv.Itoa(ending.PID)
+	ending.Stop()
+	leaktest.Eventually(t, within, func() (bool, string) {
+		values := chosen(t, prometheus, choices(t, d))
+		for _, q := range queries(t, d) {
+			if q.instant && slices.ContainsFunc(prometheus.ask(t, q, values), func(s sequence) bool { return s.Metric["pid"] == pid }) {
+				return false, q.where + " still shows a process that has ended"
+			}
+		}
+		return true, ""
+	})
 }
 
 // alternatives returns the operands of or, which stand on lines of their own: each has to give data.

@@ -61,7 +61,7 @@ func TestEveryPanelSaysWhatItShows(t *testing.T) {
 
 // known units; Grafana shows an unknown one as it is written.
 var known = []string{
-	units.BytesIEC, units.CountsPerSecond, units.DateTimeFromNow, units.PercentUnit, units.Seconds, units.Short, units.String,
+	units.BytesIEC, units.CountsPerSecond, units.DateTimeFromNow, units.PercentUnit, units.LocaleFormat, units.Seconds, units.Short, units.String,
 }
 
 func TestEveryNumberHasAUnit(t *testing.T) {

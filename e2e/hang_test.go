@@ -1,11 +1,14 @@
 package e2e
 
 import (
+	"bytes"
 	"fmt"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -56,12 +59,52 @@ func TestEndsThoughAScanHangs(t *testing.T) {
 	proc := newHangingProc(t, leaktest.Start(t, "--sockets=1"))
 	e := serve(t, "--path.procfs="+proc.dir)
 	answered := make(chan struct{})
-	go func() { defer close(answered); _, _, _ = e.ask("/metrics") }() // one is waiting for the scan
+	go func() { defer close(answered); _, _, _ = e.ask("/metrics") }()
+	leaktest.Eventually(t, patience, func() (bool, string) {
+		_, page := e.get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds", "0.1")
+		n := parse(t, page).one("promhttp_metric_handler_requests_in_flight")
+		return n == 2, fmt.Sprintf("%v requests in flight, want that of the test and one that waits for the scan", n)
+	})
 	const most = 10 * time.Second
 	if status, took := e.end(syscall.SIGTERM); status != 0 || took > most {
 		t.Errorf("exit status %d after %v, want 0 within %v:\n%s", status, took, most, e.log)
 	}
 	<-answered
+}
+
+// TestListIsInterruptedThoughAScanHangs is a person who has waited long enough.
+func TestListIsInterruptedThoughAScanHangs(t *testing.T) {
+	leaktest.RequireRoot(t)
+	t.Parallel()
+	proc := newHangingProc(t, leaktest.Start(t, "--sockets=1"))
+	cmd := exec.Command(program, "list", "--path.procfs="+proc.dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	var said bytes.Buffer
+	cmd.Stderr = &said
+	must(t, cmd.Start())
+	deadline := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	defer deadline.Stop()
+	awaitHang(t, cmd.Process.Pid)
+	must(t, cmd.Process.Signal(os.Interrupt))
+	_ = cmd.Wait()
+	if status := cmd.ProcessState.ExitCode(); status != 1 || !strings.Contains(said.String(), "interrupted") {
+		t.Errorf("exit status %d and %q, want 1 and that it was interrupted", status, &said)
+	}
+}
+
+// awaitHang waits until some thread of a process opens a pipe that nobody writes to.
+func awaitHang(t *testing.T, pid int) {
+	t.Helper()
+	leaktest.Eventually(t, patience, func() (bool, string) {
+		places, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/wchan", pid))
+		must(t, err)
+		for _, place := range places {
+			if where, _ := os.ReadFile(place); string(where) == "wait_for_partner" { // fs/pipe.c
+				return true, ""
+			}
+		}
+		return false, fmt.Sprintf("none of %d threads hangs", len(places))
+	})
 }
 
 // hangingProc is a proc file system with one process, which cannot be looked into: its stat is a pipe

@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"fmt"
+	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -78,7 +80,7 @@ func askingFor(t *testing.T, format, exporter string) (address string) {
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: exporter})
 		r.Out.Header.Set("Accept", format)
-	}, Transport: &http.Transport{DisableKeepAlives: true}}
+	}, Transport: &http.Transport{DisableKeepAlives: true}, ErrorLog: log.New(io.Discard, "", 0)} // it logs scrapes that time out
 	server := httptest.NewServer(proxy)
 	t.Cleanup(server.Close)
 	return server.Listener.Addr().String()

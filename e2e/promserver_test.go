@@ -20,10 +20,10 @@ import (
 // prometheus is a running server.
 type prometheus struct{ address string }
 
-// startPrometheus starts one that scrapes each target as a job of its own, twice a second.
+// startPrometheus starts one that scrapes each target as a job of its own, each second.
 func startPrometheus(t *testing.T, targets map[string]string) prometheus {
 	t.Helper()
-	config := "global: {scrape_interval: 500ms, scrape_timeout: 500ms}\nscrape_configs:\n"
+	config := "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n"
 	for job, target := range targets {
 		config += fmt.Sprintf("- {job_name: %s, static_configs: [{targets: [%q]}]}\n", job, target)
 	}

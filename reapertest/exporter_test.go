@@ -49,7 +49,7 @@ func enforcing(t *testing.T, rules string, flags ...string) *exporter {
 // start runs the exporter and returns when it listens.
 func (h home) start(t *testing.T, flags ...string) *exporter {
 	t.Helper()
-	args := []string{"--web.listen-address=127.0.0.1:0", "--web.max-requests=0", "--web.enable-lifecycle", "--log.level=debug",
+	args := []string{"--web.listen-address=127.0.0.1:0", "--web.max-requests=0", "--web.enable-lifecycle", "--log.level=info",
 		"--reaper.config=" + h.rules, "--reaper.state-file=" + h.state, "--reaper.audit-file=" + h.audit}
 	e := &exporter{home: h, t: t, cmd: exec.Command(program(t), append(args, flags...)...), log: &transcript{}}
 	e.cmd.Stderr = e.log
