@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 	"time"
 
@@ -77,6 +78,7 @@ func parseFlags(args []string) (command string, f *flags, err error) {
 	app.Command(explainCommand, "Look twice, and say of each process which rule of --reaper.config applies, which of its conditions hold, and what would be done. Nothing is.")
 	f.addCheck(app.Command(checkCommand, "Tell whether a rules file is valid; if it is not, what is wrong in which line, and how to mend it."))
 	command, err = app.Parse(withCommand(args))
+	f.gomaxprocs = min(f.gomaxprocs, runtime.NumCPU()) // more only cost memory, each
 	f.kernel.Workers = f.gomaxprocs
 	if err == nil {
 		err = f.checkReaper()
@@ -101,6 +103,9 @@ func (f *flags) checkReaper() error {
 // withCommand puts the default command before a command line that names none. kingpin would take it
 // too, but would then forget the error of a flag whose value is missing.
 func withCommand(args []string) []string {
+	if len(args) == 2 && args[0] == "--completion-bash" && !strings.HasPrefix(args[1], "-") {
+		return args[:1] // a shell completes the first word; kingpin only tells the commands when there is none yet
+	}
 	for _, arg := range args {
 		switch arg {
 		case serveCommand, listCommand, explainCommand, checkCommand, "help", "--help", "-h":
@@ -125,7 +130,7 @@ func (f *flags) addCommon(app *kingpin.Application) {
 		"info", &f.logLevel, oneOf(logging.Levels))
 	define(app, "log.format", "Format of the log: "+anyOf(logging.Formats)+".",
 		"logfmt", &f.logFormat, oneOf(logging.Formats))
-	define(app, "runtime.gomaxprocs", "Number of CPUs to use at the same time.",
+	define(app, "runtime.gomaxprocs", "Number of CPUs to use at the same time, at most as many as there are.",
 		"1", &f.gomaxprocs, atLeast(1))
 }
 

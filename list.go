@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"os"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"closewait_exporter/collector"
 	"closewait_exporter/kernel"
 	listing "closewait_exporter/list"
+	"closewait_exporter/reaper"
 )
 
 // The values of --output.
@@ -29,6 +31,9 @@ func list(ctx context.Context, f *flags) error {
 	}
 	observer := closewait.NewObserver(ctx, scanner.Scan, closewait.NewTracker(nil), time.Now)
 	view, err := listing.Look(ctx, observer.Observe, f.minAge)
+	if errors.Is(err, context.Canceled) {
+		return errors.New("interrupted before the look at this host was done")
+	}
 	if err != nil {
 		return err
 	}
@@ -37,6 +42,11 @@ func list(ctx context.Context, f *flags) error {
 		Listed: collector.Listed(view, f.minAge),
 		MinAge: f.minAge,
 		Sight:  sightOf(scanner),
+	}
+	if f.rulesFile != "" {
+		if report.Rules, err = matchingRules(ctx, f.rulesFile, scanner); err != nil {
+			return err
+		}
 	}
 	out := bufio.NewWriter(os.Stdout)
 	switch {
@@ -54,6 +64,24 @@ func list(ctx context.Context, f *flags) error {
 		return err
 	}
 	return report.Notes(os.Stderr)
+}
+
+// matchingRules tells which rules of a file match a process.
+func matchingRules(ctx context.Context, file string, scanner *kernel.Scanner) (listing.Rules, error) {
+	config, err := reaper.Load(file)
+	if err != nil {
+		return nil, err
+	}
+	lines := kernel.NewCommandLines(scanner)
+	return func(p *closewait.Process) (names []string) {
+		for i := range config.Rules {
+			command := func() (string, error) { return lines.Of(ctx, p) }
+			if matches, _ := config.Rules[i].Match.Matches(p, command); matches {
+				names = append(names, config.Rules[i].Name)
+			}
+		}
+		return names
+	}, nil
 }
 
 func sightOf(scanner *kernel.Scanner) listing.Sight {

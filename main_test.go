@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"runtime"
 	"strings"
 	"testing"
 
@@ -63,6 +64,7 @@ func TestBadFlagsAreErrorsThatSayHowToMendThem(t *testing.T) {
 		"a flag of another command":     {"list --web.telemetry-path=/x", `unknown long flag '--web.telemetry-path'`},
 		"an unreadable web config":      {"--web.config.file=/nonexistent/web.yml", `/nonexistent/web.yml: no such file or directory: give a file as described in`},
 		"a bad web config":              {"--web.config.file=main_test.go", `--web.config.file=main_test.go: yaml`},
+		"an empty address":              {"--web.listen-address=", `--web.listen-address is empty: give an address such as :10052`},
 		"an address without port":       {"--web.listen-address=localhost", `missing port in address: give --web.listen-address`},
 		"no systemd socket":             {"--web.systemd-socket", `start through a .socket unit`},
 		"no /proc":                      {"--path.procfs=testdata", `testdata is no proc file system`},
@@ -77,5 +79,15 @@ func TestBadFlagsAreErrorsThatSayHowToMendThem(t *testing.T) {
 				t.Errorf("error is %v, want %q in it", err, test.want)
 			}
 		})
+	}
+}
+
+func TestNoMoreCPUsAreUsedThanThereAre(t *testing.T) {
+	_, f, err := parseFlags([]string{"--runtime.gomaxprocs=99999999"}) // the runtime would try for minutes
+	if err != nil {
+		t.Fatal(err)
+	}
+	if most := runtime.NumCPU(); f.gomaxprocs != most || f.kernel.Workers != most {
+		t.Errorf("uses %d CPUs and %d workers, want %d of both", f.gomaxprocs, f.kernel.Workers, most)
 	}
 }

@@ -13,6 +13,10 @@ type Snapshot struct {
 	NetNS     []NetNS    // the namespaces whose sockets were read
 	Unread    []NetNS    // namespaces that are there and could not be read in this scan
 	Denied    int        // processes that could not be looked into
+
+	// Confirm tells which of some sockets, that two scans in a row have missed, are there all the same. It
+	// is nil where single sockets cannot be asked for.
+	Confirm func(missed []*Socket) map[SocketID]bool
 }
 
 // Fault is a kind of thing that went wrong in scans. Both labels come from closed sets.

@@ -10,7 +10,8 @@ import (
 // an Observer serialises it.
 //
 // A dump that races with churn can miss a socket, so a socket is gone when two scans in a row have
-// missed it. Views show only what their own scan saw.
+// missed it and, where single sockets can be asked for, it is not there any more. Views show only what
+// their own scan saw.
 type Tracker struct {
 	scan      uint64 // number of the current scan
 	sockets   map[SocketID]*tracked
@@ -60,7 +61,7 @@ func (t *Tracker) Update(s *Snapshot) *View {
 		}
 	}
 	if len(t.now) < len(t.sockets) {
-		t.miss(s.Unread)
+		t.miss(s)
 	}
 	t.sweep(s)
 	t.refresh()
@@ -111,7 +112,8 @@ func (t *Tracker) find(id SocketID) *tracked {
 
 // miss deals with the sockets that this scan did not see. Of those in a namespace that could not
 // be read nothing is known, so nothing is concluded.
-func (t *Tracker) miss(unread []NetNS) {
+func (t *Tracker) miss(s *Snapshot) {
+	var gone []*Socket
 	for id, e := range t.sockets {
 		if e.seen == t.scan {
 			continue
@@ -120,15 +122,29 @@ func (t *Tracker) miss(unread []NetNS) {
 			t.spoil(e.Holders)
 		}
 		switch {
-		case slices.Contains(unread, id.NetNS):
+		case slices.Contains(s.Unread, id.NetNS):
 		case e.missed:
-			t.durations.observe(e.Age(e.lastSeen).Seconds())
-			t.leave(e.Holders)
-			delete(t.sockets, id)
+			gone = append(gone, e.Socket)
 		default:
 			e.missed = true
 		}
 	}
+	var still map[SocketID]bool
+	if s.Confirm != nil && len(gone) > 0 {
+		still = s.Confirm(gone)
+	}
+	for _, socket := range gone {
+		if !still[socket.ID] {
+			t.forget(t.sockets[socket.ID])
+		}
+	}
+}
+
+// forget takes out a socket that has left CLOSE_WAIT.
+func (t *Tracker) forget(e *tracked) {
+	t.durations.observe(e.Age(e.lastSeen).Seconds())
+	t.leave(e.Holders)
+	delete(t.sockets, e.ID)
 }
 
 // newSocket is a socket at first sight. The FIN carried an ACK and nothing but keepalive answers

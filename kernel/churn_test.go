@@ -13,10 +13,11 @@ import (
 // TestAgesSurviveChurnInASmallHashTable looks again and again while dumps miss and repeat sockets,
 // because thousands of connections a second come and go in 16 buckets.
 func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
+	ownHost(t)
 	const sockets = 300
 	useHashTable(t, "16")
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=300", "--listen=127.0.0.1:0", "--listen=[::1]:0")
-	leaktest.Where{NetNSOf: l.PID}.Start(t, "--churn=2000")
+	leaktest.Where{NetNSOf: l.PID}.Start(t, "--churn=10000")
 	withEachEngine(t, func(t *testing.T, e engine) {
 		eyes := newEyes(t, e, kernel.Options{Relook: atOnce})
 		since := map[closewait.SocketID]time.Time{}
@@ -29,6 +30,9 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 			if h.Held.Len() < sockets {
 				incomplete++
 			}
+			if !e.cookies {
+				continue // nothing can be asked twice: what it misses two times in a row has left
+			}
 			if h.Entered > sockets || h.Left > 0 {
 				t.Fatalf("after %d looks %d entered and %d left, want at most %d and 0", looks, h.Entered, h.Left, sockets)
 			}
@@ -40,7 +44,7 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 			}
 		}
 		t.Logf("%d looks, of which %d missed some socket", looks, incomplete)
-		if len(since) != sockets {
+		if e.cookies && len(since) != sockets {
 			t.Errorf("%d sockets seen in all, want %d", len(since), sockets)
 		}
 	})
@@ -50,9 +54,6 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 func useHashTable(t *testing.T, buckets string) {
 	t.Helper()
 	const setting = "/proc/sys/net/ipv4/tcp_child_ehash_entries"
-	if os.Getenv(isolatedVariable) == "" {
-		t.Skip("needs root: it changes a setting of the network namespace, which must be that of the tests alone")
-	}
 	before, err := os.ReadFile(setting)
 	if err != nil {
 		t.Skipf("needs Linux 6.1: %v", err)

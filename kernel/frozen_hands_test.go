@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -154,4 +155,23 @@ func TestAProcessThatHangsInTheKernelIsUnkillableAndHoldsNobodyUp(t *testing.T) 
 	}
 	disk.thaw()
 	awaitEnd(t, g)
+}
+
+func TestAGuardThatHangsInTheKernelIsLeftBehind(t *testing.T) {
+	h := newHands(t)
+	disk := newDisk(t)
+	disk.freeze()
+	began := time.Now()
+	output, err := h.Run(t.Context(), shell("echo $$; echo x > "+filepath.Join(disk.dir, "file"), 300*time.Millisecond))
+	if !errors.Is(err, ErrGuardFailed) || !errors.Is(err, errHangs) {
+		t.Errorf("%v, want %v as %v", err, ErrGuardFailed, errHangs)
+	}
+	if took := time.Since(began); took > 2*guardKillPatience {
+		t.Errorf("it held us up for %v", took)
+	}
+	disk.thaw()
+	leaktest.Eventually(t, soon, func() (bool, string) {
+		stat, err := os.ReadFile("/proc/" + strings.TrimSpace(output) + "/stat")
+		return errors.Is(err, os.ErrNotExist), "the guard is still there: " + string(stat)
+	})
 }

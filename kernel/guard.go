@@ -37,7 +37,7 @@ type Guard struct {
 
 const (
 	guardPipePatience = time.Second     // for output that somebody holds open after the guard's end
-	guardKillPatience = 5 * time.Second // for the end of a guard that was killed
+	guardKillPatience = 2 * time.Second // for the end of a guard that was killed
 )
 
 // CanRun tells why a guard with this command could not be started.
@@ -77,16 +77,15 @@ func (g *Guard) run(ctx context.Context, output *guardOutput) error {
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	pidfd := -1
 	cmd := exec.Command(g.Command[0], g.arguments()...)
 	cmd.Env, cmd.Dir = g.environment(), "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(g.Evidence), output, output
 	cmd.WaitDelay = guardPipePatience
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL, PidFD: &pidfd}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
 		return fmt.Errorf("%w: %w", ErrGuardFailed, err)
 	}
-	if err := endGroup(ctx, cmd.Process.Pid, pidfd); err != nil {
+	if err := endGroup(ctx, cmd.Process.Pid); err != nil {
 		go func() { _ = cmd.Wait() }() // should it end one day
 		return fmt.Errorf("%w: %w", ErrGuardFailed, err)
 	}
@@ -99,17 +98,21 @@ func (g *Guard) run(ctx context.Context, output *guardOutput) error {
 
 // endGroup waits for the guard until ctx ends, and kills its process group then. As the guard itself
 // has not been collected yet, its id cannot be that of another group.
-func endGroup(ctx context.Context, pid, pidfd int) error {
-	_ = unix.SetNonblock(pidfd, true) // where it fails, waiting fails
-	file := os.NewFile(uintptr(pidfd), "pidfd")
-	defer file.Close()
-	_ = awaitExit(ctx, file) // however it ends, the group has to go
+func endGroup(ctx context.Context, pid int) error {
+	pidfd, failure := openPidfd(pid) // not the one of os.Process: that must not become non-blocking
+	if failure == nil {
+		defer pidfd.Close()
+		_ = awaitExit(ctx, pidfd) // however that ends, the group has to go
+	}
 	if err := unix.Kill(-pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("kill its process group: %w", err)
 	}
+	if failure != nil {
+		return failure
+	}
 	ctx, cancel := context.WithTimeoutCause(context.Background(), guardKillPatience, errHangs)
 	defer cancel()
-	return awaitExit(ctx, file)
+	return awaitExit(ctx, pidfd)
 }
 
 // verdict reads the outcome. That somebody else holds the output open is no answer of the guard.

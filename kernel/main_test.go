@@ -13,7 +13,7 @@ const (
 	roleVariable     = "KERNEL_TEST_ROLE"     // not for tests: see play
 	isolatedVariable = "KERNEL_TEST_ISOLATED" // on a host of its own: see isolate
 	bare, furnished  = "bare", "furnished"
-	benchVariable    = "CLOSEWAIT_BENCH"      // to measure the host as it is
+	benchVariable    = "CLOSEWAIT_BENCH" // to measure the host as it is
 )
 
 func TestMain(m *testing.M) {

@@ -60,15 +60,11 @@ func newDumper(states ...uint) *dumper {
 // The row is only valid until f returns. A row that makes no sense is left out and counted
 // in malformed; any other error ends the dump.
 func (d *dumper) dump(ctx context.Context, f func(*diagRow)) (malformed int, err error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	fd, err := openDiag()
 	if err != nil {
-		return 0, fmt.Errorf("open netlink socket: %w", err)
+		return 0, err
 	}
 	defer unix.Close(fd)
-	patience := unix.NsecToTimeval(dumpPatience.Nanoseconds())
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience); err != nil {
-		return 0, fmt.Errorf("set timeout of netlink socket: %w", err)
-	}
 	if err := unix.Sendto(fd, d.request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return 0, fmt.Errorf("ask for sockets: %w", err)
 	}
@@ -86,6 +82,20 @@ func (d *dumper) dump(ctx context.Context, f func(*diagRow)) (malformed int, err
 			return malformed, err
 		}
 	}
+}
+
+// openDiag opens a netlink socket in the network namespace of the calling thread.
+func openDiag() (fd int, err error) {
+	fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
+	if err != nil {
+		return -1, fmt.Errorf("open netlink socket: %w", err)
+	}
+	patience := unix.NsecToTimeval(dumpPatience.Nanoseconds())
+	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("set timeout of netlink socket: %w", err)
+	}
+	return fd, nil
 }
 
 // decode hands the rows of one datagram to f; done says that it was the last.

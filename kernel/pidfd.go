@@ -30,21 +30,29 @@ type Grip struct {
 // between. It counts in ticks of 10 ms: a process that has got the pid of one which started
 // and ended in the very same tick is not told apart. Verify does that, for its sockets are others.
 func (h *Hands) Grab(id closewait.ProcessID) (*Grip, error) {
-	fd, err := unix.PidfdOpen(id.PID, 0)
+	pidfd, err := openPidfd(id.PID)
 	if err != nil {
-		return nil, fmt.Errorf("open pidfd of process %d: %w", id.PID, pidfdError(err))
+		return nil, err
 	}
-	// Non-blocking, so that the runtime waits for it as it does for sockets.
-	if err := unix.SetNonblock(fd, true); err != nil {
-		unix.Close(fd)
-		return nil, fmt.Errorf("open pidfd of process %d: %w", id.PID, err)
-	}
-	g := &Grip{hands: h, id: id, pidfd: os.NewFile(uintptr(fd), "pidfd")}
+	g := &Grip{hands: h, id: id, pidfd: pidfd}
 	if err := g.verifyProcess(); err != nil {
 		g.Close()
 		return nil, fmt.Errorf("process %d: %w", id.PID, err)
 	}
 	return g, nil
+}
+
+// openPidfd opens a pidfd that is non-blocking, so that the runtime waits for it as it does for sockets.
+func openPidfd(pid int) (*os.File, error) {
+	fd, err := unix.PidfdOpen(pid, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open pidfd of process %d: %w", pid, pidfdError(err))
+	}
+	if err := unix.SetNonblock(fd, true); err != nil {
+		unix.Close(fd)
+		return nil, fmt.Errorf("open pidfd of process %d: %w", pid, err)
+	}
+	return os.NewFile(uintptr(fd), "pidfd"), nil
 }
 
 // ID is the process that is held.

@@ -69,7 +69,7 @@ func testPidReuse(t *testing.T) {
 	// The same rounds with kill(2), which have to fail, or the test is none.
 	*e = exchange{hands: e.hands, socket: e.socket, keeper: e.keeper}
 	for range 20 {
-		e.round(t, beforeDeed, func(t *testing.T, id closewait.ProcessID, _ moment, replace func()) {
+		e.round(t, beforeDeed, func(_ *testing.T, id closewait.ProcessID, _ moment, replace func()) {
 			replace()
 			_ = unix.Kill(id.PID, unix.SIGKILL)
 		})

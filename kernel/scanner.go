@@ -83,6 +83,7 @@ type Scanner struct {
 	dumper    *dumper
 
 	pids    []int                        // of the current scan
+	reached []namespace                  // that it has read
 	holders map[closewait.ProcessID]bool // of its sockets; whether they live
 
 	// Used again at each scan.
@@ -199,10 +200,14 @@ func (s *Scanner) Scan(ctx context.Context) (*closewait.Snapshot, error) {
 		return nil, fmt.Errorf("look for the holders of sockets: %w", err)
 	}
 	s.describeHolders()
-	return &closewait.Snapshot{
+	snapshot := &closewait.Snapshot{
 		Taken: taken, Sockets: s.sockets, Processes: s.processes, PIDs: s.pids,
 		NetNS: read, Unread: unread, Denied: s.owners.unread,
-	}, nil
+	}
+	if s.engine == EngineNetlink {
+		snapshot.Confirm = s.confirm
+	}
+	return snapshot, nil
 }
 
 // listPIDs lists all processes, ascending.

@@ -67,7 +67,11 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 		Processes:     []jsonProcess{},
 	}
 	for _, h := range r.Listed {
-		out.Processes = append(out.Processes, newJSONProcess(h, r.View.Taken))
+		p := newJSONProcess(h, r.View.Taken)
+		if r.Rules != nil {
+			p.Rules = append([]string{}, r.Rules(&h.Process)...) // none is an empty list, not null
+		}
+		out.Processes = append(out.Processes, p)
 	}
 	if sockets {
 		list := r.jsonSockets()

@@ -33,6 +33,7 @@ type jsonProcess struct {
 	Remotes       int           `json:"remote_addresses"`
 	TopRemote     jsonRemote    `json:"top_remote"`
 	TopNetwork    jsonNetwork   `json:"top_network"`
+	Rules         []string      `json:"rules"` // null without a rules file
 }
 
 // jsonFDs has null for what is not known.

@@ -2,6 +2,7 @@ package list
 
 import (
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -23,6 +24,17 @@ var processColumns = []column{
 	{title: "REMOTE", least: 16, drop: 3},
 }
 
+// ruleColumn stands last where there is a rules file.
+var ruleColumn = column{title: "RULE", least: 8, drop: 6}
+
+// rules enumerates those that match a process.
+func rules(names []string) string {
+	if len(names) == 0 {
+		return "-"
+	}
+	return strings.Join(names, ",")
+}
+
 // Processes writes a line for each process listed, worst first, into so many cells (0 = no limit),
 // and what can be said of the host below them.
 func (r *Report) Processes(w io.Writer, width int) error {
@@ -30,8 +42,15 @@ func (r *Report) Processes(w io.Writer, width int) error {
 		return writeLines(w, append(r.summary(), r.withoutRow()...))
 	}
 	table := grid{columns: processColumns}
+	if r.Rules != nil {
+		table.columns = append(slices.Clone(processColumns), ruleColumn)
+	}
 	for _, h := range r.Listed {
-		table.rows = append(table.rows, r.processRow(h))
+		row := r.processRow(h)
+		if r.Rules != nil {
+			row = append(row, rules(r.Rules(&h.Process)))
+		}
+		table.rows = append(table.rows, row)
 	}
 	leftOut, err := table.write(w, width)
 	if err != nil {

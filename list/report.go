@@ -13,7 +13,11 @@ type Report struct {
 	Listed []*closewait.Holder // those with a socket at least MinAge old, worst first
 	MinAge time.Duration
 	Sight  Sight
+	Rules  Rules
 }
+
+// Rules names the rules of the reaper that match a process; nil where there is no rules file.
+type Rules func(*closewait.Process) []string
 
 // Sight is how well the host can be seen.
 type Sight struct {

@@ -40,6 +40,40 @@ func TestGoldenProcesses(t *testing.T) {
 	}
 }
 
+func TestRulesAreNamedWhereThereIsARulesFile(t *testing.T) {
+	report := leaking().report(time.Second)
+	report.Rules = func(p *closewait.Process) []string {
+		if p.Comm == "java" {
+			return []string{"tomcat-leak", "any-java"}
+		}
+		return nil
+	}
+	var table, encoded bytes.Buffer
+	if err := report.Processes(&table, 0); err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(table.String()) {
+		want := "-"
+		switch {
+		case strings.HasPrefix(line, "GROUP"):
+			want = "RULE"
+		case strings.Contains(line, "java"):
+			want = "tomcat-leak,any-java"
+		case line == "\n": // below the table
+			return
+		}
+		if cells := strings.Fields(line); cells[len(cells)-1] != want {
+			t.Errorf("line %q does not end with %s", line, want)
+		}
+	}
+	if err := report.JSON(&encoded, false); err != nil {
+		t.Fatal(err)
+	}
+	if text := encoded.String(); !strings.Contains(text, `"any-java"`) || strings.Contains(text, `"rules": null`) {
+		t.Errorf("JSON does not name the rules, or none where there are none:\n%s", text)
+	}
+}
+
 func TestGoldenSockets(t *testing.T) {
 	tests := []struct {
 		file string

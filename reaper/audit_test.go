@@ -2,6 +2,7 @@ package reaper
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -27,15 +28,12 @@ func TestTheRecordsOfALadderBelongTogether(t *testing.T) {
 				t.Fatal(err)
 			}
 			delete(fields, "time")
-			delete(fields, "took_seconds")
 			got = append(got, fields)
 		}
 		id := "leak-10-" + strings.TrimPrefix(got[0]["id"].(string), "leak-10-")
 		common := func(event string, further map[string]any) map[string]any {
 			m := map[string]any{"id": id, "event": event, "mode": "enforce", "rule": "leak", "group": "web.service", "pid": 10.0}
-			for k, v := range further {
-				m[k] = v
-			}
+			maps.Copy(m, further)
 			return m
 		}
 		exhibit := func(cookie, age float64) map[string]any {
@@ -56,7 +54,9 @@ func TestTheRecordsOfALadderBelongTogether(t *testing.T) {
 			}),
 			common("step", map[string]any{"step": "signal TERM", "target": 10.0}),
 			common("step", map[string]any{"step": "signal KILL", "target": 10.0}),
-			common("end", map[string]any{"reason": "ended after KILL", "result": "killed", "released_sockets": 2.0, "released_fds": 100.0}),
+			common("end", map[string]any{"reason": "ended after KILL", "result": "killed", "released_sockets": 2.0, "released_fds": 100.0, "deeds": []any{
+				map[string]any{"step": "signal TERM", "target": 10.0, "took_seconds": 0.0}, map[string]any{"step": "signal KILL", "target": 10.0, "took_seconds": 0.0},
+			}}),
 		}
 		if diff := cmp.Diff(want, got); diff != "" {
 			t.Errorf("-want +got:\n%s", diff)

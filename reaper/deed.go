@@ -17,24 +17,36 @@ func (l *ladder) do(ctx context.Context, step *Step, evidence []*closewait.Socke
 	if ctx.Err() != nil {
 		return aborted(ctx)
 	}
-	l.touched = true
 	living, err := l.living()
 	if err != nil {
 		return &stop{Aborted, unlabelled, err.Error()}
 	}
 	for _, v := range l.targets(step, living) {
-		started := time.Now()
-		detail, err := l.deed(ctx, step, v, evidence)
-		if errors.Is(err, ErrGone) {
-			continue // and check will find out
-		}
-		l.acted = l.acted || err == nil
-		if s := l.report(step, v, detail, err, time.Since(started)); s != nil {
+		if s := l.take(ctx, step, v, evidence); s != nil {
 			return s
 		}
-		if err != nil {
-			return failed(ctx, step, err)
-		}
+	}
+	return nil
+}
+
+// take takes a step against one process.
+func (l *ladder) take(ctx context.Context, step *Step, v *victim, evidence []*closewait.Socket) *stop {
+	receipt := Receipt{Deed: Deed{Step: step.String(), Target: v.process.ID.PID}}
+	if s := l.herald(receipt.Deed); s != nil {
+		return s
+	}
+	l.touched = true
+	started := time.Now()
+	detail, err := l.deed(ctx, step, v, evidence)
+	gone := errors.Is(err, ErrGone)
+	if gone {
+		detail, err = "the process had ended", nil
+	}
+	receipt.Detail, receipt.Took = detail, time.Since(started).Seconds()
+	l.report(step, receipt, err)
+	l.acted = l.acted || err == nil && !gone
+	if err != nil {
+		return failed(ctx, step, err)
 	}
 	return nil
 }

@@ -8,9 +8,28 @@ import (
 	"closewait_exporter/closewait"
 )
 
+// plain tells whether the first few sockets are evidence enough. Most processes have all
+// descriptors that they need, and then it need not be known how much there is.
+func (q *inquiry) plain() bool {
+	cutoff, ends, left := q.cutoff(), q.policy.ends[q.index], q.wanted()
+	for _, s := range q.Held.Sockets {
+		if s.Since.After(cutoff) || q.discount(s, cutoff) != nil || ends && len(s.Holders) > 1 {
+			return false
+		}
+		if left--; left == 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // collect finds the sockets of the process that count against it, oldest first, and who else has
 // to be ended for their sake.
 func (q *inquiry) collect() {
+	if q.complete {
+		return
+	}
+	q.complete = true
 	cutoff, shared := q.cutoff(), false
 	for i, s := range q.Held.Sockets {
 		if s.Since.After(cutoff) { // and so are all that follow
@@ -24,9 +43,11 @@ func (q *inquiry) collect() {
 		shared = shared || len(s.Holders) > 1
 		q.evidence = append(q.evidence, s)
 	}
-	if shared && q.rule.ends() {
+	if shared && q.policy.ends[q.index] {
 		q.dropShared()
 	}
+	q.d.Counting = len(q.evidence)
+	q.measure()
 }
 
 // discount finds the count of those sockets that are no evidence for the same reason as this one;

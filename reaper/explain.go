@@ -98,7 +98,7 @@ func (r *round) explain(m *memory, index int, made map[pair]*Decision) Explanati
 }
 
 func (r *round) ask(m *memory, index int) []Condition {
-	q := &inquiry{round: r, memory: m, rule: &r.policy.rules[index], index: index, d: r.decision(m, index)}
+	q := &inquiry{round: r, memory: m, rule: &r.policy.rules[index], index: index, d: r.decision(m, index), thorough: true}
 	conditions := []Condition{{"match", true, "all that is asked for fits"}}
 	for _, s := range stages {
 		q.d.Why = ""

@@ -25,6 +25,7 @@ type ladder struct {
 	logger  log.Logger
 
 	victims   []victim
+	deeds     []Receipt
 	touched   bool // a step was tried
 	acted     bool // a step was done
 	cut       bool // connections were ended, so that CLOSE_WAIT does not tell any more what is leaked

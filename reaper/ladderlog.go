@@ -26,19 +26,24 @@ func (l *ladder) announce() error {
 	return nil
 }
 
-// report records a step. Without a record there is no further one.
-func (l *ladder) report(step *Step, v *victim, detail string, err error, took time.Duration) *stop {
-	l.metrics.action(l.Rule, step.Kind, err)
+// herald records a step before it is taken. Without a record it is not.
+func (l *ladder) herald(deed Deed) *stop {
 	r := newRecord(l.Decision, "step", time.Now())
-	r.Deed = &Deed{Step: step.String(), Target: v.process.ID.PID, Detail: detail, Took: took.Seconds()}
-	if err != nil {
-		r.Deed.Error = err.Error()
-	}
-	l.log("msg", "step", "step", step, "target", v.process.ID.PID, "detail", detail, "err", err, "took", took)
+	r.Deed = &deed
 	if err := l.journal.Write(r); err != nil {
 		return &stop{Aborted, LabelAuditFailed, err.Error()}
 	}
 	return nil
+}
+
+// report tells what came of a step.
+func (l *ladder) report(step *Step, receipt Receipt, err error) {
+	l.metrics.action(l.Rule, step.Kind, err)
+	if err != nil {
+		receipt.Error = err.Error()
+	}
+	l.deeds = append(l.deeds, receipt)
+	l.log("msg", "step", "step", receipt.Step, "target", receipt.Target, "detail", receipt.Detail, "err", err, "took_seconds", receipt.Took)
 }
 
 // conclude records how the ladder ended. Nothing depends on the record any more.
@@ -46,7 +51,7 @@ func (l *ladder) conclude(o *outcome) {
 	l.metrics.ended(l.Rule, o)
 	r := newRecord(l.Decision, "end", time.Now())
 	r.Reason = o.reason
-	r.Account = &Account{Result: o.Result, ReleasedSockets: o.sockets, ReleasedFDs: o.fds}
+	r.Account = &Account{Result: o.Result, ReleasedSockets: o.sockets, ReleasedFDs: o.fds, Deeds: l.deeds}
 	err := l.journal.Write(r)
 	l.log("msg", "ladder ended", "result", o.Result, "decision", o.label, "released_sockets", o.sockets, "released_fds", o.fds, "reason", o.reason, "audit_err", err)
 }

@@ -82,12 +82,13 @@ func (r *Reaper) Reload(load func() (*Config, error)) error {
 	return nil
 }
 
-// Run evaluates the rules until ctx ends, and returns when all ladders have ended.
+// Run evaluates the rules until ctx ends, and returns when all ladders have ended. An interval lies
+// between the end of a round and the next: two looks at nearly the same time would be one.
 func (r *Reaper) Run(ctx context.Context) error {
 	defer r.rest()
-	ticker := time.NewTicker(r.policy.config.Interval)
-	defer ticker.Stop()
-	for r.round(ctx); ; {
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for {
 		select {
 		case <-ctx.Done():
 			return nil
@@ -95,9 +96,10 @@ func (r *Reaper) Run(ctx context.Context) error {
 			r.ended(e)
 		case <-r.reloaded:
 			r.adopt()
-			ticker.Reset(r.policy.config.Interval)
-		case <-ticker.C:
+			next.Reset(r.policy.config.Interval)
+		case <-next.C:
 			r.round(ctx)
+			next.Reset(r.policy.config.Interval)
 		}
 	}
 }

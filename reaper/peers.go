@@ -11,6 +11,7 @@ import (
 // of it as it likes. Outbound evidence that is enough by itself is not spoilt by what clients add,
 // or any of them could switch the rule off.
 func (q *inquiry) spread() bool {
+	q.collect()
 	limit := q.rule.When.PeerShare
 	if limit == 0 {
 		return true

@@ -22,7 +22,7 @@ func (p *Policy) recheck(view *closewait.View, s State, d *Decision, process *cl
 	}
 	r, index := newRound(p, view, &s), p.index(d.Rule)
 	m := r.meet(process)
-	q := &inquiry{round: r, memory: m, rule: d.Rule, index: index, d: r.decision(m, index)}
+	q := &inquiry{round: r, memory: m, rule: d.Rule, index: index, d: r.decision(m, index), thorough: true}
 	w := witnessed{evidence: map[closewait.SocketID]bool{}, groupOf: r.groupOf}
 	switch {
 	case m.group != d.Group:

@@ -6,8 +6,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Record is a line of the audit file: a decision to act, a step, or the end of a ladder. The ID ties
-// the lines of one ladder together, and to the log.
+// Record is a line of the audit file: a decision to act, a step that is about to be taken, or the end
+// of a ladder. The ID ties the lines of one ladder together, and to the log.
 type Record struct {
 	Time   time.Time `json:"time"`
 	ID     string    `json:"id"`
@@ -58,20 +58,26 @@ type Exhibit struct {
 	Quiet     float64         `json:"quiet_seconds"`
 }
 
-// Deed is a step that was carried out, or tried.
+// Deed is a step as it is taken against one process.
 type Deed struct {
-	Step   string  `json:"step"`
-	Target int     `json:"target"` // pid
-	Detail string  `json:"detail,omitempty"`
-	Error  string  `json:"error,omitempty"`
-	Took   float64 `json:"took_seconds"`
+	Step   string `json:"step"`
+	Target int    `json:"target"` // pid
 }
 
 // Account is how a ladder ended, and what came of it.
 type Account struct {
-	Result          Result `json:"result"`
-	ReleasedSockets int    `json:"released_sockets"`
-	ReleasedFDs     uint64 `json:"released_fds"`
+	Result          Result    `json:"result"`
+	ReleasedSockets int       `json:"released_sockets"`
+	ReleasedFDs     uint64    `json:"released_fds"`
+	Deeds           []Receipt `json:"deeds"` // that were done, or tried
+}
+
+// Receipt is what came of a Deed.
+type Receipt struct {
+	Deed
+	Detail string  `json:"detail,omitempty"`
+	Error  string  `json:"error,omitempty"`
+	Took   float64 `json:"took_seconds"`
 }
 
 // exhibitsKept bounds the length of a line: a process can hold as many sockets as it likes.
@@ -92,7 +98,7 @@ func (d *Decision) record(at time.Time, exhibits int) Record {
 		r.Victims = append(r.Victims, newPerson(p))
 	}
 	for _, s := range d.Evidence[:min(len(d.Evidence), exhibits)] {
-		r.Case.Evidence = append(r.Case.Evidence, newExhibit(s, d.Taken))
+		r.Evidence = append(r.Evidence, newExhibit(s, d.Taken))
 	}
 	for i := range d.Rule.Steps {
 		r.Steps = append(r.Steps, d.Rule.Steps[i].String())

@@ -36,6 +36,8 @@ type inquiry struct {
 	d        Decision
 	evidence []*closewait.Socket
 	with     []*memory
+	thorough bool // all sockets are looked at even where some of them settle the question
+	complete bool // they were
 }
 
 // run asks until an answer is no; it is true when none is.
@@ -76,9 +78,10 @@ func (q *inquiry) runs() bool { return running(&q.Process) }
 func running(p *closewait.Process) bool { return p.State != 'T' && p.State != 't' }
 
 func (q *inquiry) evident() bool {
+	if !q.thorough && q.plain() {
+		return true
+	}
 	q.collect()
-	q.d.Counting = len(q.evidence)
-	q.measure()
 	if len(q.evidence) >= q.wanted() {
 		return true
 	}
@@ -121,7 +124,7 @@ func (q *inquiry) cutoff() time.Time {
 func (q *inquiry) wanted() int { return max(q.rule.When.Sockets, 1) }
 
 func (q *inquiry) held() bool {
-	if q.d.Counting < q.wanted() {
+	if q.complete && len(q.evidence) < q.wanted() {
 		return false // asked all the same, to explain
 	}
 	o := &q.opinions[q.index]

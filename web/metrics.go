@@ -2,8 +2,11 @@ package web
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net"
 	"net/http"
+	"slices"
 
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
@@ -17,12 +20,12 @@ type metrics struct {
 	gatherer func(context.Context) prometheus.Gatherer
 	own      *prometheus.Registry // metrics of the exporter itself
 	options  promhttp.HandlerOpts
+	logger   log.Logger
 }
 
 func newMetrics(o Options) http.Handler {
-	m := &metrics{gatherer: o.Gatherer, own: prometheus.NewRegistry()}
+	m := &metrics{gatherer: o.Gatherer, own: prometheus.NewRegistry(), logger: o.Logger}
 	m.options = promhttp.HandlerOpts{
-		ErrorLog:          gatherLog{o.Logger},
 		ErrorHandling:     promhttp.ContinueOnError, // the rest is true, and the error is logged
 		EnableOpenMetrics: true,
 	}
@@ -42,7 +45,9 @@ func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), scrapeTime(r.Header))
 	defer cancel()
 	all := prometheus.Gatherers{m.own, m.gatherer(ctx)}
-	promhttp.HandlerFor(all, m.options).ServeHTTP(w, r)
+	options := m.options
+	options.ErrorLog = &scrapeLog{logger: m.logger}
+	promhttp.HandlerFor(all, options).ServeHTTP(w, r)
 }
 
 // limitRequests lets at most so many requests in at the same time; 0 means no limit. The limit of
@@ -64,10 +69,30 @@ func limitRequests(most int, next http.Handler) http.Handler {
 	})
 }
 
-// gatherLog takes what promhttp has to say.
-type gatherLog struct{ logger log.Logger }
+// scrapeLog takes what promhttp has to say of one scrape.
+type scrapeLog struct {
+	logger log.Logger
+	said   bool
+}
 
-// Println logs errors of gathering and encoding metrics.
-func (l gatherLog) Println(v ...any) {
+// Println logs the first error of gathering, encoding or sending metrics: once a connection is broken,
+// there is one for each metric family. That a scraper hangs up before the end is up to the scraper, and
+// must not let it fill the log.
+func (l *scrapeLog) Println(v ...any) {
+	if l.said {
+		return
+	}
+	l.said = true
+	if slices.ContainsFunc(v, isHangUp) {
+		level.Debug(l.logger).Log("msg", "Scraper has hung up", "err", fmt.Sprint(v...))
+		return
+	}
 	level.Error(l.logger).Log("msg", "Scrape answered in part", "err", fmt.Sprint(v...))
+}
+
+// isHangUp tells whether v is the error of a connection that cannot be written to any more.
+func isHangUp(v any) bool {
+	err, _ := v.(error)
+	failed := new(net.OpError)
+	return errors.As(err, &failed) && failed.Op == "write"
 }

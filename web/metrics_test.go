@@ -5,9 +5,12 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"strings"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -155,6 +158,21 @@ func TestABadMetricIsLoggedAndTheRestIsServed(t *testing.T) {
 	if next := f.ask(http.MethodGet, "/metrics").Body.String(); !strings.Contains(next, `promhttp_metric_handler_errors_total{cause="gathering"} 1`) {
 		t.Errorf("the error was not counted:\n%s", next)
 	}
+}
+
+func TestAScraperThatHangsUpDoesNotFillTheLog(t *testing.T) {
+	f := newFixture(t, seen, nil)
+	f.ServeHTTP(hungUp{}, httptest.NewRequest(http.MethodGet, "/metrics", nil))
+	if said := f.log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "level=debug") {
+		t.Errorf("want one line for debugging, got:\n%s", said)
+	}
+}
+
+// hungUp is a scraper that has closed the connection.
+type hungUp struct{ discard }
+
+func (hungUp) Write([]byte) (int, error) {
+	return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}
 }
 
 // discard is a scraper that listens no more.

@@ -61,6 +61,9 @@ func endpointsOf(flags *toolkit.FlagConfig, logger *slog.Logger) ([]endpoint, er
 	}
 	var endpoints []endpoint
 	for _, address := range *flags.WebListenAddresses {
+		if address == "" { // net.Listen would take any free port, on all interfaces
+			return nil, errors.New("--web.listen-address is empty: give an address such as :10052, or leave the flag out")
+		}
 		one := *flags
 		one.WebListenAddresses = &[]string{address}
 		endpoints = append(endpoints, func(server *http.Server) error {

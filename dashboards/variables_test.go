@@ -1,0 +1,115 @@
+package dashboards
+
+import (
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
+)
+
+// ofGrafana are the variables that Grafana sets.
+var ofGrafana = []string{"__rate_interval", "__range", "__url_time_range", "__value", "__all"}
+
+var (
+	variable    = regexp.MustCompile(`\$\{?(\w+)`)
+	labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
+)
+
+// variables returns the names of those of the dashboard.
+func variables(d *dashboard.Dashboard) []string {
+	var names []string
+	for i := range d.Templating.List {
+		names = append(names, d.Templating.List[i].Name)
+	}
+	return names
+}
+
+func TestVariablesAreDefinedAndUsed(t *testing.T) {
+	defined := variables(load(t))
+	raw, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	used := map[string]bool{}
+	for _, found := range variable.FindAllStringSubmatch(string(raw), -1) {
+		used[found[1]] = true
+		if !slices.Contains(slices.Concat(defined, ofGrafana), found[1]) {
+			t.Errorf("%s is not defined", found[0])
+		}
+	}
+	for _, name := range defined {
+		if !used[name] {
+			t.Errorf("$%s is defined and not used", name)
+		}
+	}
+}
+
+// So that it can be imported anywhere: the name of a data source is different in each Grafana.
+func TestTheDataSourceIsChosenByVariable(t *testing.T) {
+	const chosen = "${datasource}"
+	d := load(t)
+	for _, p := range panels(d) {
+		if len(p.Targets) > 0 && *p.Datasource.Uid != chosen {
+			t.Errorf("panel %q asks %q", *p.Title, *p.Datasource.Uid)
+		}
+	}
+	for _, a := range annotations(d) {
+		if *a.Datasource.Uid != chosen {
+			t.Errorf("annotation %q asks %q", a.Name, *a.Datasource.Uid)
+		}
+	}
+	for i := range d.Templating.List {
+		v := &d.Templating.List[i]
+		if v.Type == dashboard.VariableTypeQuery && *v.Datasource.Uid != chosen {
+			t.Errorf("variable %s asks %q", v.Name, *v.Datasource.Uid)
+		}
+	}
+}
+
+// choice is a variable whose values are those of a label.
+type choice struct{ name, selector, label string }
+
+// choices returns them in order: each may name those before it.
+func choices(t *testing.T, d *dashboard.Dashboard) []choice {
+	t.Helper()
+	var all []choice
+	for i := range d.Templating.List {
+		v := &d.Templating.List[i]
+		if v.Type != dashboard.VariableTypeQuery {
+			continue
+		}
+		found := labelValues.FindStringSubmatch(v.Query.Map["query"].(string))
+		if found == nil || found[0] != *v.Definition {
+			t.Fatalf("variable %s: %v is not a label_values(selector, label), or not its definition %q", v.Name, v.Query.Map["query"], *v.Definition)
+		}
+		all = append(all, choice{v.Name, found[1], found[2]})
+	}
+	return all
+}
+
+func TestVariablesAskForWhatExists(t *testing.T) {
+	known := series(published())
+	for _, c := range choices(t, load(t)) {
+		for _, use := range parse(c.selector).metrics {
+			for _, label := range append(use.labels, c.label) {
+				if !slices.Contains(known[use.name], label) {
+					t.Errorf("variable %s: no %s with a label %s", c.name, use.name, label)
+				}
+			}
+		}
+	}
+}
+
+// A dashboard that names a time range of its own goes stale when the choice of ranges changes.
+func TestTrendsAreOverTheChosenTime(t *testing.T) {
+	for _, q := range queries(t, load(t)) {
+		for _, found := range window.FindAllString(q.expr, -1) {
+			if !strings.HasPrefix(found, "[$") {
+				t.Errorf("%s is over a fixed %s", q.where, found)
+			}
+		}
+	}
+}

@@ -1,0 +1,125 @@
+package e2e
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strconv"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// account is what can be said of the sockets that a process holds, by ss, the metrics or list.
+type account struct {
+	Sockets, Shared, Keepalive, Remotes int
+	UnreadBytes                         uint64
+	Unread                              map[string]int // by class
+	Services                            map[string]int // by direction and port
+}
+
+// requireAgreement waits until a process is listed and compares what ss, the metrics and list say of it.
+// It returns what all of them say.
+func requireAgreement(t *testing.T, e *exporter, pid int) account {
+	t.Helper()
+	rows := heldBy(leaktest.SS(t, 0), pid)
+	m := e.await(func(m metrics) (bool, string) {
+		return m.sockets(pid) == len(rows), fmt.Sprintf("process %d has %d sockets, ss sees %d", pid, m.sockets(pid), len(rows))
+	})
+	truth := accountOfSS(t, rows)
+	if diff := cmp.Diff(truth, accountOfMetrics(m, pid)); diff != "" {
+		t.Errorf("process %d in the metrics (-ss +metrics):\n%s", pid, diff)
+	}
+	l := list(t, "--collector.min-age=0s") // a single look knows no age of a socket on which data moves
+	if diff := cmp.Diff(truth, accountOfList(l.process(t, pid))); diff != "" {
+		t.Errorf("process %d in the list (-ss +list):\n%s", pid, diff)
+	}
+	var cookies, listed []string
+	for _, row := range rows {
+		cookies = append(cookies, strconv.FormatUint(row.Cookie, 16))
+	}
+	for _, s := range l.socketsOf(pid) {
+		listed = append(listed, s.Cookie)
+	}
+	slices.Sort(cookies)
+	slices.Sort(listed)
+	if diff := cmp.Diff(cookies, listed); diff != "" {
+		t.Errorf("sockets of process %d in the list (-ss +list):\n%s", pid, diff)
+	}
+	return truth
+}
+
+func heldBy(rows []leaktest.Row, pid int) []leaktest.Row {
+	var held []leaktest.Row
+	for _, row := range rows {
+		if row.HeldBy(pid) {
+			held = append(held, row)
+		}
+	}
+	return held
+}
+
+func accountOfSS(t *testing.T, rows []leaktest.Row) account {
+	t.Helper()
+	served := map[uint16]bool{}
+	for _, row := range leaktest.SS(t, 0, "listening") {
+		served[row.Local.Port()] = true
+	}
+	a := account{Sockets: len(rows), Unread: map[string]int{}, Services: map[string]int{}}
+	remotes := map[netip.Addr]bool{}
+	for _, row := range rows {
+		remotes[row.Remote.Addr()] = true
+		if slices.ContainsFunc(row.Users, func(u leaktest.User) bool { return u.PID != row.Users[0].PID }) {
+			a.Shared++
+		}
+		if row.Timer == "keepalive" {
+			a.Keepalive++
+		}
+		a.UnreadBytes += uint64(max(row.RecvQ, 1) - 1)
+		a.Unread[[]string{"none", "fin", "data"}[min(row.RecvQ, 2)]]++
+		if served[row.Local.Port()] {
+			a.Services[fmt.Sprint("inbound ", row.Local.Port())]++
+		} else {
+			a.Services[fmt.Sprint("outbound ", row.Remote.Port())]++
+		}
+	}
+	a.Remotes = len(remotes)
+	return a
+}
+
+func accountOfMetrics(m metrics, pid int) account {
+	m.t.Helper()
+	one := func(name string) int { m.t.Helper(); return int(m.one("closewait_process_"+name, of(pid)...)) }
+	a := account{
+		Sockets: m.sockets(pid), Shared: one("shared_sockets"), Keepalive: one("keepalive_sockets"),
+		Remotes: one("remote_addresses"), UnreadBytes: uint64(one("recv_queue_bytes")),
+		Unread: map[string]int{}, Services: map[string]int{},
+	}
+	for _, s := range m.all("closewait_process_sockets_by_unread", of(pid)...) {
+		if s.value > 0 {
+			a.Unread[s.labels["unread"]] = int(s.value)
+		}
+	}
+	for _, s := range m.all("closewait_process_sockets_by_service", of(pid)...) {
+		a.Services[s.labels["direction"]+" "+s.labels["port"]] = int(s.value)
+	}
+	return a
+}
+
+func accountOfList(p listedProcess) account {
+	a := account{
+		Sockets: p.Sockets, Shared: p.Shared, Keepalive: p.Keepalive, Remotes: p.Addresses, UnreadBytes: p.RecvQueueBytes,
+		Unread: map[string]int{}, Services: map[string]int{},
+	}
+	for class, n := range p.Unread {
+		if n > 0 {
+			a.Unread[class] = n
+		}
+	}
+	for _, s := range p.Services {
+		a.Services[fmt.Sprint(s.Direction, " ", s.Port)] = s.Sockets
+	}
+	return a
+}

@@ -1,0 +1,172 @@
+package e2e
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// TestRunsOutOfDescriptors lowers the limit of the running exporter until nothing works, and raises it
+// again. On the way it may say less, and says so; what it says stays true.
+func TestRunsOutOfDescriptors(t *testing.T) {
+	leaktest.RequireRoot(t)
+	t.Parallel()
+	const sockets = 3
+	l := leaktest.Start(t, "--sockets="+strconv.Itoa(sockets))
+	e := serve(t)
+	good := e.await(func(m metrics) (bool, string) { return m.sockets(l.PID) == sockets, "not listed" })
+	scraper := openScraper(t, e) // as Prometheus does, it keeps its connection
+	complete := limitOf(t, e.pid)
+
+	faulty := 0
+	for headroom := range 6 {
+		leaveHeadroom(t, e.pid, headroom)
+		scraper.lookAnew(t)
+		m := scraper.scrape(t)
+		seen, unresolved := m.sockets(l.PID), m.sum("closewait_sockets", "owner", "unresolved")
+		switch success := m.one("closewait_scan_success"); {
+		case success == 1 && seen == sockets:
+		case success == 1 && unresolved < sockets-float64(seen):
+			t.Errorf("%d more descriptors: success, but %d sockets of process %d and %v unresolved, want %d of both", headroom, seen, l.PID, unresolved, sockets)
+		case limitFaults(m) <= limitFaults(good):
+			t.Errorf("%d more descriptors: success %v and %d sockets, and no fault is counted", headroom, success, seen)
+		default:
+			faulty++
+		}
+	}
+	if faulty == 0 {
+		t.Error("no limit was low enough to disturb a scan: the test is not what it should be")
+	}
+
+	setLimit(t, e.pid, complete)
+	after := e.await(func(m metrics) (bool, string) { // over a new connection
+		return m.one("closewait_scan_success") == 1 && m.sockets(l.PID) == sockets, fmt.Sprintf("%d sockets, want %d", m.sockets(l.PID), sockets)
+	})
+	entered := after.one("closewait_process_sockets_entered_total", of(l.PID)...)
+	if left := after.one("closewait_process_sockets_left_total", of(l.PID)...); entered-left != sockets {
+		t.Errorf("%v sockets have come and %v have left, and %d are there", entered, left, sockets)
+	}
+	if age, was := oldest(after, l.PID), oldest(good, l.PID); age < was {
+		t.Errorf("the oldest socket is %v s old, and was %v s old before", age, was)
+	}
+}
+
+// TestStartsWithFewDescriptors finds that 20 are enough for all.
+func TestStartsWithFewDescriptors(t *testing.T) {
+	leaktest.RequireRoot(t)
+	requireProgram(t, "prlimit")
+	l := leaktest.Start(t, "--sockets=3")
+	e := start(t, exec.Command("prlimit", "--nofile=20", program, anyPort))
+	e.await(func(m metrics) (bool, string) { return m.sockets(l.PID) == 3, "not listed" })
+	if m := e.scrape(); limitFaults(m) != 0 {
+		t.Errorf("%v faults for want of descriptors", limitFaults(m))
+	}
+}
+
+func oldest(m metrics, pid int) float64 {
+	m.t.Helper()
+	return m.one("closewait_process_oldest_socket_age_seconds", of(pid)...)
+}
+
+func limitFaults(m metrics) float64 {
+	return m.sum("closewait_scan_faults_total", "reason", "limit")
+}
+
+func limitOf(t *testing.T, pid int) unix.Rlimit {
+	t.Helper()
+	var limit unix.Rlimit
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil {
+		t.Fatal(err)
+	}
+	return limit
+}
+
+func setLimit(t *testing.T, pid int, limit unix.Rlimit) {
+	t.Helper()
+	if err := unix.Prlimit(pid, unix.RLIMIT_NOFILE, &limit, nil); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// leaveHeadroom lowers the soft limit of a process to where it can open so many more descriptors.
+func leaveHeadroom(t *testing.T, pid, more int) {
+	t.Helper()
+	entries, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	open := map[int]bool{}
+	for _, entry := range entries {
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			t.Fatal(err)
+		}
+		open[fd] = true
+	}
+	limit := limitOf(t, pid)
+	limit.Cur = 0
+	for free := 0; open[int(limit.Cur)] || free < more; limit.Cur++ { // those above it stay open
+		if !open[int(limit.Cur)] {
+			free++
+		}
+	}
+	setLimit(t, pid, limit)
+}
+
+// scraper scrapes over one connection.
+type scraper struct {
+	connection net.Conn
+	answers    *bufio.Reader
+	address    string
+}
+
+func openScraper(t *testing.T, e *exporter) *scraper {
+	t.Helper()
+	connection, err := net.Dial("tcp", e.address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { connection.Close() })
+	s := &scraper{connection, bufio.NewReader(connection), e.address}
+	s.scrape(t)
+	return s
+}
+
+// lookAnew waits until the last look is too old to be shared.
+func (s *scraper) lookAnew(t *testing.T) {
+	t.Helper()
+	const shared = time.Second
+	time.Sleep(shared)
+}
+
+func (s *scraper) scrape(t *testing.T) metrics {
+	t.Helper()
+	if err := s.connection.SetDeadline(time.Now().Add(patience)); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := fmt.Fprintf(s.connection, "GET /metrics HTTP/1.1\r\nHost: %s\r\n\r\n", s.address); err != nil {
+		t.Fatal(err)
+	}
+	answer, err := http.ReadResponse(s.answers, nil)
+	if err != nil {
+		t.Fatalf("no answer: %v", err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil || answer.StatusCode != http.StatusOK {
+		t.Fatalf("status %d, %v: %s", answer.StatusCode, err, text)
+	}
+	return parse(t, string(text))
+}

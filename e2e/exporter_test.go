@@ -1,0 +1,180 @@
+package e2e
+
+import (
+	"bufio"
+	"io"
+	"net/http"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// exporter is the program while it serves.
+type exporter struct {
+	t       testing.TB
+	cmd     *exec.Cmd
+	pid     int
+	address string
+	log     *transcript
+	ended   chan struct{} // closed when it has ended and been waited for
+}
+
+// serve starts the exporter on a free port and returns when it listens. It ends with the test.
+func serve(t testing.TB, args ...string) *exporter {
+	t.Helper()
+	return start(t, exec.Command(program, append([]string{anyPort}, args...)...))
+}
+
+// anyPort is an argument of all exporters here.
+var anyPort = "--web.listen-address=127.0.0.1:0"
+
+// start starts an exporter by a command, as serve does.
+func start(t testing.TB, cmd *exec.Cmd) *exporter {
+	t.Helper()
+	if cmd.SysProcAttr == nil {
+		cmd.SysProcAttr = &syscall.SysProcAttr{}
+	}
+	cmd.SysProcAttr.Pdeathsig = syscall.SIGKILL // nothing stays behind when the test binary dies
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("start the exporter: %v", err)
+	}
+	e := &exporter{t: t, cmd: cmd, pid: cmd.Process.Pid, log: &transcript{}, ended: make(chan struct{})}
+	listening := make(chan string, 1)
+	go func() {
+		defer close(e.ended)
+		e.log.take(stderr, listening)
+		_ = cmd.Wait() // the state tells
+	}()
+	t.Cleanup(e.destroy)
+	select {
+	case e.address = <-listening:
+	case <-e.ended:
+		t.Fatalf("the exporter has ended before it listened:\n%s", e.log)
+	case <-time.After(patience):
+		t.Fatalf("the exporter does not listen:\n%s", e.log)
+	}
+	return e
+}
+
+// get answers with the status and the body, also of errors.
+func (e *exporter) get(path string, header ...string) (status int, body string) {
+	e.t.Helper()
+	status, body, err := e.ask(path, header...)
+	if err != nil {
+		e.t.Fatalf("GET %s: %v\n%s", path, err, e.log)
+	}
+	return status, body
+}
+
+// ask is get for other goroutines than that of the test, and for exporters that may not answer.
+func (e *exporter) ask(path string, header ...string) (status int, body string, err error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	request, err := http.NewRequest(http.MethodGet, "http://"+e.address+path, nil)
+	if err != nil {
+		return 0, "", err
+	}
+	for i := 0; i+1 < len(header); i += 2 {
+		request.Header.Set(header[i], header[i+1])
+	}
+	answer, err := client.Do(request)
+	if err != nil {
+		return 0, "", err
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	return answer.StatusCode, string(text), err
+}
+
+// scrape returns the metrics as Prometheus would see them.
+func (e *exporter) scrape() metrics {
+	e.t.Helper()
+	status, body := e.get("/metrics")
+	if status != http.StatusOK {
+		e.t.Fatalf("/metrics answers %d: %s", status, body)
+	}
+	return parse(e.t, body)
+}
+
+// await scrapes until the condition holds and returns those metrics; why tells what is missing.
+func (e *exporter) await(condition func(metrics) (done bool, why string)) metrics {
+	e.t.Helper()
+	const between = 100 * time.Millisecond
+	for deadline := time.Now().Add(patience); ; time.Sleep(between) {
+		m := e.scrape()
+		done, why := condition(m)
+		if done {
+			return m
+		}
+		if time.Now().After(deadline) {
+			e.t.Fatalf("not within %v: %s\n%s", patience, why, e.log)
+		}
+	}
+}
+
+// signal sends a signal.
+func (e *exporter) signal(s syscall.Signal) {
+	e.t.Helper()
+	if err := e.cmd.Process.Signal(s); err != nil {
+		e.t.Fatalf("send %v to the exporter: %v", s, err)
+	}
+}
+
+// end tells it to end and returns its exit status, and how long it took.
+func (e *exporter) end(s syscall.Signal) (status int, took time.Duration) {
+	e.t.Helper()
+	asked := time.Now()
+	e.signal(s)
+	select {
+	case <-e.ended:
+	case <-time.After(patience):
+		e.t.Fatalf("the exporter goes on after %v:\n%s", s, e.log)
+	}
+	return e.cmd.ProcessState.ExitCode(), time.Since(asked)
+}
+
+// destroy ends it whatever state it is in, and fails the test when it has panicked.
+func (e *exporter) destroy() {
+	_ = e.cmd.Process.Kill() // has ended already: nothing to do
+	<-e.ended
+	if said := e.log.String(); strings.Contains(said, "panic") || strings.Contains(said, "fatal error:") {
+		e.t.Errorf("the exporter has panicked:\n%s", said)
+	}
+}
+
+// transcript is what a program has written so far.
+type transcript struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+// take reads to the end, and sends the first address that the exporter listens on.
+func (l *transcript) take(from io.Reader, listening chan<- string) {
+	for lines := bufio.NewReader(from); ; {
+		line, err := lines.ReadString('\n')
+		l.mu.Lock()
+		l.text.WriteString(line)
+		l.mu.Unlock()
+		if err != nil {
+			return
+		}
+		if _, address, found := strings.Cut(line, `msg="Listening on" address=`); found {
+			select {
+			case listening <- strings.TrimSpace(address):
+			default: // another address
+			}
+		}
+	}
+}
+
+func (l *transcript) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}

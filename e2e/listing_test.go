@@ -1,0 +1,102 @@
+package e2e
+
+import (
+	"bytes"
+	"encoding/json"
+	"os/exec"
+	"slices"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// listing is what list --output=json --sockets says, as far as it is tested here.
+type listing struct {
+	Taken     time.Time
+	Host      struct{ Sockets map[string]map[string]int }
+	Processes []listedProcess
+	Sockets   []listedSocket
+
+	notes string // what it says on stderr
+}
+
+type listedProcess struct {
+	PID     int
+	Sockets int
+	Shared  int
+
+	Keepalive int
+	Unread    map[string]int
+	Services  []struct {
+		Direction string
+		Port      uint16
+		Sockets   int
+	}
+	OldestSeconds  float64 `json:"oldest_seconds"`
+	RecvQueueBytes uint64  `json:"recv_queue_bytes"`
+	Addresses      int     `json:"remote_addresses"`
+}
+
+type listedSocket struct {
+	Local, Remote     string
+	Direction, Unread string
+	Owner             string
+	AgeSeconds        float64  `json:"age_seconds"`
+	QuietSeconds      *float64 `json:"quiet_seconds"`
+	Cookie            string
+	Holders           []struct{ PID int }
+}
+
+func (s *listedSocket) heldBy(pid int) bool {
+	return slices.ContainsFunc(s.Holders, func(h struct{ PID int }) bool { return h.PID == pid })
+}
+
+// list runs the command.
+func list(t testing.TB, args ...string) listing {
+	t.Helper()
+	return listAs(t, &syscall.SysProcAttr{}, args...)
+}
+
+// listAs is list with other rights.
+func listAs(t testing.TB, attr *syscall.SysProcAttr, args ...string) listing {
+	t.Helper()
+	cmd := exec.Command(program, append([]string{"list", "--output=json", "--sockets"}, args...)...)
+	cmd.SysProcAttr = attr
+	var notes bytes.Buffer
+	cmd.Stderr = &notes
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("list: %v\n%s", err, &notes)
+	}
+	l := listing{notes: notes.String()}
+	if err := json.Unmarshal(out, &l); err != nil {
+		t.Fatalf("list: %v\n%s", err, out)
+	}
+	return l
+}
+
+// process is the only entry of a process; there must be one.
+func (l listing) process(t testing.TB, pid int) listedProcess {
+	t.Helper()
+	var found []listedProcess
+	for _, p := range l.Processes {
+		if p.PID == pid {
+			found = append(found, p)
+		}
+	}
+	if len(found) != 1 {
+		t.Fatalf("process %d is listed %d times, want once: %+v", pid, len(found), l.Processes)
+	}
+	return found[0]
+}
+
+// socketsOf are the sockets that a process holds.
+func (l listing) socketsOf(pid int) []listedSocket {
+	var held []listedSocket
+	for _, s := range l.Sockets {
+		if s.heldBy(pid) {
+			held = append(held, s)
+		}
+	}
+	return held
+}

@@ -1,0 +1,133 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// longVariable asks for the tests that take minutes and download modules.
+const longVariable = "CLOSEWAIT_LONG"
+
+// TestANewUserFollowsTheReadme clones the repository and does what the README says, with nothing but Go.
+func TestANewUserFollowsTheReadme(t *testing.T) {
+	leaktest.RequireRoot(t)
+	if os.Getenv(longVariable) == "" {
+		t.Skipf("downloads modules and takes minutes: run it with %s=1", longVariable)
+	}
+	for _, needed := range []string{"git", "make"} {
+		requireProgram(t, needed)
+	}
+	home := t.TempDir()
+	clone := filepath.Join(home, "clone")
+	if out, err := exec.Command("git", "clone", "--quiet", "..", clone).CombinedOutput(); err != nil {
+		t.Fatalf("git clone: %v\n%s", err, out)
+	}
+	env := append(os.Environ(), "HOME="+home, "GOPATH="+filepath.Join(home, "go"), "GOMODCACHE="+filepath.Join(home, "go", "mod"),
+		"GOCACHE="+filepath.Join(home, "cache"), "GOFLAGS=-modcacherw") // else they could not be removed
+
+	t.Run("make run serves metrics", func(t *testing.T) {
+		address := freeAddress(t)
+		u := startMake(t, clone, env, "run", "LISTEN="+address)
+		awaitPage(t, u, address, `closewait_scan_success 1`)
+		u.interrupt(t, address)
+	})
+	t.Run("make demo shows a leak", func(t *testing.T) {
+		address := freeAddress(t)
+		u := startMake(t, clone, env, "demo", "LISTEN="+address)
+		awaitPage(t, u, address, `closewait_process_sockets{comm="leaky-shop"`)
+		awaitSaid(t, u, "http://"+address+"/metrics")
+		awaitSaid(t, u, "leaky-shop ")
+		awaitSaid(t, u, "Ctrl-C ends it all")
+		u.interrupt(t, address)
+	})
+}
+
+// session is a command at a shell: a process group that Ctrl-C interrupts as one.
+type session struct {
+	cmd   *exec.Cmd
+	said  *transcript
+	ended chan struct{}
+}
+
+func startMake(t *testing.T, dir string, env []string, args ...string) *session {
+	t.Helper()
+	s := &session{cmd: exec.Command("make", args...), said: &transcript{}, ended: make(chan struct{})}
+	s.cmd.Dir, s.cmd.Env = dir, env
+	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	out, in, err := os.Pipe()
+	must(t, err)
+	s.cmd.Stdout, s.cmd.Stderr = in, in
+	must(t, s.cmd.Start())
+	in.Close()
+	go func() {
+		defer close(s.ended)
+		defer out.Close()
+		s.said.take(out, make(chan string)) // until all who write have ended
+		_ = s.cmd.Wait()
+	}()
+	t.Cleanup(func() {
+		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // the group that was made above; none when all have ended
+		<-s.ended
+	})
+	return s
+}
+
+const longPatience = 5 * time.Minute
+
+func awaitPage(t *testing.T, s *session, address, wanted string) {
+	t.Helper()
+	e := &exporter{t: t, address: address}
+	awaitLong(t, s, func() bool {
+		status, body, err := e.ask("/metrics")
+		return err == nil && status == http.StatusOK && strings.Contains(body, wanted)
+	}, wanted)
+}
+
+func awaitSaid(t *testing.T, s *session, wanted string) {
+	t.Helper()
+	awaitLong(t, s, func() bool { return strings.Contains(s.said.String(), wanted) }, wanted)
+}
+
+func awaitLong(t *testing.T, s *session, condition func() bool, wanted string) {
+	t.Helper()
+	const between = 500 * time.Millisecond
+	for deadline := time.Now().Add(longPatience); !condition(); time.Sleep(between) {
+		select {
+		case <-s.ended:
+			t.Fatalf("it has ended without %q:\n%s", wanted, s.said)
+		default:
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("no %q within %v:\n%s", wanted, longPatience, s.said)
+		}
+	}
+}
+
+// interrupt does what Ctrl-C does, and wants all processes to end and the port to be free.
+func (s *session) interrupt(t *testing.T, address string) {
+	t.Helper()
+	group := s.cmd.Process.Pid
+	must(t, syscall.Kill(-group, syscall.SIGINT))
+	select {
+	case <-s.ended:
+	case <-time.After(patience):
+		t.Fatalf("it goes on after Ctrl-C:\n%s", s.said)
+	}
+	leaktest.Eventually(t, patience, func() (bool, string) {
+		err := syscall.Kill(-group, 0)
+		return err == syscall.ESRCH, fmt.Sprintf("processes of its group are left: %v", err)
+	})
+	e := &exporter{t: t, address: address}
+	if status, _, err := e.ask("/-/healthy"); err == nil {
+		t.Errorf("somebody answers %d there after the end", status)
+	}
+}

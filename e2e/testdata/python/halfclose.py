@@ -1,0 +1,24 @@
+"""An asyncio server that answers for ever after the client has said all: a legitimate half-close. The
+connection is in CLOSE_WAIT, and is no leak."""
+
+import asyncio
+import os
+import sys
+
+
+async def serve(reader, writer):
+    await reader.read()
+    while True:
+        writer.write(b"tick\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+
+async def main():
+    server = await asyncio.start_server(serve, "127.0.0.1", 0)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await asyncio.get_running_loop().run_in_executor(None, sys.stdin.read)
+    os._exit(0)
+
+
+asyncio.run(main())

@@ -1,0 +1,95 @@
+package reaper
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	dto "github.com/prometheus/client_model/go"
+
+	"closewait_exporter/collector"
+)
+
+func TestEveryMetricOfTheTableIsPublishedAndNoOther(t *testing.T) {
+	m := NewMetrics()
+	m.configure(policy(rule()))
+	types := map[dto.MetricType]collector.Type{dto.MetricType_COUNTER: collector.Counter, dto.MetricType_GAUGE: collector.Gauge}
+	published := map[string]collector.Metric{}
+	for _, f := range gather(t, m) {
+		row := collector.Metric{Name: f.GetName(), Type: types[f.GetType()], Help: f.GetHelp()}
+		for _, l := range f.GetMetric()[0].GetLabel() {
+			row.Labels = append(row.Labels, l.GetName())
+		}
+		published[row.Name] = row
+	}
+	tabled := map[string]collector.Metric{}
+	for _, row := range MetricTable() {
+		row.Labels = slices.Sorted(slices.Values(row.Labels))
+		tabled[row.Name] = row
+	}
+	if diff := cmp.Diff(tabled, published); diff != "" {
+		t.Errorf("-table +published:\n%s", diff)
+	}
+}
+
+func TestEveryCounterIsBornAtZero(t *testing.T) {
+	m := NewMetrics()
+	m.configure(policy(rule(), rule(func(r *Rule) { r.Name = "other" })))
+	families := gather(t, m)
+	for name, want := range map[string]int{
+		"closewait_reaper_decisions_total":        2 * 20,
+		"closewait_reaper_actions_total":          2 * 6 * 2,
+		"closewait_reaper_action_failures_total":  2 * 6 * 2,
+		"closewait_reaper_reaped_total":           2 * 5,
+		"closewait_reaper_released_sockets_total": 2,
+		"closewait_reaper_released_fds_total":     2,
+		"closewait_reaper_matched_processes":      2,
+		"closewait_reaper_suspended":              len(suspensions),
+		"closewait_reaper_info":                   1,
+	} {
+		i := slices.IndexFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == name })
+		if i < 0 || len(families[i].GetMetric()) != want {
+			t.Errorf("%s: not there, or not %d series: %v", name, want, families[max(i, 0)])
+		}
+	}
+}
+
+func TestTheCountersOfARuleOutliveIt(t *testing.T) {
+	m := NewMetrics()
+	first := policy(rule())
+	m.configure(first)
+	m.action(&first.rules[0], StepSignal, nil)
+	m.configure(policy(rule(func(r *Rule) { r.Name = "other" })))
+	if got, _ := sample(t, m, "closewait_reaper_actions_total", "rule=leak", "action=signal", "mode=enforce"); got != 1 {
+		t.Errorf("%v actions are counted, want the one that was done", got)
+	}
+	if _, found := sample(t, m, "closewait_reaper_matched_processes", "rule=leak"); found {
+		t.Error("a rule that is no more still matches processes")
+	}
+}
+
+func TestTheLabelsAreTheClosedSet(t *testing.T) {
+	want := []string{
+		"act", "audit_failed", "breaker", "budget", "cooldown", "dry_run", "enough_fds", "gap", "gone", "guard_denied", "guard_failed",
+		"in_progress", "incomplete_scan", "low_coverage", "peer_share", "pending", "protected", "recovered", "stopped", "suspended",
+	}
+	var got []string
+	for _, l := range Labels() {
+		got = append(got, l.String())
+	}
+	slices.Sort(got)
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestAGuardThatDeniesHasNotFailed(t *testing.T) {
+	for err, want := range map[error]float64{nil: 0, ErrGuardDenied: 0, ErrGuardFailed: 1} {
+		m, p := NewMetrics(), policy(rule())
+		m.configure(p)
+		m.action(&p.rules[0], StepRun, err)
+		if got, _ := sample(t, m, "closewait_reaper_action_failures_total", "rule=leak", "action=run", "mode=enforce"); got != want {
+			t.Errorf("%v counts as %v failures, want %v", err, got, want)
+		}
+	}
+}
