@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -21,13 +22,8 @@ func (s *Scanner) confirm(missed []*closewait.Socket) map[closewait.SocketID]boo
 	if len(missed) > mostConfirmed {
 		return still
 	}
-	in := map[closewait.NetNS][]*closewait.Socket{}
-	for _, socket := range missed {
-		if socket.ID.Cookie == 0 {
-			continue // it was read from a table
-		}
-		in[socket.ID.NetNS] = append(in[socket.ID.NetNS], socket)
-	}
+	fromTable := func(socket *closewait.Socket) bool { return socket.ID.Cookie == 0 }
+	in := byNamespace(slices.DeleteFunc(slices.Clone(missed), fromTable))
 	ask := func(ns namespace, err error) {
 		if err == nil {
 			err = confirmHere(in[ns.id], still)
