@@ -43,6 +43,10 @@ test: deps ## everything: unit, real kernel, end to end, with the race detector
 	go vet ./...
 	go test -race -count=1 -timeout=15m ./...
 
+.PHONY: test-long
+test-long: deps ## the same with many more rounds of what is random, and what takes minutes
+	CLOSEWAIT_LONG=1 go test -count=1 -timeout=2h -p 1 ./...
+
 .PHONY: lint
 lint: ## golangci-lint, built from its pinned version
 	scripts/lint
