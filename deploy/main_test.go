@@ -5,6 +5,8 @@ package deploy
 import (
 	"errors"
 	"fmt"
+	"io"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -16,7 +18,7 @@ import (
 )
 
 // patience is for how long a test waits for something that takes a second.
-const patience = 60 * time.Second
+const patience = 10 * time.Second
 
 // longVariable asks for what takes minutes.
 const longVariable = "CLOSEWAIT_LONG"
@@ -54,6 +56,18 @@ func run(t *testing.T, program string, args ...string) string {
 		t.Fatalf("%s %q: %v\n%s", program, args, err, output)
 	}
 	return string(output)
+}
+
+// get gets a URL of this host.
+func get(url string) (string, error) {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	answer, err := client.Get(url)
+	if err != nil {
+		return "", err
+	}
+	defer answer.Body.Close()
+	body, err := io.ReadAll(answer.Body)
+	return string(body), err
 }
 
 func read(t *testing.T, path string) string {

@@ -20,6 +20,7 @@ func TestTheServiceSeesWhoLeaksInOtherNamespaces(t *testing.T) {
 	m.awaitMetrics(
 		`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 3`,
 		`closewait_process_info{.*exe="/opt/leak",group="leaky-shop.service",.*user="nobody"} 1`,
+		`closewait_scanner_info{scanner="netlink"} 1`,
 		`closewait_network_namespaces 2`,
 		`closewait_owner_coverage_ratio 1`,
 		`closewait_scan_faults_total{reason="denied",stage="facts"} 0`,

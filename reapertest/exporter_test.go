@@ -17,7 +17,7 @@ import (
 )
 
 // patience is for how long a test waits for what takes seconds on an idle machine.
-const patience = 60 * time.Second
+const patience = 40 * time.Second
 
 // home is where an exporter keeps its files, over restarts.
 type home struct{ rules, state, audit string }

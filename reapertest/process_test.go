@@ -80,9 +80,9 @@ func TestNoSignalWhereItIsNotNeededAnyMore(t *testing.T) {
 		happen               func(*victim)
 		lives                bool
 	}{
-		{"ends-itself", wait("ends-itself"), reaped("ends-itself", "recovered"), func(v *victim) { v.Leak.Signal(syscall.SIGKILL) }, false},
+		{"ends-itself", wait("ends-itself"), reaped("ends-itself", "recovered"), func(v *victim) { v.Signal(syscall.SIGKILL) }, false},
 		{"closes", wait("closes"), reaped("closes", "recovered"), func(v *victim) { v.Do("close 3") }, true},
-		{"halts", wait("halts"), decisions("halts", "stopped"), func(v *victim) { v.Leak.Signal(syscall.SIGSTOP) }, true},
+		{"halts", wait("halts"), decisions("halts", "stopped"), func(v *victim) { v.Signal(syscall.SIGSTOP) }, true},
 		{"closes-one", wait("closes-one"), reaped("closes-one", "terminated"), func(v *victim) { v.Do("close 1") }, false},
 	}
 	rules, victims := preamble, map[string]*victim{}
