@@ -68,7 +68,9 @@ func importsByDirectory(t *testing.T) map[string][]string {
 			return err
 		}
 		dir := filepath.Dir(path)
-		imports[dir] = append(imports[dir], []string{}...)
+		if imports[dir] == nil {
+			imports[dir] = []string{}
+		}
 		for _, spec := range file.Imports {
 			imports[dir] = append(imports[dir], strings.Trim(spec.Path.Value, `"`))
 		}

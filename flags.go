@@ -88,16 +88,20 @@ func parseFlags(args []string) (command string, f *flags, err error) {
 
 // checkReaper refuses flags that mean nothing without rules: who gives them expects to be protected.
 func (f *flags) checkReaper() error {
-	for flag, given := range map[string]bool{
-		"--reaper.enforce":    f.serve.enforce,
-		"--reaper.state-file": f.serve.stateFile != "",
-		"--reaper.audit-file": f.serve.auditFile != "",
-	} {
-		if given && f.rulesFile == "" {
-			return fmt.Errorf("%s needs rules: give --reaper.config=FILE too", flag)
-		}
+	s, flag := &f.serve, ""
+	switch {
+	case f.rulesFile != "":
+		return nil
+	case s.enforce:
+		flag = "--reaper.enforce"
+	case s.stateFile != "":
+		flag = "--reaper.state-file"
+	case s.auditFile != "":
+		flag = "--reaper.audit-file"
+	default:
+		return nil
 	}
-	return nil
+	return fmt.Errorf("%s needs rules: give --reaper.config=FILE too", flag)
 }
 
 // withCommand puts the default command before a command line that names none. kingpin would take it

@@ -53,6 +53,14 @@ func serve(ctx context.Context, f *flags, logger log.Logger, slogger *slog.Logge
 		health.Note(err)
 		return view, err
 	}
+	// A probe is impatient: that its time is over says nothing of the scan, which goes on.
+	look := func(ctx context.Context) error {
+		_, err := observer.Recent(ctx, shared)
+		if err == nil || ctx.Err() == nil {
+			health.Note(err)
+		}
+		return err
+	}
 	var reap *reaper.Reaper
 	if f.rulesFile != "" {
 		if reap, err = newReaper(f, scanner, observer, logger); err != nil {
@@ -60,7 +68,7 @@ func serve(ctx context.Context, f *flags, logger log.Logger, slogger *slog.Logge
 		}
 	}
 	reload := func() error { return reap.Reload(func() (*reaper.Config, error) { return reaper.Load(f.rulesFile) }) }
-	handler, err := newHandler(f, scanner, observe, reap, reload, health, logger)
+	handler, err := newHandler(f, scanner, observe, look, reap, reload, health, logger)
 	if err != nil {
 		return err
 	}
@@ -87,7 +95,7 @@ func checkWebConfig(file string) error {
 }
 
 // newHandler joins what is seen to what is asked.
-func newHandler(f *flags, scanner *kernel.Scanner, observe observation, reap *reaper.Reaper, reload func() error, health *web.Health, logger log.Logger) (http.Handler, error) {
+func newHandler(f *flags, scanner *kernel.Scanner, observe observation, look func(context.Context) error, reap *reaper.Reaper, reload func() error, health *web.Health, logger log.Logger) (http.Handler, error) {
 	metrics := collector.New(collector.Options{
 		Observe:      observe,
 		Faults:       scanner.Faults,
@@ -117,7 +125,7 @@ func newHandler(f *flags, scanner *kernel.Scanner, observe observation, reap *re
 		MaxRequests:            f.serve.maxRequests,
 		WithoutExporterMetrics: f.serve.ownMetricsOff,
 		Gatherer:               gatherer,
-		Look:                   func(ctx context.Context) error { _, err := observe(ctx); return err },
+		Look:                   look,
 		Health:                 health,
 		Logger:                 logger,
 	})

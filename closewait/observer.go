@@ -83,8 +83,8 @@ func (o *Observer) fly() {
 	defer o.mu.Unlock()
 	if err == nil {
 		view.Took = o.now().Sub(started)
-		o.last = view
 	}
+	o.last = view // none after a failure: nobody is to be given old numbers
 	o.flight.view, o.flight.err = view, err
 	close(o.flight.done)
 	o.flight = nil

@@ -120,6 +120,9 @@ func TestAFailedScanIsNotRememberedAndGivesNoOldView(t *testing.T) {
 		if v, err := o.Observe(t.Context()); v != nil || !errors.Is(err, broken) {
 			t.Errorf("view %v, error %v; want none and the error of the scan", v, err)
 		}
+		if v, err := o.Recent(t.Context(), time.Hour); v != nil || !errors.Is(err, broken) {
+			t.Errorf("view %v, error %v; want no View of before the failure", v, err)
+		}
 		scans.err = nil
 		if v, err := o.Observe(t.Context()); v == nil || err != nil {
 			t.Errorf("view %v, error %v after the fault was mended", v, err)

@@ -39,6 +39,7 @@ func TupleID(ns NetNS, local, remote netip.AddrPort, inode uint64) SocketID {
 type Facts struct {
 	ID            SocketID
 	Local, Remote netip.AddrPort // v4-mapped addresses stay mapped: they tell the family
+	Interface     uint32         // index of the interface that it is bound to; 0 = none, or not known
 	Inode         uint64         // of the socket file; 0 = not accepted yet
 	UID           uint32         // of the socket file
 	RecvQueue     uint32         // bytes, the unread FIN counts as one

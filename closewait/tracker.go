@@ -63,6 +63,7 @@ func (t *Tracker) Update(s *Snapshot) *View {
 	if len(t.now) < len(t.sockets) {
 		t.miss(s)
 	}
+	clear(t.last) // what has gone is not to be kept alive by it
 	t.sweep(s)
 	t.refresh()
 	v.Durations = t.durations.clone()
@@ -74,8 +75,8 @@ func (t *Tracker) Update(s *Snapshot) *View {
 // see takes in a sighting; it is false for one that this scan has had before.
 func (t *Tracker) see(row *Sighting, now time.Time) bool {
 	e := t.find(row.ID)
-	if e != nil {
-		row.Direction = e.Direction // of the connection: it outlives the listener
+	if e != nil && e.Direction == Inbound {
+		row.Direction = Inbound // it outlives the listener
 	}
 	switch {
 	case e == nil:

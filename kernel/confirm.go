@@ -11,17 +11,15 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// mostConfirmed bounds how many sockets are asked for one by one, at 10 microseconds each. A dump
-// misses a few; where more are missing they have left.
-const mostConfirmed = 1000
+// mostConfirmed bounds how many sockets are asked for one by one in a scan. A dump misses a few; where
+// so many are missing a process has ended, and nearly all have left.
+const mostConfirmed = 10_000
 
 // confirm tells which sockets are still in CLOSE_WAIT by asking for each. A dump walks a hash table that
 // changes under it and can miss the same socket twice; a question for one socket cannot.
 func (s *Scanner) confirm(missed []*closewait.Socket) map[closewait.SocketID]bool {
 	still := map[closewait.SocketID]bool{}
-	if len(missed) > mostConfirmed {
-		return still
-	}
+	missed = missed[:min(len(missed), mostConfirmed)]
 	fromTable := func(socket *closewait.Socket) bool { return socket.ID.Cookie == 0 }
 	in := byNamespace(slices.DeleteFunc(slices.Clone(missed), fromTable))
 	ask := func(ns namespace, err error) {
@@ -29,6 +27,9 @@ func (s *Scanner) confirm(missed []*closewait.Socket) map[closewait.SocketID]boo
 			err = confirmHere(in[ns.id], still)
 		}
 		s.faults.add(stageSockets, err)
+		if err != nil && !vanished(err) {
+			takeForThere(in[ns.id], still)
+		}
 	}
 	var away []namespace
 	for _, ns := range s.reached {
@@ -44,6 +45,16 @@ func (s *Scanner) confirm(missed []*closewait.Socket) map[closewait.SocketID]boo
 		inNamespaces(s.proc, away, ask)
 	}
 	return still
+}
+
+// takeForThere is for sockets that could not be asked for: what is not known to have left is asked for
+// again by the next scan.
+func takeForThere(sockets []*closewait.Socket, still map[closewait.SocketID]bool) {
+	for _, socket := range sockets {
+		if _, asked := still[socket.ID]; !asked {
+			still[socket.ID] = true
+		}
+	}
 }
 
 // confirmHere asks for sockets in the network namespace of the calling thread.
@@ -67,7 +78,7 @@ func confirmHere(sockets []*closewait.Socket, still map[closewait.SocketID]bool)
 // askFor asks for one socket in the network namespace of the calling thread. It is false when there is
 // none with this cookie, or it is not in CLOSE_WAIT.
 func askFor(fd int, buf []byte, f *closewait.Facts) (bool, error) {
-	wanted := diagRow{family: unix.AF_INET6, local: f.Local, remote: f.Remote, cookie: f.ID.Cookie}
+	wanted := diagRow{family: unix.AF_INET6, local: f.Local, remote: f.Remote, iface: f.Interface, cookie: f.ID.Cookie}
 	if f.Family() == closewait.IPv4 {
 		wanted.family = unix.AF_INET
 	}
@@ -75,7 +86,7 @@ func askFor(fd int, buf []byte, f *closewait.Facts) (bool, error) {
 	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return false, fmt.Errorf("ask for a socket: %w", err)
 	}
-	n, err := ignoringEINTR(func() (int, error) { return unix.Read(fd, buf) })
+	n, err := receive(fd, buf)
 	if err != nil {
 		return false, fmt.Errorf("receive a socket: %w", err)
 	}

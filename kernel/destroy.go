@@ -81,7 +81,7 @@ func (d destroyer) destroy(row *diagRow) error {
 		return err
 	}
 	answer := make([]byte, 4096)
-	n, err := ignoringEINTR(func() (int, error) { return unix.Read(d.fd, answer) })
+	n, err := receive(d.fd, answer)
 	if err != nil {
 		return err
 	}

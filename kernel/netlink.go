@@ -72,7 +72,7 @@ func (d *dumper) dump(ctx context.Context, f func(*diagRow)) (malformed int, err
 		if err := ctx.Err(); err != nil {
 			return malformed, err
 		}
-		n, err := ignoringEINTR(func() (int, error) { return unix.Read(fd, d.buf) })
+		n, err := receive(fd, d.buf)
 		if err != nil {
 			return malformed, fmt.Errorf("receive sockets: %w", err)
 		}
@@ -139,4 +139,17 @@ func netlinkWorks() error {
 		return fmt.Errorf("kernel module tcp_diag is missing: %w", err)
 	}
 	return err
+}
+
+// receive receives one datagram. With MSG_TRUNC the kernel tells its whole length: one that does not
+// fit could be cut between two messages, and look whole (recv(2)).
+func receive(fd int, buf []byte) (n int, err error) {
+	n, err = ignoringEINTR(func() (int, error) {
+		n, _, err := unix.Recvfrom(fd, buf, unix.MSG_TRUNC)
+		return n, err
+	})
+	if n > len(buf) {
+		return 0, fmt.Errorf("%w datagram of %d bytes, longer than %d", errMalformed, n, len(buf))
+	}
+	return n, err
 }

@@ -13,7 +13,8 @@ import (
 // owners remembers who holds which socket, so that descriptors are only looked at when there is a
 // socket that was not seen before. It is a cache: without it a scan says the same, and takes
 // longer. The exception is a holder that came by fork or SCM_RIGHTS, or closed its descriptor while
-// another kept the socket open: that shows at the next look, after Options.Relook at the latest.
+// another kept the socket open: that shows at the next look, after Options.Relook or a hundred times
+// what a look costs, whichever is longer.
 type owners struct {
 	known   []owned       // in the order of the dump before the last look
 	byInode []indexed     // indices in known, sorted
@@ -61,6 +62,7 @@ const lookShare = 100
 func (s *Scanner) resolveOwners(ctx context.Context, now time.Time) error {
 	s.holders = map[closewait.ProcessID]bool{}
 	if len(s.sockets) == 0 {
+		s.owners = owners{} // a leak that is over is to cost no memory
 		return nil
 	}
 	outdated := now.Sub(s.owners.looked) >= max(s.options.Relook, lookShare*s.owners.cost)
@@ -79,6 +81,7 @@ func (s *Scanner) resolveOwners(ctx context.Context, now time.Time) error {
 // memory that is not good.
 func (s *Scanner) recallOwners(good func(*owned) bool) bool {
 	s.owners.next = 0
+	s.accepters = map[*uint64][]closewait.ProcessID{}
 	var before []closewait.ProcessID
 	for i := range s.sockets {
 		row := &s.sockets[i]
@@ -263,20 +266,24 @@ func (s *Scanner) rememberOwnerless(before *owners, w *walk) {
 // holdersOfListener are the processes that could accept a connection: all holders of all listeners
 // on its address. It is false when what is remembered of one is not good.
 func (s *Scanner) holdersOfListener(row *closewait.Sighting, good func(*owned) bool) ([]closewait.ProcessID, bool) {
-	var all []closewait.ProcessID
 	inodes := s.listeners.of(row.ID.NetNS, row.Local)
+	if len(inodes) == 0 {
+		return nil, true
+	}
+	if all, known := s.accepters[&inodes[0]]; known {
+		return all, true
+	}
+	var all []closewait.ProcessID
 	for _, inode := range inodes {
 		o := s.owners.find(inode, 0)
-		switch {
-		case !good(o):
+		if !good(o) {
 			return nil, false
-		case o == nil:
-		case len(inodes) == 1:
-			return o.holders, true
-		default:
+		}
+		if o != nil {
 			all = append(all, o.holders...)
 		}
 	}
 	slices.SortFunc(all, func(a, b closewait.ProcessID) int { return cmp.Compare(a.PID, b.PID) })
-	return slices.Compact(all), true
+	s.accepters[&inodes[0]] = slices.Compact(all)
+	return s.accepters[&inodes[0]], true
 }

@@ -86,6 +86,8 @@ type Scanner struct {
 	reached []namespace                  // that it has read
 	holders map[closewait.ProcessID]bool // of its sockets; whether they live
 
+	accepters map[*uint64][]closewait.ProcessID // holders of listeners, by the first inode of their list
+
 	// Used again at each scan.
 	sockets   []closewait.Sighting
 	processes []closewait.Process

@@ -20,6 +20,9 @@ const waysIn = 3
 // readSockets reads the sockets of all namespaces into s.sockets, and tells which could be read
 // and which could not. It fails when none could, and when we were short of something ourselves.
 func (s *Scanner) readSockets(ctx context.Context, list []namespace) (read, unread []closewait.NetNS, err error) {
+	if cap(s.sockets) > 4*len(s.sockets)+1000 { // most of them have gone: give their space back
+		s.sockets = nil
+	}
 	s.sockets, s.reached = s.sockets[:0], s.reached[:0]
 	s.listeners.reset()
 	var failures error
@@ -59,8 +62,11 @@ func (s *Scanner) visitNamespaces(ctx context.Context, list []namespace, done fu
 	}
 	if s.engine == EngineNetlink && s.capable(unix.CAP_SYS_ADMIN) {
 		inNamespaces(s.proc, list, func(ns namespace, err error) {
-			if err == nil {
+			switch {
+			case err == nil:
 				err = s.dumpSockets(ctx, ns)
+			case denied(err): // by a user namespace or a security module, whatever our capabilities
+				err = s.readTables(ctx, ns)
 			}
 			done(ns, err)
 		})
@@ -105,7 +111,7 @@ func sightingOf(ns closewait.NetNS, row *diagRow) closewait.Sighting {
 	}
 	return closewait.Sighting{
 		Facts: closewait.Facts{
-			ID: id, Local: row.local, Remote: row.remote, Inode: uint64(row.inode), UID: row.uid,
+			ID: id, Local: row.local, Remote: row.remote, Interface: row.iface, Inode: uint64(row.inode), UID: row.uid,
 			RecvQueue: row.recvQueue, SendQueue: row.sendQueue, Timer: closewait.Timer(row.timer),
 			BytesSent: row.bytesSent, BytesAcked: row.bytesAcked, BytesReceived: row.bytesReceived,
 		},

@@ -118,7 +118,7 @@ func (v *visit) table(dir directory, path string) error {
 		}
 		link, err := fds.link(name, v.target[:])
 		if err != nil {
-			if denied(err) {
+			if !vanished(err) {
 				refused = fmt.Errorf("read links in %s: %w", path, err)
 			}
 			return // else closed meanwhile

@@ -79,7 +79,7 @@ func serveReady(health *Health, look func(context.Context) error) http.HandlerFu
 		if health.notReady() != nil {
 			ctx, cancel := context.WithTimeout(r.Context(), probePatience)
 			defer cancel()
-			_ = look(ctx) // noted
+			_ = look(ctx) // its outcome is noted, if it comes in time
 		}
 		if err := health.notReady(); err != nil {
 			http.Error(w, fmt.Sprintf("closewait_exporter is not ready: %v", err), http.StatusServiceUnavailable)
