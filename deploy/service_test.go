@@ -19,7 +19,7 @@ func TestTheServiceSeesWhoLeaksInOtherNamespaces(t *testing.T) {
 
 	m.awaitMetrics(
 		`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 3`,
-		`closewait_process_info{.*exe="/opt/leak",group="leaky-shop.service",.*user="nobody"} 1`,
+		`closewait_process_info{.*exe="/opt/leaky-shop/leak",group="leaky-shop.service",.*user="nobody"} 1`,
 		`closewait_scanner_info{scanner="netlink"} 1`,
 		`closewait_network_namespaces 2`,
 		`closewait_owner_coverage_ratio 1`,
@@ -37,9 +37,10 @@ func TestTheServiceSeesWhoLeaksInOtherNamespaces(t *testing.T) {
 // leak starts a leaking program as a service of another user in a network namespace of its own.
 func (m *machine) leak(name string, args ...string) {
 	m.t.Helper()
-	m.copy(leaktest.Build(m.t), "/opt/leak")
+	program := "/opt/" + name + "/leak"
+	m.copy(leaktest.Build(m.t), program)
 	m.run(append([]string{"systemd-run", "--quiet", "--unit=" + name, "--property=User=nobody", "--property=PrivateNetwork=yes",
-		"/opt/leak", "server"}, args...)...)
+		program, "server"}, args...)...)
 	leaktest.Eventually(m.t, patience, func() (bool, string) { // when it has leaked, it says so
 		log := m.run("journalctl", "--no-pager", "--output=cat", "--unit="+name)
 		return strings.Contains(log, `"sockets"`), log
@@ -53,7 +54,8 @@ func (m *machine) awaitMetrics(lines ...string) {
 		metrics, err := m.get("/metrics")
 		for _, line := range lines {
 			if err != nil || !regexp.MustCompile(`(?m)^`+line+`$`).MatchString(metrics) {
-				return false, fmt.Sprintf("%v: no %s in\n%s\n%s", err, line, metrics, m.run("systemctl", "status", "--no-pager", service))
+				ours := strings.Join(regexp.MustCompile(`(?m)^closewait_.*$`).FindAllString(metrics, -1), "\n")
+				return false, fmt.Sprintf("%v: no %s in\n%s\n%s", err, line, ours, m.run("journalctl", "--no-pager", "--unit="+service))
 			}
 		}
 		return true, ""

@@ -1,0 +1,113 @@
+package deploy
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// rules with steps that need all that the drop-in gives, and one that needs more.
+const rules = `
+limits: {actions: 10, per: 1h}
+interval: 500ms
+rules:
+  - name: reset
+    match: {unit: shop-reset\.service}
+    when: {sockets: 2, age: 1s}
+    steps: [destroy: {}]
+    mode: enforce
+  - name: shut-down
+    match: {unit: shop-shut-down\.service}
+    when: {sockets: 2, age: 1s}
+    steps: [shutdown: {}]
+    mode: enforce
+  - name: ask-and-end
+    match: {unit: shop-end\.service, user: nobody}
+    when: {sockets: 2, age: 1s}
+    steps:
+      - run: {command: [/bin/sh, -c, 'test "$CLOSEWAIT_GROUP" = shop-end.service && kill -0 "$CLOSEWAIT_PID"']}
+      - signal: {name: TERM}
+    mode: enforce
+  - name: raise
+    match: {unit: shop-raise\.service}
+    when: {sockets: 2, age: 1s}
+    steps: [raise_nofile: {to: hard}]
+    mode: enforce
+`
+
+func TestTheReaperMayDoWhatTheDropInIsFor(t *testing.T) {
+	m := startMachine(t)
+	m.installReaper(rules, "ARGS=--reaper.enforce\n")
+	for _, name := range []string{"shop-reset", "shop-shut-down", "shop-end", "shop-raise"} {
+		m.leak(name, "--sockets=3")
+	}
+	m.run("systemctl", "start", service)
+
+	m.awaitMetrics(
+		`closewait_reaper_actions_total{action="destroy",mode="enforce",rule="reset"} [1-9]\d*`,
+		`closewait_reaper_action_failures_total{action="destroy",mode="enforce",rule="reset"} 0`,
+		`closewait_reaper_actions_total{action="shutdown",mode="enforce",rule="shut-down"} [1-9]\d*`,
+		`closewait_reaper_action_failures_total{action="shutdown",mode="enforce",rule="shut-down"} 0`,
+		`closewait_reaper_actions_total{action="run",mode="enforce",rule="ask-and-end"} 1`,
+		`closewait_reaper_reaped_total{result="terminated",rule="ask-and-end"} 1`,
+		`closewait_reaper_action_failures_total{action="raise_nofile",mode="enforce",rule="raise"} [1-9]\d*`,
+	)
+	if state, _ := m.try("systemctl", "is-active", "shop-end"); state != "inactive" {
+		t.Errorf("shop-end is %s, want inactive", state)
+	}
+	if log := m.run("journalctl", "--no-pager", "--unit="+service); !strings.Contains(log, "CAP_SYS_RESOURCE") {
+		t.Errorf("it does not say what raise_nofile needs:\n%s", log)
+	}
+	m.checkConfinement(append(capabilitiesOf(t, unit), capabilitiesOf(t, dropIn)...))
+	m.checkRecords()
+}
+
+// checkRecords looks for the files of the reaper, which nobody else can read, and which outlast it.
+func (m *machine) checkRecords() {
+	m.t.Helper()
+	m.run("systemctl", "restart", service)
+	m.awaitMetrics(`closewait_scan_success 1`)
+	for _, file := range []string{"/var/lib/closewait/state.json", "/var/log/closewait/audit.jsonl"} {
+		if said := m.run("stat", "--dereference", "--format=%a %s", file); !strings.HasPrefix(said, "600 ") || strings.HasSuffix(said, " 0") {
+			m.t.Errorf("%s has mode and size %s, want 600 and some", file, said)
+		}
+		if said := m.run("stat", "--dereference", "--format=%a", filepath.Dir(file)); said != "700" {
+			m.t.Errorf("the directory of %s has mode %s, want 700", file, said)
+		}
+	}
+	if record := m.run("cat", "/var/log/closewait/audit.jsonl"); !strings.Contains(record, `"rule":"ask-and-end"`) {
+		m.t.Errorf("not on record:\n%s", record)
+	}
+}
+
+func TestTheReaperStartsInDryRunAndReloadsItsRules(t *testing.T) {
+	m := startMachine(t)
+	m.installReaper(read(t, "reaper.example.yml"), read(t, "package/closewait_exporter.default"))
+	m.run("systemctl", "start", service)
+	m.awaitMetrics(`closewait_reaper_info{mode="dry_run"} 1`, `closewait_config_last_reload_successful 1`)
+
+	m.write("/etc/closewait/rules.yml", "rules: none\n")
+	m.run("systemctl", "reload", service)
+	m.awaitMetrics(`closewait_config_last_reload_successful 0`)
+
+	m.write("/etc/closewait/rules.yml", rules)
+	m.run("systemctl", "reload", service)
+	m.awaitMetrics(`closewait_config_last_reload_successful 1`, `closewait_reaper_matched_processes{rule="reset"} 0`)
+	m.leak("shop-end", "--sockets=3")
+	m.awaitMetrics(`closewait_reaper_decisions_total{decision="dry_run",rule="ask-and-end"} [1-9]\d*`)
+	if state := m.run("systemctl", "is-active", "shop-end"); state != "active" {
+		t.Errorf("shop-end is %s in dry run", state)
+	}
+}
+
+// installReaper puts everything where docs/INSTALL.md does.
+func (m *machine) installReaper(rules, defaults string) {
+	m.t.Helper()
+	m.copy(exporter(m.t), "/usr/bin/closewait_exporter")
+	m.copy(unit, "/usr/lib/systemd/system/"+service)
+	m.copy(dropIn, "/etc/systemd/system/"+service+".d/reaper.conf")
+	m.write("/etc/default/closewait_exporter", defaults)
+	m.write("/etc/closewait/rules.yml", rules)
+	m.run("chmod", "600", "/etc/closewait/rules.yml") // of root: read all the same
+	m.run("systemctl", "daemon-reload")
+}
