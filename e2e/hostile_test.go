@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -69,9 +70,13 @@ func TestHostileNamesHarmNobody(t *testing.T) {
 	})
 	for _, args := range [][]string{{"list"}, {"list", "--sockets"}, {"list", "--output=json"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
-			out, err := exec.Command(program, args...).CombinedOutput()
+			cmd := exec.Command(program, args...)
+			var notes bytes.Buffer
+			cmd.Stderr = &notes
+			out, err := cmd.Output()
 			must(t, err)
 			requireHarmless(t, string(out))
+			requireHarmless(t, notes.String())
 			requireAllNamed(t, string(out), pids)
 			if args[len(args)-1] == "--output=json" && !json.Valid(out) {
 				t.Errorf("no valid JSON:\n%s", out)
