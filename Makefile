@@ -14,6 +14,7 @@ ldflags := -s -w \
 
 FUZZTIME ?= 30s
 LISTEN   ?= :10052
+IMAGE    ?= closewait_exporter:$(VERSION)
 
 .DEFAULT_GOAL := help
 
@@ -42,6 +43,10 @@ test: deps ## everything: unit, real kernel, end to end, with the race detector
 	go vet ./...
 	go test -race -count=1 -timeout=15m ./...
 
+.PHONY: test-long
+test-long: deps ## the same with many more rounds of what is random, and what takes minutes
+	CLOSEWAIT_LONG=1 go test -count=1 -timeout=2h -p 1 ./...
+
 .PHONY: lint
 lint: ## golangci-lint, built from its pinned version
 	scripts/lint
@@ -53,6 +58,23 @@ fuzz: ## fuzz every decoder for FUZZTIME (30s) each
 .PHONY: bench
 bench: build ## speed as ratios against ss, lsof and netstat in the same run
 	scripts/bench
+
+.PHONY: man
+man: ## write the man page to dist/
+	mkdir -p dist
+	VERSION='$(VERSION)' DATE='$(DATE)' scripts/man > dist/closewait_exporter.1
+
+.PHONY: package
+package: build ## make a deb and an rpm in dist/
+	DATE='$(DATE)' scripts/package '$(VERSION)'
+
+.PHONY: image
+image: ## build the container image IMAGE with docker, podman or buildah
+	VERSION='$(VERSION)' REVISION='$(REVISION)' BRANCH='$(BRANCH)' DATE='$(DATE)' scripts/image '$(IMAGE)'
+
+.PHONY: kubernetes
+kubernetes: ## write the alerting rules as a PrometheusRule
+	scripts/prometheusrule > deploy/kubernetes/prometheusrule.yaml
 
 .PHONY: clean
 clean: ## remove what was built

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel"
@@ -35,14 +36,16 @@ func (h hands) Run(ctx context.Context, g reaper.Guard) (string, error) {
 	return output, translate(err)
 }
 
-// permitted tells why a step cannot be carried out on the processes of any user.
+// permitted tells why a step cannot be carried out on the processes of any user. Only a limit may be
+// raised for those of the own user alone: where that is refused, the ladder ends before anything
+// was done.
 func (h hands) permitted(step *reaper.Step) error {
 	const anyOtherUser = ^uint32(0) // no user has this id (setresuid(2))
 	rights := h.Rights(anyOtherUser)
 	var err error
 	switch step.Kind {
 	case reaper.StepRaiseNoFile:
-		err = rights.RaiseNoFile
+		err = h.Rights(uint32(os.Geteuid())).RaiseNoFile
 	case reaper.StepRun:
 		err = h.CanRun(step.Command)
 	case reaper.StepDestroy:

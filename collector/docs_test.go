@@ -1,4 +1,4 @@
-package collector
+package collector_test
 
 import (
 	"fmt"
@@ -10,7 +10,13 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"closewait_exporter/collector"
+	"closewait_exporter/reaper"
 )
+
+// allMetrics are those of both tables: the document has them all.
+func allMetrics() []collector.Metric { return append(collector.Metrics(), reaper.MetricTable()...) }
 
 const documentPath = "../docs/METRICS.md"
 
@@ -31,9 +37,9 @@ var (
 )
 
 func TestTheDocumentHasEveryMetricWithItsTypeAndLabels(t *testing.T) {
-	documented := map[string]Metric{}
+	documented := map[string]collector.Metric{}
 	for _, row := range tableRow.FindAllStringSubmatch(document(t), -1) {
-		m := Metric{Name: row[1], Type: Type(row[2])}
+		m := collector.Metric{Name: row[1], Type: collector.Type(row[2])}
 		for _, span := range codeSpan.FindAllStringSubmatch(row[3], -1) {
 			m.Labels = append(m.Labels, span[1])
 		}
@@ -42,8 +48,8 @@ func TestTheDocumentHasEveryMetricWithItsTypeAndLabels(t *testing.T) {
 		}
 		documented[m.Name] = m
 	}
-	tabled := map[string]Metric{}
-	for _, m := range Metrics() {
+	tabled := map[string]collector.Metric{}
+	for _, m := range allMetrics() {
 		m.Help = ""
 		tabled[m.Name] = m
 	}
@@ -54,9 +60,9 @@ func TestTheDocumentHasEveryMetricWithItsTypeAndLabels(t *testing.T) {
 
 func TestTheDocumentSpeaksOfNoMetricThatIsNotThere(t *testing.T) {
 	known := map[string]bool{}
-	for _, m := range Metrics() {
+	for _, m := range allMetrics() {
 		known[m.Name] = true
-		if m.Type == Histogram || m.Type == GaugeHistogram {
+		if m.Type == collector.Histogram || m.Type == collector.GaugeHistogram {
 			known[m.Name+"_bucket"], known[m.Name+"_sum"], known[m.Name+"_count"] = true, true, true
 		}
 	}
@@ -68,7 +74,7 @@ func TestTheDocumentSpeaksOfNoMetricThatIsNotThere(t *testing.T) {
 }
 
 func TestTheDocumentHasTheRightNumberOfSeries(t *testing.T) {
-	if want := fmt.Sprintf("at most %d series", seriesPerProcess); !strings.Contains(document(t), want) {
+	if want := fmt.Sprintf("at most %d series", collector.SeriesPerProcess); !strings.Contains(document(t), want) {
 		t.Errorf("%s does not say %q", documentPath, want)
 	}
 }

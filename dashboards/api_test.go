@@ -7,6 +7,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"testing"
 	"time"
 )
 
@@ -33,15 +34,19 @@ func (s sample) isNumber() bool {
 }
 
 // ask is what Grafana asks for a panel: now, or each second of the time shown.
-func (s *server) ask(q query) ([]sequence, error) {
-	now := time.Now()
-	path, form := "/api/v1/query", url.Values{"query": {q.expr}, "time": {stamp(now)}}
+func (s *server) ask(t *testing.T, q query, values map[string]string) []sequence {
+	t.Helper()
+	now, expr := time.Now(), substitute(q.expr, values)
+	path, form := "/api/v1/query", url.Values{"query": {expr}, "time": {stamp(now)}}
 	if !q.instant {
 		path = "/api/v1/query_range"
-		form = url.Values{"query": {q.expr}, "start": {stamp(now.Add(-shown))}, "end": {stamp(now)}, "step": {"1"}}
+		form = url.Values{"query": {expr}, "start": {stamp(now.Add(-shown))}, "end": {stamp(now)}, "step": {"1"}}
 	}
 	var data struct{ Result []sequence }
-	return data.Result, s.get(path, form, &data)
+	if err := s.get(path, form, &data); err != nil {
+		t.Fatalf("%s: %v\n%s", q.where, err, expr)
+	}
+	return data.Result
 }
 
 func stamp(t time.Time) string {

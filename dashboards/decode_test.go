@@ -23,9 +23,12 @@ import (
 
 const file = "closewait.json"
 
+// The newer schema, dashboardv2, is that of Grafana 12 and later alone.
+type board = dashboard.Dashboard //nolint:staticcheck // deprecated for that one
+
 // load returns the dashboard, or ends the test with everything in the file that Grafana's schema does
 // not know.
-func load(t *testing.T) *dashboard.Dashboard {
+func load(t *testing.T) *board {
 	t.Helper()
 	d, err := read()
 	if err != nil {
@@ -34,7 +37,7 @@ func load(t *testing.T) *dashboard.Dashboard {
 	return d
 }
 
-var read = sync.OnceValues(func() (*dashboard.Dashboard, error) {
+var read = sync.OnceValues(func() (*board, error) {
 	raw, err := os.ReadFile(file)
 	if err != nil {
 		return nil, err
@@ -47,7 +50,7 @@ var read = sync.OnceValues(func() (*dashboard.Dashboard, error) {
 })
 
 // decode is strict, down to the options of each kind of panel that is registered here.
-func decode(raw []byte) (*dashboard.Dashboard, error) {
+func decode(raw []byte) (*board, error) {
 	schemas := cog.NewRuntime()
 	schemas.RegisterDataqueryVariant(prometheus.VariantConfig())
 	schemas.RegisterPanelcfgVariant(heatmap.VariantConfig())
@@ -56,10 +59,10 @@ func decode(raw []byte) (*dashboard.Dashboard, error) {
 	schemas.RegisterPanelcfgVariant(table.VariantConfig())
 	schemas.RegisterPanelcfgVariant(text.VariantConfig())
 	schemas.RegisterPanelcfgVariant(timeseries.VariantConfig())
-	if err := strictly(&dashboard.Dashboard{}, raw); err != nil {
+	if err := strictly(&board{}, raw); err != nil {
 		return nil, err
 	}
-	d := &dashboard.Dashboard{} // the strict one has lost its panels
+	d := &board{} // the strict one has lost its panels
 	if err := json.Unmarshal(raw, d); err != nil {
 		return nil, err
 	}

@@ -1,9 +1,11 @@
 package dashboards
 
 import (
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -20,12 +22,15 @@ const (
 
 var times = map[string]string{"trend": "8s", "__rate_interval": "5s", "__range": "30s"}
 
-// TestEveryQueryGivesData asks a real Prometheus, which scrapes real exporters, for all that the
-// dashboard shows, while real processes leak in all ways that it tells apart.
-func TestEveryQueryGivesData(t *testing.T) {
+// A real Prometheus, which scrapes real exporters and a reaper, is asked for all that the dashboard
+// shows, while real processes leak.
+func TestTheDashboardOnALivePrometheus(t *testing.T) {
+	requireHost(t)
 	prometheus := startPrometheus(t)
-	growing := leaktest.Start(t, "--sockets=40", "--unread=none", "--unread=fin", "--unread=300", "--unaccepted=3", "--rate=4", "--nofile=4096")
-	leaktest.Start(t, "--sockets=5", "--outbound=5", "--children=1", "--keepalive", "--listen=[::1]:0")
+	awaitScrapes(t, prometheus) // what is counted before the first of them is no increase
+	growing := leaktest.Start(t, "--comm=growing", "--sockets=40", "--unread=none", "--unread=fin", "--unread=300", "--unaccepted=3", "--rate=4", "--nofile=4096")
+	leaktest.Start(t, "--comm=guarded", "--sockets=5", "--outbound=5", "--keepalive", "--listen=[::1]:0")
+	ending := leaktest.Start(t, "--comm=ending", "--sockets=5")
 
 	d := load(t)
 	pending := map[string]query{}
@@ -39,11 +44,7 @@ func TestEveryQueryGivesData(t *testing.T) {
 		growing.Do("close 1") // so that some sockets leave
 		values := chosen(t, prometheus, choices(t, d))
 		for name, q := range pending {
-			q.expr = substitute(q.expr, values)
-			answer, err := prometheus.ask(q)
-			if err != nil {
-				t.Fatalf("%s: %v", name, err)
-			}
+			answer := prometheus.ask(t, q, values)
 			if lacking[name] = lacks(answer, q.labels); lacking[name] == "" || isAwaited(q) {
 				delete(pending, name)
 			}
@@ -52,6 +53,32 @@ func TestEveryQueryGivesData(t *testing.T) {
 	for _, name := range slices.Sorted(maps.Keys(pending)) {
 		t.Errorf("%s\ngives %s", name, lacking[name])
 	}
+	noNumberOutlives(t, prometheus, ending.PID)
+}
+
+// awaitScrapes waits until both exporters have been scraped.
+func awaitScrapes(t *testing.T, prometheus *server) {
+	t.Helper()
+	leaktest.Eventually(t, within, func() (bool, string) {
+		found, err := prometheus.labelValues("closewait_scan_success", "instance")
+		return len(found) == 2, fmt.Sprintf("scraped are %q: %v", found, err)
+	})
+}
+
+// noNumberOutlives waits until nothing that is asked for now shows a process that the reaper has ended.
+func noNumberOutlives(t *testing.T, prometheus *server, pid int) {
+	t.Helper()
+	shows := func(s sequence) bool { return s.Metric["pid"] == strconv.Itoa(pid) }
+	leaktest.Eventually(t, within, func() (bool, string) {
+		values := chosen(t, prometheus, choices(t, load(t)))
+		values["trend"] = "1h" // within which the process was there
+		for _, q := range queries(t, load(t)) {
+			if q.instant && slices.ContainsFunc(prometheus.ask(t, q, values), shows) {
+				return false, q.where + " still shows a process that has ended"
+			}
+		}
+		return true, ""
+	})
 }
 
 // alternatives returns the operands of or, which stand on lines of their own: each has to give data.

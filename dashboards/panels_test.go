@@ -13,7 +13,7 @@ import (
 const gridWidth = 24 // columns
 
 // panels returns all panels, those of collapsed rows too, without the rows.
-func panels(d *dashboard.Dashboard) []*dashboard.Panel {
+func panels(d *board) []*dashboard.Panel {
 	var all []*dashboard.Panel
 	for i := range d.Panels {
 		if p := d.Panels[i].Panel; p != nil {
@@ -28,7 +28,7 @@ func panels(d *dashboard.Dashboard) []*dashboard.Panel {
 	return all
 }
 
-func rows(d *dashboard.Dashboard) []*dashboard.RowPanel {
+func rows(d *board) []*dashboard.RowPanel {
 	var all []*dashboard.RowPanel
 	for i := range d.Panels {
 		if row := d.Panels[i].RowPanel; row != nil {
@@ -61,7 +61,7 @@ func TestEveryPanelSaysWhatItShows(t *testing.T) {
 
 // known units; Grafana shows an unknown one as it is written.
 var known = []string{
-	units.BytesIEC, units.CountsPerSecond, units.DateTimeFromNow, units.PercentUnit, units.Seconds, units.Short, units.String,
+	units.BytesIEC, units.CountsPerSecond, units.DateTimeFromNow, units.PercentUnit, units.LocaleFormat, units.Seconds, units.Short, units.String,
 }
 
 func TestEveryNumberHasAUnit(t *testing.T) {

@@ -37,19 +37,43 @@ func buildExporter(t *testing.T) string {
 	return program
 }
 
-// startExporters starts one with all the rights of the test and, for root, one without any, which
-// cannot tell who owns what. It returns their addresses.
+// rules has one that only says what it would do, one that is denied by its guard, and one that acts.
+const rules = `
+interval: 500ms
+limits: {actions: 20, per: 1m}
+rules:
+  - name: watched
+    match: {command: .*--comm=growing.*}
+    when: &old {sockets: 2, age: 2s}
+    steps: &end [signal: {name: TERM}]
+    accept_remote_trigger: true
+  - name: guarded
+    mode: enforce
+    match: {command: .*--comm=guarded.*}
+    when: *old
+    steps: [run: {command: [/bin/false]}, signal: {name: TERM}]
+  - name: ended
+    mode: enforce
+    match: {command: .*--comm=ending.*}
+    when: *old
+    steps: *end
+    accept_remote_trigger: true
+`
+
+// startExporters starts one with all rights and a reaper, and one without any, which cannot tell who
+// owns what. It returns their addresses.
 func startExporters(t *testing.T) []string {
 	t.Helper()
-	program := buildExporter(t)
-	full := exec.Command(program, "--web.listen-address=127.0.0.1:0")
-	addresses := []string{start(t, full)}
-	if os.Geteuid() == 0 {
-		blind := exec.Command(program, "--web.listen-address=127.0.0.1:0")
-		blind.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-		addresses = append(addresses, start(t, blind))
+	program, dir := buildExporter(t), t.TempDir()
+	file := filepath.Join(dir, "rules.yml")
+	if err := os.WriteFile(file, []byte(rules), 0o600); err != nil {
+		t.Fatal(err)
 	}
-	return addresses
+	acts := exec.Command(program, "--web.listen-address=127.0.0.1:0", "--reaper.config="+file, "--reaper.enforce",
+		"--reaper.state-file="+filepath.Join(dir, "state.json"), "--reaper.audit-file="+filepath.Join(dir, "audit.jsonl"))
+	blind := exec.Command(program, "--web.listen-address=127.0.0.1:0")
+	blind.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	return []string{start(t, acts), start(t, blind)}
 }
 
 // startPrometheus starts one that scrapes exporters each second. It skips the test where there is no

@@ -18,7 +18,7 @@ type query struct {
 }
 
 // queries returns those of all panels and annotations.
-func queries(t *testing.T, d *dashboard.Dashboard) []query {
+func queries(t *testing.T, d *board) []query {
 	t.Helper()
 	var all []query
 	for _, p := range panels(d) {
@@ -38,7 +38,7 @@ func queries(t *testing.T, d *dashboard.Dashboard) []query {
 }
 
 // annotations returns those that ask Prometheus, without the one that every dashboard has.
-func annotations(d *dashboard.Dashboard) []*dashboard.AnnotationQuery {
+func annotations(d *board) []*dashboard.AnnotationQuery {
 	var all []*dashboard.AnnotationQuery
 	for i := range d.Annotations.List {
 		if a := &d.Annotations.List[i]; a.BuiltIn == nil {

@@ -9,6 +9,8 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/table"
 )
 
+const renaming = "organize" //nolint:misspell // as Grafana writes it
+
 // The queries of a table give columns, one transformation names them, and formats, links and the order
 // of the rows refer to the names. Grafana says nothing of a name that is not there.
 func TestTablesReferToTheirOwnColumns(t *testing.T) {
@@ -39,8 +41,8 @@ func columns(t *testing.T, p *dashboard.Panel) []string {
 	t.Helper()
 	var names []string
 	last := p.Transformations[len(p.Transformations)-1]
-	if last.Id != "organize" {
-		t.Fatalf("the last transformation is %s, want organize", last.Id)
+	if last.Id != renaming {
+		t.Fatalf("the last transformation is %s, want %s", last.Id, renaming)
 	}
 	settled := map[string]bool{}
 	options := last.Options.(map[string]any)

@@ -19,7 +19,7 @@ var (
 )
 
 // variables returns the names of those of the dashboard.
-func variables(d *dashboard.Dashboard) []string {
+func variables(d *board) []string {
 	var names []string
 	for i := range d.Templating.List {
 		names = append(names, d.Templating.List[i].Name)
@@ -73,7 +73,7 @@ func TestTheDataSourceIsChosenByVariable(t *testing.T) {
 type choice struct{ name, selector, label string }
 
 // choices returns them in order: each may name those before it.
-func choices(t *testing.T, d *dashboard.Dashboard) []choice {
+func choices(t *testing.T, d *board) []choice {
 	t.Helper()
 	var all []choice
 	for i := range d.Templating.List {

@@ -4,7 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"net/netip"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -22,13 +22,8 @@ func (s *Scanner) confirm(missed []*closewait.Socket) map[closewait.SocketID]boo
 	if len(missed) > mostConfirmed {
 		return still
 	}
-	in := map[closewait.NetNS][]*closewait.Socket{}
-	for _, socket := range missed {
-		if socket.ID.Cookie == 0 {
-			continue // it was read from a table
-		}
-		in[socket.ID.NetNS] = append(in[socket.ID.NetNS], socket)
-	}
+	fromTable := func(socket *closewait.Socket) bool { return socket.ID.Cookie == 0 }
+	in := byNamespace(slices.DeleteFunc(slices.Clone(missed), fromTable))
 	ask := func(ns namespace, err error) {
 		if err == nil {
 			err = confirmHere(in[ns.id], still)
@@ -72,56 +67,55 @@ func confirmHere(sockets []*closewait.Socket, still map[closewait.SocketID]bool)
 // askFor asks for one socket in the network namespace of the calling thread. It is false when there is
 // none with this cookie, or it is not in CLOSE_WAIT.
 func askFor(fd int, buf []byte, f *closewait.Facts) (bool, error) {
-	if err := unix.Sendto(fd, singleRequest(f), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	wanted := diagRow{family: unix.AF_INET6, local: f.Local, remote: f.Remote, cookie: f.ID.Cookie}
+	if f.Family() == closewait.IPv4 {
+		wanted.family = unix.AF_INET
+	}
+	request := singleRequest(unix.SOCK_DIAG_BY_FAMILY, 0, &wanted)
+	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return false, fmt.Errorf("ask for a socket: %w", err)
 	}
 	n, err := ignoringEINTR(func() (int, error) { return unix.Read(fd, buf) })
 	if err != nil {
 		return false, fmt.Errorf("receive a socket: %w", err)
 	}
-	found := false
+	var row diagRow
 	err = eachMessage(buf[:n], func(header nlHeader, payload []byte) error {
-		var row diagRow
 		switch header.Type {
 		case unix.NLMSG_ERROR:
 			return netlinkError(payload)
 		case unix.SOCK_DIAG_BY_FAMILY:
-			if err := parseDiag(payload, &row); err != nil {
-				return err
-			}
-			found = row.state == stateCloseWait && row.cookie == f.ID.Cookie
+			return parseDiag(payload, &row)
 		}
 		return nil
 	})
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESTALE) { // no such socket, or with another cookie
 		return false, nil
 	}
-	return found, err
+	return row.state == stateCloseWait && row.cookie == f.ID.Cookie, err
 }
 
-// singleRequest is struct nlmsghdr and struct inet_diag_req_v2 for one socket.
-func singleRequest(f *closewait.Facts) []byte {
-	host, network := binary.NativeEndian, binary.BigEndian
-	b := host.AppendUint32(nil, 16+56)
-	b = host.AppendUint16(b, unix.SOCK_DIAG_BY_FAMILY)
-	b = host.AppendUint16(b, unix.NLM_F_REQUEST)
-	b = append(b, make([]byte, 8)...) // sequence number and port id
-	family := byte(unix.AF_INET6)
-	if f.Family() == closewait.IPv4 {
-		family = unix.AF_INET
-	}
-	b = append(b, family, unix.IPPROTO_TCP, 0, 0)
-	b = host.AppendUint32(b, 1<<stateCloseWait)
-	b = network.AppendUint16(b, f.Local.Port())
-	b = network.AppendUint16(b, f.Remote.Port())
-	b = appendAddr(appendAddr(b, f.Local.Addr()), f.Remote.Addr())
-	b = host.AppendUint32(b, 0) // any interface
-	b = host.AppendUint32(b, uint32(f.ID.Cookie))
-	return host.AppendUint32(b, uint32(f.ID.Cookie>>32))
-}
-
-// appendAddr appends an address in the 16 bytes that there are for either family.
-func appendAddr(b []byte, addr netip.Addr) []byte {
-	bytes := addr.AsSlice()
-	return append(append(b, bytes...), make([]byte, 16-len(bytes))...)
+// singleRequest is about one socket: struct nlmsghdr and struct inet_diag_req_v2
+// (include/uapi/linux/inet_diag.h). Without the cookie the kernel would take any socket with these
+// addresses, and for want of one the listener.
+func singleRequest(kind, flags uint16, row *diagRow) []byte {
+	const header, request, id = 16, 56, 8
+	b := make([]byte, header+request)
+	host := binary.NativeEndian
+	host.PutUint32(b[0:], uint32(len(b)))
+	host.PutUint16(b[4:], kind)
+	host.PutUint16(b[6:], unix.NLM_F_REQUEST|flags)
+	r := b[header:]
+	r[0], r[1] = row.family, unix.IPPROTO_TCP
+	host.PutUint32(r[4:], 1<<stateCloseWait)
+	// struct inet_diag_sockid is laid out as in the answers, where it begins 4 bytes earlier.
+	const shift = id - diagLocalPort
+	binary.BigEndian.PutUint16(r[diagLocalPort+shift:], row.local.Port())
+	binary.BigEndian.PutUint16(r[diagRemotePort+shift:], row.remote.Port())
+	copy(r[diagLocal+shift:diagRemote+shift], row.local.Addr().AsSlice())
+	copy(r[diagRemote+shift:diagInterface+shift], row.remote.Addr().AsSlice())
+	host.PutUint32(r[diagInterface+shift:], row.iface)
+	host.PutUint32(r[diagCookie+shift:], uint32(row.cookie))
+	host.PutUint32(r[diagCookie+shift+4:], uint32(row.cookie>>32))
+	return b
 }

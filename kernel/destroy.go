@@ -2,10 +2,8 @@ package kernel
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -70,22 +68,16 @@ func (t *Toll) destroy(ctx context.Context, sockets []*closewait.Socket) error {
 type destroyer struct{ fd int }
 
 func openDestroyer() (destroyer, error) {
-	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
-	if err != nil {
-		return destroyer{}, fmt.Errorf("open netlink socket: %w", err)
-	}
-	patience := unix.NsecToTimeval(dumpPatience.Nanoseconds())
-	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience); err != nil {
-		unix.Close(fd)
-		return destroyer{}, fmt.Errorf("set timeout of netlink socket: %w", err)
-	}
-	return destroyer{fd}, nil
+	fd, err := openDiag()
+	return destroyer{fd}, err
 }
 
 // destroy asks for the end of one socket and waits for the answer: ENOENT when there is none with
 // these addresses and this cookie.
 func (d destroyer) destroy(row *diagRow) error {
-	if err := unix.Sendto(d.fd, destroyRequest(row), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	const sockDestroy = 21 // SOCK_DESTROY, include/uapi/linux/sock_diag.h
+	request := singleRequest(sockDestroy, unix.NLM_F_ACK, row)
+	if err := unix.Sendto(d.fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
 	answer := make([]byte, 4096)
@@ -99,31 +91,6 @@ func (d destroyer) destroy(row *diagRow) error {
 		}
 		return netlinkError(payload)
 	})
-}
-
-// destroyRequest is struct nlmsghdr and struct inet_diag_req_v2 (include/uapi/linux/inet_diag.h).
-// Without the cookie the kernel would take any socket with these addresses, and for want of one
-// the listener.
-func destroyRequest(row *diagRow) []byte {
-	const sockDestroy, header, request, id = 21, 16, 56, 8
-	b := make([]byte, header+request)
-	host := binary.NativeEndian
-	host.PutUint32(b[0:], uint32(len(b)))
-	host.PutUint16(b[4:], sockDestroy)
-	host.PutUint16(b[6:], unix.NLM_F_REQUEST|unix.NLM_F_ACK)
-	r := b[header:]
-	r[0], r[1] = row.family, syscall.IPPROTO_TCP
-	host.PutUint32(r[4:], 1<<stateCloseWait)
-	// struct inet_diag_sockid is laid out as in the answers, where it begins 4 bytes earlier.
-	const shift = id - diagLocalPort
-	binary.BigEndian.PutUint16(r[diagLocalPort+shift:], row.local.Port())
-	binary.BigEndian.PutUint16(r[diagRemotePort+shift:], row.remote.Port())
-	copy(r[diagLocal+shift:diagRemote+shift], row.local.Addr().AsSlice())
-	copy(r[diagRemote+shift:diagInterface+shift], row.remote.Addr().AsSlice())
-	host.PutUint32(r[diagInterface+shift:], row.iface)
-	host.PutUint32(r[diagCookie+shift:], uint32(row.cookie))
-	host.PutUint32(r[diagCookie+shift+4:], uint32(row.cookie>>32))
-	return b
 }
 
 // destroyError says how to mend what makes SOCK_DESTROY fail.

@@ -12,49 +12,27 @@ import (
 	"closewait_exporter/closewait"
 )
 
-func TestDestroyResetsTheConnectionAndLeavesTheDescriptor(t *testing.T) {
+func TestADeedEndsTheConnectionAndLeavesTheDescriptor(t *testing.T) {
 	h := newHands(t)
-	for _, at := range places {
-		t.Run(at.name, func(t *testing.T) {
-			v := newVictim(t, at)
-			g := grab(t, h, v.pid())
-			toll, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket})
-			if err != nil || toll != (Toll{Done: 1}) {
-				t.Fatalf("%+v, %v", toll, err)
-			}
-			if err := v.peerGets(t); !errors.Is(err, syscall.ECONNRESET) {
-				t.Errorf("the peer gets %v, want a reset", err)
-			}
-			if !v.holdsSocket(t) {
-				t.Error("the descriptor is gone")
-			}
-			if toll, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || toll != (Toll{Gone: 1}) {
-				t.Errorf("again: %+v, %v", toll, err)
-			}
-		})
-	}
-}
-
-func TestShutdownEndsTheConnectionAndLeavesTheDescriptor(t *testing.T) {
-	h := newHands(t)
-	for _, at := range places {
-		t.Run(at.name, func(t *testing.T) {
-			v := newVictim(t, at)
-			g := grab(t, h, v.pid())
-			toll, err := g.Shutdown(t.Context(), []*closewait.Socket{v.socket})
-			if err != nil || toll != (Toll{Done: 1}) {
-				t.Fatalf("%+v, %v", toll, err)
-			}
-			if err := v.peerGets(t); !errors.Is(err, io.EOF) {
-				t.Errorf("the peer gets %v, want the end of file", err)
-			}
-			if !v.holdsSocket(t) {
-				t.Error("the descriptor is gone")
-			}
-			if toll, err := g.Shutdown(t.Context(), []*closewait.Socket{v.socket}); err != nil || toll != (Toll{Gone: 1}) {
-				t.Errorf("again: %+v, %v", toll, err)
-			}
-		})
+	for name, peerGets := range map[string]error{"Destroy": syscall.ECONNRESET, "Shutdown": io.EOF} {
+		for _, at := range places {
+			t.Run(name+", "+at.name, func(t *testing.T) {
+				v := newVictim(t, at)
+				g, list := grab(t, h, v.pid()), []*closewait.Socket{v.socket}
+				if toll, err := deeds[name](g, t, list); err != nil || toll != (Toll{Done: 1}) {
+					t.Fatalf("%+v, %v", toll, err)
+				}
+				if err := v.peerGets(t); !errors.Is(err, peerGets) {
+					t.Errorf("the peer gets %v, want %v", err, peerGets)
+				}
+				if !v.holdsSocket(t) {
+					t.Error("the descriptor is gone")
+				}
+				if toll, err := deeds[name](g, t, list); err != nil || toll != (Toll{Gone: 1}) {
+					t.Errorf("again: %+v, %v", toll, err)
+				}
+			})
+		}
 	}
 }
 

@@ -75,6 +75,7 @@ func TestNetlinkThatStopsWorkingIsAnError(t *testing.T) {
 }
 
 func TestAScanThatIsCalledOffIsNoFault(t *testing.T) {
+	ownHost(t)
 	c := converse(t, listen(t, "127.0.0.1:0"))
 	c.leave()
 	withEachEngine(t, func(t *testing.T, e engine) {

@@ -77,6 +77,10 @@ func reasonOf(err error) string {
 	return reasonOther
 }
 
+// short tells whether we ran out of descriptors or memory of our own: what was found then says nothing
+// of the host.
+func short(err error) bool { return err != nil && reasonOf(err) == reasonLimit }
+
 // vanished tells whether an error means that the process has ended meanwhile, or (ENXIO, of a table in
 // /proc/PID/net) the last one in its network namespace.
 func vanished(err error) bool {

@@ -69,12 +69,10 @@ func (f freezer) groupOf(membership []byte) (string, bool) {
 		if len(fields) < 3 || !f.isHierarchy(fields[0], fields[1]) {
 			continue
 		}
-		below, ok := fields[2], true
-		if f.root != "/" {
-			below, ok = strings.CutPrefix(fields[2], f.root)
-		}
+		below, ok := strings.CutPrefix(fields[2], strings.TrimSuffix(f.root, "/"))
 		// "/../x" is outside of the cgroup namespace of this process.
-		return below, ok && !strings.HasPrefix(below, "/..")
+		outside := slices.Contains(strings.Split(below, "/"), "..")
+		return below, ok && !outside && (below == "" || below[0] == '/')
 	}
 	return "", false
 }

@@ -3,6 +3,7 @@ package kernel
 import (
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -89,6 +90,49 @@ func TestAFrozenProcessIsHaltedWhereItsCgroupCannotBeSeen(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestTheGroupOfAProcessIsFoundBelowTheMount(t *testing.T) {
+	v1, v2 := freezer{root: "/"}, freezer{version2: true, root: "/"}
+	for _, c := range []struct {
+		name    string
+		freezer freezer
+		cgroup  string
+		want    string
+		found   bool
+	}{
+		{"version 2", v2, "3:freezer:/a\n0::/b/c\n", "/b/c", true},
+		{"version 1", v1, "3:cpu,freezer:/a\n0::/b\n", "/a", true},
+		{"a controller that sounds like it", v1, "3:unfreezer:/a\n", "", false},
+		{"the root group", v2, "0::/\n", "/", true},
+		{"a colon in the name", v2, "0::/a:b\n", "/a:b", true},
+		{"a part of the hierarchy is mounted", freezer{version2: true, root: "/docker"}, "0::/docker/x\n", "/x", true},
+		{"the very group is mounted", freezer{version2: true, root: "/docker"}, "0::/docker\n", "", true},
+		{"another part is mounted", freezer{version2: true, root: "/docker"}, "0::/dockers/x\n", "s/x", false},
+		{"outside of our namespace", v2, "0::/../x\n", "/../x", false},
+		{"deeper and outside", v2, "0::/x/../../y\n", "/x/../../y", false},
+		{"a name that begins with dots", v2, "0::/..x\n", "/..x", true},
+		{"none", v2, "3:freezer:/a\n", "", false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			got, found := c.freezer.groupOf([]byte(c.cgroup))
+			if found != c.found || found && got != c.want {
+				t.Errorf("%q, %v", got, found)
+			}
+		})
+	}
+}
+
+func FuzzTheGroupOfAProcessIsBelowTheMount(f *testing.F) {
+	f.Add([]byte("0::/a/b\n"), "/")
+	f.Add([]byte("0::/docker/x/../../y\n"), "/docker")
+	f.Fuzz(func(t *testing.T, cgroup []byte, root string) {
+		const mount = "/sys/fs/cgroup"
+		group, found := freezer{version2: true, mount: mount, root: root}.groupOf(cgroup)
+		if joined := filepath.Join(mount, group); found && joined != mount && !strings.HasPrefix(joined, mount+"/") {
+			t.Errorf("group %q is outside of the mount: %s", group, joined)
+		}
+	})
 }
 
 func write(t *testing.T, name, text string) {

@@ -20,10 +20,7 @@ import (
 // has one thread of it write to the page and another one unmap it. The memory of the process stays
 // locked then, and whoever reads its cmdline, environ or maps waits until the thaw.
 func TestAProcessWhoseCmdlineHangsDoesNotStallAScan(t *testing.T) {
-	leaktest.RequireRoot(t)
-	if os.Getenv(isolatedVariable) == "" {
-		t.Skip("mounts a file system: needs a mount namespace of its own")
-	}
+	ownHost(t)
 	mount := mountImage(t)
 	victim := startVictim(t, filepath.Join(mount, "page"))
 	freeze(t, mount)

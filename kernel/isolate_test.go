@@ -8,9 +8,18 @@ import (
 	"os/signal"
 	"runtime"
 	"syscall"
+	"testing"
 
 	"golang.org/x/sys/unix"
 )
+
+// ownHost skips a test that counts all that is there, or changes it, where others are there too.
+func ownHost(t testing.TB) {
+	t.Helper()
+	if os.Getenv(isolatedVariable) == "" {
+		t.Skip("needs root and the right to make namespaces (CAP_SYS_ADMIN): run it with sudo")
+	}
+}
 
 // isolate runs the tests in a pid, a network and a mount namespace of their own, which looks like a
 // host on which nothing else runs: the sockets of nobody else are counted, and no process, mount or

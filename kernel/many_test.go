@@ -12,7 +12,7 @@ import (
 
 func TestNearlyTwentyThousandSocketsInOneProcess(t *testing.T) {
 	const sockets, kept = 19_000, 500
-	leaktest.RequireRoot(t)
+	ownHost(t)
 	l := leaktest.Start(t, "--nofile=20000", "--sockets=19000")
 	if n := countBySS(t); n != sockets {
 		t.Fatalf("ss sees %d sockets, not %d: this test does not test", n, sockets)

@@ -74,7 +74,7 @@ func TestASocketBelongsToTheNamespaceInWhichItWasMade(t *testing.T) {
 }
 
 func TestNamespacesThatComeAndGoDisturbNothing(t *testing.T) {
-	leaktest.RequireRoot(t)
+	ownHost(t)
 	here, there := leaktest.Start(t, "--sockets=2"), leaktest.Where{NetNS: true}.Start(t, "--sockets=3")
 	withEachEngine(t, func(t *testing.T, e engine) {
 		eyes := newEyes(t, e, kernel.Options{})
@@ -106,7 +106,7 @@ func TestNamespacesThatComeAndGoDisturbNothing(t *testing.T) {
 }
 
 func TestScansLeaveNothingOpenAndPinNoNamespace(t *testing.T) {
-	leaktest.RequireRoot(t)
+	ownHost(t)
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--unaccepted=1")
 	watch := pairOfInterfaces(t, l.PID)
 	allScanned := t

@@ -16,7 +16,7 @@ import (
 // TestRandomSequencesAreSeenAsSsSeesThem lets programs leak, accept, read and close at random, and
 // compares after each step. CLOSEWAIT_LONG=1 makes it take a minute.
 func TestRandomSequencesAreSeenAsSsSeesThem(t *testing.T) {
-	leaktest.RequireRoot(t)
+	ownHost(t)
 	lasts := 4 * time.Second
 	if os.Getenv("CLOSEWAIT_LONG") != "" {
 		lasts = time.Minute

@@ -15,6 +15,7 @@ import (
 )
 
 func TestProcessesThatEndDuringAScanAreNoFault(t *testing.T) {
+	ownHost(t)
 	const (
 		sockets = 5
 		enough  = 10 // processes that come and go

@@ -21,6 +21,7 @@ func stateOf(t testing.TB, pid int) byte {
 }
 
 func TestSocketsInUnusualDescriptorTablesAreFound(t *testing.T) {
+	ownHost(t)
 	for name, args := range map[string][]string{
 		"a table of a single thread":                              {"--private-fdtable"},
 		"a leader that has ended":                                 {"--zombie-leader"},
@@ -49,6 +50,7 @@ func TestSocketsInUnusualDescriptorTablesAreFound(t *testing.T) {
 }
 
 func TestDescriptorsAreCountedWhenTheLeaderHasEnded(t *testing.T) {
+	ownHost(t)
 	l := leaktest.Start(t, "--sockets=20", "--zombie-leader")
 	withEachEngine(t, func(t *testing.T, e engine) {
 		if h := newEyes(t, e, kernel.Options{}).look().holder(l.PID); !h.FDsKnown || h.OpenFDs < 20 {

@@ -18,6 +18,7 @@ import (
 const atOnce = time.Nanosecond
 
 func TestEveryHolderCountsASharedSocketAndTheHostOnce(t *testing.T) {
+	ownHost(t)
 	l := leaktest.Start(t, "--sockets=4", "--children=2")
 	withEachEngine(t, func(t *testing.T, e engine) {
 		v := newEyes(t, e, kernel.Options{}).look()
@@ -34,6 +35,7 @@ func TestEveryHolderCountsASharedSocketAndTheHostOnce(t *testing.T) {
 }
 
 func TestAParentThatHasClosedItsCopyHoldsNothing(t *testing.T) {
+	ownHost(t)
 	withEachEngine(t, func(t *testing.T, e engine) {
 		l := leaktest.Start(t, "--sockets=3", "--children=2")
 		eyes := newEyes(t, e, kernel.Options{Relook: atOnce})
@@ -112,6 +114,7 @@ func TestASocketThatChangesHandsLeavesOneAndEntersTheOther(t *testing.T) {
 }
 
 func TestSocketsInFlightHaveNoHolder(t *testing.T) {
+	ownHost(t)
 	l := leaktest.Start(t, "--sockets=3", "--in-flight")
 	withEachEngine(t, func(t *testing.T, e engine) {
 		for name, c := range map[string]struct {

@@ -15,7 +15,7 @@ import (
 const patience = 20 * time.Second
 
 func TestSocketsOfEachFamilyAreSeenAsSsAndTheirProgramSeeThem(t *testing.T) {
-	leaktest.RequireRoot(t)
+	ownHost(t)
 	for _, c := range []struct {
 		name   string
 		args   []string
@@ -123,6 +123,7 @@ func TestTimersAreSeen(t *testing.T) {
 }
 
 func TestOnlyCloseWaitCounts(t *testing.T) {
+	ownHost(t)
 	l := leaktest.Start(t, "--sockets=1", "--established=5", "--defunct=4", "--stream=2")
 	withEachEngine(t, func(t *testing.T, e engine) {
 		v := newEyes(t, e, kernel.Options{}).look()

@@ -44,6 +44,7 @@ func TestUnacceptedSocketsBelongToTheHolderOfTheirListener(t *testing.T) {
 }
 
 func TestUnacceptedSocketsOfAPortSharedByProcessesBelongToAllOfThem(t *testing.T) {
+	ownHost(t)
 	one := leaktest.Start(t, "--idle-listen=127.0.0.1:0", "--reuseport=1", "--unaccepted=20")
 	port := one.IdleListeners[0].Port()
 	two := leaktest.Start(t, fmt.Sprintf("--idle-listen=127.0.0.1:%d", port), "--reuseport=1", "--unaccepted=20")
@@ -142,6 +143,7 @@ func TestAnAcceptedSocketIsHeldAndKeepsItsAge(t *testing.T) {
 // TestMultipathSocketsOfGoServersAreFound holds because the kernel gives the TCP socket below a
 // multipath one the inode of the latter. Go servers listen so by default.
 func TestMultipathSocketsOfGoServersAreFound(t *testing.T) {
+	ownHost(t)
 	listener := listen(t, "127.0.0.1:0", func(c *net.ListenConfig) { c.SetMultipathTCP(true) })
 	abandon(t, listener)
 	for range 2 {

@@ -22,7 +22,7 @@ func with(capabilities ...uintptr) *syscall.SysProcAttr {
 // TestWhatMayNotBeSeenIsCounted looks at the sockets of root, of the user that looks and in another
 // network namespace.
 func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
-	leaktest.RequireRoot(t)
+	ownHost(t)
 	roots := leaktest.Start(t, "--sockets=3")
 	own := leaktest.Where{UID: nobody}.Start(t, "--sockets=2")
 	elsewhere := leaktest.Where{NetNS: true}.Start(t, "--sockets=4")

@@ -18,7 +18,7 @@ import (
 const waysIn = 3
 
 // readSockets reads the sockets of all namespaces into s.sockets, and tells which could be read
-// and which could not. It fails when none could.
+// and which could not. It fails when none could, and when we were short of something ourselves.
 func (s *Scanner) readSockets(ctx context.Context, list []namespace) (read, unread []closewait.NetNS, err error) {
 	s.sockets, s.reached = s.sockets[:0], s.reached[:0]
 	s.listeners.reset()
@@ -45,7 +45,7 @@ func (s *Scanner) readSockets(ctx context.Context, list []namespace) (read, unre
 			return nil, nil, err
 		}
 	}
-	if len(read) == 0 {
+	if len(read) == 0 || short(failures) {
 		return nil, nil, fmt.Errorf("read sockets: %w", failures)
 	}
 	return read, unread, nil

@@ -218,3 +218,13 @@ func TestExecutableMappingsOfALibraryAreTold(t *testing.T) {
 		})
 	}
 }
+
+func FuzzExecutableMappingsNameTheirLibrary(f *testing.F) {
+	f.Add("7f6bf4851000-7f6bf5634000 r-xp 00251000 fe:00 315152     /usr/lib/jvm/lib/server/libjvm.so")
+	f.Add("7f6bf4851000-7f6bf5634000 r-xp 00251000 fe:00 315152     /a b/libjvm.so (deleted)")
+	f.Fuzz(func(t *testing.T, line string) {
+		if executes(line, "libjvm.so") && !strings.Contains(line, "/libjvm.so") {
+			t.Errorf("%q has no such file", line)
+		}
+	})
+}

@@ -74,7 +74,7 @@ func suffer(file string, orders io.Reader) error {
 		return err
 	}
 	first := page[0] // so that it is there
-	fmt.Println("ready")
+	fmt.Fprintln(os.Stdout, "ready")
 	if _, err := bufio.NewReader(orders).ReadString('\n'); err != nil {
 		return err
 	}

@@ -55,7 +55,7 @@ func (w *walk) take(pid int, found []indexed, err error) {
 	}
 	w.scanner.faults.add(stageOwners, err)
 	w.unread = append(w.unread, pid)
-	if reasonOf(err) == reasonLimit {
+	if short(err) {
 		w.short++
 	}
 }

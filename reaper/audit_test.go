@@ -2,6 +2,7 @@ package reaper
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -32,9 +33,7 @@ func TestTheRecordsOfALadderBelongTogether(t *testing.T) {
 		id := "leak-10-" + strings.TrimPrefix(got[0]["id"].(string), "leak-10-")
 		common := func(event string, further map[string]any) map[string]any {
 			m := map[string]any{"id": id, "event": event, "mode": "enforce", "rule": "leak", "group": "web.service", "pid": 10.0}
-			for k, v := range further {
-				m[k] = v
-			}
+			maps.Copy(m, further)
 			return m
 		}
 		exhibit := func(cookie, age float64) map[string]any {

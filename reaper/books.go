@@ -27,16 +27,16 @@ func (r *Reaper) commit(decisions []Decision, before, after State, now time.Time
 	r.state = after
 	acts := enforced(decisions)
 	r.unsaved = r.unsaved || acts
-	if err := r.keep(now); err != nil && acts {
+	if !r.keep(now) && acts {
 		r.state = after.withhold(decisions, before.leashes[Enforce], r.state.leashes[Enforce].frozen)
 	}
 }
 
-// keep writes the state file where it is out of date. When that fails there is no budget for as
-// long as limits.per: a restart would find nothing of what is done.
-func (r *Reaper) keep(now time.Time) error {
+// keep writes the state file where it is out of date, and tells whether it is not any more. When that
+// fails there is no budget for as long as limits.per: a restart would find nothing of what is done.
+func (r *Reaper) keep(now time.Time) bool {
 	if r.options.StateFile == nil || !r.unsaved || r.release == nil {
-		return nil
+		return true
 	}
 	err := r.options.StateFile.save(&r.state.leashes[Enforce], now)
 	if err != nil {
@@ -46,7 +46,7 @@ func (r *Reaper) keep(now time.Time) error {
 		level.Error(r.options.Logger).Log("msg", "state file", "err", err)
 	}
 	r.unsaved, r.saving = err != nil, err
-	return err
+	return err == nil
 }
 
 func enforced(decisions []Decision) bool {

@@ -2,6 +2,7 @@ package reaper
 
 import (
 	"errors"
+	"maps"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -61,9 +62,7 @@ func (p *Policy) needsCommand(process *closewait.Process) bool {
 // Learn is the State with command lines that were read.
 func (s State) Learn(commands []Command) State {
 	known := make(map[closewait.ProcessID]Command, len(s.commands)+len(commands))
-	for id, c := range s.commands {
-		known[id] = c
-	}
+	maps.Copy(known, s.commands)
 	for _, c := range commands {
 		known[c.ID] = c
 	}

@@ -1,6 +1,9 @@
 package reaper
 
-import "time"
+import (
+	"errors"
+	"time"
+)
 
 // Why rules are kept from acting: the closed set of closewait_reaper_suspended.
 const (
@@ -86,19 +89,20 @@ func (m *Metrics) decide(rule *Rule, label Label, n int) {
 	m.decisions.WithLabelValues(rule.Name, label.String()).Add(float64(n))
 }
 
+// action counts a step. A guard that denies has done what it is for.
 func (m *Metrics) action(rule *Rule, kind StepKind, err error) {
 	m.actions.WithLabelValues(rule.Name, string(kind), rule.Mode.String()).Inc()
-	if err != nil {
+	if err != nil && !errors.Is(err, ErrGuardDenied) {
 		m.failures.WithLabelValues(rule.Name, string(kind), rule.Mode.String()).Inc()
 	}
 }
 
-// ended counts what came of a ladder. What nothing was done to was not reaped.
+// ended counts what came of a ladder. One that a decision stopped before its first step reaped nothing.
 func (m *Metrics) ended(rule *Rule, o *outcome) {
 	if o.label != unlabelled {
 		m.decide(rule, o.label, 1)
 	}
-	if rule.Mode == DryRun || !o.touched {
+	if rule.Mode == DryRun || !o.touched && o.label != unlabelled {
 		return
 	}
 	m.reaped.WithLabelValues(rule.Name, string(o.Result)).Inc()

@@ -22,15 +22,15 @@ func TestACrashAtAnyMomentSavesNoBudget(t *testing.T) {
 			r.leak(closewait.ProcessID{PID: 20 + i, Start: 1}).process.Comm = string(rune('a' + i))
 		}
 		for range crashes {
-			disk := &failingDisk{left: 1 << 30, failure: errKilled}
+			disk := newFailingDisk(1<<30, errKilled)
 			r.options.StateFile.disk = disk
 			r.run()
 			after(time.Duration(rng.IntN(int(2 * time.Minute))))
 			if rng.IntN(3) == 0 {
-				disk.left = rng.IntN(6) // it dies in the middle of a write
+				disk.left.Store(rng.Int64N(6)) // it dies in the middle of a write
 				after(20 * time.Second)
 			}
-			disk.left = 0
+			disk.left.Store(0)
 			r.halt()
 		}
 		var begun []time.Time

@@ -46,7 +46,7 @@ func (p *Policy) gate(view *closewait.View, s *State) (label Label, why string) 
 	case since <= 0:
 		return LabelIncompleteScan, "the View is not newer than that of the last round"
 	case since > p.gapAfter():
-		return LabelGap, fmt.Sprintf("nobody looked for %s, %s are allowed (%d intervals)", since, p.gapAfter(), gapIntervals)
+		return LabelGap, fmt.Sprintf("nobody looked for %s, %s are allowed", since, p.gapAfter())
 	}
 	return unlabelled, ""
 }

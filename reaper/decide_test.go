@@ -54,7 +54,6 @@ func play(t *testing.T, p *Policy, glances []glance) State {
 const hour = -time.Hour
 
 func TestWhatCountsAsEvidence(t *testing.T) {
-	type change = func(*closewait.Socket)
 	scenarios := map[string]struct {
 		rule    Rule
 		sockets []*closewait.Socket
@@ -304,4 +303,12 @@ func acts(d Decision) int {
 		return 1
 	}
 	return 0
+}
+
+func TestAReloadForgetsNoStop(t *testing.T) {
+	_, s := policy(rule()).Decide(view(0, holder(alice, sockets(2, 1, hour), state('T'))), State{})
+	decisions, _ := policy(rule()).Decide(view(30*time.Second, holder(alice, sockets(2, 1, hour))), s)
+	if got := describe(decisions); got != "leak/10 pending" {
+		t.Errorf("%s, though the process had 30 s to close its sockets", got)
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -33,7 +34,7 @@ type fakeProcess struct {
 	halted  bool
 	closed  int           // sockets
 	slow    time.Duration // Wait takes so long, whatever it is told
-	grips   int
+	grips   atomic.Int32
 }
 
 func (h *fakeHost) add(holder *closewait.Holder) *fakeProcess {
@@ -120,14 +121,14 @@ func (h *fakeHost) Grab(id closewait.ProcessID) (Victim, error) {
 	defer h.mu.Unlock()
 	for _, p := range h.processes {
 		if p.process.ID == id && !p.dead() {
-			p.grips++
+			p.grips.Add(1)
 			return p, nil
 		}
 	}
 	return nil, fmt.Errorf("process %d: %w", id.PID, ErrGone)
 }
 
-func (h *fakeHost) Run(ctx context.Context, g Guard) (string, error) {
+func (h *fakeHost) Run(_ context.Context, g Guard) (string, error) {
 	return "told", h.deed(fmt.Sprint("run ", g.Command[0]), nil)
 }
 
@@ -152,7 +153,7 @@ func (p *fakeProcess) do(name string) error {
 	return p.host.deed(name, p)
 }
 
-func (p *fakeProcess) Close() { p.grips-- }
+func (p *fakeProcess) Close() { p.grips.Add(-1) }
 
 func (p *fakeProcess) Exited() (bool, error) { return p.dead(), nil }
 

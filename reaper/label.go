@@ -23,7 +23,7 @@ const (
 	LabelAct
 	LabelDryRun      // act, by a rule that only says what it would do
 	LabelGone        // the process has ended, or runs another program
-	LabelRecovered   // the leak had gone before the first step
+	LabelRecovered   // the leak had gone before a step
 	LabelAuditFailed // no record, no action
 	LabelGuardDenied // a run step ended with another status than 0
 	LabelGuardFailed // a run step could not be run, or gave no answer

@@ -35,7 +35,7 @@ var (
 	metricActions = define("closewait_reaper_actions_total", collector.Counter,
 		"Steps tried, each process counted; in dry_run none was.", "rule", "action", "mode")
 	metricActionFailures = define("closewait_reaper_action_failures_total", collector.Counter,
-		"Steps that could not be done, guards that denied among them.", "rule", "action", "mode")
+		"Steps that could not be done. A guard that denies is none.", "rule", "action", "mode")
 	metricReaped = define("closewait_reaper_reaped_total", collector.Counter,
 		"Ladders that have ended, other than in dry run, by what came of them.", "rule", "result")
 	metricReleasedSockets = define("closewait_reaper_released_sockets_total", collector.Counter,

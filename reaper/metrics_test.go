@@ -82,3 +82,14 @@ func TestTheLabelsAreTheClosedSet(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+func TestAGuardThatDeniesHasNotFailed(t *testing.T) {
+	for err, want := range map[error]float64{nil: 0, ErrGuardDenied: 0, ErrGuardFailed: 1} {
+		m, p := NewMetrics(), policy(rule())
+		m.configure(p)
+		m.action(&p.rules[0], StepRun, err)
+		if got, _ := sample(t, m, "closewait_reaper_action_failures_total", "rule=leak", "action=run", "mode=enforce"); got != want {
+			t.Errorf("%v counts as %v failures, want %v", err, got, want)
+		}
+	}
+}

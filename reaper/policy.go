@@ -10,9 +10,12 @@ import (
 // minCoverage is the share of the sockets whose owner must be known for a round to count.
 const minCoverage = 0.95
 
-// gapIntervals is for how many intervals nobody may have looked: after more than that, what was
-// known before says little.
-const gapIntervals = 3
+// For so many intervals nobody may have looked: after more than that, what was known before says
+// little. Less than leastGap is none, as a busy host makes any program wait.
+const (
+	gapIntervals = 3
+	leastGap     = 2 * time.Second
+)
 
 // Policy is what decisions are made by: a Config under the terms of this start of the program. It
 // is never changed; a reload makes another one.
@@ -52,7 +55,7 @@ func (p *Policy) Mode() Mode {
 	return DryRun
 }
 
-func (p *Policy) gapAfter() time.Duration { return gapIntervals * p.config.Interval }
+func (p *Policy) gapAfter() time.Duration { return max(gapIntervals*p.config.Interval, leastGap) }
 
 // ends tells whether some step of the rule can end a process.
 func (r *Rule) ends() bool {

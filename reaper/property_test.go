@@ -24,6 +24,7 @@ type chaos struct {
 	alive   map[closewait.ProcessID]*closewait.Holder
 	ladders []Decision
 	done    []time.Time // actions
+	events  int
 	acted   int
 }
 
@@ -48,6 +49,7 @@ func chaosConfig(rng *rand.Rand) *Config {
 // live changes the host a little.
 func (c *chaos) live() {
 	for range 1 + c.rng.IntN(3) {
+		c.events++
 		id := closewait.ProcessID{PID: 10 + c.rng.IntN(chaosProcesses), Start: uint64(c.rng.IntN(3))}
 		switch c.rng.IntN(8) {
 		case 0:
@@ -132,6 +134,7 @@ func (c *chaos) look() *closewait.View {
 
 // event is one thing that happens.
 func (c *chaos) event() {
+	c.events++
 	c.now += time.Duration(c.rng.IntN(int(12 * time.Second)))
 	switch c.rng.IntN(40) {
 	case 0:
@@ -266,18 +269,18 @@ func (c *chaos) checkSize(s *State, mode Mode) {
 }
 
 func TestWhateverHappensTheLeashHolds(t *testing.T) {
-	const events, hosts = 120_000, 24
-	acted := 0
+	const hosts, turns, least = 24, 2200, 100_000
+	events, acted := 0, 0
 	for seed := range uint64(hosts) {
 		c := &chaos{t: t, rng: rand.New(rand.NewPCG(seed, 1)), alive: map[closewait.ProcessID]*closewait.Holder{}}
 		config := chaosConfig(c.rng)
 		c.policy, c.trial = NewPolicy(config, Terms{Enforce: true}), NewPolicy(config, Terms{})
-		for range events / hosts {
+		for range turns {
 			c.event()
 		}
-		acted += c.acted
+		events, acted = events+c.events, acted+c.acted
 	}
-	if acted < events/1000 {
-		t.Errorf("only %d ladders in %d events: the test tries too little", acted, events)
+	if events < least || acted < least/1000 {
+		t.Errorf("only %d events and %d ladders: the test tries too little", events, acted)
 	}
 }

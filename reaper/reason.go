@@ -10,6 +10,10 @@ import (
 	"closewait_exporter/closewait"
 )
 
+// closeLook bounds the time between a View and the step that rests on it. To find all holders takes
+// seconds on a host with a million descriptors.
+const closeLook = 30 * time.Second
+
 // check makes sure that the reason for the next step is still there, and returns the evidence. After
 // the last step, next is nil.
 func (l *ladder) check(ctx context.Context, next *Step) ([]*closewait.Socket, *stop) {
@@ -65,8 +69,8 @@ func (l *ladder) examine(ctx context.Context, v *victim, next *Step) ([]*closewa
 	if err != nil {
 		return nil, nil, err
 	}
-	if time.Since(view.Taken) > l.policy.gapAfter() {
-		return nil, &stop{Aborted, LabelGap, "to look closely took too long: nobody knows whether it is still so"}, nil
+	if took := time.Since(view.Taken); took > closeLook {
+		return nil, &stop{Aborted, LabelGap, fmt.Sprintf("to look closely took %s: nobody knows whether it is still so", took)}, nil
 	}
 	return f.evidence, l.weigh(f, next), nil
 }
@@ -129,7 +133,7 @@ func (l *ladder) weigh(f findings, next *Step) *stop {
 	free := fmt.Sprintf("%d of %d sockets are free", f.free, len(l.Evidence))
 	switch {
 	case len(l.Evidence)-f.free < wanted && l.touched:
-		return &stop{Recovered, unlabelled, free}
+		return &stop{Recovered, LabelRecovered, free}
 	case len(l.Evidence)-f.free < wanted:
 		return &stop{Aborted, LabelRecovered, free + ", and nothing was done yet"}
 	case len(f.evidence)+f.stuck < wanted:

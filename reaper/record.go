@@ -98,7 +98,7 @@ func (d *Decision) record(at time.Time, exhibits int) Record {
 		r.Victims = append(r.Victims, newPerson(p))
 	}
 	for _, s := range d.Evidence[:min(len(d.Evidence), exhibits)] {
-		r.Case.Evidence = append(r.Case.Evidence, newExhibit(s, d.Taken))
+		r.Evidence = append(r.Evidence, newExhibit(s, d.Taken))
 	}
 	for i := range d.Rule.Steps {
 		r.Steps = append(r.Steps, d.Rule.Steps[i].String())

@@ -10,6 +10,7 @@ import (
 // a new one. Its size follows that of the last View; what was done is bounded by Limits.
 type State struct {
 	policy *Policy
+	judge  *Policy   // by which the opinions were formed
 	began  time.Time // the first round
 	last   time.Time // the last round that counted
 	awake  time.Time // the end of the last gap: what happened before is no evidence; zero: no gap
@@ -65,7 +66,7 @@ func (s *State) Matched() map[string]int {
 // found out anew, what was done remains.
 func (s State) under(p *Policy) State {
 	if s.policy != p {
-		s.policy, s.crowd, s.memories, s.matched = p, nil, nil, nil
+		s.policy, s.matched = p, nil
 	}
 	return s
 }
@@ -77,7 +78,7 @@ func (s State) after(view *closewait.View) State {
 	if s.began.IsZero() {
 		next.began = view.Taken
 	}
-	next.recall(view, s.memories)
+	next.recall(view, &s)
 	next.commands = s.keepCommands(next.memories, view.Taken)
 	next.matched = make([]int, len(s.policy.rules))
 	next.suspended = map[string]time.Time{}
@@ -94,7 +95,8 @@ func (s State) after(view *closewait.View) State {
 
 // recall makes the memories of the processes of a View. What is known of their programs stays known
 // as long as nothing has changed that rules look at.
-func (s *State) recall(view *closewait.View, earlier map[closewait.ProcessID]*memory) {
+func (s *State) recall(view *closewait.View, before *State) {
+	s.judge = s.policy
 	rules := len(s.policy.rules)
 	opinions := make([]opinion, len(view.Holders)*rules)
 	s.crowd = make([]memory, len(view.Holders))
@@ -102,19 +104,19 @@ func (s *State) recall(view *closewait.View, earlier map[closewait.ProcessID]*me
 	for i, h := range view.Holders {
 		m := &s.crowd[i]
 		*m = memory{Holder: h, opinions: opinions[i*rules : (i+1)*rules : (i+1)*rules], awake: s.awake}
-		m.recall(earlier[h.ID], view.Taken)
+		m.recall(before.memories[h.ID], view.Taken, before.judge == s.policy)
 		s.memories[h.ID] = m
 	}
 }
 
-func (m *memory) recall(before *memory, now time.Time) {
+func (m *memory) recall(before *memory, now time.Time, sameRules bool) {
 	if before != nil && before.awake.After(m.awake) {
 		m.awake = before.awake
 	}
 	if !running(&m.Process) {
 		m.awake = now
 	}
-	if before == nil || !sameProgram(&before.Process, &m.Process) {
+	if before == nil || !sameRules || !sameProgram(&before.Process, &m.Process) {
 		m.group = m.Group()
 		return
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -123,14 +124,20 @@ func sealed(state string) string {
 // failingDisk is a real one on which the nth system call does not happen, nor any after it.
 type failingDisk struct {
 	osDisk
-	left    int
+	left    atomic.Int64
 	failure error
+}
+
+func newFailingDisk(left int64, failure error) *failingDisk {
+	d := &failingDisk{failure: failure}
+	d.left.Store(left)
+	return d
 }
 
 var errKilled = errors.New("killed")
 
 func (d *failingDisk) fails() error {
-	if d.left--; d.left < 0 {
+	if d.left.Add(-1) < 0 {
 		return d.failure
 	}
 	return nil
@@ -193,7 +200,7 @@ func TestAKillBetweenAnyTwoSystemCallsLeavesTheOldStateOrTheNew(t *testing.T) {
 				t.Fatal(err)
 			}
 			killed := NewStateFile(path, bootIs(thisBoot))
-			killed.disk = &failingDisk{left: left, failure: errKilled}
+			killed.disk = newFailingDisk(int64(left), errKilled)
 			fresh := &leash{spent: []time.Time{epoch}}
 			if err := killed.save(fresh, epoch); (err == nil) != (left == calls) {
 				t.Fatalf("error %v", err)
@@ -217,7 +224,7 @@ func TestAKillBetweenAnyTwoSystemCallsLeavesTheOldStateOrTheNew(t *testing.T) {
 
 func TestAStateFileThatCannotBeWrittenSaysHowToMendIt(t *testing.T) {
 	full := NewStateFile(filepath.Join(t.TempDir(), "state"), bootIs(thisBoot))
-	full.disk = &failingDisk{left: 1, failure: errors.New("no space left on device")}
+	full.disk = newFailingDisk(1, errors.New("no space left on device"))
 	for name, f := range map[string]*StateFile{
 		"a full disk":             full,
 		"no such directory":       NewStateFile(filepath.Join(t.TempDir(), "none", "state"), bootIs(thisBoot)),

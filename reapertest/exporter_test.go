@@ -17,7 +17,7 @@ import (
 )
 
 // patience is for how long a test waits for what takes seconds on an idle machine.
-const patience = 60 * time.Second
+const patience = 40 * time.Second
 
 // home is where an exporter keeps its files, over restarts.
 type home struct{ rules, state, audit string }
@@ -49,7 +49,7 @@ func enforcing(t *testing.T, rules string, flags ...string) *exporter {
 // start runs the exporter and returns when it listens.
 func (h home) start(t *testing.T, flags ...string) *exporter {
 	t.Helper()
-	args := []string{"--web.listen-address=127.0.0.1:0", "--web.max-requests=0", "--web.enable-lifecycle", "--log.level=debug",
+	args := []string{"--web.listen-address=127.0.0.1:0", "--web.max-requests=0", "--web.enable-lifecycle", "--log.level=info",
 		"--reaper.config=" + h.rules, "--reaper.state-file=" + h.state, "--reaper.audit-file=" + h.audit}
 	e := &exporter{home: h, t: t, cmd: exec.Command(program(t), append(args, flags...)...), log: &transcript{}}
 	e.cmd.Stderr = e.log

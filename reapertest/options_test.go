@@ -123,8 +123,8 @@ func TestWhatResreapDidIsDone(t *testing.T) {
 	if values[`closewait_reaper_matched_processes{rule="no-pattern"}`] != 0 {
 		t.Error("a process matches without the pattern")
 	}
-	if n := values[`closewait_reaper_actions_total{action="signal",mode="dry_run",rule="dry-run"}`]; n != 0 {
-		t.Errorf("%v steps in dry run", n)
+	if n := values[`closewait_reaper_actions_total{action="signal",mode="dry_run",rule="dry-run"}`]; n != 2 {
+		t.Errorf("%v steps would have been tried in dry run, want 2", n)
 	}
 }
 

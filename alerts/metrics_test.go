@@ -1,0 +1,126 @@
+package alerts
+
+import (
+	"maps"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"closewait_exporter/collector"
+	"closewait_exporter/reaper"
+)
+
+// awaited are metrics of the contract that no engine has yet. The test says when they are there.
+var awaited = []collector.Metric{
+	{Name: "closewait_process_defunct_sockets", Type: collector.Gauge, Labels: []string{"group", "pid", "comm"}},
+}
+
+// labels is a set of the names of labels.
+type labels map[string]bool
+
+// targetLabels are added by Prometheus.
+var targetLabels = []string{"job", "instance"}
+
+// series has the labels of everything that can be asked for: metrics, and what rules record of them.
+func series(t *testing.T) map[string]labels {
+	t.Helper()
+	known := map[string]labels{"up": labelled(nil)}
+	published := slices.Concat(collector.Metrics(), reaper.MetricTable())
+	for _, m := range slices.Concat(published, awaited) {
+		known[m.Name] = labelled(m.Labels)
+		if m.Type == collector.Histogram || m.Type == collector.GaugeHistogram {
+			known[m.Name+"_sum"], known[m.Name+"_count"] = labelled(m.Labels), labelled(m.Labels)
+			known[m.Name+"_bucket"] = labelled(append(slices.Clone(m.Labels), "le"))
+		}
+	}
+	for _, m := range published {
+		if m.Name == awaited[0].Name {
+			t.Errorf("%s is published: take it out of awaited", m.Name)
+		}
+	}
+	for _, r := range shippedRules(t) {
+		if r.Record != "" {
+			known[r.Record] = labelsOf(r.Expr, known)
+			delete(known[r.Record], "le")
+		}
+	}
+	return known
+}
+
+func labelled(names []string) labels {
+	set := labels{}
+	for _, name := range slices.Concat(names, targetLabels) {
+		set[name] = true
+	}
+	return set
+}
+
+var (
+	// A word of ours: a metric or what a rule records. The program and the placeholder of its site are none.
+	name     = regexp.MustCompile(`\bclosewait[_:][a-z_:]+|\bup\b`)
+	selector = regexp.MustCompile(`\b(closewait[_:][a-z_:]+|up)\{([^}]*)\}`)
+	matcher  = regexp.MustCompile(`(\w+)\s*(?:=~|!=|!~|=)`)
+	listed   = regexp.MustCompile(`\b(?:by|without|ignoring|on|group_left|group_right)\s*\(([^)]*)\)`)
+	used     = regexp.MustCompile(`\$labels\.(\w+)`)
+	asked    = regexp.MustCompile(`\{(?:\w+=[^,}]+,?)+\}`)
+)
+
+func names(text string) []string {
+	return slices.DeleteFunc(name.FindAllString(text, -1), func(word string) bool { return word == "closewait_exporter" })
+}
+
+// labelsOf is the union of the labels of all series that are named.
+func labelsOf(text string, known map[string]labels) labels {
+	all := labels{}
+	for _, n := range names(text) {
+		maps.Copy(all, known[n])
+	}
+	return all
+}
+
+func TestTheRulesAskOnlyForMetricsThatAreThere(t *testing.T) {
+	known := series(t)
+	for _, r := range shippedRules(t) {
+		text := r.Expr + r.Annotations["summary"] + r.Annotations["description"]
+		if len(names(r.Expr)) == 0 {
+			t.Errorf("%s asks for no metric", r.Alert+r.Record)
+		}
+		for _, n := range names(text) {
+			if known[n] == nil {
+				t.Errorf("%s: there is no %s", r.Alert+r.Record, n)
+			}
+		}
+	}
+}
+
+func TestTheRulesUseOnlyLabelsThatTheirMetricsHave(t *testing.T) {
+	known := series(t)
+	for _, r := range shippedRules(t) {
+		has := labelsOf(r.Expr, known)
+		check := func(label string, in labels) {
+			if !in[label] {
+				t.Errorf("%s: no %s among the labels %v", r.Alert+r.Record, label, slices.Sorted(maps.Keys(in)))
+			}
+		}
+		for _, s := range selector.FindAllStringSubmatch(r.Expr, -1) {
+			for _, m := range matcher.FindAllStringSubmatch(s[2], -1) {
+				check(m[1], known[s[1]])
+			}
+		}
+		for _, list := range listed.FindAllStringSubmatch(r.Expr, -1) {
+			for label := range strings.SplitSeq(list[1], ",") {
+				check(strings.TrimSpace(label), has)
+			}
+		}
+		text := r.Annotations["summary"] + r.Annotations["description"]
+		for _, label := range used.FindAllStringSubmatch(text, -1) {
+			check(label[1], has)
+		}
+		for _, braces := range asked.FindAllString(text, -1) {
+			for _, m := range matcher.FindAllStringSubmatch(braces, -1) {
+				check(m[1], labelsOf(text, known))
+			}
+		}
+	}
+}

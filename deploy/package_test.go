@@ -1,0 +1,107 @@
+package deploy
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// builder makes the packages. It takes a minute to build.
+const builder = "../bin/nfpm-v2.45.0"
+
+func TestPackagesAreInstalledUpgradedAndRemoved(t *testing.T) {
+	leaktest.RequireRoot(t)
+	if _, err := os.Stat(builder); err != nil && os.Getenv(longVariable) == "" {
+		t.Skipf("builds nfpm: set %s=1, or make package first", longVariable)
+	}
+	made := run(t, "make", "package")
+	tests := map[string]struct {
+		needs                            string
+		install, verify, upgrade, remove string // FILE stands for the package
+		purge                            string
+	}{
+		"deb": {
+			needs: "dpkg", install: "dpkg --install FILE", verify: "dpkg --verify closewait-exporter",
+			upgrade: "dpkg --install FILE", remove: "dpkg --remove closewait-exporter", purge: "dpkg --purge closewait-exporter",
+		},
+		"rpm": {
+			needs: "rpm", install: "rpm --install --nodeps --force-debian FILE", verify: "rpm --verify --nodeps closewait-exporter",
+			upgrade: "rpm --upgrade --nodeps --force-debian --replacepkgs FILE", remove: "rpm --erase closewait-exporter",
+		},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			require(t, test.needs)
+			file := regexp.MustCompile(`created package: (dist/\S+\.` + name + `)\n`).FindStringSubmatch(made)
+			if file == nil {
+				t.Fatalf("no package in\n%s", made)
+			}
+			m := startMachine(t)
+			m.copy("../"+file[1], "/opt/package."+name)
+			do := func(command string) string {
+				t.Helper()
+				return m.run(strings.Fields(strings.ReplaceAll(command, "FILE", "/opt/package."+name))...)
+			}
+			do(test.install)
+			if said := do(test.verify); said != "" {
+				t.Errorf("not as packed: %s", said)
+			}
+			m.checkWhatIsInstalled()
+			m.checkService("inactive", "disabled")
+
+			m.leak("leaky-shop", "--sockets=3")
+			do("systemctl enable --now closewait_exporter")
+			m.awaitMetrics(`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 3`)
+
+			m.write("/etc/default/closewait_exporter", "ARGS=--collector.max-processes=0\n")
+			do(test.upgrade) // starts it anew, with our flags
+			m.checkService("active", "enabled")
+			m.awaitMetrics(`closewait_processes_omitted 1`)
+
+			do(test.remove)
+			m.checkService("inactive", "")
+			if test.purge != "" {
+				do(test.purge)
+			}
+			for _, path := range []string{"/usr/bin/closewait_exporter", "/etc/systemd/system/multi-user.target.wants/" + service} {
+				if output, err := m.try("ls", "-l", path); err == nil {
+					t.Errorf("still there: %s", output)
+				}
+			}
+		})
+	}
+}
+
+// checkService compares whether the service runs, and whether it will run after the next boot; "" for a service that
+// there is not.
+func (m *machine) checkService(active, enabled string) {
+	m.t.Helper()
+	if got, _ := m.try("systemctl", "is-active", service); got != active {
+		m.t.Errorf("the service is %s, want %s", got, active)
+	}
+	if got, _ := m.try("systemctl", "is-enabled", service); enabled != "" && got != enabled {
+		m.t.Errorf("the service is %s, want %s", got, enabled)
+	}
+}
+
+// checkWhatIsInstalled uses each part of the package as somebody would.
+func (m *machine) checkWhatIsInstalled() {
+	m.t.Helper()
+	const doc = "/usr/share/doc/closewait-exporter"
+	for _, command := range []string{
+		"closewait_exporter list",
+		"zgrep -q collector.min /usr/share/man/man1/closewait_exporter.1.gz",
+		"source /usr/share/bash-completion/completions/closewait_exporter && complete -p closewait_exporter",
+		"systemd-analyze verify --man=no " + service,
+		"test -f " + doc + "/README.md -a -f " + doc + "/SECURITY.md -a -f " + doc + "/copyright -a -f " + doc + "/docs/INSTALL.md",
+		"test -d /etc/closewait -a -f " + doc + "/examples/reaper.conf",
+		`test "$(stat -c %a:%U /usr/bin/closewait_exporter)" = 755:root`,
+	} {
+		if output, err := m.try("bash", "-c", command); err != nil {
+			m.t.Errorf("%s: %v\n%s", command, err, output)
+		}
+	}
+}

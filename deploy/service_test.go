@@ -1,0 +1,80 @@
+package deploy
+
+import (
+	"fmt"
+	"regexp"
+	"strings"
+	"testing"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+func TestTheServiceSeesWhoLeaksInOtherNamespaces(t *testing.T) {
+	m := startMachine(t)
+	m.copy(exporter(t), "/usr/bin/closewait_exporter")
+	m.copy(unit, "/usr/lib/systemd/system/"+service)
+	m.leak("leaky-shop", "--sockets=3")
+	m.run("systemctl", "daemon-reload")
+	m.run("systemctl", "start", service)
+
+	m.awaitMetrics(
+		`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 3`,
+		`closewait_process_info{.*exe="/opt/leak",group="leaky-shop.service",.*user="nobody"} 1`,
+		`closewait_scanner_info{scanner="netlink"} 1`,
+		`closewait_network_namespaces 2`,
+		`closewait_owner_coverage_ratio 1`,
+		`closewait_scan_faults_total{reason="denied",stage="facts"} 0`,
+		`closewait_scan_faults_total{reason="denied",stage="namespace"} 0`,
+		`closewait_scan_faults_total{reason="denied",stage="owners"} 0`,
+		`closewait_scan_faults_total{reason="other",stage="namespace"} 0`,
+	)
+	if log := m.run("journalctl", "--no-pager", "--unit="+service); strings.Contains(log, "CAP_") {
+		t.Errorf("it misses capabilities:\n%s", log)
+	}
+	m.checkConfinement(capabilitiesOf(t, unit))
+}
+
+// leak starts a leaking program as a service of another user in a network namespace of its own.
+func (m *machine) leak(name string, args ...string) {
+	m.t.Helper()
+	m.copy(leaktest.Build(m.t), "/opt/leak")
+	m.run(append([]string{"systemd-run", "--quiet", "--unit=" + name, "--property=User=nobody", "--property=PrivateNetwork=yes",
+		"/opt/leak", "server"}, args...)...)
+	leaktest.Eventually(m.t, patience, func() (bool, string) { // when it has leaked, it says so
+		log := m.run("journalctl", "--no-pager", "--output=cat", "--unit="+name)
+		return strings.Contains(log, `"sockets"`), log
+	})
+}
+
+// awaitMetrics waits until there is a line for each expression.
+func (m *machine) awaitMetrics(lines ...string) {
+	m.t.Helper()
+	leaktest.Eventually(m.t, patience, func() (bool, string) {
+		metrics, err := m.get("/metrics")
+		for _, line := range lines {
+			if err != nil || !regexp.MustCompile(`(?m)^`+line+`$`).MatchString(metrics) {
+				return false, fmt.Sprintf("%v: no %s in\n%s\n%s", err, line, metrics, m.run("systemctl", "status", "--no-pager", service))
+			}
+		}
+		return true, ""
+	})
+}
+
+// checkConfinement holds the running service to what its unit says: an unprivileged user with these capabilities and a
+// filter of system calls, who cannot get more.
+func (m *machine) checkConfinement(capabilities []string) {
+	m.t.Helper()
+	pid := m.run("systemctl", "show", "--property=MainPID", "--value", service)
+	status := m.run("cat", "/proc/"+pid+"/status")
+	var mask uint64
+	for _, name := range capabilities {
+		mask |= 1 << capabilityNumbers[name]
+	}
+	for _, want := range []string{
+		fmt.Sprintf(`CapEff:\t%016x`, mask), fmt.Sprintf(`CapBnd:\t%016x`, mask), `NoNewPrivs:\t1`, `Seccomp:\t2`, `Uid:\t6\d{4}\t`,
+	} {
+		if !regexp.MustCompile(`(?m)^` + want).MatchString(status) {
+			m.t.Errorf("no %s in the status of the service\n%s", want, status)
+		}
+	}
+}

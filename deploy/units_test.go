@@ -1,0 +1,84 @@
+package deploy
+
+import (
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const (
+	service = "closewait_exporter.service"
+	unit    = "systemd/" + service
+	dropIn  = "systemd/reaper.conf"
+)
+
+// tree is a root file system with the unit, and the drop-in if wanted, as systemd looks for them.
+func tree(t *testing.T, withReaper bool) string {
+	t.Helper()
+	m := machine{t: t, root: t.TempDir()}
+	m.copy(unit, "/usr/lib/systemd/system/"+service)
+	if withReaper {
+		m.copy(dropIn, "/etc/systemd/system/"+service+".d/reaper.conf")
+	}
+	m.copy("package/postinstall", "/usr/bin/closewait_exporter") // any program
+	m.copy("package/postinstall", "/bin/kill")
+	return m.root
+}
+
+func TestUnitsAreHardened(t *testing.T) {
+	require(t, "systemd-analyze")
+	overall := regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`)
+	tests := map[string]struct {
+		withReaper bool
+		atMost     float64
+	}{
+		"the exporter alone":         {atMost: 2.5},
+		"the exporter with a reaper": {withReaper: true, atMost: 3.0},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			report := run(t, "systemd-analyze", "security", "--offline=true", "--no-pager", "--root="+tree(t, test.withReaper), service)
+			found := overall.FindStringSubmatch(report)
+			if found == nil {
+				t.Fatalf("no level in\n%s", report)
+			}
+			if level, err := strconv.ParseFloat(found[1], 64); err != nil || level > test.atMost {
+				t.Errorf("exposure level %s, want at most %v\n%s", found[1], test.atMost, report)
+			}
+		})
+	}
+}
+
+func TestSystemdHasNothingToComplainOf(t *testing.T) {
+	require(t, "systemd-analyze")
+	for name, withReaper := range map[string]bool{"of the exporter alone": false, "of the exporter with a reaper": true} {
+		t.Run(name, func(t *testing.T) {
+			root := tree(t, withReaper)
+			// It needs to know what the unit is ordered by.
+			for _, path := range []string{"/usr/lib/systemd/system", "/lib/systemd/system"} {
+				if units, _ := filepath.Glob(path + "/*.target"); len(units) > 0 {
+					for _, target := range units {
+						(&machine{t: t, root: root}).copy(target, "/usr/lib/systemd/system/"+filepath.Base(target))
+					}
+					break
+				}
+			}
+			output, err := exec.CommandContext(t.Context(), "systemd-analyze", "verify", "--man=no", "--root="+root, service).CombinedOutput()
+			if err != nil || strings.Contains(string(output), "closewait") {
+				t.Errorf("%v\n%s", err, output)
+			}
+		})
+	}
+}
+
+// What a reaper may do stands in its rules; that it may do it at all is for the administrator to say.
+func TestTheReaperIsInDryRunAsDelivered(t *testing.T) {
+	for line := range strings.Lines(read(t, dropIn) + read(t, "package/closewait_exporter.default")) {
+		if !strings.HasPrefix(line, "#") && strings.Contains(line, "--reaper.enforce") {
+			t.Errorf("enforced: %s", line)
+		}
+	}
+}

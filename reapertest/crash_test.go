@@ -1,0 +1,103 @@
+package reapertest
+
+import (
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+	"time"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// TestNoCrashLetsTheReaperExceedItsBudget kills the exporter at random moments of its ladders, and
+// starts it again on the same files.
+func TestNoCrashLetsTheReaperExceedItsBudget(t *testing.T) {
+	crashes := 12
+	if long {
+		crashes = 200
+	}
+	const perCycle = 3
+	for cycle := range (crashes + perCycle - 1) / perCycle {
+		t.Run(fmt.Sprint(cycle), func(t *testing.T) { crashCycle(t, perCycle) })
+	}
+}
+
+func crashCycle(t *testing.T, crashes int) {
+	const budget, leaks = 2, 5
+	dir := t.TempDir()
+	guard := filepath.Join(dir, "guard")
+	write(t, guard, "#!/bin/sh\nsleep 0.2\n")
+	if err := os.Chmod(guard, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	var victims []*victim
+	exes := ""
+	for i := range leaks {
+		v := startVictim(t, leaktest.Where{}, fmt.Sprint("crash", i), "--outbound=3", "--ignore-sigterm")
+		victims = append(victims, v)
+		exes += "|" + regexp.QuoteMeta(v.exe)
+	}
+	h := newHome(t, fmt.Sprintf(`
+interval: 100ms
+limits: {actions: %d, per: 10m}
+rules:
+  - name: crash
+    mode: enforce
+    match: {exe: '%s'}
+    when: {sockets: 2, age: 100ms, direction: outbound}
+    steps:
+      - run: {command: [%s]}
+      - signal: {name: TERM, wait: 200ms}
+      - signal: {name: KILL, wait: 10s}
+`, budget, exes[1:], guard))
+	for range crashes {
+		e := h.start(t, "--reaper.enforce")
+		time.Sleep(rand.N(time.Second))
+		e.crash()
+	}
+	e := h.start(t, "--reaper.enforce")
+	e.awaitSeries(decisions("crash", "budget"), 5)
+	e.awaitRounds(10)
+	values, ended := e.scrape(), 0
+	for _, v := range victims {
+		if !v.alive() {
+			ended++
+		}
+	}
+	decided := 0
+	for _, l := range h.records(t, "crash") {
+		if l.Event == "decision" {
+			decided += len(l.Victims)
+		}
+	}
+	if ended > budget || decided > budget {
+		t.Errorf("%d processes ended, %d decisions to act; the budget is %d", ended, decided, budget)
+	}
+	for _, reason := range []string{"state_file", "claimed"} {
+		if values[suspended(reason)] != 0 {
+			t.Errorf("suspended: %s", reason)
+		}
+	}
+	if guards := running(t, guard); len(guards) > 0 {
+		t.Errorf("guards are left: %v", guards)
+	}
+}
+
+// running are the processes that have the text among their arguments.
+func running(t *testing.T, text string) (pids []string) {
+	t.Helper()
+	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range lines {
+		line, _ := os.ReadFile(path) // has ended meanwhile
+		if regexp.MustCompile(regexp.QuoteMeta(text)).Match(line) {
+			pids = append(pids, path)
+		}
+	}
+	return pids
+}

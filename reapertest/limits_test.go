@@ -1,0 +1,94 @@
+package reapertest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// fleet is a number of leaking processes, each a group of its own, and an expression for all.
+func fleet(t *testing.T, name string, size int) (exes string, members []*victim) {
+	t.Helper()
+	var paths []string
+	for i := range size {
+		v := startVictim(t, leaktest.Where{}, fmt.Sprint(name, i), "--outbound=3")
+		members = append(members, v)
+		paths = append(paths, regexp.QuoteMeta(v.exe))
+	}
+	return strings.Join(paths, "|"), members
+}
+
+func ended(members []*victim) (n int) {
+	for _, v := range members {
+		if !v.alive() {
+			n++
+		}
+	}
+	return n
+}
+
+func TestNoMoreIsDoneThanLimitsAllow(t *testing.T) {
+	exes, members := fleet(t, "limited", 4)
+	text := preamble + "  - name: limited\n    mode: enforce\n    match: {exe: '" + exes + "'}\n    " + outbound + "    " + soft
+	e := enforcing(t, strings.Replace(text, "actions: 100", "actions: 2", 1))
+	e.awaitSeries(reaped("limited", "terminated"), 2)
+	e.awaitSeries(decisions("limited", "budget"), 10)
+	if n := ended(members); n != 2 {
+		t.Errorf("%d processes have ended, want 2", n)
+	}
+	if left := e.scrape()["closewait_reaper_budget_remaining"]; left != 0 {
+		t.Errorf("%v actions are left", left)
+	}
+}
+
+func TestARuleThatHitsTooManyAtOnceIsSuspended(t *testing.T) {
+	exes, members := fleet(t, "broken", 4)
+	e := enforcing(t, preamble+"  - name: broken\n    mode: enforce\n    match: {exe: '"+exes+"'}\n    "+outbound+"    "+soft)
+	e.awaitSeries(decisions("broken", "breaker"), 4)
+	e.awaitSeries(decisions("broken", "suspended"), 10)
+	values := e.scrape()
+	if n := ended(members); n != 0 || values[decisions("broken", "act")] != 0 || values[suspended("breaker")] != 1 {
+		t.Errorf("%d processes have ended: %v", n, values.about(decisions("broken", "act")))
+	}
+}
+
+func TestNothingIsDoneWithoutTheFlag(t *testing.T) {
+	v := startVictim(t, leaktest.Where{}, "flagless", "--outbound=3")
+	e := newHome(t, preamble+rule("flagless", v.exe, outbound+hard)).start(t)
+	e.awaitSeries(decisions("flagless", "dry_run"), 1)
+	e.awaitSeries(decisions("flagless", "cooldown"), 5)
+	values := e.scrape()
+	if values[`closewait_reaper_info{mode="dry_run"}`] != 1 || values[actions("flagless", "signal")] != 0 || !v.alive() {
+		t.Errorf("it acts: %v", values.about(decisions("flagless", "act")))
+	}
+}
+
+// TestTheEndOfTheExporterEndsItsLadders asks it to end while a guard is asked.
+func TestTheEndOfTheExporterEndsItsLadders(t *testing.T) {
+	asked := filepath.Join(t.TempDir(), "asked")
+	v := startVictim(t, leaktest.Where{}, "interrupted", "--outbound=3")
+	text := guarded("touch "+asked+"; exec sleep 4711")(t, v)
+	e := enforcing(t, preamble+rule("interrupted", v.exe, strings.Replace(text, "timeout: 2s", "timeout: 60s", 1)))
+	await(t, func() (bool, string) {
+		_, err := os.Stat(asked)
+		return err == nil, "the guard is not asked"
+	})
+	told := time.Now()
+	e.close()
+	if took := time.Since(told); took > 10*time.Second {
+		t.Errorf("it took %v to end", took)
+	}
+	if guards := running(t, "sleep\x004711"); len(guards) > 0 {
+		t.Errorf("the guard lives on: %v", guards)
+	}
+	lines := e.records(t, "interrupted")
+	if last := lines[len(lines)-1]; last.Event != "end" || last.Result != "aborted" || !v.alive() {
+		t.Errorf("the last record is %+v; the process is alive: %v", last, v.alive())
+	}
+}
