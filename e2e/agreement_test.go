@@ -21,10 +21,10 @@ type account struct {
 }
 
 // requireAgreement waits until a process is listed and compares what ss, the metrics and list say of it.
-// It returns what all of them say.
-func requireAgreement(t *testing.T, e *exporter, pid int) account {
+// It returns what all of them say. Its sockets are shared within its family at most.
+func requireAgreement(t *testing.T, e *exporter, pid int, family []int) account {
 	t.Helper()
-	rows := heldBy(leaktest.SS(t, 0), pid)
+	rows := heldBy(leaktest.SSOf(t, family), pid)
 	m := e.await(func(m metrics) (bool, string) {
 		return m.sockets(pid) == len(rows), fmt.Sprintf("process %d has %d sockets, ss sees %d", pid, m.sockets(pid), len(rows))
 	})
@@ -64,7 +64,7 @@ func heldBy(rows []leaktest.Row, pid int) []leaktest.Row {
 func accountOfSS(t *testing.T, rows []leaktest.Row) account {
 	t.Helper()
 	served := map[uint16]bool{}
-	for _, row := range leaktest.SS(t, 0, "listening") {
+	for _, row := range leaktest.SSOf(t, nil, "listening") {
 		served[row.Local.Port()] = true
 	}
 	a := account{Sockets: len(rows), Unread: map[string]int{}, Services: map[string]int{}}

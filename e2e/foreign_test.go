@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"syscall"
@@ -62,6 +63,23 @@ func startForeign(t *testing.T, env []string, command ...string) foreign {
 		t.Fatalf("%v: %v", command, err)
 	}
 	return foreign{cmd.Process.Pid, uint16(port)}
+}
+
+// family is the program and its children.
+func (p foreign) family(t *testing.T) []int {
+	t.Helper()
+	pids := []int{p.pid}
+	lists, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", p.pid))
+	must(t, err)
+	for _, list := range lists {
+		children, _ := os.ReadFile(list) // of a thread that has ended: of none
+		for _, child := range strings.Fields(string(children)) {
+			pid, err := strconv.Atoi(child)
+			must(t, err)
+			pids = append(pids, pid)
+		}
+	}
+	return pids
 }
 
 // requireProgram skips a test that needs a program which is not installed.
@@ -150,7 +168,7 @@ func play(role string) error {
 		}
 		kept = append(kept, answer)
 	}
-	fmt.Println(0)
+	fmt.Fprintln(os.Stdout, 0)
 	_, err = io.Copy(io.Discard, os.Stdin)
 	for _, answer := range kept {
 		answer.Body.Close()

@@ -57,7 +57,7 @@ func TestServersThatLeak(t *testing.T) {
 				t.Errorf("ss sees the holders %v, want %d", holders, tt.holders)
 			}
 			for _, pid := range holders {
-				got := requireAgreement(t, e, pid)
+				got := requireAgreement(t, e, pid, holders)
 				want := account{
 					Sockets: leaked, Remotes: 1,
 					Unread:   map[string]int{tt.unread: leaked},
@@ -91,7 +91,7 @@ func TestClientsThatLeak(t *testing.T) {
 			p := startForeign(t, tt.env, tt.command...)
 			p.port = port
 			awaitLeak(t, p, "data")
-			got := requireAgreement(t, e, p.pid)
+			got := requireAgreement(t, e, p.pid, []int{p.pid})
 			want := account{
 				Sockets: leaked, Remotes: 1, UnreadBytes: got.UnreadBytes,
 				Unread:   map[string]int{"data": leaked},
@@ -111,7 +111,7 @@ func TestClientsThatLeak(t *testing.T) {
 func awaitLeak(t *testing.T, p foreign, unread string) (holders []int) {
 	t.Helper()
 	leaktest.Eventually(t, patience, func() (bool, string) {
-		mine, all := heldBy(leaktest.SS(t, 0), p.pid), map[int]bool{}
+		mine, all := heldBy(leaktest.SSOf(t, p.family(t)), p.pid), map[int]bool{}
 		for _, row := range mine {
 			for _, user := range row.Users {
 				all[user.PID] = true

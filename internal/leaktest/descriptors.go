@@ -44,16 +44,31 @@ func Descriptors(t testing.TB, pid int, where string) map[uint64][]int {
 }
 
 // SS is what ss shows in the network namespace of the program, as the function SS does, but only the
-// program and its children are looked into for users: ss takes minutes over a host with many sockets.
+// program and its children are looked into for users.
 func (l *Leak) SS(states ...string) []Row {
 	l.t.Helper()
-	rows := show(l.t, "-taneiOH", l.PID, states)
-	for _, p := range l.family {
-		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", p.pid)) // has ended: holds nothing
-		held := Descriptors(l.t, p.pid, OfProcess)
+	pids := make([]int, len(l.family))
+	for i, p := range l.family {
+		pids[i] = p.pid
+	}
+	return addUsers(l.t, show(l.t, "-taneiOH", l.PID, states), pids)
+}
+
+// SSOf is what ss shows in the network namespace of the test, as the function SS does, but only the given
+// processes are looked into for users: ss takes minutes over a host with many sockets.
+func SSOf(t testing.TB, pids []int, states ...string) []Row {
+	t.Helper()
+	return addUsers(t, show(t, "-taneiOH", 0, states), pids)
+}
+
+func addUsers(t testing.TB, rows []Row, pids []int) []Row {
+	t.Helper()
+	for _, pid := range pids {
+		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)) // has ended: holds nothing
+		held := Descriptors(t, pid, OfProcess)
 		for i := range rows {
 			for _, fd := range held[rows[i].Inode] {
-				rows[i].Users = append(rows[i].Users, User{strings.TrimSuffix(string(comm), "\n"), p.pid, fd})
+				rows[i].Users = append(rows[i].Users, User{strings.TrimSuffix(string(comm), "\n"), pid, fd})
 			}
 		}
 	}
