@@ -39,17 +39,21 @@ func (s *Scanner) readStat(dir directory) (stat, error) {
 	return parseStat(s.data)
 }
 
-// describeHolders reads who the holders of the sockets are. Only files that cannot hang are read.
-func (s *Scanner) describeHolders() {
+// describeHolders reads who the holders of the sockets are. Only files that cannot hang are read. It
+// fails when we were short of something ourselves: a holder without description would not be listed.
+func (s *Scanner) describeHolders() error {
 	s.processes = s.processes[:0]
 	for id := range s.holders {
 		p, err := s.describe(id)
-		if err != nil {
-			s.faults.add(stageFacts, err)
-			continue
+		s.faults.add(stageFacts, err)
+		switch {
+		case short(err):
+			return err
+		case err == nil:
+			s.processes = append(s.processes, p)
 		}
-		s.processes = append(s.processes, p)
 	}
+	return nil
 }
 
 // describe reads the facts of a process. What may not be read stays empty and is counted; only

@@ -201,7 +201,9 @@ func (s *Scanner) Scan(ctx context.Context) (*closewait.Snapshot, error) {
 	if err := s.resolveOwners(ctx, taken); err != nil {
 		return nil, fmt.Errorf("look for the holders of sockets: %w", err)
 	}
-	s.describeHolders()
+	if err := s.describeHolders(); err != nil {
+		return nil, fmt.Errorf("describe the holders of sockets: %w", err)
+	}
 	snapshot := &closewait.Snapshot{
 		Taken: taken, Sockets: s.sockets, Processes: s.processes, PIDs: s.pids,
 		NetNS: read, Unread: unread, Denied: s.owners.unread,
