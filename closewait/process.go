@@ -28,10 +28,12 @@ type Process struct {
 	Unit      string    // systemd service, empty outside one
 	Container string    // id, 64 hex digits as a rule; empty outside one
 	Pod       string    // uid of the Kubernetes pod
-	NetNS     NetNS     // where the process lives; its sockets may be elsewhere
-	FDsKnown  bool      // whether OpenFDs could be read
-	OpenFDs   uint64
-	MaxFDs    uint64 // soft limit; UnlimitedFDs, or 0 where it could not be read
+	// GroupUnknown says that Unit, Container and Pod are empty because they could not be read.
+	GroupUnknown bool
+	NetNS        NetNS // where the process lives; its sockets may be elsewhere
+	FDsKnown     bool  // whether OpenFDs could be read
+	OpenFDs      uint64
+	MaxFDs       uint64 // soft limit; UnlimitedFDs, or 0 where it could not be read
 }
 
 // containerDigits is how many digits of a container id people and docker ps use.

@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -26,4 +27,55 @@ func capabilitiesOf(t *testing.T, path string) []string {
 	}
 	slices.Sort(ambient)
 	return ambient
+}
+
+func TestWhatIsGivenIsWhatIsWritten(t *testing.T) {
+	alone, added := capabilitiesOf(t, unit), capabilitiesOf(t, dropIn)
+	exporter, reaper, found := strings.Cut(read(t, "../SECURITY.md"), "\nA reaper that is to act needs more.")
+	if !found {
+		t.Fatal("no part about the reaper in SECURITY.md")
+	}
+	_, inComment, _ := strings.Cut(read(t, dropIn), "\n#AmbientCapabilities=")
+	inComment, _, _ = strings.Cut(inComment, "\n")
+	tests := map[string]struct{ got, want []string }{
+		"the table of the exporter in SECURITY.md": {inTable(exporter), alone},
+		"the table of the reaper in SECURITY.md":   {inTable(reaper), append(added, inComment, "CAP_SYS_PTRACE")},
+		"docker run in docs/INSTALL.md":            {inCommand(documentedFlags(t)), alone},
+		"the manual":                               {mentioned(read(t, "man/sections.1")), alone},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			slices.Sort(test.got)
+			slices.Sort(test.want)
+			if got := slices.Compact(test.got); !slices.Equal(got, test.want) {
+				t.Errorf("has %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func mentioned(text string) []string {
+	return regexp.MustCompile(`\bCAP_[A-Z_]+\b`).FindAllString(text, -1)
+}
+
+// inTable lists those in the first column.
+func inTable(text string) []string {
+	var names []string
+	for line := range strings.Lines(text) {
+		if cells := strings.Split(line, "|"); len(cells) > 2 {
+			names = append(names, mentioned(cells[1])...)
+		}
+	}
+	return names
+}
+
+// inCommand lists those that are added.
+func inCommand(flags []string) []string {
+	var names []string
+	for i, flag := range flags {
+		if flag == "--cap-add" {
+			names = append(names, "CAP_"+flags[i+1])
+		}
+	}
+	return names
 }

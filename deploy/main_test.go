@@ -18,7 +18,7 @@ import (
 )
 
 // patience is for how long a test waits for something that takes a second.
-const patience = 10 * time.Second
+const patience = 60 * time.Second
 
 // longVariable asks for what takes minutes.
 const longVariable = "CLOSEWAIT_LONG"

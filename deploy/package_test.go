@@ -97,7 +97,8 @@ func (m *machine) checkWhatIsInstalled() {
 		"source /usr/share/bash-completion/completions/closewait_exporter && complete -p closewait_exporter",
 		"systemd-analyze verify --man=no " + service,
 		"test -f " + doc + "/README.md -a -f " + doc + "/SECURITY.md -a -f " + doc + "/copyright -a -f " + doc + "/docs/INSTALL.md",
-		"test -d /etc/closewait -a -f " + doc + "/examples/reaper.conf",
+		"test -d /etc/closewait -a -f " + doc + "/examples/reaper.conf -a -f " + doc + "/examples/alerts/closewait.rules.yml",
+		"closewait_exporter check-config " + doc + "/examples/rules.yml",
 		`test "$(stat -c %a:%U /usr/bin/closewait_exporter)" = 755:root`,
 	} {
 		if output, err := m.try("bash", "-c", command); err != nil {

@@ -25,7 +25,7 @@ rules:
     match: {unit: shop-end\.service, user: nobody}
     when: {sockets: 2, age: 1s}
     steps:
-      - run: {command: [/bin/sh, -c, 'test "$CLOSEWAIT_GROUP" = shop-end.service && kill -0 "$CLOSEWAIT_PID"']}
+      - run: {command: [/usr/bin/env, python3, -c, 'import os, socket; socket.socket(socket.AF_UNIX); os.kill({pid}, 0)']}
       - signal: {name: TERM}
     mode: enforce
   - name: raise
@@ -97,6 +97,28 @@ func TestTheReaperStartsInDryRunAndReloadsItsRules(t *testing.T) {
 	m.awaitMetrics(`closewait_reaper_decisions_total{decision="dry_run",rule="ask-and-end"} [1-9]\d*`)
 	if state := m.run("systemctl", "is-active", "shop-end"); state != "active" {
 		t.Errorf("shop-end is %s in dry run", state)
+	}
+}
+
+func TestAGuardThatIsRootRestartsAUnit(t *testing.T) {
+	m := startMachine(t)
+	m.installReaper(`
+interval: 500ms
+rules:
+  - name: restart
+    match: {unit: shop\.service}
+    when: {sockets: 2, age: 1s}
+    steps: [run: {command: [/usr/bin/systemctl, restart, "{group}"]}]
+    mode: enforce
+`, "ARGS=--reaper.enforce\n")
+	m.run("sed", "--in-place", "s/^#DynamicUser=/DynamicUser=/", "/etc/systemd/system/"+service+".d/reaper.conf")
+	m.run("systemctl", "daemon-reload")
+	m.leak("shop", "--sockets=3")
+	before := m.run("systemctl", "show", "--property=MainPID", "shop")
+	m.run("systemctl", "start", service)
+	m.awaitMetrics(`closewait_reaper_reaped_total{result="recovered",rule="restart"} [1-9]\d*`)
+	if after := m.run("systemctl", "show", "--property=MainPID", "shop"); after == before || strings.HasSuffix(after, "=0") {
+		t.Errorf("%s before, %s after", before, after)
 	}
 }
 

@@ -173,13 +173,14 @@ func TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn(t *testing.T) {
 		"a link of another sort for a namespace": {map[string]string{"200/ns/net": link + "mnt:[1]"}, stageNamespace, 0},
 		"a stat line cut short, of a holder": {map[string]string{"200/stat": "200 (a)", "200/ns/net": link + "net:[1234567890]", "200/fd/3": link + "socket:[4242]"},
 			stageOwners, 0},
-		"a line that is no socket":   {map[string]string{"100/net/tcp": fakeTCP + "garbage\n" + fakeRow}, stageSockets, 0},
-		"a table that is cut short":  {map[string]string{"100/net/tcp": fakeTCP + fakeRow + "   1: 0100007F:1F90 0200"}, stageSockets, 0},
-		"links of every odd sort":    {map[string]string{"100/fd/10": link + "socket:[", "100/fd/11": link + "socket:[99999999999999999999]", "100/fd/12": "a file"}, "", 0},
-		"a directory among tables":   {map[string]string{"100/net/tcp6/x": ""}, stageSockets, 0},
-		"no holder of a socket":      {map[string]string{"100/net/tcp": fakeTCP + fakeRow + strings.Replace(fakeRow, "4242", "4243", 1)}, "", 1},
-		"the same socket once more":  {map[string]string{"100/net/tcp": fakeTCP + fakeRow + fakeRow}, "", 0},
-		"a file in place of threads": {map[string]string{"100/task": "x"}, "", 0},
+		"a line that is no socket":     {map[string]string{"100/net/tcp": fakeTCP + "garbage\n" + fakeRow}, stageSockets, 0},
+		"a table that is cut short":    {map[string]string{"100/net/tcp": fakeTCP + fakeRow + "   1: 0100007F:1F90 0200"}, stageSockets, 0},
+		"links of every odd sort":      {map[string]string{"100/fd/10": link + "socket:[", "100/fd/11": link + "socket:[99999999999999999999]"}, "", 0},
+		"a descriptor that is no link": {map[string]string{"100/fd/12": "a file"}, stageOwners, 0},
+		"a directory among tables":     {map[string]string{"100/net/tcp6/x": ""}, stageSockets, 0},
+		"no holder of a socket":        {map[string]string{"100/net/tcp": fakeTCP + fakeRow + strings.Replace(fakeRow, "4242", "4243", 1)}, "", 1},
+		"the same socket once more":    {map[string]string{"100/net/tcp": fakeTCP + fakeRow + fakeRow}, "", 0},
+		"a file in place of threads":   {map[string]string{"100/task": "x"}, "", 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tree := fakeProcess()

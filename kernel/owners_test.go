@@ -72,7 +72,7 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 			{"taken for granted long enough", time.Minute, nil, one, true, "11: process 100"},
 			{"that was a look too", 2*time.Minute - 1, nil, one, false, "11: process 100"},
 			{"it has left", 2*time.Minute - 1, nil, nil, false, ""},
-			{"and comes back", 2*time.Minute - 1, nil, one, false, "11: process 100"},
+			{"and comes back, and is looked for anew", 2*time.Minute - 1, nil, one, true, "11: process 100"},
 		},
 		"a new socket": {
 			{"the first one", 0, alive(100, 5, 11, 12), one, true, "11: process 100"},
@@ -140,7 +140,7 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 					t.Fatal(err)
 				}
 				s.owners.cost = 0 // that of this machine is not the matter
-				if looks := !s.owners.looked.Equal(looked); looks != g.looks {
+				if looks := !s.owners.looked.IsZero() && !s.owners.looked.Equal(looked); looks != g.looks {
 					t.Errorf("%s: looked at descriptors: %v, want %v", g.name, looks, g.looks)
 				}
 				if got := owning(s.sockets); got != g.want {

@@ -114,6 +114,7 @@ func (s *Scanner) userName(uid uint32) string {
 
 func (s *Scanner) readGroup(dir directory, p *closewait.Process) (err error) {
 	if s.data, err = dir.read("cgroup", s.data); err != nil {
+		p.GroupUnknown = !vanished(err)
 		return err
 	}
 	m := parseCgroup(s.data)

@@ -130,6 +130,9 @@ func TestStages(t *testing.T) {
 		"protect.unit protects": {
 			protecting(Protect{Unit: []*regexp.Regexp{regexp.MustCompile(`^db\.service$`)}}), holder(alice, old(), unit("db.service")), "leak/10 protected", "protect.unit",
 		},
+		"a process whose unit could not be read is protected": {
+			policy(rule()), holder(alice, old(), func(p *closewait.Process) { p.GroupUnknown = true }), "leak/10 protected", "control group",
+		},
 		"a stopped process is let be":  {policy(rule()), holder(alice, old(), state('T')), "leak/10 stopped", "state T"},
 		"a traced one too":             {policy(rule()), holder(alice, old(), state('t')), "leak/10 stopped", "state t"},
 		"few descriptors are enough":   {with(fds(0.8, 0)), holder(alice, old(), openFDs(799)), "leak/10 enough_fds", "799 of 1000 descriptors are open, 80% are wanted"},

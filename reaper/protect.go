@@ -33,6 +33,8 @@ func (p *Policy) protection(process *closewait.Process) string {
 		return "it is this exporter, or one of its ancestors"
 	case process.Exe == "":
 		return "its program could not be read, so nobody knows whether it is on the never-list; kernel threads have none"
+	case process.GroupUnknown:
+		return "its control group could not be read, so nobody knows whether its unit is on the never-list"
 	case neverExe.MatchString(path.Base(process.Exe)):
 		return "the built-in never-list has its program, " + process.Exe
 	case neverUnit.MatchString(process.Unit):

@@ -125,5 +125,5 @@ func (m *memory) recall(before *memory, now time.Time, sameRules bool) {
 }
 
 func sameProgram(a, b *closewait.Process) bool {
-	return a.Exe == b.Exe && a.Comm == b.Comm && a.Unit == b.Unit && a.UID == b.UID && a.User == b.User && a.Container == b.Container
+	return a.Exe == b.Exe && a.Comm == b.Comm && a.Unit == b.Unit && a.GroupUnknown == b.GroupUnknown && a.UID == b.UID && a.User == b.User && a.Container == b.Container
 }
