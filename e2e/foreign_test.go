@@ -73,7 +73,7 @@ func (p foreign) family(t *testing.T) []int {
 	must(t, err)
 	for _, list := range lists {
 		children, _ := os.ReadFile(list) // of a thread that has ended: of none
-		for _, child := range strings.Fields(string(children)) {
+		for child := range strings.FieldsSeq(string(children)) {
 			pid, err := strconv.Atoi(child)
 			must(t, err)
 			pids = append(pids, pid)
