@@ -1,5 +1,6 @@
-// Package kernel is all that the exporter knows of Linux: it reads the sockets in CLOSE_WAIT and
-// the processes that hold them. No other package imports x/sys/unix or procfs.
+// Package kernel is all that the exporter knows of Linux: its eyes read the sockets in CLOSE_WAIT and
+// the processes that hold them, its hands (hands.go) act on them for the reaper. No other package
+// imports x/sys/unix or procfs.
 //
 // A scan goes through the files of this package in this order: proc.go lists the processes,
 // netns.go the namespaces they live in, netlink.go or proctcp.go the sockets of each,
