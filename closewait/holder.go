@@ -7,6 +7,7 @@ type Holder struct {
 	Process
 	Held       Holding // sockets that it has a descriptor for
 	Unaccepted Holding // sockets in the accept queues of its listeners
+	Defunct    Holding // sockets that it has a descriptor for, closed for good by both sides
 	Entered    uint64  // sockets that came to the process in CLOSE_WAIT, as observed, while it lives
 	Left       uint64  // sockets that left it again, or CLOSE_WAIT
 }

@@ -7,12 +7,16 @@ import "time"
 // It may correct the Direction of Sockets in place.
 type Snapshot struct {
 	Taken     time.Time  // after the last socket was read, so that ages are lower bounds
-	Sockets   []Sighting // all in CLOSE_WAIT; a dump under churn can repeat one
+	Sockets   []Sighting // all in CLOSE_WAIT, and those defunct that are known; a dump under churn can repeat one
 	Processes []Process  // every process that is a holder of some socket
 	PIDs      []int      // every pid on the host, ascending: who is not there has ended, and is no holder
 	NetNS     []NetNS    // the namespaces whose sockets were read
 	Unread    []NetNS    // namespaces that are there and could not be read in this scan
 	Denied    int        // processes that could not be looked into
+
+	// AllDefunct says that every defunct socket was seen; else only some are known, such as those that were
+	// in CLOSE_WAIT in an earlier scan.
+	AllDefunct bool
 
 	// Confirm tells which of some sockets, that two scans in a row have missed, are there all the same. It
 	// is nil where single sockets cannot be asked for.

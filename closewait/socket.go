@@ -49,6 +49,10 @@ type Facts struct {
 	BytesSent     uint64 // of the connection, retransmits included; 0 where unknown
 	BytesAcked    uint64 // of the connection; 0 where unknown
 	BytesReceived uint64 // of the connection; 0 where unknown
+
+	// Defunct says that the socket was connected once and is in state CLOSE now: it stands in no table,
+	// and costs a descriptor all the same. A peer's RST, a keepalive without answer and SOCK_DESTROY do that.
+	Defunct bool
 }
 
 // Family tells IPv4 and IPv6 apart. A v4-mapped socket is an IPv6 socket.

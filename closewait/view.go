@@ -14,6 +14,7 @@ type View struct {
 	Denied     int       // processes that could not be looked into
 	Holders    []*Holder // worst first: most sockets, then oldest, then lowest pid
 	Ownerless  []*Socket // without a known holder; accepted ones first, each oldest first
+	AllDefunct bool      // every defunct socket was seen; else only some are known
 }
 
 // HostSockets counts each socket of the host once.
