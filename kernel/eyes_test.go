@@ -19,6 +19,7 @@ type engine struct {
 }
 
 var engines = []engine{
+	{name: kernel.EngineEBPF, cookies: true},
 	{name: kernel.EngineNetlink, cookies: true},
 	{name: kernel.EngineProcFS},
 }
