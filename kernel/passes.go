@@ -45,7 +45,10 @@ func (s *Scanner) scanPass(ctx context.Context) (*closewait.Snapshot, error) {
 		return nil, err
 	}
 	taken := time.Now() // after the last row, so that ages are never too large
-	s.assignUnheld(held)
+	first := s.passes.orphans == nil
+	if s.assignUnheld(held); first && len(s.passes.orphans) > 0 {
+		return s.scanPass(ctx) // who looks only once is to see them too
+	}
 	s.findHolders()
 	s.passes.quiet = len(s.sockets)+len(unread) == 0
 	return &closewait.Snapshot{Taken: taken, NetNS: s.pass.read(unread), Unread: unread, AllDefunct: true, Confirm: s.confirm}, nil
@@ -74,11 +77,17 @@ func (s *Scanner) cannotDump(ns namespace) bool {
 	return s.dumper == nil || !ns.own && !s.capable(unix.CAP_SYS_ADMIN)
 }
 
+// ofSmallHost is what a pass costs where some 10,000 descriptors are open.
+const ofSmallHost = 10 * time.Millisecond
+
 // dumpUnheld adds the sockets that have no descriptor: those that wait to be accepted, where some
 // listener has any, and those on their way from process to process in a message (SCM_RIGHTS). For the
 // latter all namespaces are dumped, at most for a hundredth of the time, and those in which there were any.
 func (s *Scanner) dumpUnheld(ctx context.Context) (unread []closewait.NetNS, err error) {
-	all := !s.passes.at.IsZero() && time.Since(s.passes.dumped) >= lookShare*s.passes.dumping
+	all := time.Since(s.passes.dumped) >= lookShare*s.passes.dumping
+	if s.passes.dumped.IsZero() {
+		all = s.passes.cost < ofSmallHost // nothing is known of what a dump costs, but what follows from this
+	}
 	var list []namespace
 	for _, ns := range s.pass.namespaces {
 		if s.pass.queues[ns.id] > 0 || s.hasOrphans(ns.id) || all && !s.cannotDump(ns) {

@@ -71,7 +71,8 @@ static __always_inline int emit(struct bpf_iter__task_file *ctx, struct task_str
 	r->fd = ctx->fd;
 	r->pid = pid_of(leader);
 	r->start = leader->start_boottime;
-	bpf_seq_write(ctx->meta->seq, r, sizeof(*r)); /* without room the kernel asks again */
+	if (r->pid) /* else it has ended just now */
+		bpf_seq_write(ctx->meta->seq, r, sizeof(*r)); /* without room the kernel asks again */
 	return 0;
 }
 
@@ -172,7 +173,8 @@ int processes(struct bpf_iter__task *ctx)
 	p.pid = pid_of(leader);
 	p.thread = pid_of(task);
 	p.start = leader->start_boottime;
-	bpf_seq_write(ctx->meta->seq, &p, sizeof(p));
+	if (p.pid && p.thread)
+		bpf_seq_write(ctx->meta->seq, &p, sizeof(p));
 	return 0;
 }
 
