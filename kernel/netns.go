@@ -117,6 +117,9 @@ func (s *Scanner) stillLivesIn(ns namespace) error {
 		return nil
 	}
 	id, err := readNamespace(s.proc, ns.via+"/ns/net")
+	if denied(err) && s.iterator != nil {
+		id, err = s.askWhere(ns.via)
+	}
 	if err == nil && id != ns.id {
 		return errMoved
 	}

@@ -26,14 +26,17 @@ type pass struct {
 	holder    []int32                          // of each row, an index in ids
 	byInode   []indexed                        // the rows
 	listening map[uint64][]closewait.ProcessID // who holds a listener, by its inode
-	queues    map[closewait.NetNS]uint64       // namespaces in which a connection waits in an accept queue, with the inode of such a listener
+	queues    map[closewait.NetNS]bool         // namespaces in which a connection waits in an accept queue
 }
 
 // passProcesses finds all processes and network namespaces.
 func (s *Scanner) passProcesses(ctx context.Context) (*pass, error) {
 	p := &pass{
 		scanner: s, namespaces: []namespace{s.own}, livesIn: map[int]closewait.NetNS{}, in: map[closewait.NetNS]bool{s.own.id: true},
-		listening: map[uint64][]closewait.ProcessID{}, queues: map[closewait.NetNS]uint64{}, index: map[closewait.ProcessID]int{},
+		listening: map[uint64][]closewait.ProcessID{}, queues: map[closewait.NetNS]bool{}, index: map[closewait.ProcessID]int{},
+	}
+	if before := s.pass; before != nil { // their space is used again
+		p.byInode, p.holder = before.byInode[:0], before.holder[:0]
 	}
 	s.pids = s.pids[:0]
 	malformed, err := s.iterator.Processes(ctx, p.addProcess)
@@ -55,17 +58,32 @@ func (p *pass) addProcess(record *iterator.Process) {
 	if ns == 0 { // it is ending, or has a leader that has ended
 		return
 	}
-	via := strconv.Itoa(pid)
-	if record.Thread != record.Pid {
-		via += "/task/" + strconv.Itoa(int(record.Thread))
-	}
 	if _, known := p.livesIn[pid]; !known {
 		p.livesIn[pid] = ns
 	}
 	if !p.in[ns] && p.scanner.options.Namespaces == AllNamespaces {
 		p.in[ns] = true
-		p.namespaces = append(p.namespaces, namespace{id: ns, via: via})
+		p.namespaces = append(p.namespaces, namespace{id: ns, via: viaOf(record)})
 	}
+}
+
+// viaOf is the directory below /proc of what a record is about.
+func viaOf(record *iterator.Process) string {
+	if record.Thread == record.Pid {
+		return strconv.Itoa(int(record.Pid))
+	}
+	return fmt.Sprintf("%d/task/%d", record.Pid, record.Thread)
+}
+
+// askWhere asks BPF in which network namespace a process or thread lives, which /proc tells only who may
+// trace it.
+func (s *Scanner) askWhere(via string) (ns closewait.NetNS, err error) {
+	_, err = s.iterator.Processes(context.Background(), func(record *iterator.Process) {
+		if viaOf(record) == via {
+			ns = closewait.NetNS(record.Netns)
+		}
+	})
+	return ns, err
 }
 
 // passSockets finds all sockets that processes hold, into s.sockets.
@@ -95,7 +113,7 @@ func (p *pass) addSocket(record *iterator.Socket, tick time.Duration) {
 		s.listeners.add(ns, record.LocalAddress(), record.Inode)
 		p.listening[record.Inode] = append(p.listening[record.Inode], p.ids[holder])
 		if record.RecvQueue > 0 {
-			p.queues[ns] = record.Inode
+			p.queues[ns] = true
 		}
 		return
 	}

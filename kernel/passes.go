@@ -20,7 +20,8 @@ type passes struct {
 	dumped  time.Time     // the last dump of all namespaces
 	dumping time.Duration // what it cost
 
-	orphans map[closewait.SocketID]bool // accepted sockets that a dump has shown and no pass
+	orphans  map[closewait.SocketID]bool // accepted sockets that the last dump has shown and the pass before it not
+	inFlight map[closewait.NetNS]bool    // where some of them were there twice
 }
 
 // scanPass finds sockets and their holders by a pass over all descriptors and, what no descriptor shows,
@@ -47,11 +48,16 @@ func (s *Scanner) scanPass(ctx context.Context) (*closewait.Snapshot, error) {
 	taken := time.Now() // after the last row, so that ages are never too large
 	first := s.passes.orphans == nil
 	if s.assignUnheld(held); first && len(s.passes.orphans) > 0 {
+		s.passes.dumped = time.Time{}
 		return s.scanPass(ctx) // who looks only once is to see them too
 	}
 	s.findHolders()
 	s.passes.quiet = len(s.sockets)+len(unread) == 0
-	return &closewait.Snapshot{Taken: taken, NetNS: s.pass.read(unread), Unread: unread, AllDefunct: true, Confirm: s.confirm}, nil
+	snapshot = &closewait.Snapshot{Taken: taken, NetNS: s.pass.read(unread), Unread: unread, AllDefunct: true}
+	if s.dumper != nil {
+		snapshot.Confirm = s.confirm // those that wait to be accepted: a dump can miss them
+	}
+	return snapshot, nil
 }
 
 // dumpInstead is the Snapshot of a host on which nothing is in CLOSE_WAIT, where dumps are likely to tell
@@ -82,15 +88,16 @@ const ofSmallHost = 10 * time.Millisecond
 
 // dumpUnheld adds the sockets that have no descriptor: those that wait to be accepted, where some
 // listener has any, and those on their way from process to process in a message (SCM_RIGHTS). For the
-// latter all namespaces are dumped, at most for a hundredth of the time, and those in which there were any.
+// latter all namespaces are dumped, at most for a hundredth of the time, and at each scan those in which there
+// were any.
 func (s *Scanner) dumpUnheld(ctx context.Context) (unread []closewait.NetNS, err error) {
 	all := time.Since(s.passes.dumped) >= lookShare*s.passes.dumping
-	if s.passes.dumped.IsZero() {
+	if first := s.passes.orphans == nil; first {
 		all = s.passes.cost < ofSmallHost // nothing is known of what a dump costs, but what follows from this
 	}
 	var list []namespace
 	for _, ns := range s.pass.namespaces {
-		if s.pass.queues[ns.id] > 0 || s.hasOrphans(ns.id) || all && !s.cannotDump(ns) {
+		if s.pass.queues[ns.id] || s.passes.inFlight[ns.id] || all && !s.cannotDump(ns) {
 			list = append(list, ns)
 		}
 	}
@@ -108,15 +115,6 @@ func (s *Scanner) dumpUnheld(ctx context.Context) (unread []closewait.NetNS, err
 	return unread, err
 }
 
-func (s *Scanner) hasOrphans(ns closewait.NetNS) bool {
-	for id := range s.passes.orphans {
-		if id.NetNS == ns {
-			return true
-		}
-	}
-	return false
-}
-
 // assignUnheld fills in the owners of the sockets from a certain one on, which dumps have added. One that was
 // accepted is taken out at first: a process can have got it after the pass has looked there.
 func (s *Scanner) assignUnheld(from int) {
@@ -125,12 +123,20 @@ func (s *Scanner) assignUnheld(from int) {
 		nobody = closewait.OwnedByKernel
 	}
 	before := s.passes.orphans
-	s.passes.orphans = map[closewait.SocketID]bool{}
+	s.passes.orphans, s.passes.inFlight = map[closewait.SocketID]bool{}, map[closewait.NetNS]bool{}
+	for id := range before {
+		if !slices.ContainsFunc(s.reached, func(ns namespace) bool { return ns.id == id.NetNS }) {
+			s.passes.orphans[id] = true
+		}
+	}
 	unheld := slices.DeleteFunc(s.sockets[from:], func(row closewait.Sighting) bool {
 		if !row.Accepted() {
 			return false
 		}
 		s.passes.orphans[row.ID] = true
+		if before[row.ID] {
+			s.passes.inFlight[row.ID.NetNS] = true
+		}
 		return !before[row.ID]
 	})
 	s.sockets = s.sockets[:from+len(unheld)]
