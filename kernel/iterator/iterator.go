@@ -118,12 +118,17 @@ func run[R any, P record[R]](ctx context.Context, iter *link.Iter, buffer []byte
 		return nil, err
 	}
 	defer output.Close()
+	return readAll(ctx, output, buffer, each)
+}
+
+func readAll[R any, P record[R]](ctx context.Context, output io.Reader, buffer []byte, each func(P)) (malformed []error, err error) {
 	for ctx.Err() == nil {
 		n, err := output.Read(buffer)
 		malformed = append(malformed, decode(buffer[:n], each)...)
 		switch {
 		case errors.Is(err, io.EOF):
 			return malformed, nil
+		case errors.Is(err, unix.EINTR):
 		case errors.Is(err, unix.EAGAIN): // a million descriptors, and nothing of interest: go on
 		case err != nil:
 			return malformed, fmt.Errorf("read BPF iterator: %w", err)

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"math"
 	"net/netip"
 	"unsafe"
 )
@@ -61,18 +62,20 @@ func (s *Socket) check() error {
 		return fmt.Errorf("%w: address family %d", ErrMalformed, s.Family)
 	case s.State != StateClose && s.State != StateCloseWait && s.State != StateListen:
 		return fmt.Errorf("%w: state %d", ErrMalformed, s.State)
-	case s.Pid == 0 || s.Inode == 0:
+	case !isPID(s.Pid) || s.Inode == 0:
 		return fmt.Errorf("%w: process %d, inode %d", ErrMalformed, s.Pid, s.Inode)
 	}
 	return nil
 }
 
 func (p *Process) check() error {
-	if p.Pid == 0 || p.Thread == 0 {
+	if !isPID(p.Pid) || !isPID(p.Thread) {
 		return fmt.Errorf("%w: process %d, thread %d", ErrMalformed, p.Pid, p.Thread)
 	}
 	return nil
 }
+
+func isPID(n uint32) bool { return 0 < n && n <= math.MaxInt32 }
 
 // decode calls each for each record in data, which holds whole ones; the record is valid during the call.
 func decode[R any, P record[R]](data []byte, each func(P)) (malformed []error) {
