@@ -15,11 +15,13 @@ import (
 func TestPackagesKnowOnlyWhatTheyMay(t *testing.T) {
 	const module = "closewait_exporter/"
 	watched := []string{
-		module, "golang.org/x/sys/unix", "github.com/prometheus/procfs", "github.com/prometheus/client_golang", "os/exec", "syscall",
+		module, "golang.org/x/sys/unix", "github.com/prometheus/procfs", "github.com/prometheus/client_golang", "github.com/cilium/ebpf",
+		"os/exec", "syscall",
 	}
 	allowed := map[string][]string{
 		"closewait":               {},
-		"kernel":                  {module + "closewait", "golang.org/x/sys/unix", "github.com/prometheus/procfs", "syscall", "os/exec"},
+		"kernel":                  {module + "closewait", module + "kernel/iterator", "golang.org/x/sys/unix", "github.com/prometheus/procfs", "syscall", "os/exec"},
+		"kernel/iterator":         {"github.com/cilium/ebpf", "golang.org/x/sys/unix"},
 		"collector":               {module + "closewait", "github.com/prometheus/client_golang"},
 		"list":                    {module + "closewait"},
 		"web":                     {module + "internal/logging", "github.com/prometheus/client_golang"},

@@ -36,7 +36,7 @@ func TestCommandLine(t *testing.T) {
 
 func TestBadFlagsAreErrorsThatSayHowToMendThem(t *testing.T) {
 	tests := map[string]struct{ args, want string }{
-		"a scanner that there is not":   {"--collector.scanner=lsof", `--collector.scanner: "lsof" is unknown: use auto, netlink or procfs`},
+		"a scanner that there is not":   {"--collector.scanner=lsof", `--collector.scanner: "lsof" is unknown: use auto, ebpf, netlink or procfs`},
 		"namespaces that there are not": {"--collector.network-namespaces=some", `use all or own`},
 		"a negative age":                {"--collector.min-age=-1s", `--collector.min-age: "-1s" is not a duration from 0s on`},
 		"an age without unit":           {"--collector.min-age=5", `write 500ms, 1s or 1h30m`},

@@ -8,28 +8,58 @@ import (
 
 // account is what is known of a process that holds sockets now, or held some and still lives.
 type account struct {
-	held, unaccepted Holding
-	entered, left    uint64
-	stale            bool // the holdings are of an earlier scan
-	fresh            socketSet
+	held, unaccepted, defunct Holding
+	entered, left             uint64
+	stale                     bool // the holdings are of an earlier scan
+	fresh                     socketSet
 }
 
 // socketSet collects the sockets of new holdings.
-type socketSet struct{ accepted, unaccepted []*Socket }
+type socketSet struct{ accepted, unaccepted, defunct []*Socket }
 
-// move counts a changed socket whose holders may be others now.
-func (t *Tracker) move(before, after []ProcessID) {
-	t.spoil(before)
-	t.spoil(after)
-	if sameHolders(before, after) {
+// add puts a socket where it belongs.
+func (c *socketSet) add(s *Socket) {
+	switch {
+	case s.Defunct:
+		c.defunct = append(c.defunct, s)
+	case s.Accepted():
+		c.accepted = append(c.accepted, s)
+	default:
+		c.unaccepted = append(c.unaccepted, s)
+	}
+}
+
+// come counts a socket at first sight.
+func (t *Tracker) come(s *Socket) {
+	if s.Defunct {
+		t.spoil(s.Holders)
 		return
 	}
-	if gone := without(before, after); len(gone) > 0 {
+	t.enter(s.Holders)
+}
+
+// move counts a changed socket, whose holders may be others now and which may have become defunct.
+func (t *Tracker) move(before, after *Socket) {
+	t.spoil(before.Holders)
+	t.spoil(after.Holders)
+	from, to := before.inCloseWaitFor(), after.inCloseWaitFor()
+	if sameHolders(from, to) {
+		return
+	}
+	if gone := without(from, to); len(gone) > 0 {
 		t.leave(gone)
 	}
-	if came := without(after, before); len(came) > 0 {
+	if came := without(to, from); len(came) > 0 {
 		t.enter(came)
 	}
+}
+
+// inCloseWaitFor are the processes that have the socket in CLOSE_WAIT: nobody has one that is defunct.
+func (s *Socket) inCloseWaitFor() []ProcessID {
+	if s.Defunct {
+		return nil
+	}
+	return s.Holders
 }
 
 // enter counts a socket that came to the holders, and leave one that left them.
@@ -97,17 +127,13 @@ func (t *Tracker) refresh() {
 	}
 	for _, e := range t.now {
 		for _, a := range t.accounts(e.Holders) {
-			switch {
-			case !a.stale:
-			case e.Accepted():
-				a.fresh.accepted = append(a.fresh.accepted, e.Socket)
-			default:
-				a.fresh.unaccepted = append(a.fresh.unaccepted, e.Socket)
+			if a.stale {
+				a.fresh.add(e.Socket)
 			}
 		}
 	}
 	for _, a := range stale {
-		a.held, a.unaccepted = NewHolding(a.fresh.accepted), NewHolding(a.fresh.unaccepted)
+		a.held, a.unaccepted, a.defunct = NewHolding(a.fresh.accepted), NewHolding(a.fresh.unaccepted), NewHolding(a.fresh.defunct)
 		a.fresh, a.stale = socketSet{}, false
 	}
 }
@@ -116,10 +142,13 @@ func (t *Tracker) listHolders(s *Snapshot) []*Holder {
 	list := make([]*Holder, 0, len(s.Processes))
 	for _, p := range s.Processes {
 		a := t.holders[p.ID]
-		if a == nil || a.held.Len()+a.unaccepted.Len() == 0 {
+		if a == nil {
 			continue
 		}
-		list = append(list, &Holder{Process: p, Held: a.held, Unaccepted: a.unaccepted, Entered: a.entered, Left: a.left})
+		h := &Holder{Process: p, Held: a.held, Unaccepted: a.unaccepted, Defunct: a.defunct, Entered: a.entered, Left: a.left}
+		if h.Total() > 0 {
+			list = append(list, h)
+		}
 	}
 	slices.SortFunc(list, func(a, b *Holder) int {
 		return cmp.Or(cmp.Compare(b.Total(), a.Total()), cmp.Compare(b.Oldest(s.Taken), a.Oldest(s.Taken)), cmp.Compare(a.ID.PID, b.ID.PID))

@@ -99,36 +99,37 @@ func (f *Facts) LocalPeer() bool {
 }
 
 // idle tells whether the kernel has nothing left to do for the connection. A keepalive timer is
-// idle: it asks for a sign of life and moves no data.
+// idle: it asks for a sign of life and moves no data. So is all that is defunct.
 func (f *Facts) idle() bool {
-	return f.SendQueue == 0 && f.Timer != TimerRetransmit && f.Timer != TimerProbe
+	return f.Defunct || f.SendQueue == 0 && f.Timer != TimerRetransmit && f.Timer != TimerProbe
 }
 
-// Sighting is what one scan saw of one socket in CLOSE_WAIT.
+// Sighting is what one scan saw of one socket, in CLOSE_WAIT or defunct.
 type Sighting struct {
 	Facts
 	Owner   Owner
 	Holders []ProcessID // who holds the socket or, while it is unaccepted, its listener; not to be changed
 
-	// Idle times before Snapshot.Taken, from tcp_info; meaningless where HasTimes is false.
+	// Idle times before Snapshot.Taken, from tcp_info; meaningless where HasTimes is false, and not asked
+	// for of a defunct socket: no ACK tells when it became one.
 	HasTimes      bool
 	SinceLastAck  time.Duration // the FIN carried an ACK; keepalive answers reset it
 	SinceLastData time.Duration // the younger of sent and received
 }
 
-// Socket is a socket in CLOSE_WAIT as the Tracker knows it. It is never changed: when something
+// Socket is a socket in CLOSE_WAIT, or defunct, as the Tracker knows it. It is never changed: when something
 // happens to the socket, a new Socket takes its place in later Views.
 type Socket struct {
 	Facts
 	Owner      Owner
 	Holders    []ProcessID
 	FirstSeen  time.Time // when a scan first saw it
-	Since      time.Time // in CLOSE_WAIT at least since then
+	Since      time.Time // in CLOSE_WAIT at least since then; one first seen defunct: defunct
 	QuietSince time.Time // nothing moved since then; zero while something is moving
 }
 
-// Age is how long the socket is known to have been in CLOSE_WAIT at the time now. It is a lower
-// bound: never more than the truth.
+// Age is how long the socket is known to have been in CLOSE_WAIT at the time now, and defunct after
+// that. It is a lower bound: never more than the truth.
 func (s *Socket) Age(now time.Time) time.Duration { return max(now.Sub(s.Since), 0) }
 
 // Quiet is for how long nothing has moved on the socket at the time now: empty send queue, no

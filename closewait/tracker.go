@@ -6,8 +6,9 @@ import (
 )
 
 // Tracker remembers sockets from scan to scan: since when each is in CLOSE_WAIT, when something
-// last moved on it, and how many came to and left each process. It is not safe for concurrent use;
-// an Observer serialises it.
+// last moved on it, and how many came to and left each process. A socket that becomes defunct has
+// left CLOSE_WAIT, and keeps its age all the same. A Tracker is not safe for concurrent use; an Observer
+// serialises it.
 //
 // A dump that races with churn can miss a socket, so a socket is gone when two scans in a row have
 // missed it and, where single sockets can be asked for, it is not there any more. Views show only what
@@ -54,9 +55,9 @@ func (t *Tracker) Update(s *Snapshot) *View {
 	if len(t.sockets) == 0 {
 		t.sockets = make(map[SocketID]*tracked, len(s.Sockets)) // growing it step by step costs more
 	}
-	v := &View{Taken: s.Taken, Namespaces: len(s.NetNS), Unread: len(s.Unread), Denied: s.Denied}
+	v := &View{Taken: s.Taken, Namespaces: len(s.NetNS), Unread: len(s.Unread), Denied: s.Denied, AllDefunct: s.AllDefunct}
 	for i := range s.Sockets {
-		if t.see(&s.Sockets[i], s.Taken) {
+		if t.see(&s.Sockets[i], s.Taken) && !s.Sockets[i].Defunct {
 			v.Sockets[s.Sockets[i].Family()][s.Sockets[i].Owner]++
 		}
 	}
@@ -82,13 +83,16 @@ func (t *Tracker) see(row *Sighting, now time.Time) bool {
 	case e == nil:
 		e = &tracked{Socket: newSocket(row, now)}
 		t.sockets[row.ID] = e
-		t.enter(e.Holders)
+		t.come(e.Socket)
 	case e.seen == t.scan:
 		return false
 	case e.Facts != row.Facts || e.Owner != row.Owner || !sameHolders(e.Holders, row.Holders):
 		before := e.Socket
 		e.Socket = before.after(row, now)
-		t.move(before.Holders, e.Holders)
+		if e.Defunct && !before.Defunct {
+			t.durations.observe(before.Age(e.lastSeen).Seconds())
+		}
+		t.move(before, e.Socket)
 	case e.seen != t.scan-1: // back after a missed scan
 		t.spoil(e.Holders)
 	}
@@ -124,6 +128,8 @@ func (t *Tracker) miss(s *Snapshot) {
 		}
 		switch {
 		case slices.Contains(s.Unread, id.NetNS):
+		case e.missed && e.Defunct: // no table has it, so nothing can confirm it
+			delete(t.sockets, id)
 		case e.missed:
 			gone = append(gone, e.Socket)
 		default:
@@ -149,11 +155,12 @@ func (t *Tracker) forget(e *tracked) {
 }
 
 // newSocket is a socket at first sight. The FIN carried an ACK and nothing but keepalive answers
-// came after it, so the time since the last ACK is a lower bound of the age.
+// came after it, so the time since the last ACK is a lower bound of the age. It says nothing of when a
+// socket became defunct.
 func newSocket(row *Sighting, now time.Time) *Socket {
 	s := &Socket{Facts: row.Facts, Owner: row.Owner, Holders: row.Holders, FirstSeen: now, Since: now}
 	quiet := now
-	if row.HasTimes {
+	if row.HasTimes && !row.Defunct {
 		s.Since = now.Add(-row.SinceLastAck)
 		quiet = now.Add(-min(row.SinceLastAck, row.SinceLastData))
 	}
@@ -164,14 +171,14 @@ func newSocket(row *Sighting, now time.Time) *Socket {
 }
 
 // after is the socket after something has happened to it. Being accepted or passed on is no
-// movement of the connection.
+// movement of the connection. What empties the queues of a socket that becomes defunct is its end.
 func (s *Socket) after(row *Sighting, now time.Time) *Socket {
 	next := *s
 	next.Facts, next.Owner, next.Holders = row.Facts, row.Owner, row.Holders
 	switch {
 	case !row.idle():
 		next.QuietSince = time.Time{}
-	case s.QuietSince.IsZero() || moved(&s.Facts, &row.Facts):
+	case s.QuietSince.IsZero() || !row.Defunct && moved(&s.Facts, &row.Facts):
 		next.QuietSince = now
 	}
 	return &next

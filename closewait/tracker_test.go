@@ -46,6 +46,7 @@ func sending(n uint32) func(*Sighting)        { return func(s *Sighting) { s.Sen
 func unread(n uint32) func(*Sighting)         { return func(s *Sighting) { s.RecvQueue = n } }
 func sent(n uint64) func(*Sighting)           { return func(s *Sighting) { s.BytesSent = n } }
 func timer(t Timer) func(*Sighting)           { return func(s *Sighting) { s.Timer = t } }
+func defunct(s *Sighting)                     { s.Defunct = true }
 func lastACK(d time.Duration) func(*Sighting) {
 	return func(s *Sighting) { s.HasTimes, s.SinceLastAck, s.SinceLastData = true, d, d+time.Second }
 }
@@ -58,11 +59,14 @@ var (
 
 func process(id ProcessID) Process { return Process{ID: id, Comm: fmt.Sprintf("p%d", id.Start)} }
 
-// describe puts a View into one line: per holder comm, held+unaccepted, entered-left and the ages.
+// describe puts a View into one line: per holder comm, held+unaccepted, entered, left, defunct and the ages.
 func describe(v *View) (text string) {
 	for _, h := range v.Holders {
 		text += fmt.Sprintf("%s %d+%d entered=%d left=%d", h.Comm, h.Held.Len(), h.Unaccepted.Len(), h.Entered, h.Left)
-		for _, holding := range []Holding{h.Held, h.Unaccepted} {
+		if n := h.Defunct.Len(); n > 0 {
+			text += fmt.Sprintf(" defunct=%d", n)
+		}
+		for _, holding := range []Holding{h.Held, h.Unaccepted, h.Defunct} {
 			for _, s := range holding.Sockets {
 				text += fmt.Sprintf(" [%d age=%s quiet=%s]", s.ID.Cookie, s.Age(v.Taken), s.Quiet(v.Taken))
 			}

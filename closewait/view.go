@@ -7,14 +7,14 @@ import "time"
 type View struct {
 	Taken      time.Time
 	Took       time.Duration // from the start of the scan to this View
-	Sockets    HostSockets
-	Durations  Histogram // seconds in CLOSE_WAIT of all sockets seen to leave it so far
-	Namespaces int       // whose sockets were read
-	Unread     int       // namespaces that could not be read in this scan
-	Denied     int       // processes that could not be looked into
-	Holders    []*Holder // worst first: most sockets, then oldest, then lowest pid
-	Ownerless  []*Socket // without a known holder; accepted ones first, each oldest first
-	AllDefunct bool      // every defunct socket was seen; else only some are known
+	Sockets    HostSockets   // in CLOSE_WAIT alone
+	Durations  Histogram     // seconds in CLOSE_WAIT of all sockets seen to leave it so far
+	Namespaces int           // whose sockets were read
+	Unread     int           // namespaces that could not be read in this scan
+	Denied     int           // processes that could not be looked into
+	Holders    []*Holder     // worst first: most sockets of all kinds, then oldest, then lowest pid
+	Ownerless  []*Socket     // in CLOSE_WAIT without a known holder; accepted ones first, each oldest first
+	AllDefunct bool          // every defunct socket was seen; else only some are known
 }
 
 // HostSockets counts each socket of the host once.

@@ -39,7 +39,7 @@ func TestAScrapeAllocatesTheSameForAnyNumberOfSockets(t *testing.T) {
 }
 
 // The documents promise this number.
-const seriesPerProcess = 42
+const seriesPerProcess = 43
 
 func TestAProcessMakesABoundedNumberOfSeries(t *testing.T) {
 	h := tomcat()
@@ -51,7 +51,7 @@ func TestAProcessMakesABoundedNumberOfSeries(t *testing.T) {
 		sockets = append(sockets, in, out)
 	}
 	h.Held = closewait.NewHolding(sockets)
-	o := options(&closewait.View{Taken: taken, Holders: []*closewait.Holder{h}})
+	o := options(&closewait.View{Taken: taken, Holders: []*closewait.Holder{h}, AllDefunct: true})
 	o.MaxServices = 10
 	series := 0
 	for _, f := range families(t, New(o).Gatherer(t.Context()), protobuf) {

@@ -46,15 +46,18 @@ func entries(holders []*closewait.Holder, pidLabel bool) []entry {
 	return list
 }
 
-// ages is the histogram of the ages of all sockets, held and unaccepted.
+// ages is the histogram of the ages of all sockets, held, unaccepted and defunct.
 func (e *entry) ages(now time.Time, bounds []float64) closewait.Histogram {
-	ages, unaccepted := e.Held.Ages(now, bounds), e.Unaccepted.Ages(now, bounds)
-	for i, n := range unaccepted.Counts {
-		ages.Counts[i] += n
+	all := e.Held.Ages(now, bounds)
+	for _, holding := range []*closewait.Holding{&e.Unaccepted, &e.Defunct} {
+		ages := holding.Ages(now, bounds)
+		for i, n := range ages.Counts {
+			all.Counts[i] += n
+		}
+		all.Count += ages.Count
+		all.Sum += ages.Sum
 	}
-	ages.Count += unaccepted.Count
-	ages.Sum += unaccepted.Sum
-	return ages
+	return all
 }
 
 // sum adds holders up. A socket that several of them hold counts for each, as it does when their
@@ -65,10 +68,11 @@ func sum(holders []*closewait.Holder) *closewait.Holder {
 	}
 	total := &closewait.Holder{}
 	total.StartTime, total.FDsKnown = holders[0].StartTime, true
-	var held, unaccepted []*closewait.Socket
+	var held, unaccepted, defunct []*closewait.Socket
 	for _, h := range holders {
 		held = append(held, h.Held.Sockets...)
 		unaccepted = append(unaccepted, h.Unaccepted.Sockets...)
+		defunct = append(defunct, h.Defunct.Sockets...)
 		total.Entered += h.Entered
 		total.Left += h.Left
 		if h.StartTime.Before(total.StartTime) {
@@ -78,7 +82,7 @@ func sum(holders []*closewait.Holder) *closewait.Holder {
 		total.OpenFDs += h.OpenFDs
 	}
 	total.MaxFDs = sumOfLimits(holders)
-	total.Held, total.Unaccepted = closewait.NewHolding(held), closewait.NewHolding(unaccepted)
+	total.Held, total.Unaccepted, total.Defunct = closewait.NewHolding(held), closewait.NewHolding(unaccepted), closewait.NewHolding(defunct)
 	return total
 }
 

@@ -62,7 +62,7 @@ func (v villain) sockets() closewait.Holding {
 }
 
 func (v villain) view() *closewait.View {
-	view := &closewait.View{Taken: taken, Took: time.Duration(v.Int64())}
+	view := &closewait.View{Taken: taken, Took: time.Duration(v.Int64()), AllDefunct: v.IntN(2) == 0}
 	for range v.IntN(8) {
 		view.Holders = append(view.Holders, &closewait.Holder{
 			Process: closewait.Process{
@@ -70,7 +70,7 @@ func (v villain) view() *closewait.View {
 				Unit: v.name(), Container: v.name(), Pod: v.name(), NetNS: closewait.NetNS(v.Uint64()),
 				FDsKnown: v.IntN(2) == 0, OpenFDs: v.count(), MaxFDs: v.count(),
 			},
-			Held: v.sockets(), Unaccepted: v.sockets(), Entered: v.count(), Left: v.count(),
+			Held: v.sockets(), Unaccepted: v.sockets(), Defunct: v.sockets(), Entered: v.count(), Left: v.count(),
 		})
 	}
 	return view
@@ -121,7 +121,7 @@ func FuzzScrape(f *testing.F) {
 		view := v.view()
 		view.Holders = append(view.Holders, &closewait.Holder{
 			Process: closewait.Process{ID: id(1), Comm: comm, Exe: exe, Unit: unit, Container: container, Pod: user, User: user},
-			Held:    v.sockets(), Unaccepted: v.sockets(),
+			Held:    v.sockets(), Unaccepted: v.sockets(), Defunct: v.sockets(),
 		})
 		o := options(view)
 		o.MaxProcesses, o.PIDLabel = len(view.Holders), v.IntN(2) == 0

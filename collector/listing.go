@@ -7,7 +7,7 @@ import (
 )
 
 // Listed returns the holders of a View that are worth showing, worst first: those with a socket,
-// held or unaccepted, at least minAge old. Ordinary closing passes through CLOSE_WAIT in less.
+// held, unaccepted or defunct, at least minAge old. Ordinary closing passes through CLOSE_WAIT in less.
 // All sockets of a listed holder count, the young ones too.
 func Listed(v *closewait.View, minAge time.Duration) []*closewait.Holder {
 	listed := make([]*closewait.Holder, 0, len(v.Holders))
@@ -32,7 +32,7 @@ func socketsCut(shown, cut []*closewait.Holder) int {
 	}
 	n := 0
 	for _, h := range cut {
-		for _, holding := range []*closewait.Holding{&h.Held, &h.Unaccepted} {
+		for _, holding := range []*closewait.Holding{&h.Held, &h.Unaccepted, &h.Defunct} {
 			n += holding.Len() - holding.Shared
 			if holding.Shared > 0 {
 				n += countShared(holding, published, done)

@@ -32,6 +32,9 @@ func (c *Collector) addEntry(s *series, view *closewait.View, e *entry) {
 		add(processService, float64(service.sockets), service.direction.String(), service.port)
 	}
 	add(processUnaccepted, float64(e.Unaccepted.Len()))
+	if view.AllDefunct || e.Defunct.Len() > 0 { // some are better than nothing, a false 0 is not
+		add(processDefunct, float64(e.Defunct.Len()))
+	}
 	add(processShared, float64(e.Held.Shared))
 	add(processKeepalive, float64(e.Held.Keepalive))
 	add(processLocalPeer, float64(e.Held.LocalPeer))

@@ -51,7 +51,8 @@ var (
 		"Network namespaces whose sockets were read in this scan.")
 )
 
-// Processes that hold sockets, or listeners with sockets that nobody has accepted.
+// Processes that hold sockets, or listeners with sockets that nobody has accepted. But for what is
+// said of defunct ones and of ages, all of it is about sockets in CLOSE_WAIT.
 var (
 	processSockets = define("closewait_process_sockets", Gauge, ofProcess(),
 		"Sockets in CLOSE_WAIT that the process has a descriptor for.")
@@ -61,6 +62,8 @@ var (
 		"Held sockets by direction and service port: the local port of inbound, the remote port of outbound connections. Rare ports are added up as other.")
 	processUnaccepted = define("closewait_process_unaccepted_sockets", Gauge, ofProcess(),
 		"Sockets in CLOSE_WAIT in the accept queues of the listeners of the process.")
+	processDefunct = define("closewait_process_defunct_sockets", Gauge, ofProcess(),
+		"Sockets that were connected once, are in state CLOSE and in no socket table, and that the process has a descriptor for. Absent where nobody can say.")
 	processShared = define("closewait_process_shared_sockets", Gauge, ofProcess(),
 		"Held sockets that another process holds as well.")
 	processKeepalive = define("closewait_process_keepalive_sockets", Gauge, ofProcess(),
@@ -72,9 +75,9 @@ var (
 	processTopRemote = define("closewait_process_top_remote_ratio", Gauge, ofProcess(),
 		"Share of the held sockets that have the most frequent remote network, a /24 of IPv4 or a /64 of IPv6; 0 where none is held.")
 	processAge = define("closewait_process_socket_age_seconds", GaugeHistogram, ofProcess(),
-		"Age, at least, of the sockets in CLOSE_WAIT now, held and unaccepted.")
+		"Age, at least, of the sockets that are there now: held, unaccepted and defunct.")
 	processOldest = define("closewait_process_oldest_socket_age_seconds", Gauge, ofProcess(),
-		"Age, at least, of the oldest socket, held or unaccepted.")
+		"Age, at least, of the oldest socket, held, unaccepted or defunct.")
 	processRecvQueue = define("closewait_process_recv_queue_bytes", Gauge, ofProcess(),
 		"Payload that the peers have sent on held sockets and the process has not read.")
 	processSendQueue = define("closewait_process_send_queue_bytes", Gauge, ofProcess(),
@@ -82,7 +85,7 @@ var (
 	processEntered = define("closewait_process_sockets_entered_total", Counter, ofProcess(),
 		"Sockets, held and unaccepted, that were seen to come to the process in CLOSE_WAIT.")
 	processLeft = define("closewait_process_sockets_left_total", Counter, ofProcess(),
-		"Sockets, held and unaccepted, that were seen to leave the process or CLOSE_WAIT.")
+		"Sockets, held and unaccepted, that were seen to leave the process or CLOSE_WAIT, also those that became defunct.")
 	processOpenFDs = define("closewait_process_open_fds", Gauge, ofProcess(),
 		"Open file descriptors of the process, of every kind.")
 	processMaxFDs = define("closewait_process_max_fds", Gauge, ofProcess(),

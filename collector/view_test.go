@@ -37,6 +37,12 @@ func outbound(s *closewait.Socket) *closewait.Socket {
 	return s
 }
 
+// gone makes a leaked socket one that is defunct.
+func gone(s *closewait.Socket) *closewait.Socket {
+	s.Defunct = true
+	return s
+}
+
 func holding(sockets ...*closewait.Socket) closewait.Holding { return closewait.NewHolding(sockets) }
 
 // richView has a bit of everything that can be published. Worst first, as the Tracker sorts it.
@@ -46,6 +52,7 @@ func richView() *closewait.View {
 		Took:       12500 * time.Microsecond,
 		Sockets:    closewait.HostSockets{{7, 2, 1, 1}, {5, 0, 0, 3}},
 		Namespaces: 2,
+		AllDefunct: true,
 		Durations: closewait.Histogram{
 			Bounds: []float64{1, 60, 3600}, Counts: []uint64{40, 45, 46}, Count: 47, Sum: 9000.5,
 		},
@@ -78,6 +85,10 @@ func tomcat() *closewait.Holder {
 		Unaccepted: holding(
 			leaked(8, "10.0.0.1:8080", "10.9.0.8:40008", 40*time.Second, 12, tomcatMain),
 			leaked(9, "10.0.0.1:8080", "10.9.0.8:40009", 41*time.Second, 1, tomcatMain),
+		),
+		Defunct: holding(
+			gone(leaked(10, "10.0.0.1:8080", "10.9.0.6:40010", 2*24*time.Hour, 0, tomcatMain)),
+			gone(leaked(11, "10.0.0.1:8080", "10.9.0.6:40011", 6*time.Minute, 0, tomcatMain)),
 		),
 		Entered: 60, Left: 51,
 	}

@@ -42,22 +42,45 @@ func TestUnusableOptionsAreErrorsThatSayWhatToDo(t *testing.T) {
 	}
 }
 
-func TestWithoutNetlinkTheProcfsEngineIsUsedAndSaysWhy(t *testing.T) {
-	l := leaktest.Start(t, "--sockets=3")
-	looker := startLooker(t, nil)
-	got := looker.ask(order{NoNetlink: true, Open: &kernel.Options{}, Look: true})
-	if got.Error != "" {
-		t.Fatal(got.Error)
-	}
-	if got.Sight.Engine != kernel.EngineProcFS || !strings.Contains(got.Sight.Fallback, "netlink") || !strings.Contains(got.Sight.Fallback, "address family not supported") {
-		t.Errorf("engine %q because %q", got.Sight.Engine, got.Sight.Fallback)
-	}
-	if n := got.Holders[l.PID].Held; n != 3 {
-		t.Errorf("%d sockets, want 3", n)
-	}
-	got = looker.ask(order{Open: &kernel.Options{Engine: kernel.EngineNetlink}})
-	if !strings.Contains(got.Error, "netlink") || !strings.Contains(got.Error, "--collector.scanner=procfs") {
-		t.Errorf("error %q when it was asked for: it does not say what to do", got.Error)
+func TestTheBestEngineThatWorksIsUsedAndSaysWhyNoBetterOne(t *testing.T) {
+	l := leaktest.Start(t, "--sockets=3", "--unaccepted=2")
+	for _, c := range []struct {
+		name   string
+		forbid order
+		engine string
+		says   []string // why not a better one
+	}{
+		{"all work", order{}, kernel.EngineEBPF, nil},
+		{"netlink alone is forbidden", order{NoNetlink: true}, kernel.EngineEBPF, nil},
+		{"BPF is forbidden", order{NoBPF: true}, kernel.EngineNetlink, []string{"ebpf", "operation not permitted", "CAP_BPF"}},
+		{"both are", order{NoBPF: true, NoNetlink: true}, kernel.EngineProcFS,
+			[]string{"ebpf", "CAP_BPF", "netlink", "address family not supported"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			looker := startLooker(t, nil)
+			c.forbid.Open, c.forbid.Look = &kernel.Options{}, true
+			got := looker.ask(c.forbid)
+			if got.Error != "" {
+				t.Fatal(got.Error)
+			}
+			if got.Sight.Engine != c.engine || (got.Sight.Fallback != "") != (len(c.says) > 0) {
+				t.Errorf("engine %q because %q", got.Sight.Engine, got.Sight.Fallback)
+			}
+			for _, word := range c.says {
+				if !strings.Contains(got.Sight.Fallback, word) {
+					t.Errorf("%q does not say %q", got.Sight.Fallback, word)
+				}
+			}
+			if h := got.Holders[l.PID]; h.Held != 3 || h.Unaccepted != 2 {
+				t.Errorf("%d sockets and %d unaccepted, want 3 and 2", h.Held, h.Unaccepted)
+			}
+			for engine, forbidden := range map[string]bool{kernel.EngineEBPF: c.forbid.NoBPF, kernel.EngineNetlink: c.forbid.NoNetlink} {
+				got = looker.ask(order{Open: &kernel.Options{Engine: engine}})
+				if says := strings.Contains(got.Error, engine) && strings.Contains(got.Error, "--collector.scanner=auto"); says != forbidden {
+					t.Errorf("error %q when %s was asked for", got.Error, engine)
+				}
+			}
+		})
 	}
 }
 
@@ -106,7 +129,7 @@ func TestTheSightSaysWhatIsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if s.Engine() != kernel.EngineNetlink || s.Sight().Namespaces != kernel.AllNamespaces {
+	if s.Engine() != kernel.EngineEBPF || s.Sight().Namespaces != kernel.AllNamespaces {
 		t.Errorf("by default %+v", s.Sight())
 	}
 }

@@ -16,11 +16,13 @@ import (
 type engine struct {
 	name    string
 	cookies bool // it knows cookies, and times from before it first looked
+	walks   bool // it looks for holders in /proc/PID/fd
 }
 
 var engines = []engine{
-	{name: kernel.EngineNetlink, cookies: true},
-	{name: kernel.EngineProcFS},
+	{name: kernel.EngineEBPF, cookies: true},
+	{name: kernel.EngineNetlink, cookies: true, walks: true},
+	{name: kernel.EngineProcFS, walks: true},
 }
 
 // withEachEngine runs a test once for each engine.

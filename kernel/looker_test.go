@@ -26,6 +26,7 @@ const lookerRole = "looker"
 // order says what is to be done, in this order.
 type order struct {
 	NoNetlink bool            // forbid netlink from now on, as a seccomp filter of a service does
+	NoBPF     bool            // forbid BPF
 	Open      *kernel.Options // open a new Scanner, with nothing seen so far
 	Headroom  *int            // set the limit of descriptors to what is open and so many more; -1: as at the start
 	Look      bool
@@ -89,8 +90,16 @@ func takeOrders(in io.Reader, out io.Writer) error {
 
 func (l *looker) obey(o order) (r report, err error) {
 	if o.NoNetlink {
-		if err := forbidNetlink(); err != nil {
+		if err := forbid(unix.SYS_SOCKET, unix.AF_NETLINK, unix.EAFNOSUPPORT); err != nil {
 			return r, err
+		}
+	}
+	if o.NoBPF {
+		const loadProgram, createMap, loadBTF = 5, 0, 18
+		for _, command := range []uint32{loadProgram, createMap, loadBTF} {
+			if err := forbid(unix.SYS_BPF, command, unix.EPERM); err != nil {
+				return r, err
+			}
 		}
 	}
 	if o.Open != nil {
@@ -181,15 +190,15 @@ func (l *looker) leaveHeadroom(n int) error {
 	}
 }
 
-// forbidNetlink makes socket(2) fail for netlink in all threads, as RestrictAddressFamilies= does.
-func forbidNetlink() error {
-	const number, family = 0, 16 // offsets in struct seccomp_data
+// forbid makes a system call with a certain first argument fail, as a seccomp filter of a service does.
+func forbid(call, firstArgument uint32, failure unix.Errno) error {
+	const number, argument = 0, 16 // offsets in struct seccomp_data
 	filter := []unix.SockFilter{
 		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: number},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.SYS_SOCKET, Jf: 3},
-		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: family},
-		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: unix.AF_NETLINK, Jf: 1},
-		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EAFNOSUPPORT)},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call, Jf: 3},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: argument},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: firstArgument, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(failure)},
 		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}

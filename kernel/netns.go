@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"runtime"
 	"slices"
@@ -57,15 +58,31 @@ func (s *Scanner) namespaces(pids []int) []namespace {
 }
 
 // namespacesAmong finds, of the given namespaces, those that some process lives in now.
-func (s *Scanner) namespacesAmong(wanted []closewait.NetNS) ([]namespace, error) {
+func (s *Scanner) namespacesAmong(ctx context.Context, wanted []closewait.NetNS) ([]namespace, error) {
 	if len(wanted) == 0 {
 		return nil, nil
+	}
+	all, err := s.findNamespaces(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(ns namespace) bool { return !slices.Contains(wanted, ns.id) }), nil
+}
+
+// findNamespaces lists processes anew, and finds every network namespace that they live in.
+func (s *Scanner) findNamespaces(ctx context.Context) ([]namespace, error) {
+	if s.iterator != nil {
+		p, err := s.passProcesses(ctx)
+		if err != nil {
+			return nil, err
+		}
+		return p.namespaces, nil
 	}
 	pids, err := s.listPIDs()
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(s.namespaces(pids), func(ns namespace) bool { return !slices.Contains(wanted, ns.id) }), nil
+	return s.namespaces(pids), nil
 }
 
 func (s *Scanner) namespaceOf(pid int) (closewait.NetNS, error) {
@@ -100,6 +117,9 @@ func (s *Scanner) stillLivesIn(ns namespace) error {
 		return nil
 	}
 	id, err := readNamespace(s.proc, ns.via+"/ns/net")
+	if denied(err) && s.iterator != nil {
+		id, err = s.askWhere(ns.via)
+	}
 	if err == nil && id != ns.id {
 		return errMoved
 	}

@@ -133,6 +133,10 @@ func (s *Scanner) readExe(dir directory, p *closewait.Process) error {
 }
 
 func (s *Scanner) readNetNS(dir directory, p *closewait.Process) (err error) {
+	if s.pass != nil { // BPF may tell where /proc may not
+		p.NetNS = s.pass.livesIn[p.ID.PID]
+		return nil
+	}
 	p.NetNS, err = readNamespace(dir, "ns/net")
 	return err
 }

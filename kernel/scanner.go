@@ -6,17 +6,20 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/iterator"
 )
 
 // The values of Options.Engine.
 const (
 	EngineAuto    = "auto"    // the best that the kernel and the privileges allow
+	EngineEBPF    = "ebpf"    // BPF iterators: every namespace, every owner and defunct sockets in one pass
 	EngineNetlink = "netlink" // sock_diag dumps: cookies, ages, queues
 	EngineProcFS  = "procfs"  // /proc/PID/net/tcp: works everywhere, knows no age
 )
@@ -29,7 +32,7 @@ const (
 
 // Engines and NamespaceScopes are the closed sets, for flags.
 var (
-	Engines         = []string{EngineAuto, EngineNetlink, EngineProcFS}
+	Engines         = []string{EngineAuto, EngineEBPF, EngineNetlink, EngineProcFS}
 	NamespaceScopes = []string{AllNamespaces, OwnNamespace}
 )
 
@@ -80,7 +83,10 @@ type Scanner struct {
 	owners    owners
 	listeners listeners
 	users     map[uint32]string
-	dumper    *dumper
+	dumper    *dumper            // nil: netlink is not used
+	iterator  *iterator.Iterator // nil: BPF is not used
+	passes    passes
+	pass      *pass // of the current scan by BPF
 
 	pids    []int                        // of the current scan
 	reached []namespace                  // that it has read
@@ -159,19 +165,31 @@ func (s *Scanner) seesKernelThreads() bool {
 	return err == nil && st.flags&kernelThread != 0
 }
 
+// chooseEngine takes the engine that was asked for, or the best that works.
 func (s *Scanner) chooseEngine() error {
-	s.engine = EngineProcFS
-	if s.options.Engine == EngineProcFS {
-		return nil
+	var lacks []string
+	for _, candidate := range []struct {
+		engine string
+		open   func() error
+	}{
+		{EngineEBPF, s.openIterator}, {EngineNetlink, netlinkWorks}, {EngineProcFS, func() error { return nil }},
+	} {
+		if s.options.Engine != EngineAuto && s.options.Engine != candidate.engine {
+			continue
+		}
+		err := candidate.open()
+		if err == nil {
+			s.engine = candidate.engine
+			break
+		}
+		if s.options.Engine != EngineAuto {
+			return fmt.Errorf("%s scanner does not work here: %w: use --collector.scanner=auto", candidate.engine, err)
+		}
+		lacks = append(lacks, fmt.Sprintf("%s does not work here: %v", candidate.engine, err))
 	}
-	err := netlinkWorks()
-	switch {
-	case err == nil:
-		s.engine, s.dumper = EngineNetlink, newDumper(stateCloseWait, stateListen)
-	case s.options.Engine == EngineNetlink:
-		return fmt.Errorf("netlink scanner does not work here: %w: use --collector.scanner=procfs", err)
-	default:
-		s.fallback = fmt.Sprintf("netlink does not work here: %v", err)
+	s.fallback = strings.Join(lacks, "; ")
+	if s.engine == EngineNetlink || s.engine == EngineEBPF && netlinkWorks() == nil {
+		s.dumper = newDumper(stateCloseWait, stateListen)
 	}
 	return nil
 }
@@ -183,11 +201,33 @@ func (s *Scanner) Engine() string { return s.engine }
 func (s *Scanner) Faults() map[closewait.Fault]uint64 { return s.faults.snapshot() }
 
 // Close releases what the Scanner holds.
-func (s *Scanner) Close() { s.proc.close() }
+func (s *Scanner) Close() {
+	s.proc.close()
+	if s.iterator != nil {
+		s.iterator.Close()
+	}
+}
 
 // Scan takes one look at the host. The slices of the Snapshot are valid until the next Scan. It
 // fails when processes cannot be listed or no namespace can be read; anything less is counted.
 func (s *Scanner) Scan(ctx context.Context) (*closewait.Snapshot, error) {
+	look := s.scanTables
+	if s.iterator != nil {
+		look = s.scanPass
+	}
+	snapshot, err := look(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := s.describeHolders(); err != nil {
+		return nil, fmt.Errorf("describe the holders of sockets: %w", err)
+	}
+	snapshot.Sockets, snapshot.Processes, snapshot.PIDs = s.sockets, s.processes, s.pids
+	return snapshot, nil
+}
+
+// scanTables finds sockets in the tables of the kernel, and their holders in /proc.
+func (s *Scanner) scanTables(ctx context.Context) (*closewait.Snapshot, error) {
 	var err error
 	if s.pids, err = s.listPIDs(); err != nil {
 		s.faults.add(stageProcesses, err)
@@ -201,13 +241,7 @@ func (s *Scanner) Scan(ctx context.Context) (*closewait.Snapshot, error) {
 	if err := s.resolveOwners(ctx, taken); err != nil {
 		return nil, fmt.Errorf("look for the holders of sockets: %w", err)
 	}
-	if err := s.describeHolders(); err != nil {
-		return nil, fmt.Errorf("describe the holders of sockets: %w", err)
-	}
-	snapshot := &closewait.Snapshot{
-		Taken: taken, Sockets: s.sockets, Processes: s.processes, PIDs: s.pids,
-		NetNS: read, Unread: unread, Denied: s.owners.unread,
-	}
+	snapshot := &closewait.Snapshot{Taken: taken, NetNS: read, Unread: unread, Denied: s.owners.unread}
 	if s.engine == EngineNetlink {
 		snapshot.Confirm = s.confirm
 	}

@@ -20,12 +20,29 @@ const waysIn = 3
 // readSockets reads the sockets of all namespaces into s.sockets, and tells which could be read
 // and which could not. It fails when none could, and when we were short of something ourselves.
 func (s *Scanner) readSockets(ctx context.Context, list []namespace) (read, unread []closewait.NetNS, err error) {
+	s.forgetSockets()
+	read, unread, failures, err := s.readNamespaces(ctx, list)
+	if err != nil {
+		return nil, nil, err
+	}
+	if len(read) == 0 || short(failures) {
+		return nil, nil, fmt.Errorf("read sockets: %w", failures)
+	}
+	return read, unread, nil
+}
+
+// forgetSockets makes room for those of a new scan.
+func (s *Scanner) forgetSockets() {
 	if cap(s.sockets) > 4*len(s.sockets)+1000 { // most of them have gone: give their space back
 		s.sockets = nil
 	}
 	s.sockets, s.reached = s.sockets[:0], s.reached[:0]
 	s.listeners.reset()
-	var failures error
+}
+
+// readNamespaces adds the sockets of namespaces to s.sockets, and tells which could be read and which
+// could not, for what reasons.
+func (s *Scanner) readNamespaces(ctx context.Context, list []namespace) (read, unread []closewait.NetNS, failures, err error) {
 	for try := 1; len(list) > 0; try++ {
 		var lost []closewait.NetNS
 		s.visitNamespaces(ctx, list, func(ns namespace, failure error) {
@@ -42,25 +59,22 @@ func (s *Scanner) readSockets(ctx context.Context, list []namespace) (read, unre
 			}
 		})
 		if ctx.Err() != nil {
-			return nil, nil, ctx.Err()
+			return nil, nil, nil, ctx.Err()
 		}
-		if list, err = s.namespacesAmong(lost); err != nil {
-			return nil, nil, err
+		if list, err = s.namespacesAmong(ctx, lost); err != nil {
+			return nil, nil, nil, err
 		}
 	}
-	if len(read) == 0 || short(failures) {
-		return nil, nil, fmt.Errorf("read sockets: %w", failures)
-	}
-	return read, unread, nil
+	return read, unread, failures, nil
 }
 
 // visitNamespaces reads each namespace and calls done with the outcome. The own one comes first.
 func (s *Scanner) visitNamespaces(ctx context.Context, list []namespace, done func(namespace, error)) {
-	if s.engine == EngineNetlink && list[0].own {
+	if s.dumper != nil && list[0].own {
 		done(list[0], s.dumpSockets(ctx, list[0]))
 		list = list[1:]
 	}
-	if s.engine == EngineNetlink && s.capable(unix.CAP_SYS_ADMIN) {
+	if s.dumper != nil && s.capable(unix.CAP_SYS_ADMIN) {
 		inNamespaces(s.proc, list, func(ns namespace, err error) {
 			switch {
 			case err == nil:
@@ -94,9 +108,16 @@ func (s *Scanner) dumpSockets(ctx context.Context, ns namespace) error {
 	return err
 }
 
-// addSocket doubles the space where it must: append grows by a quarter, and so copies large tables
-// several times.
+// addSocket adds a socket unless it is known as that of a process already.
 func (s *Scanner) addSocket(row closewait.Sighting) {
+	if s.pass == nil || !row.Accepted() || !s.pass.has(row.Inode) {
+		s.append(row)
+	}
+}
+
+// append doubles the space where it must: the builtin append grows by a quarter, and so copies large tables
+// several times.
+func (s *Scanner) append(row closewait.Sighting) {
 	if len(s.sockets) == cap(s.sockets) {
 		s.sockets = slices.Grow(s.sockets, max(64, len(s.sockets)))
 	}

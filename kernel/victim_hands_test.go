@@ -47,7 +47,7 @@ func socketsOf(t *testing.T, pid int) []*closewait.Socket {
 	}
 	var list []*closewait.Socket
 	for _, row := range snapshot.Sockets {
-		if slices.ContainsFunc(row.Holders, func(id closewait.ProcessID) bool { return id.PID == pid }) {
+		if !row.Defunct && slices.ContainsFunc(row.Holders, func(id closewait.ProcessID) bool { return id.PID == pid }) {
 			list = append(list, &closewait.Socket{Facts: row.Facts, Owner: row.Owner, Holders: row.Holders})
 		}
 	}

@@ -27,7 +27,7 @@ type host struct {
 }
 
 func newHost() *host {
-	return &host{Snapshot: closewait.Snapshot{Taken: now, NetNS: []closewait.NetNS{4026531840}}}
+	return &host{Snapshot: closewait.Snapshot{Taken: now, NetNS: []closewait.NetNS{4026531840}, AllDefunct: true}}
 }
 
 // process adds one with the fields that are given, and fills in the rest.
@@ -65,9 +65,25 @@ func (h *host) sockets(n int, like closewait.Sighting, local, remote string, age
 	}
 }
 
+// minuteAgo is the host before any of its sockets became defunct.
+func (h *host) minuteAgo() *closewait.Snapshot {
+	before := h.Snapshot
+	before.Taken, before.Sockets = now.Add(-time.Minute), nil
+	for _, s := range h.Sockets {
+		if s.Defunct {
+			s.Defunct = false
+			s.SinceLastAck -= time.Minute
+			before.Sockets = append(before.Sockets, s)
+		}
+	}
+	return &before
+}
+
 // report is what list shows of the host.
 func (h *host) report(minAge time.Duration) *Report {
-	view := closewait.NewTracker(nil).Update(&h.Snapshot)
+	tracker := closewait.NewTracker(nil)
+	tracker.Update(h.minuteAgo())
+	view := tracker.Update(&h.Snapshot)
 	view.Took = 3200 * time.Microsecond
 	return newReport(view, minAge)
 }
@@ -115,6 +131,7 @@ func leaking() *host {
 		ID: closewait.ProcessID{PID: 77}, Comm: "acceptor", UID: 5, User: "daemon", MaxFDs: 1024,
 	})
 	young := h.process(closewait.Process{ID: closewait.ProcessID{PID: 9}, Comm: "nginx", Unit: "nginx.service"})
+	poller := h.process(closewait.Process{ID: closewait.ProcessID{PID: 12}, Comm: "poller", User: "daemon", FDsKnown: true, OpenFDs: 20, MaxFDs: 1024})
 
 	inbound := closewait.Facts{Direction: closewait.Inbound, RecvQueue: 40001, Timer: closewait.TimerKeepalive, UID: 991}
 	held := closewait.Sighting{Facts: inbound, Holders: []closewait.ProcessID{tomcat}}
@@ -127,6 +144,10 @@ func leaking() *host {
 	waiting := closewait.Sighting{Facts: inbound, Owner: closewait.OwnedByListener, Holders: []closewait.ProcessID{frozen}}
 	h.sockets(3, waiting, "127.0.0.1:9000", "127.0.0.1:33000", 10*time.Minute)
 	h.sockets(1, closewait.Sighting{Facts: inbound, Holders: []closewait.ProcessID{young}}, "10.0.0.5:80", "10.1.2.3:44444", 200*time.Millisecond)
+	reset := closewait.Facts{Defunct: true, Direction: closewait.Inbound, UID: 991}
+	h.sockets(4, closewait.Sighting{Facts: reset, Holders: []closewait.ProcessID{tomcat}}, "10.0.0.5:8080", "10.1.2.3:40000", 80*time.Hour)
+	reset = closewait.Facts{Defunct: true, RecvQueue: 12}
+	h.sockets(2, closewait.Sighting{Facts: reset, Holders: []closewait.ProcessID{poller}}, "10.0.0.5:50000", "10.0.9.9:6379", 30*time.Minute)
 	h.sockets(2, closewait.Sighting{Owner: closewait.OwnedByKernel}, "[::ffff:10.0.0.5]:50000", "[::ffff:10.0.8.8]:443", time.Hour)
 	h.sockets(1, closewait.Sighting{Owner: closewait.OwnerUnresolved, Facts: closewait.Facts{UID: 33}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
 	return h
@@ -135,7 +156,7 @@ func leaking() *host {
 // unprivileged is a host on which no process can be looked into.
 func unprivileged() *host {
 	h := newHost()
-	h.Denied = 77
+	h.Denied, h.AllDefunct = 77, false
 	h.sockets(30, closewait.Sighting{Owner: closewait.OwnerUnresolved}, "10.0.0.5:50000", "10.0.7.7:5432", time.Hour)
 	h.sockets(1, closewait.Sighting{Owner: closewait.OwnedByListener, Facts: closewait.Facts{Direction: closewait.Inbound}},
 		"10.0.0.5:80", "10.1.2.3:40000", time.Hour)
@@ -153,6 +174,9 @@ func hostile() *host {
 		id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 100 + i}, Comm: comm, Unit: fmt.Sprintf("%s.service", comm)})
 		h.sockets(20-i, closewait.Sighting{Facts: closewait.Facts{Direction: closewait.Inbound}, Holders: []closewait.ProcessID{id}},
 			"10.0.0.5:80", "10.1.2.3:40000", time.Hour)
+		h.sockets(i, closewait.Sighting{Facts: closewait.Facts{Defunct: true}, Holders: []closewait.ProcessID{id}},
+			"10.0.0.5:50000", "10.1.2.3:443", time.Hour)
 	}
+	h.AllDefunct = false
 	return h
 }

@@ -45,6 +45,8 @@ type jsonHost struct {
 	NetworkNamespaces       int                       `json:"network_namespaces"`
 	UnreadNetworkNamespaces int                       `json:"unread_network_namespaces"`
 	DeniedProcesses         int                       `json:"denied_processes"`
+	Defunct                 *int                      `json:"defunct"` // each once; at least, where not all are seen
+	AllDefunct              bool                      `json:"all_defunct"`
 }
 
 type jsonHidden struct {
@@ -68,6 +70,7 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 	}
 	for _, h := range r.Listed {
 		p := newJSONProcess(h, r.View.Taken)
+		p.Defunct = r.knownDefunct(h.Defunct.Len())
 		if r.Rules != nil {
 			p.Rules = append([]string{}, r.Rules(&h.Process)...) // none is an empty list, not null
 		}
@@ -106,12 +109,15 @@ func (r *Report) jsonHost() jsonHost {
 			byFamily[family.String()][owner.String()] = r.View.Sockets.Of(family, owner)
 		}
 	}
+	defunct, _ := r.defunct()
 	return jsonHost{
 		Sockets:                 byFamily,
 		OwnerCoverageRatio:      r.View.Coverage(),
 		NetworkNamespaces:       r.View.Namespaces,
 		UnreadNetworkNamespaces: r.View.Unread,
 		DeniedProcesses:         r.View.Denied,
+		Defunct:                 r.knownDefunct(defunct),
+		AllDefunct:              r.View.AllDefunct,
 	}
 }
 

@@ -22,6 +22,7 @@ type jsonProcess struct {
 	FDs           jsonFDs       `json:"fds"`
 	Sockets       int           `json:"sockets"`
 	Unaccepted    int           `json:"unaccepted"`
+	Defunct       *int          `json:"defunct"` // null where none is known and not all are seen
 	OldestSeconds float64       `json:"oldest_seconds"`
 	Unread        jsonUnread    `json:"unread"`
 	RecvBytes     uint64        `json:"recv_queue_bytes"`
@@ -31,9 +32,9 @@ type jsonProcess struct {
 	LocalPeer     int           `json:"local_peer"`
 	Services      []jsonService `json:"services"`
 	Remotes       int           `json:"remote_addresses"`
-	TopRemote     jsonRemote    `json:"top_remote"`
-	TopNetwork    jsonNetwork   `json:"top_network"`
-	Rules         []string      `json:"rules"` // null without a rules file
+	TopRemote     *jsonRemote   `json:"top_remote"`  // null where no socket is in CLOSE_WAIT
+	TopNetwork    *jsonNetwork  `json:"top_network"` // the same
+	Rules         []string      `json:"rules"`       // null without a rules file
 }
 
 // jsonFDs has null for what is not known.
@@ -67,18 +68,20 @@ type jsonNetwork struct {
 }
 
 func newJSONProcess(h *closewait.Holder, now time.Time) jsonProcess {
-	all := closewait.NewHolding(socketsOf(h))
+	all := inCloseWait(h)
 	p := jsonProcess{
 		Group: name(h.Group()), PID: h.ID.PID, StartTime: h.StartTime.UTC(), Comm: name(h.Comm), Exe: name(h.Exe),
 		UID: h.UID, User: name(h.User), State: name(h.State), Unit: name(h.Unit), Container: name(h.Container),
 		Pod: name(h.Pod), NetNS: uint64(h.NetNS), FDs: newJSONFDs(&h.Process),
-		Sockets: h.Held.Len(), Unaccepted: h.Unaccepted.Len(), OldestSeconds: all.Oldest(now).Seconds(),
+		Sockets: h.Held.Len(), Unaccepted: h.Unaccepted.Len(), OldestSeconds: h.Oldest(now).Seconds(),
 		Unread:    jsonUnread{None: all.Unread[closewait.UnreadNone], FIN: all.Unread[closewait.UnreadFIN], Data: all.Unread[closewait.UnreadData]},
 		RecvBytes: all.UnreadBytes, SendBytes: all.SendBytes,
 		Shared: all.Shared, Keepalive: all.Keepalive, LocalPeer: all.LocalPeer,
-		Remotes:    all.RemoteAddresses,
-		TopRemote:  jsonRemote{Address: all.TopRemote.Addr.String(), Sockets: all.TopRemote.Sockets},
-		TopNetwork: jsonNetwork{Network: all.TopNetwork.Prefix.String(), Sockets: all.TopNetwork.Sockets},
+		Services: []jsonService{}, Remotes: all.RemoteAddresses,
+	}
+	if all.Len() > 0 {
+		p.TopRemote = &jsonRemote{Address: all.TopRemote.Addr.String(), Sockets: all.TopRemote.Sockets}
+		p.TopNetwork = &jsonNetwork{Network: all.TopNetwork.Prefix.String(), Sockets: all.TopNetwork.Sockets}
 	}
 	for _, s := range all.Services {
 		p.Services = append(p.Services, jsonService{s.Direction.String(), s.Port, s.Sockets})

@@ -7,6 +7,7 @@ import (
 type jsonSocket struct {
 	NetNS        uint64       `json:"netns"`
 	Family       string       `json:"family"`
+	State        string       `json:"state"`
 	Local        string       `json:"local"`
 	Remote       string       `json:"remote"`
 	Direction    string       `json:"direction"`
@@ -14,7 +15,7 @@ type jsonSocket struct {
 	AgeSeconds   float64      `json:"age_seconds"`
 	AgeSource    string       `json:"age_source"`
 	QuietSeconds *float64     `json:"quiet_seconds"`
-	Unread       string       `json:"unread"`
+	Unread       *string      `json:"unread"`
 	RecvBytes    uint64       `json:"recv_queue_bytes"`
 	SendBytes    uint64       `json:"send_queue_bytes"`
 	Timer        string       `json:"timer"`
@@ -50,8 +51,14 @@ func (r *Report) newJSONSocket(s *closewait.Socket, processes map[closewait.Proc
 		NetNS: uint64(s.ID.NetNS), Family: s.Family().String(), Local: s.Local.String(), Remote: s.Remote.String(),
 		Direction: s.Direction.String(), ServicePort: s.Port(),
 		AgeSeconds: s.Age(r.View.Taken).Seconds(), AgeSource: ageFromKernel,
-		Unread: s.Unread().String(), RecvBytes: s.UnreadBytes(), SendBytes: uint64(s.SendQueue), Timer: s.Timer.String(),
+		State: stateCloseWait, RecvBytes: s.UnreadBytes(), SendBytes: uint64(s.SendQueue), Timer: s.Timer.String(),
 		Inode: s.Inode, UID: s.UID, Owner: s.Owner.String(), Holders: []jsonHolder{},
+	}
+	if s.Defunct {
+		j.State = stateDefunct
+	}
+	if known := unread(s); known != "" {
+		j.Unread = &known
 	}
 	if ageless(s) {
 		j.AgeSource = ageFromSight

@@ -10,8 +10,8 @@ import (
 // longestWait is for how long a person is kept waiting to learn what is old and what is not.
 const longestWait = 5 * time.Second
 
-// Look observes the host. Some engines cannot tell the age of a socket at first sight, so that all
-// would be younger than minAge and hidden: where that is so, Look looks again after minAge. What was
+// Look observes the host. Some engines cannot tell the age of a socket at first sight, and none that of
+// a defunct one, so that all would be younger than minAge and hidden: where that is so, Look looks again after minAge. What was
 // there both times is listed, and ordinary closing is not.
 func Look(ctx context.Context, observe func(context.Context) (*closewait.View, error), minAge time.Duration) (*closewait.View, error) {
 	view, err := observe(ctx)
@@ -27,9 +27,9 @@ func Look(ctx context.Context, observe func(context.Context) (*closewait.View, e
 }
 
 // ageless tells whether a socket is only known to be as old as our first sight of it: engines that
-// know no cookie know no times.
+// know no cookie know no times, and none knows when a socket became defunct.
 func ageless(s *closewait.Socket) bool {
-	return s.ID.Cookie == 0 && s.Since.Equal(s.FirstSeen)
+	return (s.ID.Cookie == 0 || s.Defunct) && s.Since.Equal(s.FirstSeen)
 }
 
 // agelessSockets counts each socket once.
@@ -46,6 +46,7 @@ func agelessSockets(v *closewait.View) int {
 	for _, h := range v.Holders {
 		mark(h.Held.Sockets)
 		mark(h.Unaccepted.Sockets)
+		mark(h.Defunct.Sockets)
 	}
 	return len(found)
 }

@@ -22,6 +22,14 @@ func procfsHost() *host {
 	return h
 }
 
+// deadHost is a host where all is known of a socket but when it became defunct.
+func deadHost() *host {
+	h := newHost()
+	id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "leak"})
+	h.sockets(1, closewait.Sighting{Facts: closewait.Facts{Defunct: true}, Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
+	return h
+}
+
 func TestLookTwiceWhereAgesAreUnknownAtFirstSight(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -30,8 +38,9 @@ func TestLookTwiceWhereAgesAreUnknownAtFirstSight(t *testing.T) {
 		looks  int
 		oldest string
 	}{
-		{"ages are known", leaking(), time.Second, 1, "3d04h"},
+		{"ages are known", noneDefunct(), time.Second, 1, "1h00m"},
 		{"ages are unknown", procfsHost(), 2 * time.Second, 2, ">2s"},
+		{"a defunct socket has no age", deadHost(), 2 * time.Second, 2, ">2s"},
 		{"unknown ages do not matter", procfsHost(), 0, 1, "?"},
 		{"nobody waits that long", procfsHost(), time.Hour, 1, "?"},
 	}
@@ -47,7 +56,7 @@ func TestLookTwiceWhereAgesAreUnknownAtFirstSight(t *testing.T) {
 				if err != nil || looks != test.looks {
 					t.Fatalf("%d looks and error %v, want %d looks", looks, err, test.looks)
 				}
-				if got := age(view.Holders[0].Held.Sockets[0], view.Taken); got != test.oldest {
+				if got := age(socketsOf(view.Holders[0])[0], view.Taken); got != test.oldest {
 					t.Errorf("the oldest socket is shown as %s old, want %s", got, test.oldest)
 				}
 			})

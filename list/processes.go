@@ -16,16 +16,30 @@ var processColumns = []column{
 	{title: "PID", right: true},
 	{title: "COMM", least: 8},
 	{title: "SOCKETS", right: true},
-	{title: "UNACCEPTED", right: true, drop: 2},
+	{title: "UNACCEPTED", right: true, drop: 3},
+	{title: "DEFUNCT", right: true, drop: 6},
 	{title: "OLDEST", right: true},
-	{title: "UNREAD", right: true, drop: 1},
-	{title: "FDS", right: true, drop: 5},
-	{title: "SERVICE", least: 9, drop: 4},
-	{title: "REMOTE", least: 16, drop: 3},
+	{title: "UNREAD", right: true, drop: 2},
+	{title: "FDS", right: true, drop: 7},
+	{title: "SERVICE", least: 9, drop: 5},
+	{title: "REMOTE", least: 16, drop: 4},
 }
 
 // ruleColumn stands last where there is a rules file.
-var ruleColumn = column{title: "RULE", least: 8, drop: 6}
+var ruleColumn = column{title: "RULE", least: 8, drop: 8}
+
+// columns of this report. That of the defunct sockets is the first to go while nobody has any.
+func (r *Report) columns() []column {
+	columns := slices.Clone(processColumns)
+	if !slices.ContainsFunc(r.Listed, func(h *closewait.Holder) bool { return h.Defunct.Len() > 0 }) {
+		i := slices.IndexFunc(columns, func(c column) bool { return c.title == "DEFUNCT" })
+		columns[i].drop = 1
+	}
+	if r.Rules != nil {
+		columns = append(columns, ruleColumn)
+	}
+	return columns
+}
 
 // rules enumerates those that match a process.
 func rules(names []string) string {
@@ -41,10 +55,7 @@ func (r *Report) Processes(w io.Writer, width int) error {
 	if len(r.Listed) == 0 {
 		return writeLines(w, append(r.summary(), r.withoutRow()...))
 	}
-	table := grid{columns: processColumns}
-	if r.Rules != nil {
-		table.columns = append(slices.Clone(processColumns), ruleColumn)
-	}
+	table := grid{columns: r.columns()}
 	for _, h := range r.Listed {
 		row := r.processRow(h)
 		if r.Rules != nil {
@@ -74,18 +85,23 @@ func (r *Report) withoutRow() []string {
 }
 
 func (r *Report) processRow(h *closewait.Holder) []string {
-	all := closewait.NewHolding(socketsOf(h))
+	all, waiting := closewait.NewHolding(socketsOf(h)), inCloseWait(h)
+	whose := &waiting // that services and addresses are shown of
+	if waiting.Len() == 0 {
+		whose = &h.Defunct
+	}
 	return []string{
 		text(h.Group()),
 		strconv.Itoa(h.ID.PID),
 		text(h.Comm),
 		strconv.Itoa(h.Held.Len()),
 		strconv.Itoa(h.Unaccepted.Len()),
+		r.defunctCell(h),
 		age(all.Sockets[0], r.View.Taken),
-		size(all.UnreadBytes),
+		size(waiting.UnreadBytes),
 		descriptors(&h.Process),
-		topService(&all),
-		topRemote(&all),
+		topService(whose),
+		topRemote(whose),
 	}
 }
 

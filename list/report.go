@@ -92,9 +92,14 @@ func (r *Report) processes() map[closewait.ProcessID]*closewait.Process {
 	return byID
 }
 
-// socketsOf returns a new slice of all sockets of a process, the unaccepted ones last.
+// socketsOf returns a new slice of all sockets of a process, the defunct ones last.
 func socketsOf(h *closewait.Holder) []*closewait.Socket {
-	return slices.Concat(h.Held.Sockets, h.Unaccepted.Sockets)
+	return slices.Concat(h.Held.Sockets, h.Unaccepted.Sockets, h.Defunct.Sockets)
+}
+
+// inCloseWait is what a process has in CLOSE_WAIT, accepted or not.
+func inCloseWait(h *closewait.Holder) closewait.Holding {
+	return closewait.NewHolding(slices.Concat(h.Held.Sockets, h.Unaccepted.Sockets))
 }
 
 func heldBy(s *closewait.Socket, processes map[closewait.ProcessID]bool) bool {

@@ -28,6 +28,10 @@ func TestGoldenProcesses(t *testing.T) {
 		{"processes-unprivileged.txt", unprivileged(), time.Second, 80},
 		{"processes-none.txt", newHost(), time.Second, 80},
 		{"processes-young.txt", leaking(), 100 * time.Hour, 80},
+		{"processes-some-defunct.txt", someDefunct(), time.Second, 0},
+		{"processes-some-defunct-80.txt", someDefunct(), time.Second, 80},
+		{"processes-only-defunct.txt", onlyDefunct(), time.Second, 0},
+		{"processes-none-defunct-80.txt", noneDefunct(), time.Second, 80},
 	}
 	for _, test := range tests {
 		t.Run(test.file, func(t *testing.T) {
@@ -81,6 +85,7 @@ func TestGoldenSockets(t *testing.T) {
 	}{
 		{"sockets.txt", leaking()},
 		{"sockets-none.txt", newHost()},
+		{"sockets-some-defunct.txt", someDefunct()},
 	}
 	for _, test := range tests {
 		t.Run(test.file, func(t *testing.T) {
@@ -103,6 +108,7 @@ func TestGoldenJSON(t *testing.T) {
 		{"sockets.json", leaking(), true},
 		{"hostile.json", hostile(), false},
 		{"none.json", newHost(), true},
+		{"some-defunct.json", someDefunct(), true},
 	}
 	for _, test := range tests {
 		t.Run(test.file, func(t *testing.T) {

@@ -9,7 +9,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// socketColumns of the table of sockets: every field, so the table is as wide as it has to be.
+// socketColumns of the table of sockets: every field, so the table is as wide as it has to be. People
+// give the numbers of the first to awk(1): the runbook does.
 var socketColumns = []column{
 	{title: "NETNS", right: true},
 	{title: "FAMILY"},
@@ -26,6 +27,7 @@ var socketColumns = []column{
 	{title: "INODE", right: true},
 	{title: "COOKIE", right: true},
 	{title: "UID", right: true},
+	{title: "STATE"},
 	{title: "OWNER"},
 	{title: "HOLDERS"},
 }
@@ -58,13 +60,14 @@ func (r *Report) socketRow(s *closewait.Socket, processes map[closewait.ProcessI
 		port(s.Port()),
 		age(s, r.View.Taken),
 		quiet(s, r.View.Taken),
-		s.Unread().String(),
+		orDash(unread(s)),
 		size(s.UnreadBytes()),
 		size(uint64(s.SendQueue)),
 		s.Timer.String(),
 		strconv.FormatUint(s.Inode, 10),
 		orDash(cookie(s.ID)),
 		strconv.FormatUint(uint64(s.UID), 10),
+		state(s),
 		s.Owner.String(),
 		orDash(holders(s, processes)),
 	}
@@ -89,6 +92,15 @@ func holders(s *closewait.Socket, processes map[closewait.ProcessID]*closewait.P
 		all = append(all, fmt.Sprintf("%d/%s", id.PID, comm))
 	}
 	return strings.Join(all, ",")
+}
+
+// unread is what the program has not read, empty where that tells nothing: no end of file need have
+// come before a socket became defunct.
+func unread(s *closewait.Socket) string {
+	if s.Defunct {
+		return ""
+	}
+	return s.Unread().String()
 }
 
 func orDash(s string) string {

@@ -11,7 +11,8 @@ import (
 
 // summary says in a few lines what holds for the whole host, and what is not shown.
 func (r *Report) summary() []string {
-	lines := []string{r.verdict(), r.lookedAt()}
+	lines := append([]string{r.verdict()}, r.aboutDefunct()...)
+	lines = append(lines, r.lookedAt())
 	if processes, young := r.hidden(); processes > 0 {
 		lines = append(lines, fmt.Sprintf("Hidden: %s with %s not known to be %s old (--collector.min-age=0s shows them).",
 			count(processes, "process"), count(young, "socket"), minAge(r.MinAge)))
@@ -21,16 +22,29 @@ func (r *Report) summary() []string {
 
 func (r *Report) verdict() string {
 	sockets := r.View.Sockets.Total()
+	defunct, _ := r.defunct()
 	switch {
-	case sockets == 0 && len(r.unseen()) > 0:
+	case sockets+defunct == 0 && len(r.unseen()) > 0:
 		return "No socket in CLOSE_WAIT was seen, but not everything can be seen."
-	case sockets == 0:
-		return "No socket is in CLOSE_WAIT: nothing leaks here."
+	case sockets+defunct == 0 && r.View.AllDefunct:
+		return "No socket is in CLOSE_WAIT and none is defunct: nothing leaks here."
+	case sockets+defunct == 0:
+		return "No socket is in CLOSE_WAIT: nothing is known to leak here."
 	case len(r.Listed) == 0 && len(r.ownerless()) == 0:
-		return fmt.Sprintf("Nothing leaks as far as is known: of %s in CLOSE_WAIT none is known to be %s old.",
-			count(sockets, "socket"), minAge(r.MinAge))
+		return fmt.Sprintf("Nothing leaks as far as is known: of %s none is known to be %s old.", stuck(sockets, defunct), minAge(r.MinAge))
+	case sockets == 0:
+		return "No socket is in CLOSE_WAIT."
 	}
 	return r.totals()
+}
+
+// stuck writes how many sockets there are in which state.
+func stuck(sockets, defunct int) string {
+	text := count(sockets, "socket") + " in CLOSE_WAIT"
+	if defunct > 0 {
+		text += fmt.Sprintf(" and %d defunct", defunct)
+	}
+	return text
 }
 
 // totals by owner count each socket once.
@@ -60,7 +74,7 @@ func (r *Report) totals() string {
 	return count(r.View.Sockets.Total(), "socket") + " in CLOSE_WAIT: " + strings.Join(parts, ", ") + "."
 }
 
-// holders counts the processes that have a descriptor of a socket.
+// holders counts the processes that have a descriptor of a socket in CLOSE_WAIT.
 func (r *Report) holders() (n int) {
 	for _, h := range r.View.Holders {
 		if h.Held.Len() > 0 {

@@ -1,0 +1,181 @@
+/* Two iterators over the tasks of a host (Documentation/bpf/bpf_iterators.rst): sockets yields a record
+ * for each descriptor of a TCP socket that is in CLOSE_WAIT, listening, or defunct; processes one for
+ * each process. They run in read(2) on the descriptor of the iterator, and only read.
+ *
+ * SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+#include "kernel.h"
+#include "record.h"
+
+#include <bpf/bpf_helpers.h>
+#include <bpf/bpf_core_read.h>
+#include <bpf/bpf_endian.h>
+
+#define AF_INET 2
+#define AF_INET6 10
+#define IPPROTO_TCP 6
+#define IPPROTO_MPTCP 262
+#define SOCKFS_MAGIC 0x534F434B
+
+enum { TCP_CLOSE = 7, TCP_CLOSE_WAIT = 8, TCP_LISTEN = 10 };
+
+#define NAME(x) x##_typed
+#define READ(p, field) ((p)->field)
+#define FOLLOW(p, field, next) ((p)->field->next)
+#define COOKIE(sk) ((sk)->__sk_common.skc_cookie.counter ?: bpf_get_socket_cookie(sk))
+#include "socket.h"
+#undef NAME
+#undef READ
+#undef FOLLOW
+#undef COOKIE
+
+#define NAME(x) x##_probed
+#define READ(p, field) BPF_CORE_READ(p, field)
+#define FOLLOW(p, field, next) BPF_CORE_READ(p, field, next)
+#define COOKIE(sk) 0
+#include "socket.h"
+
+/* How many pid namespaces the one of the reader is below the first. Pids are those of the namespace of
+ * the reader, as are the tasks that the kernel passes. */
+unsigned int level;
+
+static __always_inline void find_level(struct bpf_iter_meta *meta)
+{
+	if (meta->seq_num == 0)
+		level = BPF_CORE_READ((struct task_struct *)bpf_get_current_task(), thread_pid, level);
+}
+
+static __always_inline __u32 pid_of(struct task_struct *task)
+{
+	struct pid *pid = task->thread_pid;
+	__u32 nr = 0;
+
+	bpf_probe_read_kernel(&nr, sizeof(nr), (void *)&pid->numbers[0].nr + level * bpf_core_type_size(struct upid));
+	return nr;
+}
+
+static __always_inline int is_interesting(__u8 state)
+{
+	return state == TCP_CLOSE_WAIT || state == TCP_CLOSE || state == TCP_LISTEN;
+}
+
+static __always_inline int is_ip(__u16 family)
+{
+	return family == AF_INET || family == AF_INET6;
+}
+
+static __always_inline int emit(struct bpf_iter__task_file *ctx, struct task_struct *task, struct file *file, struct record *r)
+{
+	struct task_struct *leader = task->group_leader;
+
+	r->inode = file->f_inode->i_ino;
+	r->fd = ctx->fd;
+	r->pid = pid_of(leader);
+	r->start = leader->start_boottime;
+	if (r->pid) /* else it has ended just now */
+		bpf_seq_write(ctx->meta->seq, r, sizeof(*r)); /* without room the kernel asks again */
+	return 0;
+}
+
+static __always_inline int emit_typed(struct bpf_iter__task_file *ctx, struct task_struct *task, struct file *file, struct sock *sk)
+{
+	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
+	struct record r = {};
+
+	if (!tp)
+		return 0;
+	r.state = sk->__sk_common.skc_state;
+	if (!is_interesting(r.state) || !describe_typed(&r, sk, tp)) /* it can have changed meanwhile */
+		return 0;
+	return emit(ctx, task, file, &r);
+}
+
+/* For sockets to which there is no typed pointer. */
+static __always_inline int emit_probed(struct bpf_iter__task_file *ctx, struct task_struct *task, struct file *file, struct sock *sk)
+{
+	struct record r = {};
+
+	r.state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	if (!is_interesting(r.state) || !is_ip(BPF_CORE_READ(sk, __sk_common.skc_family)))
+		return 0;
+	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !describe_probed(&r, sk, (struct tcp_sock *)sk))
+		return 0;
+	return emit(ctx, task, file, &r);
+}
+
+/* A socket of MPTCP has a socket of TCP below it for each path. The first is the one that the socket
+ * tables show under its inode. */
+static __always_inline int emit_mptcp(struct bpf_iter__task_file *ctx, struct task_struct *task, struct file *file, struct sock *sk)
+{
+	if (!bpf_core_type_exists(struct mptcp_sock))
+		return 0;
+	sk = BPF_CORE_READ((struct mptcp_sock *)sk, first);
+	return sk ? emit_probed(ctx, task, file, sk) : 0;
+}
+
+/* Linux 5.12 and later. */
+SEC("iter/task_file")
+int sockets(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock *sk;
+
+	find_level(ctx->meta);
+	if (!task || !file)
+		return 0;
+	socket = bpf_sock_from_file(file);
+	if (!socket)
+		return 0;
+	sk = socket->sk;
+	if (!sk || !is_interesting(sk->__sk_common.skc_state) || !is_ip(sk->__sk_common.skc_family))
+		return 0;
+	if (sk->sk_protocol == IPPROTO_MPTCP)
+		return emit_mptcp(ctx, task, file, sk);
+	return emit_typed(ctx, task, file, sk);
+}
+
+/* Linux 5.10 and 5.11: nothing turns a file into a typed pointer to its socket. */
+SEC("iter/task_file")
+int sockets_untyped(struct bpf_iter__task_file *ctx)
+{
+	struct task_struct *task = ctx->task;
+	struct file *file = ctx->file;
+	struct socket *socket;
+	struct sock *sk;
+
+	find_level(ctx->meta);
+	if (!task || !file || file->f_inode->i_sb->s_magic != SOCKFS_MAGIC)
+		return 0;
+	socket = file->private_data;
+	sk = BPF_CORE_READ(socket, sk);
+	if (!sk)
+		return 0;
+	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP && is_ip(BPF_CORE_READ(sk, __sk_common.skc_family)))
+		return emit_mptcp(ctx, task, file, sk);
+	return emit_probed(ctx, task, file, sk);
+}
+
+/* Every process, and beside it each thread that lives in another network namespace than its leader. */
+SEC("iter/task")
+int processes(struct bpf_iter__task *ctx)
+{
+	struct task_struct *task = ctx->task, *leader;
+	struct process p = {};
+
+	find_level(ctx->meta);
+	if (!task)
+		return 0;
+	leader = task->group_leader;
+	p.netns = task->nsproxy->net_ns->ns.inum;
+	if (task->pid != leader->pid && p.netns == leader->nsproxy->net_ns->ns.inum)
+		return 0;
+	p.pid = pid_of(leader);
+	p.thread = pid_of(task);
+	p.start = leader->start_boottime;
+	if (p.pid && p.thread)
+		bpf_seq_write(ctx->meta->seq, &p, sizeof(p));
+	return 0;
+}
+
+char LICENSE[] SEC("license") = "GPL";

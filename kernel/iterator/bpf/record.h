@@ -1,0 +1,43 @@
+/* What the iterators say, as Go reads it: every byte belongs to a field, in the byte order of the host.
+ *
+ * SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+#pragma once
+
+struct record {
+	__u64 inode;
+	__u64 cookie; /* 0: not known */
+	__u64 start; /* of the process, nanoseconds since boot */
+	__u64 bytes_sent;
+	__u64 bytes_acked;
+	__u64 bytes_received;
+	__u32 local[4]; /* the first word alone for IPv4 */
+	__u32 remote[4];
+	__u32 netns;
+	__u32 pid;
+	__u32 fd;
+	__u32 uid;
+	__u32 interface;
+	__u32 recv_queue; /* bytes; of a listener: connections in its accept queue */
+	__u32 send_queue;
+	__u32 since_last_ack; /* jiffies, as the next two */
+	__u32 since_last_sent;
+	__u32 since_last_received;
+	__u16 local_port;
+	__u16 remote_port;
+	__u8 family; /* AF_INET or AF_INET6 */
+	__u8 state; /* TCP_CLOSE: defunct */
+	__u8 timer; /* as in inet_diag_msg */
+	__u8 unused;
+};
+
+struct process {
+	__u64 start; /* nanoseconds since boot */
+	__u32 pid;
+	__u32 thread; /* the pid, or that of another thread that lives in another network namespace */
+	__u32 netns; /* 0: it is ending */
+	__u32 unused;
+};
+
+/* So that the object file describes them: the compiler leaves out what no function outside needs. */
+const struct record *described_record __attribute__((unused));
+const struct process *described_process __attribute__((unused));

@@ -1,0 +1,91 @@
+/* How a socket becomes a record: written once and compiled twice, because there are two kinds of
+ * pointers. A typed one, which the verifier knows, is read as C reads it; any other through
+ * bpf_probe_read_kernel, which takes several times as long. READ(p, field) and FOLLOW(p, field, field)
+ * are the one or the other, NAME(x) makes a name of its own for each, and COOKIE(sk) is 0 where nothing
+ * may be asked of an untyped socket.
+ *
+ * SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
+
+/* As inet_sk_diag_fill in net/ipv4/inet_diag.c finds it. */
+static __always_inline __u8 NAME(timer_of)(struct sock *sk, struct tcp_sock *tp)
+{
+	struct inet_connection_sock *icsk = &tp->inet_conn;
+
+	switch (READ(icsk, icsk_pending)) {
+	case 1: /* ICSK_TIME_RETRANS */
+	case 5: /* ICSK_TIME_LOSS_PROBE */
+	case 6: /* ICSK_TIME_REO_TIMEOUT */
+		return 1;
+	case 3: /* ICSK_TIME_PROBE0 */
+		return 4;
+	}
+	if (bpf_core_field_exists(icsk->icsk_keepalive_timer))
+		return READ(icsk, icsk_keepalive_timer.entry.pprev) ? 2 : 0;
+	return READ(sk, sk_timer.entry.pprev) ? 2 : 0;
+}
+
+static __always_inline void NAME(addresses)(struct record *r, struct sock *sk, struct tcp_sock *tp)
+{
+	r->local_port = READ(sk, __sk_common.skc_num);
+	if (r->state == TCP_CLOSE) /* it has given its port back */
+		r->local_port = bpf_ntohs(READ(tp, inet_conn.icsk_inet.inet_sport));
+	r->remote_port = bpf_ntohs(READ(sk, __sk_common.skc_dport));
+	if (r->family == AF_INET) {
+		r->local[0] = READ(sk, __sk_common.skc_rcv_saddr);
+		r->remote[0] = READ(sk, __sk_common.skc_daddr);
+		return;
+	}
+	r->local[0] = READ(sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[0]);
+	r->local[1] = READ(sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[1]);
+	r->local[2] = READ(sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[2]);
+	r->local[3] = READ(sk, __sk_common.skc_v6_rcv_saddr.in6_u.u6_addr32[3]);
+	r->remote[0] = READ(sk, __sk_common.skc_v6_daddr.in6_u.u6_addr32[0]);
+	r->remote[1] = READ(sk, __sk_common.skc_v6_daddr.in6_u.u6_addr32[1]);
+	r->remote[2] = READ(sk, __sk_common.skc_v6_daddr.in6_u.u6_addr32[2]);
+	r->remote[3] = READ(sk, __sk_common.skc_v6_daddr.in6_u.u6_addr32[3]);
+}
+
+/* What sock_diag and tcp_get_info (net/ipv4/tcp.c) say of a connection. */
+static __always_inline void NAME(conversation)(struct record *r, struct sock *sk, struct tcp_sock *tp)
+{
+	__u32 now = bpf_jiffies64();
+	__u32 waiting = READ(tp, rcv_nxt) - READ(tp, copied_seq);
+
+	r->recv_queue = (__s32)waiting > 0 ? waiting : 0;
+	r->send_queue = READ(tp, write_seq) - READ(tp, snd_una);
+	r->since_last_ack = now - READ(tp, rcv_tstamp);
+	r->since_last_sent = now - READ(tp, lsndtime);
+	r->since_last_received = now - READ(tp, inet_conn.icsk_ack.lrcvtime);
+	r->bytes_sent = READ(tp, bytes_sent);
+	r->bytes_acked = READ(tp, bytes_acked);
+	r->bytes_received = READ(tp, bytes_received);
+	r->timer = NAME(timer_of)(sk, tp);
+}
+
+/* Whether a socket in state CLOSE was connected once. connect(2) sets the remote port, and the first
+ * answer of the peer the sequence number; close by connect(AF_UNSPEC) takes the port away again. */
+static __always_inline int NAME(is_defunct)(struct sock *sk, struct tcp_sock *tp)
+{
+	return READ(sk, __sk_common.skc_dport) && READ(tp, rcv_nxt);
+}
+
+/* Fills in what is to be said of a socket of TCP; 0 when nothing is. */
+static __always_inline int NAME(describe)(struct record *r, struct sock *sk, struct tcp_sock *tp)
+{
+	r->family = READ(sk, __sk_common.skc_family);
+	r->netns = FOLLOW(sk, __sk_common.skc_net.net, ns.inum);
+	r->interface = READ(sk, __sk_common.skc_bound_dev_if);
+	r->uid = READ(sk, sk_uid.val);
+	NAME(addresses)(r, sk, tp);
+	switch (r->state) {
+	case TCP_LISTEN:
+		r->recv_queue = READ(sk, sk_ack_backlog);
+		return 1;
+	case TCP_CLOSE:
+		if (!NAME(is_defunct)(sk, tp))
+			return 0;
+	}
+	NAME(conversation)(r, sk, tp);
+	r->cookie = COOKIE(sk);
+	return 1;
+}

@@ -1,0 +1,138 @@
+package iterator
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/link"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+)
+
+// Iterator holds the programs in the kernel, ready to run. It is not safe for concurrent use.
+type Iterator struct {
+	programs           *ebpf.Collection
+	sockets, processes *link.Iter
+	buffer             []byte
+}
+
+// output is how much the kernel gathers of an iterator's output before it is read (bpf_iter_seq: 8
+// pages).
+const output = 32 << 10
+
+// New loads the programs into the kernel. It takes CAP_BPF and CAP_PERFMON, and a few dozen milliseconds, for most
+// of which the kernel's types are read. Its error says what is missing.
+func New() (*Iterator, error) {
+	_ = rlimit.RemoveMemlock() // only kernels before 5.11 count it, and where it matters loading fails
+	it, err := load(objectProgSockets)
+	if err == nil || denied(err) {
+		return it, explain(err)
+	}
+	if old, failed := load(objectProgSocketsUntyped); failed == nil {
+		return old, nil
+	}
+	return nil, explain(err)
+}
+
+// load loads the programs, of those that read sockets only the one that is named.
+func load(sockets string) (*Iterator, error) {
+	spec, err := loadObject()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkLayouts(spec.Types); err != nil {
+		return nil, err
+	}
+	for _, other := range []string{objectProgSockets, objectProgSocketsUntyped} {
+		if other != sockets {
+			delete(spec.Programs, other)
+		}
+	}
+	it := &Iterator{buffer: make([]byte, output)}
+	if it.programs, err = ebpf.NewCollection(spec); err != nil {
+		return nil, err
+	}
+	if it.sockets, err = it.attach(sockets); err == nil {
+		it.processes, err = it.attach(objectProgProcesses)
+	}
+	if err != nil {
+		it.Close()
+		return nil, err
+	}
+	return it, nil
+}
+
+func (it *Iterator) attach(program string) (*link.Iter, error) {
+	iter, err := link.AttachIter(link.IterOptions{Program: it.programs.Programs[program]})
+	if err != nil {
+		return nil, fmt.Errorf("attach iterator %s: %w", program, err)
+	}
+	return iter, nil
+}
+
+func denied(err error) bool { return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) }
+
+// explain says what is missing where that is known.
+func explain(err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case denied(err):
+		return fmt.Errorf("load BPF iterator: %w: it takes CAP_BPF and CAP_PERFMON", err)
+	case errors.Is(err, btf.ErrNotFound), errors.Is(err, ebpf.ErrNotSupported):
+		return fmt.Errorf("load BPF iterator: %w: it takes Linux 5.10 or later with BTF (/sys/kernel/btf/vmlinux)", err)
+	}
+	return fmt.Errorf("load BPF iterator: %w", err)
+}
+
+// Close takes the programs out of the kernel.
+func (it *Iterator) Close() {
+	for _, iter := range []*link.Iter{it.sockets, it.processes} {
+		if iter != nil {
+			_ = iter.Close() // nothing was written: there is nothing to lose
+		}
+	}
+	it.programs.Close()
+}
+
+// Sockets calls each for each descriptor of a socket of interest that a process has, of all processes in
+// the pid namespace of the caller, ascending by pid. What it passes is valid during the call only.
+// Records that make no sense are left out, and are what malformed tells of.
+func (it *Iterator) Sockets(ctx context.Context, each func(*Socket)) (malformed []error, err error) {
+	return run(ctx, it.sockets, it.buffer, each)
+}
+
+// Processes calls each for each process in the pid namespace of the caller, and for each thread that lives in
+// another network namespace than the leader of its process, ascending by thread id. See Sockets for the rest.
+func (it *Iterator) Processes(ctx context.Context, each func(*Process)) (malformed []error, err error) {
+	return run(ctx, it.processes, it.buffer, each)
+}
+
+func run[R any, P record[R]](ctx context.Context, iter *link.Iter, buffer []byte, each func(P)) (malformed []error, err error) {
+	output, err := iter.Open()
+	if err != nil {
+		return nil, err
+	}
+	defer output.Close()
+	return readAll(ctx, output, buffer, each)
+}
+
+func readAll[R any, P record[R]](ctx context.Context, output io.Reader, buffer []byte, each func(P)) (malformed []error, err error) {
+	for ctx.Err() == nil {
+		n, err := output.Read(buffer)
+		malformed = append(malformed, decode(buffer[:n], each)...)
+		switch {
+		case errors.Is(err, io.EOF):
+			return malformed, nil
+		case errors.Is(err, unix.EINTR):
+		case errors.Is(err, unix.EAGAIN): // a million descriptors, and nothing of interest: go on
+		case err != nil:
+			return malformed, fmt.Errorf("read BPF iterator: %w", err)
+		}
+	}
+	return malformed, ctx.Err()
+}

@@ -1,0 +1,55 @@
+package iterator
+
+import (
+	"fmt"
+	"reflect"
+
+	"github.com/cilium/ebpf/btf"
+)
+
+// checkLayouts compares the records of the object file, as its compiler has described them, with those that
+// decode takes them for.
+func checkLayouts(types *btf.Spec) error {
+	for name, ours := range map[string]reflect.Type{
+		"record":  reflect.TypeFor[objectRecord](),
+		"process": reflect.TypeFor[objectProcess](),
+	} {
+		var theirs *btf.Struct
+		if err := types.TypeByName(name, &theirs); err != nil {
+			return fmt.Errorf("BPF object file: %w: make generate", err)
+		}
+		if err := checkLayout(theirs, ours); err != nil {
+			return fmt.Errorf("BPF object file: struct %s: %w: make generate", name, err)
+		}
+	}
+	return nil
+}
+
+// checkLayout wants every byte to be that of a field, and of the same one on both sides.
+func checkLayout(theirs *btf.Struct, ours reflect.Type) error {
+	if uintptr(theirs.Size) != ours.Size() {
+		return fmt.Errorf("%d bytes in C, %d in Go", theirs.Size, ours.Size())
+	}
+	fields := make([]reflect.StructField, 0, ours.NumField())
+	for field := range ours.Fields() {
+		if field.Type.Size() > 0 { // not structs.HostLayout
+			fields = append(fields, field)
+		}
+	}
+	if len(theirs.Members) != len(fields) {
+		return fmt.Errorf("%d fields in C, %d in Go", len(theirs.Members), len(fields))
+	}
+	var end uintptr
+	for i, member := range theirs.Members {
+		field := fields[i]
+		if uintptr(member.Offset.Bytes()) != field.Offset || field.Offset != end {
+			return fmt.Errorf("%s is at byte %d in C and %s at byte %d in Go, after %d bytes",
+				member.Name, member.Offset.Bytes(), field.Name, field.Offset, end)
+		}
+		end += field.Type.Size()
+	}
+	if end != ours.Size() {
+		return fmt.Errorf("the last %d bytes belong to no field", ours.Size()-end)
+	}
+	return nil
+}

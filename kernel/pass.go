@@ -1,0 +1,258 @@
+package kernel
+
+import (
+	"cmp"
+	"context"
+	"encoding/binary"
+	"fmt"
+	"slices"
+	"strconv"
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/iterator"
+)
+
+// pass is one look of the BPF iterators at the host: all processes, then all their sockets with who holds them.
+type pass struct {
+	scanner    *Scanner
+	namespaces []namespace              // that a process lives in, the own one first
+	livesIn    map[int]closewait.NetNS  // where processes live
+	in         map[closewait.NetNS]bool // of the namespaces, and of those in which sockets were found
+
+	ids       []closewait.ProcessID            // of the processes that have records
+	index     map[closewait.ProcessID]int      // in ids
+	sole      [][]closewait.ProcessID          // for each of them the list with nobody else
+	holder    []int32                          // of each row, an index in ids
+	byInode   []indexed                        // the rows
+	listening map[uint64][]closewait.ProcessID // who holds a listener, by its inode
+	queues    map[closewait.NetNS]bool         // namespaces in which a connection waits in an accept queue
+}
+
+// passProcesses finds all processes and network namespaces.
+func (s *Scanner) passProcesses(ctx context.Context) (*pass, error) {
+	p := &pass{
+		scanner: s, namespaces: []namespace{s.own}, livesIn: map[int]closewait.NetNS{}, in: map[closewait.NetNS]bool{s.own.id: true},
+		listening: map[uint64][]closewait.ProcessID{}, queues: map[closewait.NetNS]bool{}, index: map[closewait.ProcessID]int{},
+	}
+	if before := s.pass; before != nil { // their space is used again
+		p.byInode, p.holder = before.byInode[:0], before.holder[:0]
+	}
+	s.pids = s.pids[:0]
+	malformed, err := s.iterator.Processes(ctx, p.addProcess)
+	if err != nil {
+		s.faults.add(stageProcesses, err)
+		return nil, fmt.Errorf("list processes: %w", err)
+	}
+	for _, err := range malformed {
+		s.faults.add(stageProcesses, err)
+	}
+	slices.Sort(s.pids)
+	s.pids = slices.Compact(s.pids)
+	return p, nil
+}
+
+func (p *pass) addProcess(record *iterator.Process) {
+	pid, ns := int(record.Pid), closewait.NetNS(record.Netns)
+	p.scanner.pids = append(p.scanner.pids, pid)
+	if ns == 0 { // it is ending, or has a leader that has ended
+		return
+	}
+	if _, known := p.livesIn[pid]; !known {
+		p.livesIn[pid] = ns
+	}
+	if !p.in[ns] && p.scanner.options.Namespaces == AllNamespaces {
+		p.in[ns] = true
+		p.namespaces = append(p.namespaces, namespace{id: ns, via: viaOf(record)})
+	}
+}
+
+// viaOf is the directory below /proc of what a record is about.
+func viaOf(record *iterator.Process) string {
+	if record.Thread == record.Pid {
+		return strconv.Itoa(int(record.Pid))
+	}
+	return fmt.Sprintf("%d/task/%d", record.Pid, record.Thread)
+}
+
+// askWhere asks BPF in which network namespace a process or thread lives, which /proc tells only who may
+// trace it.
+func (s *Scanner) askWhere(via string) (ns closewait.NetNS, err error) {
+	_, err = s.iterator.Processes(context.Background(), func(record *iterator.Process) {
+		if viaOf(record) == via {
+			ns = closewait.NetNS(record.Netns)
+		}
+	})
+	return ns, err
+}
+
+// passSockets finds all sockets that processes hold, into s.sockets.
+func (s *Scanner) passSockets(ctx context.Context, p *pass) error {
+	s.forgetSockets()
+	tick := jiffy()
+	malformed, err := s.iterator.Sockets(ctx, func(record *iterator.Socket) { p.addSocket(record, tick) })
+	if err != nil {
+		s.faults.add(stageSockets, err)
+		return fmt.Errorf("read sockets: %w", err)
+	}
+	for _, err := range malformed {
+		s.faults.add(stageSockets, err)
+	}
+	p.join()
+	return nil
+}
+
+func (p *pass) addSocket(record *iterator.Socket, tick time.Duration) {
+	s, ns := p.scanner, closewait.NetNS(record.Netns)
+	if ns != s.own.id && s.options.Namespaces == OwnNamespace {
+		return
+	}
+	p.in[ns] = true
+	holder := p.indexOf(closewait.ProcessID{PID: int(record.Pid), Start: startOf(record.Start)})
+	if record.State == iterator.StateListen {
+		s.listeners.add(ns, record.LocalAddress(), record.Inode)
+		p.listening[record.Inode] = append(p.listening[record.Inode], p.ids[holder])
+		if record.RecvQueue > 0 {
+			p.queues[ns] = true
+		}
+		return
+	}
+	p.byInode = append(p.byInode, newIndexed(record.Inode, len(s.sockets)))
+	p.holder = append(p.holder, int32(holder))
+	s.append(sightingOfRecord(ns, record, tick))
+}
+
+// indexOf is where a process stands in ids. Most records have the process of the one before.
+func (p *pass) indexOf(id closewait.ProcessID) int {
+	last := len(p.ids) - 1
+	if last >= 0 && p.ids[last] == id {
+		return last
+	}
+	if i, known := p.index[id]; known { // a thread with descriptors of its own
+		return i
+	}
+	p.index[id] = last + 1
+	p.ids = append(p.ids, id)
+	p.sole = append(p.sole, []closewait.ProcessID{id})
+	return last + 1
+}
+
+// sightingOfRecord translates what BPF says of a socket that is not listening.
+func sightingOfRecord(ns closewait.NetNS, record *iterator.Socket, tick time.Duration) closewait.Sighting {
+	local, remote := record.LocalAddress(), record.RemoteAddress()
+	id := closewait.CookieID(ns, record.Cookie)
+	if record.Cookie == 0 {
+		id = closewait.TupleID(ns, local, remote, record.Inode)
+	}
+	sighting := closewait.Sighting{Facts: closewait.Facts{
+		ID: id, Local: local, Remote: remote, Interface: record.Interface, Inode: record.Inode, UID: record.Uid,
+		BytesSent: record.BytesSent, BytesAcked: record.BytesAcked, BytesReceived: record.BytesReceived,
+	}}
+	if record.State == iterator.StateClose {
+		sighting.Defunct = true
+		return sighting
+	}
+	since := func(jiffies uint32) time.Duration { // the difference of two times in whole ticks
+		return max(time.Duration(jiffies)*tick-tick, 0)
+	}
+	sighting.RecvQueue, sighting.SendQueue, sighting.Timer = record.RecvQueue, record.SendQueue, closewait.Timer(record.Timer)
+	sighting.HasTimes = true
+	sighting.SinceLastAck = since(record.SinceLastAck)
+	sighting.SinceLastData = since(min(record.SinceLastSent, record.SinceLastReceived))
+	return sighting
+}
+
+// join makes one row of the descriptors of each socket, and fills in its holders and direction.
+func (p *pass) join() {
+	sockets := p.scanner.sockets
+	slices.Sort(p.byInode)
+	lists := map[string][]closewait.ProcessID{}
+	joined := 0
+	for rest := p.byInode; len(rest) > 0; {
+		n := p.sameSocket(rest)
+		row := &sockets[rest[0].index()]
+		row.Owner, row.Holders = closewait.OwnedByProcess, p.holdersOf(rest[:n], lists)
+		row.Direction = p.scanner.listeners.direction(row.ID.NetNS, row.Local)
+		for _, x := range rest[1:n] {
+			sockets[x.index()].Holders = nil
+			joined++
+		}
+		rest = rest[n:]
+	}
+	if joined > 0 {
+		p.scanner.sockets = slices.DeleteFunc(sockets, func(row closewait.Sighting) bool { return row.Holders == nil })
+	}
+}
+
+// sameSocket is how many rows are of the same socket as the first. They are made to stand together: inodes
+// are numbered anew after 2^32 of them, so that two sockets can have the same one.
+func (p *pass) sameSocket(rows []indexed) int {
+	sockets := p.scanner.sockets
+	n := 1
+	for i := 1; i < len(rows) && rows[i].inode() == rows[0].inode(); i++ {
+		if sockets[rows[i].index()].ID == sockets[rows[0].index()].ID {
+			rows[n], rows[i] = rows[i], rows[n]
+			n++
+		}
+	}
+	return n
+}
+
+// holdersOf are those of the rows of one socket, by ascending pid. Sockets with the same holders share
+// one list.
+func (p *pass) holdersOf(rows []indexed, lists map[string][]closewait.ProcessID) []closewait.ProcessID {
+	if len(rows) == 1 {
+		return p.sole[p.holder[rows[0].index()]]
+	}
+	holders := make([]int32, len(rows))
+	for i, row := range rows {
+		holders[i] = p.holder[row.index()]
+	}
+	slices.Sort(holders)
+	holders = slices.Compact(holders)
+	if len(holders) == 1 {
+		return p.sole[holders[0]]
+	}
+	var key []byte
+	for _, holder := range holders {
+		key = binary.NativeEndian.AppendUint32(key, uint32(holder))
+	}
+	if lists[string(key)] == nil {
+		list := make([]closewait.ProcessID, len(holders))
+		for i, holder := range holders {
+			list[i] = p.ids[holder]
+		}
+		slices.SortFunc(list, byPID)
+		lists[string(key)] = list
+	}
+	return lists[string(key)]
+}
+
+func byPID(a, b closewait.ProcessID) int { return cmp.Compare(a.PID, b.PID) }
+
+// read are the namespaces of the host without those that could not be read.
+func (p *pass) read(unread []closewait.NetNS) []closewait.NetNS {
+	var read []closewait.NetNS
+	for id := range p.in {
+		if !slices.Contains(unread, id) {
+			read = append(read, id)
+		}
+	}
+	return read
+}
+
+// has tells whether a process holds the socket with this inode.
+func (p *pass) has(inode uint64) bool {
+	_, found := indexOf(p.byInode, inode)
+	return found
+}
+
+// accepters are the processes that could accept a connection: all holders of all listeners on its address.
+func (p *pass) accepters(row *closewait.Sighting) []closewait.ProcessID {
+	var all []closewait.ProcessID
+	for _, inode := range p.scanner.listeners.of(row.ID.NetNS, row.Local) {
+		all = append(all, p.listening[inode]...)
+	}
+	slices.SortFunc(all, byPID)
+	return slices.Compact(all)
+}
