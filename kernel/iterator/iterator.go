@@ -117,7 +117,7 @@ func run[R any, P record[R]](ctx context.Context, iter *link.Iter, buffer []byte
 	if err != nil {
 		return nil, err
 	}
-	defer output.Close()
+	defer func() { _ = output.Close() }() // nothing was written: there is nothing to lose
 	return readAll(ctx, output, buffer, each)
 }
 

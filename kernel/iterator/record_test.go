@@ -108,7 +108,7 @@ func FuzzRecords(f *testing.F) {
 		if got := sockets + len(bad); got != whole+min(rest, 1) {
 			t.Errorf("%d sockets and %d malformed in %d bytes", sockets, len(bad), len(data))
 		}
-		bad = decode(data, func(p *Process) { processes++ })
+		bad = decode(data, func(*Process) { processes++ })
 		whole, rest = len(data)/int(unsafe.Sizeof(objectProcess{})), len(data)%int(unsafe.Sizeof(objectProcess{}))
 		if got := processes + len(bad); got != whole+min(rest, 1) {
 			t.Errorf("%d processes and %d malformed in %d bytes", processes, len(bad), len(data))
