@@ -46,7 +46,7 @@ static __always_inline void find_level(struct bpf_iter_meta *meta)
 
 static __always_inline __u32 pid_of(struct task_struct *task)
 {
-	struct pid *pid = task->thread_pid;
+	struct pid *pid = BPF_CORE_READ(task, thread_pid); /* untyped: a typed one cannot be added to */
 	__u32 nr = 0;
 
 	bpf_probe_read_kernel(&nr, sizeof(nr), (void *)&pid->numbers[0].nr + level * bpf_core_type_size(struct upid));
