@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -24,7 +25,7 @@ func TestANewUserFollowsTheReadme(t *testing.T) {
 		t.Skipf("downloads modules and takes minutes: run it with %s=1", longVariable)
 	}
 	for _, needed := range []string{"git", "make"} {
-		requireProgram(t, needed)
+		leaktest.RequireProgram(t, needed)
 	}
 	home := t.TempDir()
 	clone := filepath.Join(home, "clone")
@@ -56,6 +57,15 @@ type session struct {
 	cmd   *exec.Cmd
 	said  *transcript
 	ended chan struct{}
+}
+
+// freeAddress is one that nobody listens on at the moment.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 func startMake(t *testing.T, dir string, env []string, args ...string) *session {
