@@ -24,32 +24,37 @@ func TestANewUserFollowsTheReadme(t *testing.T) {
 	if os.Getenv(longVariable) == "" {
 		t.Skipf("downloads modules and takes minutes: run it with %s=1", longVariable)
 	}
-	for _, needed := range []string{"git", "make"} {
-		leaktest.RequireProgram(t, needed)
-	}
-	home := t.TempDir()
-	clone := filepath.Join(home, "clone")
-	if out, err := exec.Command("git", "clone", "--quiet", "..", clone).CombinedOutput(); err != nil {
-		t.Fatalf("git clone: %v\n%s", err, out)
-	}
+	leaktest.RequireProgram(t, "make")
+	home, clone := t.TempDir(), clone(t)
 	env := append(os.Environ(), "HOME="+home, "GOPATH="+filepath.Join(home, "go"), "GOMODCACHE="+filepath.Join(home, "go", "mod"),
 		"GOCACHE="+filepath.Join(home, "cache"), "GOFLAGS=-modcacherw") // else they could not be removed
 
 	t.Run("make run serves metrics", func(t *testing.T) {
 		address := freeAddress(t)
-		u := startMake(t, clone, env, "run", "LISTEN="+address)
+		u := startSession(t, clone, env, "make run LISTEN="+address)
 		awaitPage(t, u, address, `closewait_scan_success 1`)
 		u.interrupt(t, address)
 	})
 	t.Run("make demo shows a leak", func(t *testing.T) {
 		address := freeAddress(t)
-		u := startMake(t, clone, env, "demo", "LISTEN="+address)
+		u := startSession(t, clone, env, "make demo LISTEN="+address+" PROMETHEUS="+freeAddress(t))
 		awaitPage(t, u, address, `closewait_process_sockets{comm="leaky-shop"`)
 		awaitSaid(t, u, "http://"+address+"/metrics")
 		awaitSaid(t, u, "leaky-shop ")
 		awaitSaid(t, u, "Ctrl-C ends it all")
 		u.interrupt(t, address)
 	})
+}
+
+// clone is a fresh clone of the repository.
+func clone(t *testing.T) (dir string) {
+	t.Helper()
+	leaktest.RequireProgram(t, "git")
+	dir = filepath.Join(t.TempDir(), "clone")
+	if out, err := exec.Command("git", "clone", "--quiet", "..", dir).CombinedOutput(); err != nil {
+		t.Fatalf("git clone: %v\n%s", err, out)
+	}
+	return dir
 }
 
 // session is a command at a shell: a process group that Ctrl-C interrupts as one.
@@ -68,9 +73,10 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-func startMake(t *testing.T, dir string, env []string, args ...string) *session {
+// startSession gives a shell a line.
+func startSession(t *testing.T, dir string, env []string, line string) *session {
 	t.Helper()
-	s := &session{cmd: exec.Command("make", args...), said: &transcript{}, ended: make(chan struct{})}
+	s := &session{cmd: exec.Command("sh", "-c", line), said: &transcript{}, ended: make(chan struct{})}
 	s.cmd.Dir, s.cmd.Env = dir, env
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, in, err := os.Pipe()
@@ -109,17 +115,17 @@ func awaitSaid(t *testing.T, s *session, wanted string) {
 
 func awaitLong(t *testing.T, s *session, condition func() bool, wanted string) {
 	t.Helper()
-	const between = 500 * time.Millisecond
-	for deadline := time.Now().Add(longPatience); !condition(); time.Sleep(between) {
+	leaktest.Eventually(t, longPatience, func() (bool, string) {
+		if condition() {
+			return true, ""
+		}
 		select {
 		case <-s.ended:
 			t.Fatalf("it has ended without %q:\n%s", wanted, s.said)
 		default:
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("no %q within %v:\n%s", wanted, longPatience, s.said)
-		}
-	}
+		return false, fmt.Sprintf("no %q:\n%s", wanted, s.said)
+	})
 }
 
 // interrupt does what Ctrl-C does, and wants all processes to end and the port to be free.
