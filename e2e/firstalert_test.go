@@ -30,7 +30,7 @@ func TestTheFirstAlertOfTheReadme(t *testing.T) {
 		firing := fmt.Sprintf(`ALERTS{alertname="ClosewaitLeak",alertstate="firing",instance="%s",comm="%s"}`, exporter, comm)
 		awaitLong(t, u, func() bool {
 			values, err := prometheus.Query(firing)
-			return err == nil && len(values) == 1
+			return err == nil && len(values) > 0
 		}, firing)
 	}
 	u.interrupt(t, exporter)
