@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/promtest"
 )
 
 // longVariable asks for the tests that take minutes and download modules.
@@ -60,7 +61,7 @@ func clone(t *testing.T) (dir string) {
 // session is a command at a shell: a process group that Ctrl-C interrupts as one.
 type session struct {
 	cmd   *exec.Cmd
-	said  *transcript
+	said  *promtest.Transcript
 	ended chan struct{}
 }
 
@@ -76,7 +77,7 @@ func freeAddress(t *testing.T) string {
 // startSession gives a shell a line.
 func startSession(t *testing.T, dir string, env []string, line string) *session {
 	t.Helper()
-	s := &session{cmd: exec.Command("sh", "-c", line), said: &transcript{}, ended: make(chan struct{})}
+	s := &session{cmd: exec.Command("sh", "-c", line), said: &promtest.Transcript{}, ended: make(chan struct{})}
 	s.cmd.Dir, s.cmd.Env = dir, env
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, in, err := os.Pipe()
@@ -87,7 +88,7 @@ func startSession(t *testing.T, dir string, env []string, line string) *session 
 	go func() {
 		defer close(s.ended)
 		defer out.Close()
-		s.said.take(out, make(chan string)) // until all who write have ended
+		s.said.Take(out, make(chan string)) // until all who write have ended
 		_ = s.cmd.Wait()
 	}()
 	t.Cleanup(func() {

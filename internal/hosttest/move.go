@@ -19,6 +19,10 @@ const (
 	bare, furnished = "bare", "furnished"
 )
 
+// Bare is for the environment of a test binary that a test itself has put into new namespaces: Move then
+// furnishes them.
+const Bare = variable + "=" + bare
+
 // Own tells whether the tests run on a host of their own.
 func Own() bool { return os.Getenv(variable) != "" }
 
@@ -55,7 +59,7 @@ func runInside() error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGQUIT, unix.SIGINT, unix.SIGTERM)
 	inside := exec.Command("/proc/self/exe", os.Args[1:]...)
-	inside.Env = append(os.Environ(), variable+"="+bare)
+	inside.Env = append(os.Environ(), Bare)
 	inside.Stdin, inside.Stdout, inside.Stderr = os.Stdin, os.Stdout, os.Stderr
 	inside.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWNS,

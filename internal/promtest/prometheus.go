@@ -22,21 +22,30 @@ type Prometheus struct{ Address string }
 func StartPrometheus(t testing.TB, jobs map[string][]string) Prometheus {
 	t.Helper()
 	program := leaktest.RequireProgram(t, "prometheus")
-	config := "global: {scrape_interval: 1s, scrape_timeout: 1s}\nscrape_configs:\n"
-	for job, targets := range jobs {
-		list, err := json.Marshal(targets)
-		if err != nil {
-			t.Fatal(err)
-		}
-		config += fmt.Sprintf("- {job_name: %s, static_configs: [{targets: %s}]}\n", job, list)
-	}
 	dir := t.TempDir()
 	file := filepath.Join(dir, "prometheus.yml")
-	if err := os.WriteFile(file, []byte(config), 0o600); err != nil {
+	if err := os.WriteFile(file, configOf(t, jobs), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return Prometheus{Start(t, exec.Command(program, "--config.file="+file,
 		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0"))}
+}
+
+// configOf is JSON, which is YAML.
+func configOf(t testing.TB, jobs map[string][]string) []byte {
+	t.Helper()
+	var scraped []any
+	for job, targets := range jobs {
+		scraped = append(scraped, map[string]any{"job_name": job, "static_configs": []any{map[string]any{"targets": targets}}})
+	}
+	config, err := json.Marshal(map[string]any{
+		"global":         map[string]string{"scrape_interval": "1s", "scrape_timeout": "1s"},
+		"scrape_configs": scraped,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
 }
 
 // Get asks the API, below /api/v1, and decodes the data of the answer.
@@ -46,7 +55,7 @@ func (p Prometheus) Get(path string, form url.Values, into any) error {
 	if err != nil {
 		return err
 	}
-	defer answer.Body.Close()
+	defer func() { _ = answer.Body.Close() }()
 	body := struct {
 		Status, Error string
 		Data          any

@@ -34,10 +34,10 @@ func Start(t testing.TB, command *exec.Cmd) (address string) {
 		t.Fatalf("start %s: %v", command.Path, err)
 	}
 	listens, ended := make(chan string, 1), make(chan struct{})
-	said := &transcript{}
+	said := &Transcript{}
 	go func() {
 		defer close(ended)
-		said.take(stderr, listens)
+		said.Take(stderr, listens)
 		_ = command.Wait() // it was killed: the error says so
 	}()
 	t.Cleanup(func() {
@@ -57,14 +57,14 @@ func Start(t testing.TB, command *exec.Cmd) (address string) {
 	return address
 }
 
-// transcript is what a server has said so far.
-type transcript struct {
+// Transcript is what a program has said so far.
+type Transcript struct {
 	mu   sync.Mutex
 	text strings.Builder
 }
 
-// take reads to the end, and hands over the first address.
-func (s *transcript) take(from io.Reader, listens chan<- string) {
+// Take reads to the end, and hands over the first address that the program says it listens on.
+func (s *Transcript) Take(from io.Reader, listens chan<- string) {
 	for lines := bufio.NewReader(from); ; {
 		line, err := lines.ReadString('\n')
 		s.mu.Lock()
@@ -82,7 +82,8 @@ func (s *transcript) take(from io.Reader, listens chan<- string) {
 	}
 }
 
-func (s *transcript) String() string {
+// String is all of it.
+func (s *Transcript) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.text.String()
