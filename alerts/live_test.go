@@ -31,7 +31,7 @@ rules:
   - name: cure
     mode: enforce
     match: {command: .*--comm=cured.*}
-    when: {sockets: 100, age: 2s, fds: 80%, direction: inbound, peer_share: 25%}
+    when: {sockets: 850, age: 2s, fds: 80%, direction: inbound, peer_share: 25%}
     steps: [shutdown: {}, signal: {name: TERM, wait: 20s}]
 `
 
