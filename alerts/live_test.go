@@ -39,6 +39,7 @@ rules:
 // Alertmanager started by the commands of the README, with the files of this directory, 60 times as fast.
 func TestFromALeakToTheOneWhoMendsIt(t *testing.T) {
 	hosttest.Require(t)
+	t.Parallel() // it waits most of the time
 	people := receive(t)
 	prometheus := startChain(t)
 	leak := leaktest.Start(t, "--comm=shop", "--rate="+strconv.Itoa(rate), "--nofile=1024")

@@ -20,6 +20,7 @@ func TestPrometheusTakesItsExampleConfiguration(t *testing.T) {
 }
 
 func TestTheUnitTestsOfTheRulesPass(t *testing.T) {
+	t.Parallel()
 	promtool(t, append([]string{"test", "rules"}, unitTests(t)...)...)
 }
 
