@@ -88,7 +88,7 @@ func alternatives(expr string) []string { return strings.Split(expr, "\n  or ") 
 
 // seesAllDefunct tells whether the scanner of an exporter sees sockets that were defunct before it saw
 // them. Others have no series of them, as nothing that leaks here becomes defunct later.
-func seesAllDefunct(t *testing.T, prometheus *server) bool {
+func seesAllDefunct(t *testing.T, prometheus server) bool {
 	t.Helper()
 	scanners, err := prometheus.labelValues("closewait_scanner_info", "scanner")
 	if err != nil {
