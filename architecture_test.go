@@ -28,6 +28,8 @@ func TestPackagesKnowOnlyWhatTheyMay(t *testing.T) {
 		"internal/logging":        {},
 		"internal/leaktest":       {module, "golang.org/x/sys/unix", "os/exec", "syscall"},
 		"internal/leaktest/truth": {},
+		"internal/hosttest":       {"golang.org/x/sys/unix", "os/exec", "syscall"},
+		"internal/promtest":       {module + "internal/leaktest", "os/exec", "syscall"},
 		"cmd/leak":                {module + "internal/leaktest/truth", "golang.org/x/sys/unix", "os/exec", "syscall"},
 		"reaper":                  {module + "closewait", module + "collector", "github.com/prometheus/client_golang", "syscall"},
 		".":                       {module, "github.com/prometheus/client_golang", "syscall"},

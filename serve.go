@@ -80,7 +80,9 @@ func serve(ctx context.Context, f *flags, logger log.Logger, slogger *slog.Logge
 	}
 	err = web.Serve(ctx, handler, f.serve.toolkit, slogger)
 	end()
-	if !endsWithin(grace, func() { loops.Wait(); observer.Wait() }) {
+	if endsWithin(grace, func() { loops.Wait(); observer.Wait() }) {
+		scanner.Close() // nobody scans any more
+	} else {
 		level.Warn(logger).Log("msg", "Ending in spite of a scan or an action that hangs")
 	}
 	return err

@@ -3,14 +3,13 @@ package alerts
 import (
 	"bytes"
 	"encoding/json"
-	"net"
 	"net/http"
-	"os/exec"
 	"slices"
 	"testing"
 	"time"
 
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/promtest"
 )
 
 // named are the labels of alerts of an exporter or, with a pid, of a process.
@@ -65,7 +64,7 @@ func TestTheWorstNewsOfAProcessOrAnExporterIsEnough(t *testing.T) {
 			named("reaper", "ClosewaitReaperActed", "info", ""),
 		}, nil},
 	}
-	api := startAlertmanager(t)
+	api := "http://" + promtest.StartAlertmanager(t, alertmanagerPath) + "/api/v2/alerts"
 	for _, test := range tests {
 		raise(t, api, test.alerts)
 	}
@@ -88,48 +87,6 @@ func settle(t *testing.T, api string) {
 	leaktest.Eventually(t, 10*time.Second, func() (bool, string) {
 		return len(suppressed(t, api, last)) == 1, "the last alert is not suppressed"
 	})
-}
-
-// startAlertmanager runs one on loopback until the end of the test and returns the URL of its API.
-func startAlertmanager(t *testing.T) string {
-	t.Helper()
-	program, err := exec.LookPath("prometheus-alertmanager") // as Debian calls it
-	if err != nil {
-		program = tool(t, "alertmanager", "prometheus-alertmanager")
-	}
-	address := freeAddress(t)
-	cmd := exec.Command(program, "--config.file="+alertmanagerPath, "--storage.path="+t.TempDir(),
-		"--web.listen-address="+address, "--cluster.listen-address=")
-	var log bytes.Buffer
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill()
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Logf("%s:\n%s", program, log.String())
-		}
-	})
-	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
-		answer, err := http.Get("http://" + address + "/-/ready")
-		if err != nil {
-			return false, err.Error()
-		}
-		return answer.Body.Close() == nil && answer.StatusCode == http.StatusOK, answer.Status
-	})
-	return "http://" + address + "/api/v2/alerts"
-}
-
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = listener.Close() }()
-	return listener.Addr().String()
 }
 
 func raise(t *testing.T, api string, alerts []map[string]string) {

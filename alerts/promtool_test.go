@@ -1,13 +1,9 @@
 package alerts
 
 import (
-	"os"
-	"path/filepath"
 	"regexp"
 	"slices"
 	"testing"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 func promtool(t *testing.T, args ...string) string {
@@ -20,10 +16,11 @@ func TestPrometheusTakesTheRules(t *testing.T) {
 }
 
 func TestPrometheusTakesItsExampleConfiguration(t *testing.T) {
-	promtool(t, "check", "config", "prometheus.example.yml")
+	promtool(t, "check", "config", prometheusPath)
 }
 
 func TestTheUnitTestsOfTheRulesPass(t *testing.T) {
+	t.Parallel()
 	promtool(t, append([]string{"test", "rules"}, unitTests(t)...)...)
 }
 
@@ -61,36 +58,6 @@ func TestEveryAlertHasAUnitTestInWhichItFiresAndOneInWhichItDoesNot(t *testing.T
 			t.Errorf("%s: tested when it fires: %v, when it does not: %v", alert.Alert, fires[alert.Alert], silent[alert.Alert])
 		}
 	}
-}
-
-// spansOfTime are all that is different in rules that are 60 times as fast.
-var spansOfTime = regexp.MustCompile(`\b[0-9]+[smhdwy]\b|\b3600\b|le=~"[0-9]+`)
-
-func TestTheScaledRulesAreTheSameButForSpansOfTime(t *testing.T) {
-	scaled := mustRun(t, tool(t, "sed", "sed"), "-E", "-f", "scale-60.sed", rulesPath)
-	want := spansOfTime.ReplaceAllStringFunc(string(read(t, rulesPath)), func(span string) string {
-		last := len(span) - 1
-		switch {
-		case span == "3600":
-			return "60"
-		case span == `le=~"300`:
-			return `le=~"5`
-		case span[last] == 'h':
-			return span[:last] + "m"
-		case span[last] == 'm':
-			return span[:last] + "s"
-		}
-		t.Errorf("%s: write spans of time in m, in h or as a multiple of 3600", span)
-		return span
-	})
-	if diff := cmp.Diff(want, scaled); diff != "" {
-		t.Errorf("scale-60.sed (-want +got):\n%s", diff)
-	}
-	file := filepath.Join(t.TempDir(), rulesPath)
-	if err := os.WriteFile(file, []byte(scaled), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	promtool(t, "check", "rules", file)
 }
 
 func TestNoOtherNumberOfTheRulesIsASpanOfTime(t *testing.T) {

@@ -12,8 +12,9 @@ import (
 )
 
 const (
-	rulesPath   = "closewait.rules.yml"
-	runbookPath = "../docs/RUNBOOK.md"
+	rulesPath      = "closewait.rules.yml"
+	prometheusPath = "prometheus.example.yml"
+	runbookPath    = "../docs/RUNBOOK.md"
 )
 
 // rule is a recording or an alerting rule.

@@ -1,21 +1,18 @@
 package dashboards
 
 import (
-	"encoding/json"
 	"fmt"
-	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"testing"
 	"time"
+
+	"closewait_exporter/internal/promtest"
 )
 
-// server is a Prometheus.
-type server struct {
-	address string
-	client  *http.Client
-}
+// server is a Prometheus, and asks what Grafana asks it.
+type server struct{ promtest.Prometheus }
 
 // sequence is a series with its samples: one of an instant query, as many as there are of a range.
 type sequence struct {
@@ -34,16 +31,16 @@ func (s sample) isNumber() bool {
 }
 
 // ask is what Grafana asks for a panel: now, or each second of the time shown.
-func (s *server) ask(t *testing.T, q query, values map[string]string) []sequence {
+func (s server) ask(t *testing.T, q query, values map[string]string) []sequence {
 	t.Helper()
 	now, expr := time.Now(), substitute(q.expr, values)
-	path, form := "/api/v1/query", url.Values{"query": {expr}, "time": {stamp(now)}}
+	path, form := "query", url.Values{"query": {expr}, "time": {stamp(now)}}
 	if !q.instant {
-		path = "/api/v1/query_range"
+		path = "query_range"
 		form = url.Values{"query": {expr}, "start": {stamp(now.Add(-shown))}, "end": {stamp(now)}, "step": {"1"}}
 	}
 	var data struct{ Result []sequence }
-	if err := s.get(path, form, &data); err != nil {
+	if err := s.Get(path, form, &data); err != nil {
 		t.Fatalf("%s: %v\n%s", q.where, err, expr)
 	}
 	return data.Result
@@ -54,29 +51,10 @@ func stamp(t time.Time) string {
 }
 
 // labelValues is what Grafana asks for a variable.
-func (s *server) labelValues(selector, label string) ([]string, error) {
+func (s server) labelValues(selector, label string) ([]string, error) {
 	var values []string
-	err := s.get("/api/v1/label/"+label+"/values", url.Values{"match[]": {selector}}, &values)
+	err := s.Get("label/"+label+"/values", url.Values{"match[]": {selector}}, &values)
 	return values, err
-}
-
-func (s *server) get(path string, form url.Values, into any) error {
-	answer, err := s.client.Get("http://" + s.address + path + "?" + form.Encode())
-	if err != nil {
-		return err
-	}
-	defer answer.Body.Close()
-	body := struct {
-		Status, Error string
-		Data          any
-	}{Data: into}
-	if err := json.NewDecoder(answer.Body).Decode(&body); err != nil {
-		return fmt.Errorf("%s: %w", answer.Status, err)
-	}
-	if body.Status != "success" {
-		return fmt.Errorf("%s: %s", answer.Status, body.Error)
-	}
-	return nil
 }
 
 // lacks says why an answer shows nothing, or not all that the legend names; empty where it does.

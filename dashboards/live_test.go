@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 )
 
@@ -25,7 +26,7 @@ var times = map[string]string{"trend": "8s", "__rate_interval": "5s", "__range":
 // A real Prometheus, which scrapes real exporters and a reaper, is asked for all that the dashboard
 // shows, while real processes leak.
 func TestTheDashboardOnALivePrometheus(t *testing.T) {
-	requireHost(t)
+	hosttest.Require(t)
 	prometheus := startPrometheus(t)
 	awaitScrapes(t, prometheus) // what is counted before the first of them is no increase
 	growing := leaktest.Start(t, "--comm=growing", "--sockets=40", "--unread=none", "--unread=fin", "--unread=300", "--unaccepted=3", "--defunct=3", "--rate=4", "--nofile=4096")
@@ -58,7 +59,7 @@ func TestTheDashboardOnALivePrometheus(t *testing.T) {
 }
 
 // awaitScrapes waits until both exporters have been scraped.
-func awaitScrapes(t *testing.T, prometheus *server) {
+func awaitScrapes(t *testing.T, prometheus server) {
 	t.Helper()
 	leaktest.Eventually(t, within, func() (bool, string) {
 		found, err := prometheus.labelValues("closewait_scan_success", "instance")
@@ -67,7 +68,7 @@ func awaitScrapes(t *testing.T, prometheus *server) {
 }
 
 // noNumberOutlives waits until nothing that is asked for now shows a process that the reaper has ended.
-func noNumberOutlives(t *testing.T, prometheus *server, pid int) {
+func noNumberOutlives(t *testing.T, prometheus server, pid int) {
 	t.Helper()
 	shows := func(s sequence) bool { return s.Metric["pid"] == strconv.Itoa(pid) }
 	leaktest.Eventually(t, within, func() (bool, string) {
@@ -87,7 +88,7 @@ func alternatives(expr string) []string { return strings.Split(expr, "\n  or ") 
 
 // seesAllDefunct tells whether the scanner of an exporter sees sockets that were defunct before it saw
 // them. Others have no series of them, as nothing that leaks here becomes defunct later.
-func seesAllDefunct(t *testing.T, prometheus *server) bool {
+func seesAllDefunct(t *testing.T, prometheus server) bool {
 	t.Helper()
 	scanners, err := prometheus.labelValues("closewait_scanner_info", "scanner")
 	if err != nil {
@@ -103,7 +104,7 @@ func asksForDefunct(q query) bool {
 }
 
 // chosen returns the variables of the dashboard when all values there are have been picked by hand.
-func chosen(t *testing.T, prometheus *server, choices []choice) map[string]string {
+func chosen(t *testing.T, prometheus server, choices []choice) map[string]string {
 	t.Helper()
 	values := maps.Clone(times)
 	for _, c := range choices {

@@ -66,7 +66,7 @@ func TestRunsOutOfDescriptors(t *testing.T) {
 // TestStartsWithFewDescriptors finds that 20 are enough for all.
 func TestStartsWithFewDescriptors(t *testing.T) {
 	leaktest.RequireRoot(t)
-	requireProgram(t, "prlimit")
+	leaktest.RequireProgram(t, "prlimit")
 	l := leaktest.Start(t, "--sockets=3")
 	e := start(t, exec.Command("prlimit", "--nofile=20", program, anyPort))
 	e.await(func(m metrics) (bool, string) { return m.sockets(l.PID) == 3, "not listed" })

@@ -1,15 +1,16 @@
 package e2e
 
 import (
-	"bufio"
 	"io"
 	"net/http"
 	"os/exec"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/promtest"
 )
 
 // exporter is the program while it serves.
@@ -18,7 +19,7 @@ type exporter struct {
 	cmd     *exec.Cmd
 	pid     int
 	address string
-	log     *transcript
+	log     *promtest.Transcript
 	ended   chan struct{} // closed when it has ended and been waited for
 }
 
@@ -45,11 +46,11 @@ func start(t testing.TB, cmd *exec.Cmd) *exporter {
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("start the exporter: %v", err)
 	}
-	e := &exporter{t: t, cmd: cmd, pid: cmd.Process.Pid, log: &transcript{}, ended: make(chan struct{})}
+	e := &exporter{t: t, cmd: cmd, pid: cmd.Process.Pid, log: &promtest.Transcript{}, ended: make(chan struct{})}
 	listening := make(chan string, 1)
 	go func() {
 		defer close(e.ended)
-		e.log.take(stderr, listening)
+		e.log.Take(stderr, listening)
 		_ = cmd.Wait() // the state tells
 	}()
 	t.Cleanup(e.destroy)
@@ -103,19 +104,14 @@ func (e *exporter) scrape() metrics {
 }
 
 // await scrapes until the condition holds and returns those metrics; why tells what is missing.
-func (e *exporter) await(condition func(metrics) (done bool, why string)) metrics {
+func (e *exporter) await(condition func(metrics) (done bool, why string)) (found metrics) {
 	e.t.Helper()
-	const between = 100 * time.Millisecond
-	for deadline := time.Now().Add(patience); ; time.Sleep(between) {
-		m := e.scrape()
-		done, why := condition(m)
-		if done {
-			return m
-		}
-		if time.Now().After(deadline) {
-			e.t.Fatalf("not within %v: %s\n%s", patience, why, e.log)
-		}
-	}
+	leaktest.Eventually(e.t, patience, func() (bool, string) {
+		found = e.scrape()
+		done, why := condition(found)
+		return done, why + "\n" + e.log.String()
+	})
+	return found
 }
 
 // signal sends a signal.
@@ -146,35 +142,4 @@ func (e *exporter) destroy() {
 	if said := e.log.String(); strings.Contains(said, "panic") || strings.Contains(said, "fatal error:") {
 		e.t.Errorf("the exporter has panicked:\n%s", said)
 	}
-}
-
-// transcript is what a program has written so far.
-type transcript struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-// take reads to the end, and sends the first address that the exporter listens on.
-func (l *transcript) take(from io.Reader, listening chan<- string) {
-	for lines := bufio.NewReader(from); ; {
-		line, err := lines.ReadString('\n')
-		l.mu.Lock()
-		l.text.WriteString(line)
-		l.mu.Unlock()
-		if err != nil {
-			return
-		}
-		if _, address, found := strings.Cut(line, `msg="Listening on" address=`); found {
-			select {
-			case listening <- strings.TrimSpace(address):
-			default: // another address
-			}
-		}
-	}
-}
-
-func (l *transcript) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }

@@ -15,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"closewait_exporter/internal/leaktest"
 )
 
 // foreign is a leaking program that knows nothing of us. It writes the port that it listens on, 0
@@ -27,9 +29,9 @@ type foreign struct {
 // startForeign starts such a program. It skips the test where its interpreter is missing.
 func startForeign(t *testing.T, env []string, command ...string) foreign {
 	t.Helper()
-	requireProgram(t, command[0])
+	leaktest.RequireProgram(t, command[0])
 	if command[0] == "java" {
-		requireProgram(t, "javac") // java runs a source file with it
+		leaktest.RequireProgram(t, "javac") // java runs a source file with it
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = append(os.Environ(), env...)
@@ -80,14 +82,6 @@ func (p foreign) family(t *testing.T) []int {
 		}
 	}
 	return pids
-}
-
-// requireProgram skips a test that needs a program which is not installed.
-func requireProgram(t *testing.T, name string) {
-	t.Helper()
-	if _, err := exec.LookPath(name); err != nil {
-		t.Skipf("needs %s: %v", name, err)
-	}
 }
 
 // visit is a client that asks, waits for the answer and closes.

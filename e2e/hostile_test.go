@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/promtest"
 )
 
 // hostileNames are what processes call themselves, as leak --comm takes it.
@@ -54,17 +55,16 @@ func TestHostileNamesHarmNobody(t *testing.T) {
 	}
 
 	t.Run("the page", func(t *testing.T) {
-		requireProgram(t, "promtool")
+		leaktest.RequireProgram(t, "promtool")
 		requireCleanPage(t, e)
 		_, page := e.get("/metrics")
 		requireHarmless(t, page)
 	})
 	t.Run("Prometheus", func(t *testing.T) {
-		requireProgram(t, "prometheus")
-		p := startPrometheus(t, map[string]string{"classic": askingFor(t, "text/plain", e.address), "openmetrics": e.address})
+		p := promtest.StartPrometheus(t, map[string][]string{"classic": {askingFor(t, "text/plain", e.address)}, "openmetrics": {e.address}})
 		for name, pid := range pids {
 			t.Log("looking for", name)
-			p.await(t, fmt.Sprintf(`sum(closewait_process_sockets{pid="%d"})`, pid), 4, 4) // by both jobs
+			p.Await(t, fmt.Sprintf(`sum(closewait_process_sockets{pid="%d"})`, pid), 4, 4) // by both jobs
 		}
 	})
 	for _, args := range [][]string{{"list"}, {"list", "--sockets"}, {"list", "--output=json"}} {

@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"fmt"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -12,6 +13,7 @@ import (
 	"time"
 
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/promtest"
 )
 
 // longVariable asks for the tests that take minutes and download modules.
@@ -23,26 +25,20 @@ func TestANewUserFollowsTheReadme(t *testing.T) {
 	if os.Getenv(longVariable) == "" {
 		t.Skipf("downloads modules and takes minutes: run it with %s=1", longVariable)
 	}
-	for _, needed := range []string{"git", "make"} {
-		requireProgram(t, needed)
-	}
-	home := t.TempDir()
-	clone := filepath.Join(home, "clone")
-	if out, err := exec.Command("git", "clone", "--quiet", "..", clone).CombinedOutput(); err != nil {
-		t.Fatalf("git clone: %v\n%s", err, out)
-	}
+	leaktest.RequireProgram(t, "make")
+	home, clone := t.TempDir(), clone(t)
 	env := append(os.Environ(), "HOME="+home, "GOPATH="+filepath.Join(home, "go"), "GOMODCACHE="+filepath.Join(home, "go", "mod"),
 		"GOCACHE="+filepath.Join(home, "cache"), "GOFLAGS=-modcacherw") // else they could not be removed
 
 	t.Run("make run serves metrics", func(t *testing.T) {
 		address := freeAddress(t)
-		u := startMake(t, clone, env, "run", "LISTEN="+address)
+		u := startSession(t, clone, env, "make run LISTEN="+address)
 		awaitPage(t, u, address, `closewait_scan_success 1`)
 		u.interrupt(t, address)
 	})
 	t.Run("make demo shows a leak", func(t *testing.T) {
 		address := freeAddress(t)
-		u := startMake(t, clone, env, "demo", "LISTEN="+address)
+		u := startSession(t, clone, env, "make demo LISTEN="+address+" PROMETHEUS="+freeAddress(t))
 		awaitPage(t, u, address, `closewait_process_sockets{comm="leaky-shop"`)
 		awaitSaid(t, u, "http://"+address+"/metrics")
 		awaitSaid(t, u, "leaky-shop ")
@@ -51,16 +47,40 @@ func TestANewUserFollowsTheReadme(t *testing.T) {
 	})
 }
 
+// clone is a fresh clone of the repository.
+func clone(t *testing.T) (dir string) {
+	t.Helper()
+	leaktest.RequireProgram(t, "git")
+	if _, err := os.Stat("../.git"); err != nil {
+		t.Skipf("needs a git repository to clone: %v", err)
+	}
+	dir = filepath.Join(t.TempDir(), "clone")
+	if out, err := exec.Command("git", "clone", "--quiet", "..", dir).CombinedOutput(); err != nil {
+		t.Fatalf("git clone: %v\n%s", err, out)
+	}
+	return dir
+}
+
 // session is a command at a shell: a process group that Ctrl-C interrupts as one.
 type session struct {
 	cmd   *exec.Cmd
-	said  *transcript
+	said  *promtest.Transcript
 	ended chan struct{}
 }
 
-func startMake(t *testing.T, dir string, env []string, args ...string) *session {
+// freeAddress is one that nobody listens on at the moment.
+func freeAddress(t *testing.T) string {
 	t.Helper()
-	s := &session{cmd: exec.Command("make", args...), said: &transcript{}, ended: make(chan struct{})}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	must(t, err)
+	defer listener.Close()
+	return listener.Addr().String()
+}
+
+// startSession gives a shell a line.
+func startSession(t *testing.T, dir string, env []string, line string) *session {
+	t.Helper()
+	s := &session{cmd: exec.Command("sh", "-c", line), said: &promtest.Transcript{}, ended: make(chan struct{})}
 	s.cmd.Dir, s.cmd.Env = dir, env
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, in, err := os.Pipe()
@@ -71,7 +91,7 @@ func startMake(t *testing.T, dir string, env []string, args ...string) *session 
 	go func() {
 		defer close(s.ended)
 		defer out.Close()
-		s.said.take(out, make(chan string)) // until all who write have ended
+		s.said.Take(out, make(chan string)) // until all who write have ended
 		_ = s.cmd.Wait()
 	}()
 	t.Cleanup(func() {
@@ -99,17 +119,17 @@ func awaitSaid(t *testing.T, s *session, wanted string) {
 
 func awaitLong(t *testing.T, s *session, condition func() bool, wanted string) {
 	t.Helper()
-	const between = 500 * time.Millisecond
-	for deadline := time.Now().Add(longPatience); !condition(); time.Sleep(between) {
+	leaktest.Eventually(t, longPatience, func() (bool, string) {
+		if condition() {
+			return true, ""
+		}
 		select {
 		case <-s.ended:
 			t.Fatalf("it has ended without %q:\n%s", wanted, s.said)
 		default:
 		}
-		if time.Now().After(deadline) {
-			t.Fatalf("no %q within %v:\n%s", wanted, longPatience, s.said)
-		}
-	}
+		return false, fmt.Sprintf("no %q:\n%s", wanted, s.said)
+	})
 }
 
 // interrupt does what Ctrl-C does, and wants all processes to end and the port to be free.

@@ -15,35 +15,35 @@ import (
 	"testing"
 
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/promtest"
 )
 
 // TestPrometheusScrapesIt has a real Prometheus scrape the exporter in both text formats.
 func TestPrometheusScrapesIt(t *testing.T) {
 	leaktest.RequireRoot(t)
-	requireProgram(t, "prometheus")
 	t.Parallel()
 	const sockets = 4
 	l := leaktest.Start(t, "--sockets="+strconv.Itoa(sockets))
 	e := serve(t)
-	p := startPrometheus(t, map[string]string{"classic": askingFor(t, "text/plain", e.address), "openmetrics": askingFor(t, "application/openmetrics-text", e.address)})
+	p := promtest.StartPrometheus(t, map[string][]string{"classic": {askingFor(t, "text/plain", e.address)}, "openmetrics": {askingFor(t, "application/openmetrics-text", e.address)}})
 
 	for _, job := range []string{"classic", "openmetrics"} {
 		t.Run(job, func(t *testing.T) {
 			process := fmt.Sprintf(`{job="%s",pid="%d"}`, job, l.PID)
-			p.await(t, `closewait_process_sockets`+process, sockets, sockets)
-			p.await(t, `up{job="`+job+`"}`, 1, 1)
-			p.await(t, `closewait_scan_success{job="`+job+`"}`, 1, 1)
-			p.await(t, `sum by (pid) (closewait_process_sockets_by_unread`+process+`)`, sockets, sockets)
-			p.await(t, `closewait_process_sockets_entered_total`+process, sockets, sockets)
-			age := p.await(t, `closewait_process_oldest_socket_age_seconds`+process, 0, patience.Seconds())
-			p.await(t, `histogram_quantile(0.9, closewait_process_socket_age_seconds_bucket`+process+`)`, min(age, 1)/2, 60)
-			p.await(t, `closewait_process_socket_age_seconds_count`+process, sockets, sockets)
-			p.await(t, `closewait_process_socket_age_seconds_bucket`+strings.Replace(process, "}", `,le=~"300([.]0)?"}`, 1), sockets, sockets)
+			p.Await(t, `closewait_process_sockets`+process, sockets, sockets)
+			p.Await(t, `up{job="`+job+`"}`, 1, 1)
+			p.Await(t, `closewait_scan_success{job="`+job+`"}`, 1, 1)
+			p.Await(t, `sum by (pid) (closewait_process_sockets_by_unread`+process+`)`, sockets, sockets)
+			p.Await(t, `closewait_process_sockets_entered_total`+process, sockets, sockets)
+			age := p.Await(t, `closewait_process_oldest_socket_age_seconds`+process, 0, patience.Seconds())
+			p.Await(t, `histogram_quantile(0.9, closewait_process_socket_age_seconds_bucket`+process+`)`, min(age, 1)/2, 60)
+			p.Await(t, `closewait_process_socket_age_seconds_count`+process, sockets, sockets)
+			p.Await(t, `closewait_process_socket_age_seconds_bucket`+strings.Replace(process, "}", `,le=~"300([.]0)?"}`, 1), sockets, sockets)
 		})
 	}
 	t.Run("the examples of the documents are valid", func(t *testing.T) {
 		for _, example := range examples(t) {
-			values, err := p.query(example)
+			values, err := p.Query(example)
 			filters := strings.ContainsAny(example, "[<>=") && !strings.Contains(example, "=~") // what it asks for may not be there
 			if err != nil || len(values) == 0 && !filters {
 				t.Errorf("%s: %v, %v", example, values, err)
@@ -55,7 +55,7 @@ func TestPrometheusScrapesIt(t *testing.T) {
 // TestPromtoolHasNothingToSay lets promtool judge what a host with a leak shows.
 func TestPromtoolHasNothingToSay(t *testing.T) {
 	leaktest.RequireRoot(t)
-	requireProgram(t, "promtool")
+	leaktest.RequireProgram(t, "promtool")
 	t.Parallel()
 	l := leaktest.Start(t, "--sockets=2", "--outbound=1", "--unaccepted=1")
 	e := serve(t)

@@ -10,24 +10,16 @@ import (
 
 // Environment variables that tell the test binary what it is run for.
 const (
-	roleVariable     = "KERNEL_TEST_ROLE"     // not for tests: see play
-	isolatedVariable = "KERNEL_TEST_ISOLATED" // on a host of its own: see isolate
-	bare, furnished  = "bare", "furnished"
-	benchVariable    = "CLOSEWAIT_BENCH" // to measure the host as it is
+	roleVariable  = "KERNEL_TEST_ROLE" // not for tests: see play
+	benchVariable = "CLOSEWAIT_BENCH"  // to measure the host as it is
 )
 
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(roleVariable) != "":
 		exit(play(os.Getenv(roleVariable)))
-	case os.Getenv(isolatedVariable) == bare:
-		if err := furnish(); err != nil {
-			exit(err)
-		}
-		os.Setenv(isolatedVariable, furnished) // the workers of a fuzz test live here too
-	case os.Getenv(isolatedVariable) == furnished:
-	case os.Geteuid() == 0 && os.Getenv(benchVariable) == "":
-		isolate(os.Args) // and does not come back, if it can
+	case os.Getenv(benchVariable) == "":
+		isolate()
 	}
 	goleak.VerifyTestMain(m)
 }

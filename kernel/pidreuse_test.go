@@ -12,12 +12,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 )
 
-// insideVariable tells the test below that it runs in its own pid namespace; that it is isolated, as
-// the tests of this package call it, has TestMain mount /proc.
-const insideVariable, isolated = "KERNEL_TEST_PID_REUSE", "KERNEL_TEST_ISOLATED"
+// insideVariable tells the test below that it runs in its own pid namespace.
+const insideVariable = "KERNEL_TEST_PID_REUSE"
 
 // TestNoInnocentProcessIsHitWhenPidsAreUsedAgain acts on a process as a ladder does, and has it end
 // and its pid go to another process at any moment in between. Thousands of rounds run in a few
@@ -29,7 +29,7 @@ func TestNoInnocentProcessIsHitWhenPidsAreUsedAgain(t *testing.T) {
 	}
 	leaktest.RequireRoot(t)
 	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run=^TestNoInnocentProcessIsHitWhenPidsAreUsedAgain$")
-	cmd.Env = append(os.Environ(), insideVariable+"=1", isolated+"=1")
+	cmd.Env = append(os.Environ(), insideVariable+"=1", hosttest.Bare)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	if err != nil {

@@ -14,6 +14,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"closewait_exporter/internal/leaktest"
 )
 
 // patience is for how long a test waits for what takes seconds on an idle machine.
@@ -173,14 +175,5 @@ func write(t testing.TB, path, text string) {
 // await asks until the condition holds; why tells what was still missing when time is over.
 func await(t testing.TB, condition func() (done bool, why string)) {
 	t.Helper()
-	const between = 50 * time.Millisecond
-	for deadline := time.Now().Add(patience); ; time.Sleep(between) {
-		done, why := condition()
-		if done {
-			return
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("not within %v: %s", patience, why)
-		}
-	}
+	leaktest.Eventually(t, patience, condition)
 }

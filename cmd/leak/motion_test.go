@@ -68,16 +68,19 @@ func TestRateLeaksOn(t *testing.T) {
 		st := l.Do("state")
 		return st.Leaked > 20, fmt.Sprintf("%d sockets", st.Leaked)
 	})
+	if l.Exhausted != 0 {
+		t.Errorf("out of descriptors %d times, with a few sockets", l.Exhausted)
+	}
 }
 
-func TestRateRunsOnWithoutDescriptors(t *testing.T) {
+func TestRateRunsOnWithoutDescriptorsAndSaysSo(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--rate=1000", "--nofile=40")
 	var before truth.State
 	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
 		st := l.Do("state")
-		stuck := st.Leaked > 20 && st.Leaked == before.Leaked
+		stuck := st.Leaked > 20 && st.Leaked == before.Leaked && st.Exhausted > before.Exhausted
 		before = st
-		return stuck, fmt.Sprintf("%d sockets, still growing", st.Leaked)
+		return stuck, fmt.Sprintf("%d sockets, still growing; %d times out of descriptors", st.Leaked, st.Exhausted)
 	})
 }
 

@@ -30,13 +30,14 @@ func TestProcessIsDisguised(t *testing.T) {
 			l := leaktest.Where{NetNS: true}.Start(t, "--sockets=1", "--children=1", tt.flag)
 			requireAgreement(t, l)
 			for _, pid := range append(l.Children, l.PID) {
-				got, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, tt.file))
-				if err != nil {
-					t.Fatal(err)
-				}
-				if tt.file == "comm" && string(got) != tt.want || !bytes.Contains(got, []byte(tt.want)) {
-					t.Errorf("%s of %d is %q, want %q", tt.file, pid, got, tt.want)
-				}
+				leaktest.Eventually(t, 10*time.Second, func() (bool, string) { // a child takes its name last
+					got, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, tt.file))
+					if err != nil {
+						t.Fatal(err)
+					}
+					as := string(got) == tt.want || tt.file != "comm" && bytes.Contains(got, []byte(tt.want))
+					return as, fmt.Sprintf("%s of %d is %q, want %q", tt.file, pid, got, tt.want)
+				})
 			}
 		})
 	}

@@ -30,6 +30,8 @@ type server struct {
 	sockets []*socket        // oldest first
 	streams []stream
 	healthy int
+
+	exhausted int // how often descriptors had run out
 }
 
 func newServer(o options, pid int) (*server, error) {
@@ -53,6 +55,15 @@ func (s *server) leak(n int) error {
 		}
 	}
 	return nil
+}
+
+// grow leaks n more sockets while there are descriptors.
+func (s *server) grow(n int) error {
+	err := s.leak(n)
+	if errors.Is(err, unix.EMFILE) {
+		s.exhausted++
+	}
+	return err
 }
 
 // hang makes n more sockets that wait for our accept.
@@ -176,7 +187,7 @@ func (s *server) state() truth.State {
 	st := truth.State{
 		PID: s.pid, Children: s.children,
 		Listeners: s.doors.addrs(), IdleListeners: s.idle.addrs(), Backends: s.backends.addrs(),
-		Unaccepted: len(s.queued), Established: s.healthy,
+		Unaccepted: len(s.queued), Established: s.healthy, Exhausted: s.exhausted,
 	}
 	for _, sock := range s.sockets {
 		switch sock.Kind {

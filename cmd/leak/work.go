@@ -98,7 +98,7 @@ func (s *server) serve(ended <-chan os.Signal, lines <-chan string) error {
 				return err
 			}
 		case <-leaking.ticks:
-			leaking.report(s.leak(leaking.due()))
+			leaking.report(s.grow(leaking.due()))
 			s.talk.progress(s.nameOrDefault(), s.state())
 		case <-churning.ticks:
 			churning.report(traffic.turn(churning.due()))

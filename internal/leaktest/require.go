@@ -15,8 +15,8 @@ func RequireRoot(t testing.TB) {
 	}
 }
 
-// lookPath finds a program or skips the test.
-func lookPath(t testing.TB, program string) string {
+// RequireProgram finds a program, or skips a test that needs it.
+func RequireProgram(t testing.TB, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
 	if err != nil {
@@ -25,12 +25,14 @@ func lookPath(t testing.TB, program string) string {
 	return path
 }
 
-// Eventually asks until the condition holds, and ends the test when the time is over; why then tells
-// what was still missing.
+// Eventually asks until the condition holds, less and less often, and ends the test when the time is
+// over; why then tells what was still missing.
 func Eventually(t testing.TB, within time.Duration, condition func() (done bool, why string)) {
 	t.Helper()
-	const between = 5 * time.Millisecond
+	const longest = 100 * time.Millisecond
+	between := 5 * time.Millisecond
 	for deadline := time.Now().Add(within); ; time.Sleep(between) {
+		between = min(between*5/4, longest)
 		done, why := condition()
 		if done {
 			return

@@ -45,13 +45,13 @@ func show(t testing.TB, flags string, pid int, states []string) []Row {
 	if len(states) == 0 {
 		states = []string{"close-wait"}
 	}
-	command := []string{lookPath(t, "ss"), flags}
+	command := []string{RequireProgram(t, "ss"), flags}
 	for _, state := range states {
 		command = append(command, "state", state)
 	}
 	if pid != 0 {
 		RequireRoot(t)
-		enter := []string{lookPath(t, "nsenter"), "--net=/proc/" + strconv.Itoa(pid) + "/ns/net", "--"}
+		enter := []string{RequireProgram(t, "nsenter"), "--net=/proc/" + strconv.Itoa(pid) + "/ns/net", "--"}
 		command = append(enter, command...)
 	}
 	out, err := exec.Command(command[0], command[1:]...).Output()

@@ -82,7 +82,7 @@ func (w Where) command(t testing.TB, program string, args []string) *exec.Cmd {
 	}
 	if w.NetNSOf != 0 {
 		enter := []string{"--net=/proc/" + strconv.Itoa(w.NetNSOf) + "/ns/net", "--", program}
-		program, args = lookPath(t, "nsenter"), append(enter, args...)
+		program, args = RequireProgram(t, "nsenter"), append(enter, args...)
 	}
 	cmd := exec.Command(program, args...)
 	cmd.SysProcAttr = &attr

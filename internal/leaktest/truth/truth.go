@@ -16,12 +16,13 @@ type State struct {
 	IdleListeners []netip.AddrPort `json:"idle_listeners,omitempty"` // of unaccepted sockets
 	Backends      []netip.AddrPort `json:"backends,omitempty"`       // to which outbound sockets are connected
 
-	Leaked      int      `json:"leaked"`            // sockets in CLOSE_WAIT that some process holds, streams included
-	Unaccepted  int      `json:"unaccepted"`        // sockets in CLOSE_WAIT in the accept queue
-	Defunct     int      `json:"defunct"`           // sockets in CLOSE that are held
-	Established int      `json:"established"`       // healthy connections; each is two sockets
-	Sockets     []Socket `json:"sockets,omitempty"` // oldest first; none where there are more than SocketsAtMost
-	Error       string   `json:"error,omitempty"`   // why the command failed
+	Leaked      int      `json:"leaked"`              // sockets in CLOSE_WAIT that some process holds, streams included
+	Unaccepted  int      `json:"unaccepted"`          // sockets in CLOSE_WAIT in the accept queue
+	Defunct     int      `json:"defunct"`             // sockets in CLOSE that are held
+	Established int      `json:"established"`         // healthy connections; each is two sockets
+	Sockets     []Socket `json:"sockets,omitempty"`   // oldest first; none where there are more than SocketsAtMost
+	Exhausted   int      `json:"exhausted,omitempty"` // how often it could not leak on at its rate for want of descriptors (EMFILE)
+	Error       string   `json:"error,omitempty"`     // why the command failed
 }
 
 // Kind tells how a socket was leaked.

@@ -1,0 +1,126 @@
+package alerts
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"closewait_exporter/internal/hosttest"
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/promtest"
+)
+
+const (
+	// At this rate 1,024 descriptors last a minute, which is an hour in the scaled rules: the critical alert
+	// trusts a trend after half of it.
+	rate = 16
+	// within is for what should take half a minute, or a minute.
+	within = 100 * time.Second
+)
+
+// reaperRules cure one of the two processes.
+const reaperRules = `
+interval: 500ms
+rules:
+  - name: cure
+    mode: enforce
+    match: {command: .*--comm=cured.*}
+    when: {sockets: 850, age: 2s, fds: 80%, direction: inbound, peer_share: 25%}
+    steps: [shutdown: {}, signal: {name: TERM, wait: 20s}]
+`
+
+// TestFromALeakToTheOneWhoMendsIt runs the whole chain as a user gets it: the exporter, a Prometheus and an
+// Alertmanager started by the commands of the README, with the files of this directory, 60 times as fast.
+func TestFromALeakToTheOneWhoMendsIt(t *testing.T) {
+	hosttest.Require(t)
+	t.Parallel() // it waits most of the time
+	people := receive(t)
+	prometheus := startChain(t)
+	leak := leaktest.Start(t, "--comm=shop", "--rate="+strconv.Itoa(rate), "--nofile=1024")
+	limit := prometheus.Await(t, `closewait_process_max_fds`+of(leak), 1024, 1024)
+
+	const alert = "ClosewaitDescriptorsRunOutSoon"
+	told := people.await(t, alert, pid(leak), within)
+	// It is asked after the call. What has not failed by then had not failed when it came.
+	if now := leak.Do("state"); now.Exhausted != 0 {
+		t.Fatalf("%s comes too late: the process has leaked %d sockets and run out of descriptors", alert, now.Leaked)
+	}
+	t.Logf("%s, with %d sockets leaked and %v descriptors permitted: %s", told.receiver, leak.Leaked, limit, told.Annotations["summary"])
+	if told.receiver != "/on-call" {
+		t.Errorf("%s goes to %s, want /on-call", alert, told.receiver)
+	}
+
+	cure(t, prometheus, people)
+
+	leaktest.Eventually(t, within, func() (bool, string) {
+		now := leak.Do("state")
+		return now.Exhausted > 0, fmt.Sprintf("the alert was false: %d sockets leaked and descriptors left", now.Leaked)
+	})
+	told = people.await(t, "ClosewaitDescriptorsExhausted", pid(leak), within)
+	t.Logf("%s, with %d sockets leaked, out of descriptors: %s", told.receiver, leak.Leaked, told.Annotations["summary"])
+}
+
+// cure lets another process leak, and the reaper find it.
+func cure(t *testing.T, prometheus promtest.Prometheus, people *webhook) {
+	t.Helper()
+	const sockets = 850
+	leak := leaktest.Start(t, "--comm=cured", "--sockets="+strconv.Itoa(sockets), "--peers=12", "--rate=2", "--nofile=1024")
+	prometheus.Await(t, `closewait_process_sockets`+of(leak), sockets, 1024)
+
+	prometheus.Await(t, `closewait_reaper_reaped_total{rule="cure",result="terminated"}`, 1, 1)
+	prometheus.Await(t, `closewait_reaper_actions_total{rule="cure",mode="enforce",action="signal"}`, 1, 1)
+	prometheus.Await(t, `closewait_reaper_released_sockets_total{rule="cure"}`, sockets, 1024)
+	prometheus.Await(t, `closewait_reaper_released_fds_total{rule="cure"}`, sockets, 1024)
+	prometheus.Await(t, `absent(closewait_process_sockets`+of(leak)+`)`, 1, 1)
+	if held := leaktest.Descriptors(t, leak.PID, leaktest.OfProcess); len(held) != 0 {
+		t.Errorf("the process still holds %d sockets", len(held))
+	}
+	told := people.await(t, "ClosewaitReaperActed", map[string]string{"rule": "cure"}, within)
+	t.Logf("%s: %s", told.receiver, told.Annotations["summary"])
+	if told.receiver != "/log" {
+		t.Errorf("ClosewaitReaperActed goes to %s, want /log", told.receiver)
+	}
+}
+
+func of(l *leaktest.Leak) string { return fmt.Sprintf(`{pid="%d"}`, l.PID) }
+
+func pid(l *leaktest.Leak) map[string]string {
+	return map[string]string{"pid": strconv.Itoa(l.PID)}
+}
+
+// startChain starts everything between a leak and a webhook.
+func startChain(t *testing.T) promtest.Prometheus {
+	t.Helper()
+	dir := scaledCopies(t)
+	prometheus := exec.Command(leaktest.RequireProgram(t, "prometheus"), asTheReadmeSays(t, "prometheus", dir)...)
+	alertmanager := exec.Command(promtest.Alertmanager(t), asTheReadmeSays(t, "prometheus-alertmanager", dir)...)
+
+	rules := filepath.Join(dir, "reaper.yml")
+	if err := os.WriteFile(rules, []byte(reaperRules), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	promtest.Start(t, exec.Command(leaktest.BuildExporter(t), "--collector.age-buckets=1,5,10,60",
+		"--reaper.config="+rules, "--reaper.enforce", "--reaper.state-file="+filepath.Join(dir, "state.json"),
+		"--reaper.audit-file="+filepath.Join(dir, "audit.jsonl")))
+	promtest.Start(t, alertmanager)
+	_, port, _ := strings.Cut(promtest.Start(t, prometheus), "]:") // on all addresses
+	p := promtest.Prometheus{Address: "localhost:" + port}
+	p.Await(t, `closewait_scan_success`, 1, 1)
+	return p
+}
+
+// asTheReadmeSays are the arguments with which the README starts a program, but for where its files are.
+func asTheReadmeSays(t *testing.T, program, dir string) []string {
+	t.Helper()
+	line := regexp.MustCompile(`(?m)^` + program + ` .*$`).FindString(string(read(t, "../README.md")))
+	if line == "" {
+		t.Fatalf("the README does not say how to start %s", program)
+	}
+	return strings.Fields(strings.NewReplacer("=alerts/", "="+dir+"/", "=/tmp/", "="+dir+"/").Replace(line))[1:]
+}

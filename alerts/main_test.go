@@ -1,0 +1,20 @@
+package alerts
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+
+	"closewait_exporter/internal/hosttest"
+)
+
+// TestMain gives the tests a host of their own where it may: a reaper acts in one of them, and the
+// ports of the example configurations are free there.
+func TestMain(m *testing.M) {
+	if err := hosttest.Move(); err != nil {
+		fmt.Fprintln(os.Stderr, "the alerts are not tried on a live Prometheus:", err)
+	}
+	goleak.VerifyTestMain(m)
+}

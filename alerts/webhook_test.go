@@ -1,0 +1,87 @@
+package alerts
+
+import (
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"testing"
+	"time"
+)
+
+// notification is one alert of a call of Alertmanager.
+type notification struct {
+	receiver    string // the last part of the URL in the example configuration
+	Status      string
+	Labels      map[string]string
+	Annotations map[string]string
+}
+
+// webhook is all receivers of the example configuration.
+type webhook struct {
+	calls chan []notification
+	ended chan struct{}
+	seen  []notification
+}
+
+// ServeHTTP hands a call over, and answers when somebody has taken it.
+func (w *webhook) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
+	var message struct{ Alerts []notification }
+	if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
+		message.Alerts = []notification{{Status: err.Error()}} // which nobody waits for
+	}
+	for i := range message.Alerts {
+		message.Alerts[i].receiver = r.URL.Path
+	}
+	select {
+	case w.calls <- message.Alerts:
+	case <-w.ended:
+	}
+}
+
+// receive listens where the example configuration sends notifications to.
+func receive(t *testing.T) *webhook {
+	t.Helper()
+	found := regexp.MustCompile(`url: http://([^/]+)/`).FindSubmatch(read(t, alertmanagerPath))
+	if found == nil {
+		t.Fatalf("no webhook in %s", alertmanagerPath)
+	}
+	listener, err := net.Listen("tcp", string(found[1]))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &webhook{calls: make(chan []notification), ended: make(chan struct{})}
+	server := httptest.NewUnstartedServer(w)
+	server.Listener.Close()
+	server.Listener = listener
+	server.Start()
+	t.Cleanup(func() { close(w.ended); server.Close() })
+	return w
+}
+
+// await returns the first notification that an alert fires, and what for.
+func (w *webhook) await(t *testing.T, alert string, labels map[string]string, within time.Duration) notification {
+	t.Helper()
+	is := func(n notification) bool {
+		for name, value := range labels {
+			if n.Labels[name] != value {
+				return false
+			}
+		}
+		return n.Status == "firing" && n.Labels["alertname"] == alert
+	}
+	for deadline, i := time.After(within), 0; ; {
+		for ; i < len(w.seen); i++ {
+			if is(w.seen[i]) {
+				return w.seen[i]
+			}
+		}
+		select {
+		case alerts := <-w.calls:
+			w.seen = append(w.seen, alerts...)
+		case <-deadline:
+			t.Fatalf("no notification of %s %v within %v; there were %v", alert, labels, within, w.seen)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package hosttest
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"os/signal"
+	"syscall"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// variable tells a test binary that it runs on a host of its own, and what is there already. The
+// workers of a fuzz test inherit it and live there too.
+const (
+	variable        = "CLOSEWAIT_TEST_HOST"
+	bare, furnished = "bare", "furnished"
+)
+
+// Bare is for the environment of a test binary that a test itself has put into new namespaces: Move then
+// furnishes them.
+const Bare = variable + "=" + bare
+
+// Own tells whether the tests run on a host of their own.
+func Own() bool { return os.Getenv(variable) != "" }
+
+// Require skips a test that needs a host of its own.
+func Require(t testing.TB) {
+	t.Helper()
+	if !Own() {
+		t.Skip("needs root and the right to make namespaces (CAP_SYS_ADMIN): run it with sudo")
+	}
+}
+
+// Move is for TestMain. It runs the test binary again on a host of its own and ends this process with
+// the outcome; in there it returns nil. It returns an error only where no such host may be made, and
+// the tests may then run where they are.
+func Move() error {
+	switch {
+	case os.Getenv(variable) == furnished:
+		return nil
+	case os.Getenv(variable) == bare:
+		if err := furnish(); err != nil {
+			end(fmt.Errorf("furnish the host of the tests: %w", err))
+		}
+		return os.Setenv(variable, furnished)
+	case os.Geteuid() != 0:
+		return errors.New("needs root, for namespaces of its own: run it with sudo")
+	}
+	// In there nothing can be downloaded. Where this fails, the builds fail too and say why.
+	_ = exec.Command("go", "mod", "download").Run()
+	return runInside()
+}
+
+// runInside passes on what go test has to say, such as that time is over.
+func runInside() error {
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, unix.SIGQUIT, unix.SIGINT, unix.SIGTERM)
+	inside := exec.Command("/proc/self/exe", os.Args[1:]...)
+	inside.Env = append(os.Environ(), Bare)
+	inside.Stdin, inside.Stdout, inside.Stderr = os.Stdin, os.Stdout, os.Stderr
+	inside.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWNS,
+		Pdeathsig:  unix.SIGKILL,
+	}
+	if err := inside.Start(); err != nil {
+		signal.Stop(signals)
+		return fmt.Errorf("make namespaces for the tests: %w", err)
+	}
+	go func() {
+		for s := range signals {
+			_ = inside.Process.Signal(s)
+		}
+	}()
+	err := inside.Wait()
+	if failed := new(exec.ExitError); errors.As(err, &failed) {
+		os.Exit(max(failed.ExitCode(), 1))
+	}
+	end(err)
+	return nil
+}
+
+func end(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}

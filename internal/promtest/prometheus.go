@@ -1,0 +1,103 @@
+package promtest
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"testing"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// Prometheus is one that runs somewhere.
+type Prometheus struct{ Address string }
+
+// StartPrometheus starts one that scrapes the targets of each job each second. It skips the test where
+// the program is missing.
+func StartPrometheus(t testing.TB, jobs map[string][]string) Prometheus {
+	t.Helper()
+	program := leaktest.RequireProgram(t, "prometheus")
+	dir := t.TempDir()
+	file := filepath.Join(dir, "prometheus.yml")
+	if err := os.WriteFile(file, configOf(t, jobs), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return Prometheus{Start(t, exec.Command(program, "--config.file="+file,
+		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0"))}
+}
+
+// configOf is JSON, which is YAML.
+func configOf(t testing.TB, jobs map[string][]string) []byte {
+	t.Helper()
+	var scraped []any
+	for job, targets := range jobs {
+		scraped = append(scraped, map[string]any{"job_name": job, "static_configs": []any{map[string]any{"targets": targets}}})
+	}
+	config, err := json.Marshal(map[string]any{
+		"global":         map[string]string{"scrape_interval": "1s", "scrape_timeout": "1s"},
+		"scrape_configs": scraped,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return config
+}
+
+// Get asks the API, below /api/v1, and decodes the data of the answer.
+func (p Prometheus) Get(path string, form url.Values, into any) error {
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	answer, err := client.Get("http://" + p.Address + "/api/v1/" + path + "?" + form.Encode())
+	if err != nil {
+		return err
+	}
+	defer func() { _ = answer.Body.Close() }()
+	body := struct {
+		Status, Error string
+		Data          any
+	}{Data: into}
+	if err := json.NewDecoder(answer.Body).Decode(&body); err != nil {
+		return fmt.Errorf("%s: %w", answer.Status, err)
+	}
+	if body.Status != "success" {
+		return fmt.Errorf("%s: %s", answer.Status, body.Error)
+	}
+	return nil
+}
+
+// Query returns the values that an expression has now, one for each series.
+func (p Prometheus) Query(expression string) ([]float64, error) {
+	var data struct {
+		Result []struct{ Value [2]any }
+	}
+	if err := p.Get("query", url.Values{"query": {expression}}, &data); err != nil {
+		return nil, err
+	}
+	var values []float64
+	for _, series := range data.Result {
+		value, err := strconv.ParseFloat(fmt.Sprint(series.Value[1]), 64)
+		if err != nil {
+			return nil, err
+		}
+		values = append(values, value)
+	}
+	return values, nil
+}
+
+// Await asks until there is one value within bounds, and returns it.
+func (p Prometheus) Await(t testing.TB, expression string, least, most float64) (value float64) {
+	t.Helper()
+	leaktest.Eventually(t, patience, func() (bool, string) {
+		values, err := p.Query(expression)
+		if err != nil || len(values) != 1 || !(values[0] >= least && values[0] <= most) {
+			return false, fmt.Sprintf("%s is %v (%v), want one value from %v to %v", expression, values, err, least, most)
+		}
+		value = values[0]
+		return true, ""
+	})
+	return value
+}
