@@ -66,29 +66,29 @@ func confirmHere(sockets []*closewait.Socket, still map[closewait.SocketID]bool)
 	defer unix.Close(fd)
 	buf := make([]byte, 8<<10)
 	for _, socket := range sockets {
-		found, err := askFor(fd, buf, &socket.Facts)
+		state, err := askFor(fd, buf, &socket.Facts)
 		if err != nil {
 			return err
 		}
-		still[socket.ID] = found
+		still[socket.ID] = state == stateCloseWait
 	}
 	return nil
 }
 
-// askFor asks for one socket in the network namespace of the calling thread. It is false when there is
-// none with this cookie, or it is not in CLOSE_WAIT.
-func askFor(fd int, buf []byte, f *closewait.Facts) (bool, error) {
+// askFor asks for the state of one socket, whatever it is, in the network namespace of the calling
+// thread. It is stateNone when no table has one with this cookie.
+func askFor(fd int, buf []byte, f *closewait.Facts) (state uint8, err error) {
 	wanted := diagRow{family: unix.AF_INET6, local: f.Local, remote: f.Remote, iface: f.Interface, cookie: f.ID.Cookie}
 	if f.Family() == closewait.IPv4 {
 		wanted.family = unix.AF_INET
 	}
 	request := singleRequest(unix.SOCK_DIAG_BY_FAMILY, 0, &wanted)
 	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return false, fmt.Errorf("ask for a socket: %w", err)
+		return stateNone, fmt.Errorf("ask for a socket: %w", err)
 	}
 	n, err := receive(fd, buf)
 	if err != nil {
-		return false, fmt.Errorf("receive a socket: %w", err)
+		return stateNone, fmt.Errorf("receive a socket: %w", err)
 	}
 	var row diagRow
 	err = eachMessage(buf[:n], func(header nlHeader, payload []byte) error {
@@ -101,14 +101,17 @@ func askFor(fd int, buf []byte, f *closewait.Facts) (bool, error) {
 		return nil
 	})
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESTALE) { // no such socket, or with another cookie
-		return false, nil
+		return stateNone, nil
 	}
-	return row.state == stateCloseWait && row.cookie == f.ID.Cookie, err
+	if row.cookie != f.ID.Cookie {
+		return stateNone, err
+	}
+	return row.state, err
 }
 
 // singleRequest is about one socket: struct nlmsghdr and struct inet_diag_req_v2
 // (include/uapi/linux/inet_diag.h). Without the cookie the kernel would take any socket with these
-// addresses, and for want of one the listener.
+// addresses, and for want of one the listener. The states of the request bind dumps only.
 func singleRequest(kind, flags uint16, row *diagRow) []byte {
 	const header, request, id = 16, 56, 8
 	b := make([]byte, header+request)

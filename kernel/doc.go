@@ -5,5 +5,6 @@
 // A scan goes through the files of this package in this order: scanner.go lists the processes,
 // netns.go the namespaces they live in, tables.go the sockets of each by netlink.go or proctcp.go,
 // listeners.go tells inbound from outbound and finds the listener of an unaccepted socket,
-// owners.go and walk.go find who holds what, and process.go says who that is.
+// owners.go and walk.go find who holds what, defunct.go follows the sockets that no table has any more,
+// and process.go says who that is.
 package kernel

@@ -58,7 +58,12 @@ func (e *eyes) look() view {
 	if err != nil {
 		e.t.Fatalf("scan: %v", err)
 	}
-	v := view{e.tracker.Update(snapshot), e.t, e.engine}
+	v := view{View: e.tracker.Update(snapshot), t: e.t, engine: e.engine}
+	for _, s := range snapshot.Sockets {
+		if s.Defunct {
+			v.defunct = append(v.defunct, s)
+		}
+	}
 	v.countsOnce()
 	return v
 }

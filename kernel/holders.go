@@ -27,22 +27,18 @@ func (h *Hands) Holders(ctx context.Context, sockets []*closewait.Socket) (Holde
 		return Holders{}, fmt.Errorf("look for holders: list processes: %w", err)
 	}
 	slices.Sort(pids)
-	w, err := h.scanner.walkProcesses(ctx, pids)
+	wanted := make([]indexed, 0, len(sockets))
+	for i, s := range sockets {
+		if s.Accepted() {
+			wanted = append(wanted, newIndexed(s.Inode, i))
+		}
+	}
+	slices.Sort(wanted)
+	w, err := h.scanner.walkProcesses(ctx, pids, wanted)
 	if err != nil {
 		return Holders{}, fmt.Errorf("look for holders: %w", err)
 	}
-	wanted := make(map[uint64]closewait.SocketID, len(sockets))
-	for _, s := range sockets {
-		if s.Accepted() {
-			wanted[s.Inode] = s.ID
-		}
-	}
 	found := Holders{Of: make(map[closewait.SocketID][]closewait.ProcessID, len(sockets)), Complete: !slices.ContainsFunc(w.unread, mayShare)}
-	slices.Sort(w.found)                        // by socket, then by process, which are ascending
-	for _, f := range slices.Compact(w.found) { // a process can have several descriptors for one
-		if id, ok := wanted[f.inode()]; ok {
-			found.Of[id] = append(found.Of[id], w.ids[f.index()])
-		}
-	}
+	w.match(wanted, func(index int, held []openSocket) { found.Of[sockets[index].ID] = *w.holders(held) })
 	return found, nil
 }

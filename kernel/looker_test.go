@@ -47,8 +47,8 @@ type report struct {
 }
 
 type reportedHolder struct {
-	Held, Unaccepted int
-	Entered, Left    uint64
+	Held, Unaccepted, Defunct int
+	Entered, Left             uint64
 }
 
 type reportedSocket struct {
@@ -140,7 +140,7 @@ func (r *report) take(v *closewait.View) {
 	}
 	r.Holders = map[int]reportedHolder{}
 	for _, h := range v.Holders {
-		r.Holders[h.ID.PID] = reportedHolder{h.Held.Len(), h.Unaccepted.Len(), h.Entered, h.Left}
+		r.Holders[h.ID.PID] = reportedHolder{h.Held.Len(), h.Unaccepted.Len(), h.Defunct.Len(), h.Entered, h.Left}
 	}
 	for _, s := range (view{View: v}).all() {
 		r.Sockets = append(r.Sockets, reportedSocket{

@@ -11,6 +11,7 @@ import (
 )
 
 const (
+	stateNone      = 0  // none of the kernel's: of a socket that stands in no table
 	stateCloseWait = 8  // TCP_CLOSE_WAIT, include/net/tcp_states.h
 	stateListen    = 10 // TCP_LISTEN
 

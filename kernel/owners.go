@@ -1,9 +1,7 @@
 package kernel
 
 import (
-	"cmp"
 	"context"
-	"encoding/binary"
 	"slices"
 	"time"
 
@@ -17,20 +15,13 @@ import (
 // what a look costs, whichever is longer.
 type owners struct {
 	known   []owned       // in the order of the dump before the last look
+	ends    ends          // the addresses of each
+	handles []handle      // of the holders of each in turn
 	byInode []indexed     // indices in known, sorted
 	next    int           // index in known after that of the last find
 	looked  time.Time     // the last look
 	cost    time.Duration // of the last look
 	unread  int           // processes that it could not look into
-}
-
-// owned is what a look has found out about a socket.
-type owned struct {
-	inode   uint64
-	cookie  uint64 // tells when the inode has become that of another socket; 0 for listeners
-	holders []closewait.ProcessID
-	owner   closewait.Owner
-	looks   int // how often it was looked for in vain
 }
 
 // vainLooks is how often a socket without a holder is looked for at once. The first look can come
@@ -42,7 +33,7 @@ const vainLooks = 2
 // sockets stay, so that most finds are the neighbour of the one before and need no look-up.
 func (o *owners) find(inode, cookie uint64) *owned {
 	i := o.next
-	if i >= len(o.known) || o.known[i].inode != inode {
+	if i >= len(o.known) || uint64(o.known[i].inode) != inode {
 		var known bool
 		if i, known = indexOf(o.byInode, inode); !known {
 			return nil
@@ -93,7 +84,8 @@ func (s *Scanner) recallOwners(good func(*owned) bool) bool {
 				return false
 			}
 			if o != nil {
-				row.Owner, row.Holders = o.owner, o.holders
+				row.Owner, row.Holders = o.owner, o.holderList()
+				o.direction = row.Direction
 			}
 		} else {
 			var known bool
@@ -116,20 +108,25 @@ func (s *Scanner) recallOwners(good func(*owned) bool) bool {
 // stillHolds tells whether what is remembered of a socket still holds. A socket that was looked for in
 // vain is known too: to look for its holder at each scan would cost a walk each time.
 func (s *Scanner) stillHolds(o *owned) bool {
-	if o == nil || len(o.holders) == 0 && o.looks < vainLooks {
+	if o == nil || o.holders == nil && o.looks < vainLooks {
 		return false
 	}
-	for _, id := range o.holders {
-		lives, asked := s.holders[id]
-		if !asked {
-			lives = s.lives(id)
-			s.holders[id] = lives
-		}
-		if !lives {
+	for _, id := range o.holderList() {
+		if !s.livesNow(id) {
 			return false
 		}
 	}
 	return true
+}
+
+// livesNow asks once in a scan whether a holder lives.
+func (s *Scanner) livesNow(id closewait.ProcessID) bool {
+	lives, asked := s.holders[id]
+	if !asked {
+		lives = s.lives(id)
+		s.holders[id] = lives
+	}
+	return lives
 }
 
 // look finds the holders of all sockets anew: with the descriptors read anyway, it costs little to
@@ -140,11 +137,12 @@ func (s *Scanner) look(ctx context.Context, now time.Time) (err error) {
 	}
 	before, started := s.owners, time.Now()
 	s.owners = s.unknownOwners()
-	w, err := s.walkProcesses(ctx, s.pids)
+	w, err := s.walkProcesses(ctx, s.pids, s.owners.byInode, s.defuncts.byInode())
 	if err != nil {
 		s.owners = before
 		return err
 	}
+	s.defuncts.refresh(w)
 	s.owners.looked, s.owners.cost, s.owners.unread = now, time.Since(started), len(w.unread)
 	s.owners.remember(w)
 	if w.short > 0 {
@@ -162,60 +160,37 @@ func (s *Scanner) unknownOwners() owners {
 	for i := range s.sockets {
 		row := &s.sockets[i]
 		if row.Accepted() {
-			o.known = append(o.known, owned{inode: row.Inode, cookie: row.ID.Cookie})
+			o.known = append(o.known, owned{
+				inode: uint32(row.Inode), cookie: row.ID.Cookie, netNS: uint32(row.ID.NetNS), ends: o.ends.add(row.Local, row.Remote),
+				iface: row.Interface, uid: row.UID, ipv4: row.Family() == closewait.IPv4, seen: s.defuncts.scan,
+			})
 			continue
 		}
 		for _, inode := range s.listeners.of(row.ID.NetNS, row.Local) {
 			if !seen[inode] {
 				seen[inode] = true
-				o.known = append(o.known, owned{inode: inode})
+				o.known = append(o.known, owned{inode: uint32(inode)})
 			}
 		}
 	}
 	o.byInode = make([]indexed, len(o.known))
 	for i := range o.known {
-		o.byInode[i] = newIndexed(o.known[i].inode, i)
+		o.byInode[i] = newIndexed(uint64(o.known[i].inode), i)
 	}
 	slices.Sort(o.byInode)
 	return o
 }
 
-// remember notes who holds what. Both lists are sorted by inode, so it reads each once.
+// remember notes who holds what, and where.
 func (o *owners) remember(w *walk) {
-	slices.Sort(w.found)
-	found := slices.Compact(w.found) // a process can have several descriptors for one socket
-	lists := map[string][]closewait.ProcessID{}
-	for _, x := range o.byInode {
-		known := &o.known[x.index()]
-		for len(found) > 0 && found[0].inode() < known.inode {
-			found = found[1:]
+	o.handles = make([]handle, 0, len(w.descriptors))
+	w.match(o.byInode, func(index int, held []openSocket) {
+		known := &o.known[index]
+		known.owner, known.holders, known.first = closewait.OwnedByProcess, w.holders(held), uint32(len(o.handles))
+		for _, d := range held {
+			o.handles = append(o.handles, d.handle)
 		}
-		n := 0
-		for n < len(found) && found[n].inode() == known.inode {
-			n++
-		}
-		if n > 0 {
-			known.owner, known.holders = closewait.OwnedByProcess, w.holders(found[:n], lists)
-		}
-	}
-}
-
-// holders are those of one socket, by ascending pid. Sockets with the same holders share one of the
-// lists.
-func (w *walk) holders(found []indexed, lists map[string][]closewait.ProcessID) []closewait.ProcessID {
-	var space [64]byte
-	key := space[:0]
-	for _, f := range found {
-		key = binary.NativeEndian.AppendUint32(key, uint32(f.index()))
-	}
-	if lists[string(key)] == nil {
-		list := make([]closewait.ProcessID, len(found))
-		for i, f := range found {
-			list[i] = w.ids[f.index()]
-		}
-		lists[string(key)] = list
-	}
-	return lists[string(key)]
+	})
 }
 
 // keepHolders adds the holders of before to those that were found by a walk which could not look into
@@ -223,19 +198,19 @@ func (w *walk) holders(found []indexed, lists map[string][]closewait.ProcessID) 
 func (s *Scanner) keepHolders(before *owners) {
 	for i := range s.owners.known {
 		o := &s.owners.known[i]
-		b := before.find(o.inode, o.cookie)
+		b := before.find(uint64(o.inode), o.cookie)
 		if b == nil {
 			continue
 		}
-		holders := slices.Clone(o.holders)
-		for _, id := range b.holders {
-			if _, listed := slices.BinarySearch(s.pids, id.PID); listed && !slices.Contains(holders, id) {
-				holders = append(holders, id)
-			}
-		}
-		if len(holders) > len(o.holders) {
-			slices.SortFunc(holders, func(a, b closewait.ProcessID) int { return cmp.Compare(a.PID, b.PID) })
-			o.holders, o.owner = holders, closewait.OwnedByProcess
+		r := remnant{holders: b.holderList(), handles: before.handlesOf(b)}
+		r.keep(func(holder int) bool {
+			_, listed := slices.BinarySearch(s.pids, r.holders[holder].PID)
+			return listed
+		})
+		holders, handles := addHolders(o.holderList(), slices.Clone(s.owners.handlesOf(o)), r.holders, r.handles)
+		if len(holders) > len(o.holderList()) {
+			o.holders, o.owner, o.first = &holders, closewait.OwnedByProcess, uint32(len(s.owners.handles))
+			s.owners.handles = append(s.owners.handles, handles...)
 		}
 	}
 }
@@ -244,7 +219,7 @@ func (s *Scanner) keepHolders(before *owners) {
 // readable it is sure that no process holds them; and where one could not be read for want of
 // something that may be there next time, the vain look does not count.
 func (s *Scanner) rememberOwnerless(before *owners, w *walk) {
-	nobody, looks := closewait.OwnerUnresolved, 0
+	nobody, looks := closewait.OwnerUnresolved, uint8(0)
 	if len(w.unread) == 0 && s.seesAllProcesses {
 		nobody = closewait.OwnedByKernel
 	}
@@ -253,12 +228,12 @@ func (s *Scanner) rememberOwnerless(before *owners, w *walk) {
 	}
 	for i := range s.owners.known {
 		o := &s.owners.known[i]
-		if len(o.holders) > 0 {
+		if o.holders != nil {
 			continue
 		}
 		o.owner, o.looks = nobody, looks
-		if b := before.find(o.inode, o.cookie); b != nil && looks > 0 {
-			o.looks += b.looks
+		if b := before.find(uint64(o.inode), o.cookie); b != nil && looks > 0 {
+			o.looks = min(o.looks+b.looks, vainLooks)
 		}
 	}
 }
@@ -280,10 +255,10 @@ func (s *Scanner) holdersOfListener(row *closewait.Sighting, good func(*owned) b
 			return nil, false
 		}
 		if o != nil {
-			all = append(all, o.holders...)
+			all = append(all, o.holderList()...)
 		}
 	}
-	slices.SortFunc(all, func(a, b closewait.ProcessID) int { return cmp.Compare(a.PID, b.PID) })
+	slices.SortFunc(all, byPID)
 	s.accepters[&inodes[0]] = slices.Compact(all)
 	return s.accepters[&inodes[0]], true
 }

@@ -43,7 +43,10 @@ func (s *Scanner) readStat(dir directory) (stat, error) {
 // fails when we were short of something ourselves: a holder without description would not be listed.
 func (s *Scanner) describeHolders() error {
 	s.processes = s.processes[:0]
-	for id := range s.holders {
+	for id, lives := range s.holders {
+		if !lives {
+			continue
+		}
 		p, err := s.describe(id)
 		s.faults.add(stageFacts, err)
 		switch {

@@ -10,14 +10,14 @@ import (
 // have 150 bytes, those of tcp6 up to about 250.
 const tableLineSize = 512
 
-// parseProcTCP reads a /proc/PID/net/tcp or tcp6 and calls row for each socket in CLOSE_WAIT and
-// LISTEN. It counts the lines that such a file does not have; one without a newline at the end was
-// cut short and is one of them. It allocates nothing, unless buf is too small for a line.
-func parseProcTCP(r io.Reader, buf []byte, row func(procTCPRow)) (malformed int, err error) {
+// parseProcTCP reads a /proc/PID/net/tcp or tcp6 and calls row for each socket in a wanted state. It
+// counts the lines that such a file does not have; one without a newline at the end was cut short
+// and is one of them. It allocates nothing, unless buf is too small for a line.
+func parseProcTCP(r io.Reader, buf []byte, wanted tableStates, row func(procTCPRow)) (malformed int, err error) {
 	if len(buf) < tableLineSize {
 		buf = make([]byte, tableLineSize)
 	}
-	table := procTable{row: row}
+	table := procTable{wanted: wanted, row: row}
 	begun := 0 // bytes at the start of buf: the line whose end was not read yet
 	for {
 		n, err := r.Read(buf[begun:])
@@ -35,6 +35,7 @@ func parseProcTCP(r io.Reader, buf []byte, row func(procTCPRow)) (malformed int,
 // procTable is what is known of a table that is being read. A hundred thousand of its lines may be
 // sockets in TIME_WAIT, so a line that is not wanted costs no more than finding the state in it.
 type procTable struct {
+	wanted    tableStates
 	row       func(procTCPRow)
 	malformed int
 	endless   bool // a line too long for any is being passed over
@@ -82,7 +83,7 @@ func (t *procTable) line(line []byte) {
 	case string(head.number) == "sl": // the names of the columns
 	case !head.sound() || len(line) >= tableLineSize:
 		t.malformed++
-	case !head.wanted():
+	case !t.wanted(head.state):
 	case !row.parse(head, fields):
 		t.malformed++
 	default:

@@ -51,7 +51,7 @@ func BenchmarkParseProcTCP(b *testing.B) {
 			b.SetBytes(int64(len(table)))
 			for b.Loop() {
 				reader.Reset(table)
-				if malformed, err := parseProcTCP(reader, buf, func(procTCPRow) {}); malformed != 0 || err != nil {
+				if malformed, err := parseProcTCP(reader, buf, closeWaitOrListen, func(procTCPRow) {}); malformed != 0 || err != nil {
 					b.Fatal(malformed, err)
 				}
 			}

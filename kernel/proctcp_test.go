@@ -58,7 +58,7 @@ var (
 // parseTable collects what parseProcTCP gives out.
 func parseTable(t *testing.T, r io.Reader, buf []byte) (rows []procTCPRow, malformed int) {
 	t.Helper()
-	malformed, err := parseProcTCP(r, buf, func(r procTCPRow) { rows = append(rows, r) })
+	malformed, err := parseProcTCP(r, buf, closeWaitOrListen, func(r procTCPRow) { rows = append(rows, r) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,7 @@ func TestErrorOfReadingASocketTableIsPassedOn(t *testing.T) {
 	broken := errors.New("broken")
 	reader := io.MultiReader(strings.NewReader(tableLine(0, closeWait4)+"   1: 01"), iotest.ErrReader(broken))
 	rows := 0
-	malformed, err := parseProcTCP(reader, nil, func(procTCPRow) { rows++ })
+	malformed, err := parseProcTCP(reader, nil, closeWaitOrListen, func(procTCPRow) { rows++ })
 	if !errors.Is(err, broken) || rows != 1 || malformed != 0 {
 		t.Errorf("got %d rows, %d malformed, %v", rows, malformed, err)
 	}
@@ -167,7 +167,7 @@ func TestSocketTableIsParsedWithoutAllocation(t *testing.T) {
 	reader, buf, rows := bytes.NewReader(table), make([]byte, 4096), 0
 	if n := testing.AllocsPerRun(20, func() {
 		reader.Reset(table)
-		_, _ = parseProcTCP(reader, buf, func(procTCPRow) { rows++ })
+		_, _ = parseProcTCP(reader, buf, closeWaitOrListen, func(procTCPRow) { rows++ })
 	}); n != 0 || rows == 0 {
 		t.Errorf("%v allocations for a table, %d rows", n, rows)
 	}

@@ -18,11 +18,22 @@ type procTCPRow struct {
 	inode                uint64
 }
 
-// The states that are wanted, as the tables write them.
+// Some states, as the tables write them.
 const (
+	tableTimeWait  = "06"
 	tableCloseWait = "08"
 	tableListen    = "0A"
 )
+
+// tableStates tells whether sockets in a state are wanted.
+type tableStates func(state []byte) bool
+
+func closeWaitOrListen(state []byte) bool {
+	return string(state) == tableCloseWait || string(state) == tableListen
+}
+
+// allButTimeWait are the states in which a socket can have a descriptor.
+func allButTimeWait(state []byte) bool { return string(state) != tableTimeWait }
 
 // How long an address with its port is: words of 8 hex digits, a colon and 4 digits.
 const (
@@ -57,10 +68,6 @@ type tableHead struct{ number, local, remote, state []byte }
 func (h tableHead) sound() bool {
 	return bytes.HasSuffix(h.number, []byte{':'}) && len(h.state) == len(tableListen) &&
 		len(h.local) == len(h.remote) && (len(h.local) == tableAddr4 || len(h.local) == tableAddr6)
-}
-
-func (h tableHead) wanted() bool {
-	return string(h.state) == tableCloseWait || string(h.state) == tableListen
 }
 
 // parse parses the line of which head is the beginning and rest is what follows. It is false, and the

@@ -81,6 +81,18 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 			if got.Unread != 0 {
 				t.Errorf("%d namespaces could not be read", got.Unread)
 			}
+			before := got.Holders
+			for _, leak := range []*leaktest.Leak{own, roots, elsewhere} {
+				leak.Do("reset 2")
+			}
+			got = l.ask(order{Look: true})
+			for _, leak := range []*leaktest.Leak{own, roots, elsewhere} {
+				if n, want := got.Holders[leak.PID].Defunct, min(2, before[leak.PID].Held); n != want {
+					t.Errorf("%d sockets of process %d are seen to be defunct, want %d", n, leak.PID, want)
+				}
+				leak.Do("bury 2")
+				leak.Do("leak 2")
+			}
 		})
 	}
 }

@@ -1,8 +1,10 @@
 package kernel_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
+	"time"
 
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel"
@@ -124,4 +126,31 @@ func countLimits(faults map[string]uint64) (n uint64) {
 		}
 	}
 	return n
+}
+
+// TestAShortageMakesNoSocketDefunct leaves a Scanner short of descriptors when some sockets were closed and
+// others have become defunct.
+func TestAShortageMakesNoSocketDefunct(t *testing.T) {
+	ownHost(t)
+	withEachEngine(t, func(t *testing.T, e engine) {
+		looker := startLooker(t, nil)
+		for left := range enough {
+			l := leaktest.Where{NetNS: left%2 == 0}.Start(t, "--sockets=6")
+			if got := looker.ask(order{Open: &kernel.Options{Engine: e.name, Relook: time.Hour}, Look: true}); got.Holders[l.PID].Held != 6 {
+				t.Fatalf("at first %+v; %s", got.Holders, got.Error)
+			}
+			l.Do("reset 3")
+			l.Do("close 2")
+			got := looker.ask(order{Headroom: &left, Look: true})
+			if n := got.Holders[l.PID].Defunct; n > 3 || got.Error == "" && n < 3 && countLimits(got.Faults) == 0 {
+				t.Errorf("with %d descriptors left %d are defunct, want 3, or a fault or an error: %v %s", left, n, got.Faults, got.Error)
+			}
+			again := noShortage
+			leaktest.Eventually(t, patience, func() (bool, string) {
+				got := looker.ask(order{Headroom: &again, Look: true}).Holders[l.PID]
+				return got.Defunct == 3 && got.Held == 1, fmt.Sprintf("after that %+v, want 3 defunct and 1 held", got)
+			})
+			l.Stop()
+		}
+	})
 }

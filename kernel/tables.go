@@ -45,7 +45,9 @@ func (s *Scanner) forgetSockets() {
 func (s *Scanner) readNamespaces(ctx context.Context, list []namespace) (read, unread []closewait.NetNS, failures, err error) {
 	for try := 1; len(list) > 0; try++ {
 		var lost []closewait.NetNS
-		s.visitNamespaces(ctx, list, func(ns namespace, failure error) {
+		dump := func(ns namespace) error { return s.dumpSockets(ctx, ns) }
+		look := func(ns namespace) error { return s.readTables(ctx, ns) }
+		s.visitNamespaces(list, dump, look, func(ns namespace, failure error) {
 			switch {
 			case failure == nil:
 				read = append(read, ns.id)
@@ -68,26 +70,27 @@ func (s *Scanner) readNamespaces(ctx context.Context, list []namespace) (read, u
 	return read, unread, failures, nil
 }
 
-// visitNamespaces reads each namespace and calls done with the outcome. The own one comes first.
-func (s *Scanner) visitNamespaces(ctx context.Context, list []namespace, done func(namespace, error)) {
-	if s.dumper != nil && list[0].own {
-		done(list[0], s.dumpSockets(ctx, list[0]))
+// visitNamespaces goes through namespaces, the own one first, and calls done with the outcome of each:
+// that of dump, in the namespace itself, or of read where netlink is not to be had.
+func (s *Scanner) visitNamespaces(list []namespace, dump, read func(namespace) error, done func(namespace, error)) {
+	if s.dumper != nil && len(list) > 0 && list[0].own {
+		done(list[0], dump(list[0]))
 		list = list[1:]
 	}
 	if s.dumper != nil && s.capable(unix.CAP_SYS_ADMIN) {
 		inNamespaces(s.proc, list, func(ns namespace, err error) {
 			switch {
 			case err == nil:
-				err = s.dumpSockets(ctx, ns)
+				err = dump(ns)
 			case denied(err): // by a user namespace or a security module, whatever our capabilities
-				err = s.readTables(ctx, ns)
+				err = read(ns)
 			}
 			done(ns, err)
 		})
 		return
 	}
 	for _, ns := range list { // /proc/PID/net needs no entering
-		done(ns, s.readTables(ctx, ns))
+		done(ns, read(ns))
 	}
 }
 
@@ -126,13 +129,9 @@ func (s *Scanner) append(row closewait.Sighting) {
 
 // sightingOf translates a row of a netlink dump.
 func sightingOf(ns closewait.NetNS, row *diagRow) closewait.Sighting {
-	id := closewait.CookieID(ns, row.cookie)
-	if row.cookie == 0 {
-		id = closewait.TupleID(ns, row.local, row.remote, uint64(row.inode))
-	}
-	return closewait.Sighting{
+	s := closewait.Sighting{
 		Facts: closewait.Facts{
-			ID: id, Local: row.local, Remote: row.remote, Interface: row.iface, Inode: uint64(row.inode), UID: row.uid,
+			Local: row.local, Remote: row.remote, Interface: row.iface, Inode: uint64(row.inode), UID: row.uid,
 			RecvQueue: row.recvQueue, SendQueue: row.sendQueue, Timer: closewait.Timer(row.timer),
 			BytesSent: row.bytesSent, BytesAcked: row.bytesAcked, BytesReceived: row.bytesReceived,
 		},
@@ -140,6 +139,8 @@ func sightingOf(ns closewait.NetNS, row *diagRow) closewait.Sighting {
 		SinceLastAck:  atLeast(row.lastAckRecv),
 		SinceLastData: atLeast(min(row.lastDataSent, row.lastDataRecv)),
 	}
+	s.ID = socketID(ns, row.cookie, &s.Facts)
+	return s
 }
 
 // longestTick is that of a kernel with CONFIG_HZ=100.
@@ -151,20 +152,34 @@ func atLeast(milliseconds uint32) time.Duration {
 	return max(time.Duration(milliseconds)*time.Millisecond-longestTick, 0)
 }
 
-// readTables reads a namespace from /proc/PID/net/tcp and tcp6: all of it or nothing. The files are
-// opened anew for each scan: some kernels break seeking on them.
+// readTables reads a namespace from /proc/PID/net/tcp and tcp6: all of it or nothing.
 func (s *Scanner) readTables(ctx context.Context, ns namespace) error {
 	before := len(s.sockets)
+	err := s.eachTableRow(ctx, ns, closeWaitOrListen, func(row procTCPRow) {
+		if row.state == stateListen {
+			s.listeners.add(ns.id, row.local, row.inode)
+			return
+		}
+		s.addSocket(sightingOfTableRow(ns.id, row))
+	})
+	if err != nil {
+		s.sockets = s.sockets[:before]
+	}
+	return err
+}
+
+// eachTableRow hands the rows of /proc/PID/net/tcp and tcp6 in the wanted states to f. The files are
+// opened anew each time: some kernels break seeking on them.
+func (s *Scanner) eachTableRow(ctx context.Context, ns namespace, wanted tableStates, f func(procTCPRow)) error {
 	for _, name := range []string{"tcp", "tcp6"} {
-		if err := s.readTable(ctx, ns, name); err != nil {
-			s.sockets = s.sockets[:before]
+		if err := s.readTable(ctx, ns, name, wanted, f); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (s *Scanner) readTable(ctx context.Context, ns namespace, name string) error {
+func (s *Scanner) readTable(ctx context.Context, ns namespace, name string, wanted tableStates, f func(procTCPRow)) error {
 	path := s.options.ProcFS + "/" + ns.via + "/net/" + name
 	if ns.own {
 		path = "/proc/self/net/" + name
@@ -180,13 +195,7 @@ func (s *Scanner) readTable(ctx context.Context, ns namespace, name string) erro
 	if err := s.stillLivesIn(ns); err != nil { // an open table is that of one namespace, whatever the process does
 		return err
 	}
-	malformed, err := parseProcTCP(file, s.entries, func(row procTCPRow) {
-		if row.state == stateListen {
-			s.listeners.add(ns.id, row.local, row.inode)
-			return
-		}
-		s.addSocket(sightingOfTableRow(ns.id, row))
-	})
+	malformed, err := parseProcTCP(file, s.entries, wanted, f)
 	s.countMalformed(malformed)
 	if err != nil {
 		return fmt.Errorf("read %s: %w", path, err)

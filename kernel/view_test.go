@@ -13,8 +13,9 @@ import (
 // view is a View with what tests want to know of it.
 type view struct {
 	*closewait.View
-	t      testing.TB
-	engine engine
+	t       testing.TB
+	engine  engine
+	defunct []closewait.Sighting // those of the Snapshot
 }
 
 // countsOnce checks that no socket is twice in a list or in two that exclude each other, and that
@@ -35,7 +36,7 @@ func (v view) countsOnce() {
 		whose := h.Comm + " " + strconv.Itoa(h.ID.PID)
 		holds := func(s *closewait.Socket) bool { return slices.Contains(s.Holders, h.ID) }
 		check(whose+" holds", h.Held.Sockets, func(s *closewait.Socket) bool {
-			return holds(s) && s.Accepted() && s.Owner == closewait.OwnedByProcess
+			return holds(s) && s.Accepted() && s.Owner == closewait.OwnedByProcess && !s.Defunct
 		})
 		check(whose+" could accept", h.Unaccepted.Sockets, func(s *closewait.Socket) bool {
 			return holds(s) && !s.Accepted() && s.Owner == closewait.OwnedByListener
@@ -52,6 +53,11 @@ func (v view) countsOnce() {
 	// A holder that ended before it could be described is not listed, so there can be more.
 	if total := v.Sockets.Total(); total < len(listed) {
 		v.t.Errorf("host total %d, and %d sockets are listed", total, len(listed))
+	}
+	for _, h := range v.Holders { // those are not among the totals
+		check(h.Comm+" has defunct", h.Defunct.Sockets, func(s *closewait.Socket) bool {
+			return slices.Contains(s.Holders, h.ID) && s.Owner == closewait.OwnedByProcess && s.Defunct
+		})
 	}
 }
 

@@ -17,27 +17,43 @@ import (
 type walk struct {
 	scanner *Scanner
 	pids    []int
-	ids     []closewait.ProcessID // of those that hold sockets, by their index in pids
+	wanted  sieve                 // for the sockets that are looked for
+	ids     []closewait.ProcessID // of those that hold wanted sockets, by their index in pids
 
-	mu     sync.Mutex
-	found  []indexed // the sockets of descriptors, with indices in pids
-	unread []int     // processes that could not be looked into, as a rule because that is not permitted
-	short  int       // of them, those for which descriptors or memory of our own were short
+	mu          sync.Mutex
+	descriptors []openSocket // of wanted sockets; those of a process stand together
+	found       []indexed    // the sockets of them, with indices in descriptors
+	unread      []int        // processes that could not be looked into, as a rule because that is not permitted
+	short       int          // of them, those for which descriptors or memory of our own were short
+
+	lists map[string]*[]closewait.ProcessID // of holders; sockets with the same ones share a list
 }
 
-// walkProcesses finds all descriptors of sockets. It has to look at every descriptor of every process,
-// because a socket can have several holders. Up to Options.Workers processes are looked into at the
-// same time.
-func (s *Scanner) walkProcesses(ctx context.Context, pids []int) (*walk, error) {
-	w := &walk{scanner: s, pids: pids, ids: make([]closewait.ProcessID, len(pids))}
+// openSocket is a descriptor of a wanted socket.
+type openSocket struct {
+	holder int32 // index in walk.pids
+	handle
+}
+
+// walkProcesses finds all descriptors of the wanted sockets. It has to look at every descriptor of every
+// process, because a socket can have several holders. Up to Options.Workers processes are looked into
+// at the same time.
+func (s *Scanner) walkProcesses(ctx context.Context, pids []int, wanted ...[]indexed) (*walk, error) {
+	sockets := 0
+	for _, list := range wanted {
+		sockets += len(list)
+	}
+	w := &walk{
+		scanner: s, pids: pids, wanted: newSieve(wanted...), ids: make([]closewait.ProcessID, len(pids)), lists: map[string]*[]closewait.ProcessID{},
+		found: make([]indexed, 0, sockets), descriptors: make([]openSocket, 0, sockets), // as a rule each has one
+	}
 	var next atomic.Int64
 	var workers sync.WaitGroup
 	for range s.options.Workers {
 		workers.Go(func() {
 			v := &visit{walk: w, entries: make([]byte, 32<<10), data: make([]byte, 0, 1024)}
 			for i := next.Add(1) - 1; i < int64(len(pids)) && ctx.Err() == nil; i = next.Add(1) - 1 {
-				found, err := v.process(int(i))
-				w.take(pids[i], found, err)
+				v.process(int(i))
 			}
 		})
 	}
@@ -45,16 +61,19 @@ func (s *Scanner) walkProcesses(ctx context.Context, pids []int) (*walk, error) 
 	return w, ctx.Err()
 }
 
-// take adds what the visit of a process has found.
-func (w *walk) take(pid int, found []indexed, err error) {
+// take adds what the visit of a process has found. It can both have found something and failed.
+func (w *walk) take(index int, inodes []uint64, handles []handle, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.found = append(w.found, found...)
+	for i, inode := range inodes {
+		w.found = append(w.found, newIndexed(inode, len(w.descriptors)))
+		w.descriptors = append(w.descriptors, openSocket{int32(index), handles[i]})
+	}
 	if err == nil || vanished(err) {
 		return
 	}
 	w.scanner.faults.add(stageOwners, err)
-	w.unread = append(w.unread, pid)
+	w.unread = append(w.unread, w.pids[index])
 	if short(err) {
 		w.short++
 	}
@@ -66,46 +85,48 @@ type visit struct {
 	entries []byte
 	data    []byte
 	target  [64]byte
-	inodes  []uint64 // of the sockets of the current process
-	found   []indexed
+	inodes  []uint64 // of the wanted sockets of the current process
+	handles []handle // where it has them
 }
 
-// process looks into the descriptor tables of a process. It can both find something and fail. What it
-// returns is valid until the next call.
-func (v *visit) process(index int) ([]indexed, error) {
+// process looks into the descriptor tables of a process.
+func (v *visit) process(index int) {
+	v.inodes, v.handles = v.inodes[:0], v.handles[:0]
 	pid := v.pids[index]
 	dir, err := v.scanner.proc.openProcess(pid)
 	if err != nil {
-		return nil, err
+		v.take(index, nil, nil, err)
+		return
 	}
 	defer dir.close()
-	v.inodes, v.found = v.inodes[:0], v.found[:0]
 	err = dir.unlessEnded(".", v.tables(dir, pid))
-	if len(v.inodes) == 0 {
-		return nil, err
+	if len(v.inodes) > 0 {
+		id, unknown := v.identify(dir, pid)
+		if unknown != nil {
+			v.take(index, nil, nil, unknown)
+			return
+		}
+		v.ids[index] = id
 	}
-	id, unknown := v.identify(dir, pid)
-	if unknown != nil {
-		return nil, unknown
-	}
-	v.ids[index] = id
-	for _, inode := range v.inodes {
-		v.found = append(v.found, newIndexed(inode, index))
-	}
-	return v.found, err
+	v.take(index, v.inodes, v.handles, err)
 }
 
 // tables looks into all tables: as a rule one, that all threads share.
 func (v *visit) tables(dir directory, pid int) error {
-	if err := v.table(dir, "fd"); err != nil {
+	if err := v.table(dir, 0); err != nil {
 		return err
 	}
 	return v.otherTables(dir, pid)
 }
 
-// table finds the sockets in a directory of descriptors. Who may list it, which is a matter of
-// file permissions, may still not read the links in it, which takes the right to trace the process.
-func (v *visit) table(dir directory, path string) error {
+// table finds the wanted sockets in the table of a thread, or of the main one where thread is 0. Who may
+// list it, which is a matter of file permissions, may still not read the links in it, which takes
+// the right to trace the process.
+func (v *visit) table(dir directory, thread int) error {
+	path := "fd"
+	if thread != 0 {
+		path = strconv.Itoa(thread) + "/fd"
+	}
 	fds, err := openDirectory(dir, path)
 	if err != nil {
 		return err
@@ -123,8 +144,10 @@ func (v *visit) table(dir directory, path string) error {
 			}
 			return // else closed meanwhile
 		}
-		if inode, ok := bracketed(link, "socket"); ok {
+		if inode, ok := bracketed(link, "socket"); ok && v.wanted.passes(inode) {
+			number, _ := parseNumber(name)
 			v.inodes = append(v.inodes, inode)
+			v.handles = append(v.handles, handle{int32(thread), int32(number)})
 		}
 	})
 	return cmp.Or(err, refused)
@@ -151,8 +174,7 @@ func (v *visit) otherTables(dir directory, pid int) error {
 			continue
 		}
 		tables = append(tables, tid)
-		thread := strconv.Itoa(tid)
-		if failed := threads.unlessEnded(thread, v.table(threads, thread+"/fd")); failed != nil && !vanished(failed) {
+		if failed := threads.unlessEnded(strconv.Itoa(tid), v.table(threads, tid)); failed != nil && !vanished(failed) {
 			err = failed
 		}
 	}

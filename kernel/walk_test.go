@@ -73,18 +73,18 @@ func TestOnlyTablesThatAreNotSharedAreReadOfThreads(t *testing.T) {
 			defer dir.close()
 			leaked := leakedInodes(threads, private)
 			found := func(read func(*visit) error) (n int) {
-				v := &visit{walk: &walk{scanner: s}, entries: make([]byte, 4096)}
+				v := &visit{walk: &walk{scanner: s, wanted: newSieve(leaked)}, entries: make([]byte, 4096)}
 				if err := read(v); err != nil {
 					t.Fatal(err)
 				}
 				for _, inode := range v.inodes {
-					if slices.Contains(leaked, inode) {
+					if _, wanted := indexOf(leaked, inode); wanted {
 						n++
 					}
 				}
 				return n
 			}
-			if n := found(func(v *visit) error { return v.table(dir, "fd") }); n != c.main {
+			if n := found(func(v *visit) error { return v.table(dir, 0) }); n != c.main {
 				t.Errorf("%d sockets in the table of the leader, want %d", n, c.main)
 			}
 			if n := found(func(v *visit) error { return v.otherTables(dir, c.pid) }); n != c.by {
@@ -94,11 +94,12 @@ func TestOnlyTablesThatAreNotSharedAreReadOfThreads(t *testing.T) {
 	}
 }
 
-func leakedInodes(leaks ...*leaktest.Leak) (inodes []uint64) {
+func leakedInodes(leaks ...*leaktest.Leak) (inodes []indexed) {
 	for _, l := range leaks {
 		for _, s := range l.Sockets {
-			inodes = append(inodes, s.Inode)
+			inodes = append(inodes, newIndexed(s.Inode, 0))
 		}
 	}
+	slices.Sort(inodes)
 	return inodes
 }

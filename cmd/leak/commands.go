@@ -32,14 +32,16 @@ func (s *server) answer(line string) error {
 
 func (s *server) obey(line string) error {
 	word, argument, counted := strings.Cut(line, " ")
-	do := map[string]func(int) error{"leak": s.leak, "close": s.close, "accept": s.accept}[word]
+	do := map[string]func(int) error{
+		"leak": s.leak, "close": s.close, "accept": s.accept, "reset": s.reset, "bury": s.bury,
+	}[word]
 	switch {
 	case word == "read" && !counted:
 		return s.read()
 	case word == "state" && !counted:
 		return nil
 	case do == nil:
-		return fmt.Errorf("unknown command %q: give leak N, close N, accept N, read or state", line)
+		return fmt.Errorf("unknown command %q: give leak N, close N, accept N, reset N, bury N, read or state", line)
 	}
 	n, err := strconv.Atoi(argument)
 	if err != nil || n < 0 {

@@ -28,7 +28,7 @@ func run(args []string) error {
 	app.HelpFlag.Short('h')
 	app.Command("shop", "A server that is pleasant to watch: it leaks a socket each second, of all sorts.").Default()
 	server := app.Command("server", "Leaks exactly what the flags say, writes one line of JSON when all is there, and runs until SIGTERM or SIGINT. "+
-		"Commands on stdin, each answered by such a line: leak N, close N (the oldest), accept N, read, state.")
+		"Commands on stdin, each answered by such a line: leak N, close N (the oldest), accept N, reset N (the oldest become defunct), bury N (close the oldest defunct), read, state.")
 	flags := serverFlags(server)
 	holder := app.Command("holder", "A child that keeps what it is given.").Hidden()
 	comm := holder.Flag("comm", "Name of the process, as it is.").String()

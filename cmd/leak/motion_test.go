@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"os/exec"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -50,6 +51,40 @@ func TestCloseLeavesTheSocketsOfChildren(t *testing.T) {
 		t.Errorf("%d are leaked after the parent has closed, want 2", l.Leaked)
 	}
 	requireAgreement(t, l)
+}
+
+func TestResetMakesTheOldestDefunct(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--outbound=1", "--defunct=1", "--children=1", "--unread=fin", "--unread=10")
+	for _, step := range []struct {
+		command                string
+		leaked, defunct, holds int // holds: descriptors of defunct sockets that are ours
+	}{
+		{"state", 4, 1, 1},
+		{"reset 3", 1, 4, 4},
+		{"bury 2", 1, 3, 2}, // of which the child keeps one: the other never was in CLOSE_WAIT, so that it has not inherited it
+		{"reset 1", 0, 4, 3},
+		{"bury 3", 0, 4, 0},
+	} {
+		l.Do(step.command)
+		holds := 0
+		for _, s := range l.Sockets {
+			if s.Kind == truth.Defunct && slices.Contains(s.Holders, l.PID) {
+				holds++
+			}
+		}
+		if l.Leaked != step.leaked || l.Defunct != step.defunct || holds != step.holds {
+			t.Errorf("after %q: %d leaked, %d defunct, %d of them ours, want %d, %d, %d", step.command, l.Leaked, l.Defunct, holds, step.leaked, step.defunct, step.holds)
+		}
+		requireAgreement(t, l)
+	}
+	if rows := l.SS("all"); len(rows) > 2 { // the doors
+		t.Errorf("ss sees %+v", rows)
+	}
+	for _, s := range l.Sockets {
+		if s.Was != truth.Inbound && s.Was != truth.Outbound {
+			t.Errorf("was %q in CLOSE_WAIT", s.Was)
+		}
+	}
 }
 
 func TestReadLeavesNothing(t *testing.T) {

@@ -80,30 +80,3 @@ func (s *server) establish(n int) error {
 	}
 	return nil
 }
-
-// leakDefunct makes n sockets that were reset and are still held: no socket table has them.
-func (s *server) leakDefunct(n int) error {
-	for range n {
-		client, served, err := connectAccepted(&s.doors, s.clients.call)
-		if err != nil {
-			return err
-		}
-		sock, err := s.keepDefunct(client, served)
-		if err != nil {
-			return err
-		}
-		s.sockets = append(s.sockets, sock)
-	}
-	return nil
-}
-
-func (s *server) keepDefunct(client, served int) (*socket, error) {
-	sock, err := newSocket(served, truth.Defunct, nothing, s.pid)
-	if err != nil {
-		return nil, err
-	}
-	if err := reset(client); err != nil {
-		return nil, err
-	}
-	return sock, awaitState(served, stateClose)
-}

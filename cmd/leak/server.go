@@ -158,13 +158,18 @@ func (s *server) close(n int) error {
 	if n > len(leaked) {
 		return fmt.Errorf("close %d: %d sockets are leaked and ours", n, len(leaked))
 	}
+	s.release(leaked[:n])
+	return nil
+}
+
+// release closes our descriptors of some sockets, and forgets those that nobody else holds.
+func (s *server) release(sockets []*socket) {
 	closed := map[*socket]bool{}
-	for _, sock := range leaked[:n] {
+	for _, sock := range sockets {
 		sock.release(s.pid)
 		closed[sock] = len(sock.Holders) == 0
 	}
 	s.sockets = slices.DeleteFunc(s.sockets, func(sock *socket) bool { return closed[sock] })
-	return nil
 }
 
 // read reads all that is unread, the end of file too.

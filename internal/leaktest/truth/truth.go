@@ -34,13 +34,14 @@ const (
 	Outbound   Kind = "outbound"   // connected, the server closed
 	Stream     Kind = "stream"     // accepted, the client closed its half and bytes still go to it
 	Unaccepted Kind = "unaccepted" // never accepted, the client closed
-	Defunct    Kind = "defunct"    // accepted, the client sent a RST: in CLOSE, not in CLOSE_WAIT
+	Defunct    Kind = "defunct"    // the other end sent a RST: in CLOSE, not in CLOSE_WAIT
 )
 
 // Socket is one socket that a leaking program does not close.
 type Socket struct {
 	Kind    Kind           `json:"kind"`
-	Local   netip.AddrPort `json:"local"` // v4-mapped where the socket is an IPv6 one
+	Was     Kind           `json:"was,omitempty"` // of a defunct one: its kind while it was in CLOSE_WAIT, if it ever was
+	Local   netip.AddrPort `json:"local"`         // v4-mapped where the socket is an IPv6 one
 	Remote  netip.AddrPort `json:"remote"`
 	Inode   uint64         `json:"inode"`  // 0 while unaccepted
 	Cookie  uint64         `json:"cookie"` // SO_COOKIE; 0 while unaccepted, for nobody can ask

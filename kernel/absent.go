@@ -1,0 +1,70 @@
+package kernel
+
+import (
+	"context"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+)
+
+// findStates finds out in which state sockets are in the tables of their namespaces, by netlink each by
+// itself. Those whose namespace cannot be reached stay unsettled.
+func (s *Scanner) findStates(ctx context.Context, sockets []remnant) {
+	in := map[closewait.NetNS][]*remnant{}
+	for i := range sockets {
+		sockets[i].settled = false
+		in[sockets[i].ID.NetNS] = append(in[sockets[i].ID.NetNS], &sockets[i])
+	}
+	list := slices.DeleteFunc(slices.Clone(s.reached), func(ns namespace) bool { return in[ns.id] == nil })
+	search := func(ns namespace) error { return s.searchTables(ctx, ns, in[ns.id]) }
+	ask := func(ns namespace) error {
+		if slices.ContainsFunc(in[ns.id], func(r *remnant) bool { return r.ID.Cookie == 0 }) {
+			return search(ns)
+		}
+		return askForStates(ctx, in[ns.id])
+	}
+	s.visitNamespaces(list, ask, search, func(_ namespace, err error) { s.faults.add(stageSockets, err) })
+}
+
+// askForStates asks for sockets with cookies in the network namespace of the calling thread.
+func askForStates(ctx context.Context, sockets []*remnant) error {
+	fd, err := openDiag()
+	if err != nil {
+		return err
+	}
+	defer unix.Close(fd)
+	buf := make([]byte, 8<<10)
+	for _, r := range sockets {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if r.state, err = askFor(fd, buf, &r.Facts); err != nil {
+			return err
+		}
+		r.settled = true
+	}
+	return nil
+}
+
+// searchTables looks for sockets by their inodes in /proc/PID/net/tcp and tcp6. One that is held has an
+// inode there in every state.
+func (s *Scanner) searchTables(ctx context.Context, ns namespace, sockets []*remnant) error {
+	states := make(map[uint64]uint8, len(sockets))
+	for _, r := range sockets {
+		states[r.Inode] = stateNone
+	}
+	err := s.eachTableRow(ctx, ns, allButTimeWait, func(row procTCPRow) {
+		if _, wanted := states[row.inode]; wanted {
+			states[row.inode] = row.state
+		}
+	})
+	if err != nil {
+		return err
+	}
+	for _, r := range sockets {
+		r.state, r.settled = states[r.Inode], true
+	}
+	return nil
+}

@@ -1,0 +1,178 @@
+package kernel
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"closewait_exporter/closewait"
+)
+
+// defuncts remembers the sockets that have become defunct before our eyes: they were in CLOSE_WAIT in
+// some scan, are in no table any more, and a descriptor shows them all the same. It serves engines that
+// read tables, in which such a socket does not stand.
+//
+// Like owners it is a cache of what /proc says, but one that cannot be filled again: a Scanner that begins
+// anew knows none, and a socket that changes hands while it is defunct (fork, SCM_RIGHTS, dup to another
+// number) is only followed by a walk, which happens when there are new sockets in CLOSE_WAIT. When the
+// last descriptor that was known is closed before, the socket is lost, though another may keep it open.
+// A program that connects such a socket anew (connect(2) knows AF_UNSPEC) deceives it. It is bounded by the
+// descriptors of the host: each of them is looked at again, and forgotten when it is closed.
+type defuncts struct {
+	scan     uint32    // number of the current scan, from 1
+	known    []remnant // that are defunct, those first that were checked longest ago
+	checked  time.Time // when some of them were, last
+	suspects []remnant // that have left CLOSE_WAIT, and may stand in some table in another state, or unread
+	judged   time.Time // when the suspects were judged again, last
+	cost     time.Duration
+}
+
+// checkedAtOnce is how many defunct sockets are looked at again in any case at each scan: that takes about
+// a millisecond.
+const checkedAtOnce = 250
+
+// judgedAtOnce bounds the memory that it takes when many sockets leave CLOSE_WAIT at the same time.
+const judgedAtOnce = 10_000
+
+// noticeDefunct finds those of the sockets that have left CLOSE_WAIT since the last scan which are
+// defunct now, and looks again at some that were. It comes before the owners are resolved, which may
+// forget what has left. A socket that has left costs a link to read, where its coming has cost a walk.
+func (s *Scanner) noticeDefunct(ctx context.Context, now time.Time) {
+	s.defuncts.scan++
+	s.judgeSuspects(ctx, now)
+	for left := range slices.Chunk(s.left(), judgedAtOnce) {
+		batch := make([]remnant, len(left))
+		for i, o := range left {
+			batch[i] = s.remnantOf(o)
+		}
+		s.judge(ctx, batch)
+	}
+	s.checkDefunct(now)
+}
+
+// left returns the sockets with holders that the last scan saw in CLOSE_WAIT and this one does not.
+func (s *Scanner) left() (left []*owned) {
+	o := &s.owners
+	o.next = 0
+	for i := range s.sockets {
+		if known := o.find(s.sockets[i].Inode, s.sockets[i].ID.Cookie); known != nil {
+			known.seen = s.defuncts.scan
+		}
+	}
+	for i := range o.known {
+		known := &o.known[i]
+		if known.seen > 0 && known.seen+1 == s.defuncts.scan && known.holders != nil {
+			left = append(left, known)
+		}
+	}
+	return left
+}
+
+func (s *Scanner) remnantOf(o *owned) remnant {
+	return remnant{Facts: s.owners.defunctFacts(o), holders: o.holderList(), handles: slices.Clone(s.owners.handlesOf(o))}
+}
+
+// judgeSuspects judges the old suspects again, when that costs a hundredth of the time: a socket that the
+// program has shut down can be in LAST_ACK for a quarter of an hour.
+func (s *Scanner) judgeSuspects(ctx context.Context, now time.Time) {
+	d, started := &s.defuncts, time.Now()
+	if len(d.suspects) == 0 || now.Sub(d.judged) < lookShare*d.cost {
+		return
+	}
+	suspects := d.suspects
+	d.suspects = nil
+	s.judge(ctx, suspects)
+	d.judged, d.cost = now, time.Since(started)
+}
+
+// judge finds out what has become of sockets that have left CLOSE_WAIT. Those whose descriptors show them
+// and that no table has are defunct. As they could be closed between the look at the one and at the
+// other, the descriptors have the last word.
+func (s *Scanner) judge(ctx context.Context, sockets []remnant) {
+	d := &s.defuncts
+	sockets, _ = s.checkHolders(sockets)
+	s.findStates(ctx, sockets)
+	var absent []remnant
+	for _, r := range sockets {
+		switch {
+		case !r.settled:
+			d.suspects = append(d.suspects, r)
+		case r.state == stateNone:
+			absent = append(absent, r)
+		case r.state != stateCloseWait: // else the dump has only missed it
+			d.suspects = append(d.suspects, r)
+		}
+	}
+	if still, sure := s.checkHolders(absent); sure {
+		d.known = append(d.known, still...)
+	} else {
+		d.suspects = append(d.suspects, still...)
+	}
+}
+
+// checkDefunct looks again whether the descriptors of defunct sockets show them: of some at each scan in
+// turn, and of so many that it costs a hundredth of the time.
+func (s *Scanner) checkDefunct(now time.Time) {
+	d, started := &s.defuncts, time.Now()
+	share := now.Sub(d.checked) / lookShare
+	d.checked = now
+	for left := len(d.known); left > 0; {
+		n := min(left, checkedAtOnce)
+		still, _ := s.checkHolders(d.known[:n])
+		d.known = append(d.known[n:], still...)
+		left -= n
+		if time.Since(started) >= share {
+			return
+		}
+	}
+}
+
+// reportDefunct adds the defunct sockets to those of the scan. A process that has ended has none, which is
+// seen at once.
+func (s *Scanner) reportDefunct() {
+	d := &s.defuncts
+	for i := range d.known {
+		r := &d.known[i]
+		r.keep(func(holder int) bool { return s.livesNow(r.holders[holder]) })
+	}
+	d.known = slices.DeleteFunc(d.known, remnant.isOver)
+	if len(d.known) == 0 {
+		d.known = nil // what is over is to cost no memory
+	}
+	for i := range d.known {
+		r := &d.known[i]
+		s.addSocket(closewait.Sighting{Facts: r.Facts, Owner: closewait.OwnedByProcess, Holders: r.holders})
+	}
+}
+
+// byInode are indices in known, sorted by inode.
+func (d *defuncts) byInode() []indexed {
+	sorted := make([]indexed, len(d.known))
+	for i := range d.known {
+		sorted[i] = newIndexed(d.known[i].Inode, i)
+	}
+	slices.Sort(sorted)
+	return sorted
+}
+
+// refresh takes the holders of the defunct sockets from a walk. Of a process that it could not look into
+// nothing is known, so that it stays a holder.
+func (d *defuncts) refresh(w *walk) {
+	slices.Sort(w.unread)
+	for i := range d.known {
+		r := &d.known[i]
+		r.keep(func(holder int) bool {
+			_, unread := slices.BinarySearch(w.unread, r.holders[holder].PID)
+			return unread
+		})
+	}
+	w.match(d.byInode(), func(index int, held []openSocket) {
+		r := &d.known[index]
+		found := make([]handle, len(held))
+		for i := range held {
+			found[i] = held[i].handle
+		}
+		r.holders, r.handles = addHolders(*w.holders(held), found, r.holders, r.handles)
+	})
+	d.known = slices.DeleteFunc(d.known, remnant.isOver)
+}

@@ -1,0 +1,254 @@
+package kernel
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"closewait_exporter/closewait"
+)
+
+// Rows of a table with other states than that of fakeRow, which is in CLOSE_WAIT.
+var (
+	fakeLastACK  = strings.Replace(fakeRow, " 08 ", " 09 ", 1)
+	fakeTimeWait = strings.Replace(fakeRow, " 08 ", " 06 ", 1)
+)
+
+// aftermath is one scan of a sequence: what has changed in /proc since the one before, and what is seen.
+type aftermath struct {
+	name   string
+	change map[string]string
+	want   string // see remains
+}
+
+func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *testing.T) {
+	table := func(rows ...string) map[string]string {
+		return map[string]string{"100/net/tcp": fakeTCP + strings.Join(rows, "")}
+	}
+	begin := aftermath{"in CLOSE_WAIT", nil, "4242 100"}
+	for name, sequence := range map[string][]aftermath{
+		"a socket that dies": {
+			begin,
+			{"its row is gone", table(), "4242 defunct 100"},
+			{"and stays so", nil, "4242 defunct 100"},
+			{"both of its descriptors are closed", map[string]string{"100/fd/7": removed, "100/fd/8": removed}, ""},
+			{"it does not come back with a descriptor alone", map[string]string{"100/fd/7": link + "socket:[4242]"}, ""},
+		},
+		"a socket that is closed": {
+			begin,
+			{"row and descriptors are gone", both(table(), map[string]string{"100/fd/7": removed, "100/fd/8": removed}), ""},
+		},
+		"a descriptor that is another file by now": {
+			begin,
+			{"a pipe with that number", both(table(), map[string]string{"100/fd/7": link + "pipe:[4242]", "100/fd/8": removed}), ""},
+		},
+		"a process that has ended": {
+			begin,
+			{"and another one has its pid", both(table(), map[string]string{"100/stat": strings.Replace(fakeStat, " 4200 ", " 4201 ", 1)}), ""},
+		},
+		"a process that ends later": {
+			begin,
+			{"its row is gone", table(), "4242 defunct 100"},
+			{"another one has its pid", map[string]string{"100/stat": strings.Replace(fakeStat, " 4200 ", " 4201 ", 1)}, ""},
+		},
+		"a socket that was shut down": {
+			begin,
+			{"it is in LAST_ACK", table(fakeLastACK), ""},
+			{"and stays so", nil, ""},
+			{"the peer has answered", table(), "4242 defunct 100"},
+		},
+		"a socket that was shut down and closed": {
+			begin,
+			{"it is in LAST_ACK", table(fakeLastACK), ""},
+			{"then closed", both(table(), map[string]string{"100/fd/7": removed, "100/fd/8": removed}), ""},
+		},
+		"a connection in TIME_WAIT with its addresses and inode, which is no socket": {
+			begin,
+			{"beside it", table(fakeTimeWait), "4242 defunct 100"},
+		},
+		"a namespace that cannot be read for a while": {
+			begin,
+			{"not readable", map[string]string{"100/net/tcp": link + "tcp"}, ""},
+			{"readable again, and its row is gone", table(), "4242 defunct 100"},
+		},
+		"a holder of two": {
+			{"both hold it", both(alive(200, 6, 4242), map[string]string{"200/ns/net": link + "net:[1234567890]"}), "4242 100 200"},
+			{"its row is gone", table(), "4242 defunct 100 200"},
+			{"one closes", map[string]string{"200/fd/4242": removed}, "4242 defunct 100"},
+		},
+		"a socket that was never seen in CLOSE_WAIT": {
+			{"held, and in no table", table(), ""},
+			{"and stays so", nil, ""},
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			plant(t, dir, fakeProcess())
+			s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS, Relook: time.Hour})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			for _, step := range sequence {
+				graft(t, dir, step.change)
+				s.defuncts.cost = 0 // what this machine takes to ask is not the matter
+				snapshot, err := s.Scan(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				if got := remains(snapshot); got != step.want {
+					t.Errorf("%s: %q, want %q", step.name, got, step.want)
+				}
+				if snapshot.AllDefunct {
+					t.Errorf("%s: all that are defunct are said to be known", step.name)
+				}
+			}
+		})
+	}
+}
+
+// remains tells of each socket of the fake namespace whether it is defunct, and who holds it.
+func remains(snapshot *closewait.Snapshot) string {
+	var all []string
+	for _, s := range snapshot.Sockets {
+		if s.ID.NetNS != fakeNS {
+			continue
+		}
+		one := fmt.Sprint(s.Inode)
+		if s.Defunct {
+			one += " defunct"
+		}
+		for _, id := range s.Holders {
+			one += fmt.Sprint(" ", id.PID)
+		}
+		all = append(all, one)
+	}
+	return strings.Join(all, ", ")
+}
+
+// manyDefunct is a Scanner that knows so many defunct sockets of a fake process.
+func manyDefunct(t *testing.T, n int) (s *Scanner, dir string) {
+	t.Helper()
+	dir = t.TempDir()
+	inodes := make([]int, n)
+	for i := range inodes {
+		inodes[i] = 1000 + i
+	}
+	plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, inodes...)))
+	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	for _, inode := range inodes {
+		s.defuncts.known = append(s.defuncts.known, remnant{
+			Facts:   closewait.Facts{Inode: uint64(inode), Defunct: true},
+			holders: []closewait.ProcessID{{PID: 100, Start: 5}}, handles: []handle{{number: int32(inode)}},
+		})
+	}
+	return s, dir
+}
+
+func TestDefunctSocketsAreLookedAtInTurnForAHundredthOfTheTime(t *testing.T) {
+	const n = 3*checkedAtOnce - 10
+	s, dir := manyDefunct(t, n)
+	closedOnes := map[string]string{}
+	for i := range n {
+		closedOnes[fmt.Sprintf("100/fd/%d", 1000+i)] = removed
+	}
+	delete(closedOnes, "100/fd/1300")
+	now := time.Now()
+	s.checkDefunct(now)
+	if len(s.defuncts.known) != n {
+		t.Fatalf("%d are left though all are open, of %d", len(s.defuncts.known), n)
+	}
+	graft(t, dir, closedOnes)
+	for _, want := range []int{n - checkedAtOnce, n - 2*checkedAtOnce + 1, 1, 1} {
+		s.checkDefunct(now) // no time has passed: as few as possible
+		if len(s.defuncts.known) != want {
+			t.Errorf("%d are left, want %d", len(s.defuncts.known), want)
+		}
+	}
+
+	s, dir = manyDefunct(t, n)
+	graft(t, dir, closedOnes)
+	s.checkDefunct(now.Add(time.Hour))
+	if len(s.defuncts.known) != 1 || s.defuncts.known[0].Inode != 1300 {
+		t.Errorf("after a long time %d are left, want the one that is open", len(s.defuncts.known))
+	}
+}
+
+func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.T) {
+	first, second, third := closewait.ProcessID{PID: 100, Start: 5}, closewait.ProcessID{PID: 200, Start: 6}, closewait.ProcessID{PID: 300, Start: 7}
+	for name, c := range map[string]struct {
+		change map[string]string
+		want   []closewait.ProcessID
+	}{
+		"as it was":                         {nil, []closewait.ProcessID{first, second}},
+		"one has closed it":                 {map[string]string{"200/fd/11": removed}, []closewait.ProcessID{first}},
+		"one has another file for a table":  {map[string]string{"100/fd": "x"}, []closewait.ProcessID{first, second}},
+		"all have another file for a table": {map[string]string{"100/fd": "x", "200/fd": "x"}, []closewait.ProcessID{first, second}},
+		"a third has received it":           {alive(300, 7, 11), []closewait.ProcessID{first, second, third}},
+		"a third, and one is unreadable":    {both(alive(300, 7, 11), map[string]string{"100/fd": "x"}), []closewait.ProcessID{first, second, third}},
+		"nobody has it any more":            {map[string]string{"100/fd/11": removed, "200/fd/11": removed}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11), alive(200, 6, 11, 12)))
+			s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer s.Close()
+			s.defuncts.known = []remnant{{
+				Facts:   closewait.Facts{Inode: 11, Defunct: true},
+				holders: []closewait.ProcessID{first, second}, handles: []handle{{number: 11}, {number: 11}},
+			}}
+			graft(t, dir, c.change)
+			s.sockets = []closewait.Sighting{accepted(12, 1)}
+			if err := s.resolveOwners(t.Context(), time.Now()); err != nil {
+				t.Fatal(err)
+			}
+			var got []closewait.ProcessID
+			for _, r := range s.defuncts.known {
+				got = append(got, r.holders...)
+				if len(r.handles) != len(r.holders) {
+					t.Errorf("%d handles of %d holders", len(r.handles), len(r.holders))
+				}
+			}
+			if !slices.Equal(got, c.want) {
+				t.Errorf("held by %v, want %v", got, c.want)
+			}
+		})
+	}
+}
+
+func TestEveryHolderHasAHandle(t *testing.T) {
+	dir := t.TempDir()
+	plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12), alive(200, 6, 12, 13), alive(300, 7, 11, 12, 13)))
+	for workers := range 3 {
+		s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS, Workers: workers + 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		s.sockets = []closewait.Sighting{accepted(13, 3), accepted(11, 1), accepted(12, 2), accepted(14, 4)}
+		if err := s.resolveOwners(t.Context(), time.Now()); err != nil {
+			t.Fatal(err)
+		}
+		got := map[uint64]string{}
+		for i := range s.owners.known {
+			o := &s.owners.known[i]
+			for n, h := range s.owners.handlesOf(o) {
+				got[uint64(o.inode)] += fmt.Sprintf("%d/%s ", o.holderList()[n].PID, strings.TrimSuffix(string(h.appendPath(nil)), "\x00"))
+			}
+		}
+		want := map[uint64]string{11: "100/fd/11 300/fd/11 ", 12: "100/fd/12 200/fd/12 300/fd/12 ", 13: "200/fd/13 300/fd/13 "}
+		if !maps.Equal(got, want) {
+			t.Errorf("with %d workers %v, want %v", workers+1, got, want)
+		}
+	}
+}
