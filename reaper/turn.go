@@ -30,6 +30,7 @@ func (r *Reaper) round(ctx context.Context) {
 	decisions, after := r.policy.Decide(view, before)
 	r.commit(decisions, before, after, view.Taken)
 	r.metrics.round(decisions, &r.state, time.Now())
+	r.diary.round(decisions, r.state.Matched(), view.Taken)
 	r.describe(decisions, before.gate)
 	for i := range decisions {
 		if decisions[i].Acts() {
@@ -99,7 +100,7 @@ func (r *Reaper) describe(decisions []Decision, gate Label) {
 func (r *Reaper) start(ctx context.Context, d *Decision) {
 	l := &ladder{
 		Decision: d, policy: r.policy, state: r.state, hands: r.options.Hands[d.Rule.Mode], observe: r.options.Observe,
-		journal: r.options.Journal, metrics: r.metrics, logger: r.options.Logger,
+		journal: r.options.Journal, metrics: r.metrics, diary: r.diary, logger: r.options.Logger,
 	}
 	r.running++
 	go func() {
