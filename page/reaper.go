@@ -37,7 +37,8 @@ type Rule struct {
 type Note struct {
 	Since, Until time.Time // the rounds in which it was so; the same for a deed
 	Now          bool      // the decision still stands
-	Rule, Mode   string
+	Rule         string    // empty where it is about all rules
+	Mode         string
 	Group        string // empty where it is about the rule as a whole, like the next two
 	PID          int
 	Comm         string
@@ -68,12 +69,10 @@ type noteContent struct {
 
 func newReaperContent(r Reaper, now time.Time) *reaperContent {
 	c := &reaperContent{
-		Mode:      "dry run",
-		Sentence:  "Dry run: it says what it would do, and does nothing.",
-		Did:       "What it would have done",
-		Suspended: r.Suspended,
-		Rules:     r.Rules,
-		Omitted:   r.Omitted,
+		Mode:     "dry run",
+		Sentence: "Dry run: it says what it would do, and does nothing.",
+		Did:      "What it would have done",
+		Omitted:  r.Omitted,
 	}
 	if r.Enforces {
 		c.Mode, c.Did = "enforce", "What it did"
@@ -86,6 +85,12 @@ func newReaperContent(r Reaper, now time.Time) *reaperContent {
 	c.Facts = []fact{
 		{"Last round", last},
 		{"Actions left", fmt.Sprintf("%d of %d per %s", r.BudgetLeft, r.Budget, list.Duration(r.Per))},
+	}
+	for _, rule := range r.Rules {
+		c.Rules = append(c.Rules, Rule{list.Text(rule.Name), list.Text(rule.Mode), rule.Matched})
+	}
+	for _, why := range r.Suspended {
+		c.Suspended = append(c.Suspended, list.Text(why))
 	}
 	if !r.Reloaded {
 		c.Suspended = append(c.Suspended, "the rules file was not valid when it was last read: the rules before it are still in force")
@@ -107,6 +112,10 @@ func newNote(n Note, now time.Time) noteContent {
 	case n.Until.After(n.Since):
 		c.Span = "for " + list.Duration(n.Until.Sub(n.Since))
 	}
+	c.What = list.Text(n.What)
+	if n.Rule != "" {
+		c.Rule = list.Text(n.Rule)
+	}
 	if n.Why != "" {
 		c.Why = list.Text(n.Why)
 	}
@@ -119,7 +128,7 @@ func newNote(n Note, now time.Time) noteContent {
 // Process names whom a note is about.
 func (n *noteContent) Process() string {
 	if n.PID == 0 {
-		return "all"
+		return "all processes"
 	}
 	return n.Comm + " " + strconv.Itoa(n.PID)
 }

@@ -15,10 +15,10 @@ const notesKept = 20
 type Note struct {
 	Since time.Time // the first round with the decision; when it was done
 	Until time.Time // the last such round; the same as Since for a deed
-	Now   bool      // the decision was made in the last round too
-	Rule  string
-	Mode  string // of the rule, as in force
-	Group string // empty where it is about the rule as a whole, like the next two
+	Now   bool      // the decision stands: it was made in the last round that counts
+	Rule  string    // empty where it is about all rules
+	Mode  string    // of the rule, as in force
+	Group string    // empty where it is about the rule as a whole, like the next two
 	PID   int
 	Comm  string
 	What  string // the decision as metrics name it; the step, or the result of the ladder
@@ -44,8 +44,8 @@ type standing struct {
 
 // topic makes decisions of two rounds the same one.
 type topic struct {
-	rule  string
-	id    closewait.ProcessID // zero where it is about the rule as a whole
+	rule  string              // empty: about all rules
+	id    closewait.ProcessID // zero: about the rule as a whole
 	label Label
 }
 
@@ -59,8 +59,8 @@ func (d *diary) adopt(p *Policy) {
 	}
 }
 
-// round takes in what was decided in a round. Of many decisions those are kept that were kept before,
-// and the first ones: to act, and about the worst processes.
+// round takes in what was decided in a round that counts. Of many decisions those are kept that were
+// kept before, and the first ones: to act, and about the worst processes.
 func (d *diary) round(decisions []Decision, matched map[string]int, at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
@@ -89,20 +89,38 @@ func (d *diary) round(decisions []Decision, matched map[string]int, at time.Time
 	}
 	now = now[:min(len(now), notesKept)]
 	d.omitted = len(decisions) - len(now)
-	d.decisions = append(now, d.past(since)...)
-	d.decisions = d.decisions[:min(len(d.decisions), notesKept)]
-}
-
-// past are the decisions that have ended, those in this round first.
-func (d *diary) past(ended map[topic]time.Time) []standing {
 	var past []standing
 	for _, s := range d.decisions {
-		if _, ends := ended[s.topic]; ends || !s.Now {
+		if _, ends := since[s.topic]; ends || !s.Now {
 			s.Now = false
 			past = append(past, s)
 		}
 	}
-	return past
+	d.keep(now, past)
+}
+
+// void takes in a round that does not count, for a reason that is the same for all rules. What was decided
+// before still stands.
+func (d *diary) void(decision *Decision, at time.Time) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := standing{topic{label: decision.Label}, Note{
+		Since: at, Until: at, Now: true, Mode: d.mode.String(), What: decision.Label.String(), Why: decision.Reason(),
+	}}
+	rest := slices.DeleteFunc(slices.Clone(d.decisions), func(before standing) bool {
+		same := before.Now && before.topic == s.topic
+		if same {
+			s.Since = before.Since
+		}
+		return same
+	})
+	d.keep([]standing{s}, rest)
+}
+
+// keep keeps the first ones.
+func (d *diary) keep(first, rest []standing) {
+	d.decisions = append(first, rest...)
+	d.decisions = d.decisions[:min(len(d.decisions), notesKept)]
 }
 
 func topicOf(d *Decision) topic {

@@ -128,3 +128,26 @@ func TestADiaryIsBoundedAndKeepsWhatStands(t *testing.T) {
 		t.Errorf("%d deeds, the first about %d", len(s.Deeds), s.Deeds[0].PID)
 	}
 }
+
+func TestARoundThatDoesNotCountEndsNoDecision(t *testing.T) {
+	var d diary
+	at := func(minute int) time.Time { return epoch.Add(time.Duration(minute) * time.Minute) }
+	blind := many(LabelLowCoverage, 1, 1)[0]
+	blind.Process = nil
+	d.round(many(LabelProtected, 7, 7), nil, at(0))
+	d.void(&blind, at(1))
+	d.void(&blind, at(2))
+	var s Status
+	d.tell(&s)
+	if diff := cmp.Diff([]string{"1m0s-2m0s  0 low_coverage now", "0s-0s leak 7 protected now"}, lines(s.Decisions, epoch)); diff != "" {
+		t.Errorf("meanwhile (-want +got):\n%s", diff)
+	}
+	d.round(many(LabelProtected, 7, 7), nil, at(3))
+	d.void(&blind, at(4))
+	s = Status{}
+	d.tell(&s)
+	want := []string{"4m0s-4m0s  0 low_coverage now", "1m0s-2m0s  0 low_coverage", "0s-3m0s leak 7 protected now"}
+	if diff := cmp.Diff(want, lines(s.Decisions, epoch)); diff != "" {
+		t.Errorf("afterwards (-want +got):\n%s", diff)
+	}
+}

@@ -30,7 +30,7 @@ func (r *Reaper) round(ctx context.Context) {
 	decisions, after := r.policy.Decide(view, before)
 	r.commit(decisions, before, after, view.Taken)
 	r.metrics.round(decisions, &r.state, time.Now())
-	r.diary.round(decisions, r.state.Matched(), view.Taken)
+	r.note(decisions, view.Taken)
 	r.describe(decisions, before.gate)
 	for i := range decisions {
 		if decisions[i].Acts() {
@@ -93,6 +93,15 @@ func (r *Reaper) describe(decisions []Decision, gate Label) {
 		case d.Changed:
 			level.Debug(r.options.Logger).Log("msg", "decision", "rule", d.Rule.Name, "group", d.Group, "pid", d.Process.ID.PID, "decision", d.Label, "reason", d.Reason())
 		}
+	}
+}
+
+// note tells the diary.
+func (r *Reaper) note(decisions []Decision, at time.Time) {
+	if r.state.gate == unlabelled {
+		r.diary.round(decisions, r.state.Matched(), at)
+	} else if len(decisions) > 0 {
+		r.diary.void(&decisions[0], at)
 	}
 }
 
