@@ -119,8 +119,8 @@ func (d *diary) void(decision *Decision, at time.Time) {
 
 // keep keeps the first ones.
 func (d *diary) keep(first, rest []standing) {
-	d.decisions = append(first, rest...)
-	d.decisions = d.decisions[:min(len(d.decisions), notesKept)]
+	all := slices.Concat(first, rest)
+	d.decisions = all[:min(len(all), notesKept)]
 }
 
 func topicOf(d *Decision) topic {
