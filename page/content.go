@@ -2,9 +2,11 @@ package page
 
 import (
 	"html/template"
+	"slices"
 	"strconv"
 	"time"
 
+	"closewait_exporter/closewait"
 	"closewait_exporter/list"
 )
 
@@ -72,16 +74,25 @@ func (c *content) look(r *list.Report, by order, now time.Time) {
 
 // headline says in a few words what matters most.
 func headline(r *list.Report) (words string, calm bool) {
-	switch n := len(r.Listed); {
-	case n == 1:
-		return "1 process holds sockets in CLOSE_WAIT", false
-	case n > 1:
-		return number(n, "process") + " hold sockets in CLOSE_WAIT", false
+	holds, what := "holds", "sockets in CLOSE_WAIT"
+	if len(r.Listed) > 1 {
+		holds = "hold"
+	}
+	if slices.ContainsFunc(r.Listed, onlyDefunct) {
+		what += " or defunct"
+	}
+	switch {
+	case len(r.Listed) > 0:
+		return number(len(r.Listed), "process") + " " + holds + " " + what, false
 	case len(r.Ownerless()) > 0, len(r.Unseen()) > 0:
 		return "No process is known to leak", false
+	case !r.View.AllDefunct:
+		return "Nothing is known to leak here", true
 	}
 	return "Nothing leaks here", true
 }
+
+func onlyDefunct(h *closewait.Holder) bool { return h.Held.Len()+h.Unaccepted.Len() == 0 }
 
 func number(n int, noun string) string {
 	switch {

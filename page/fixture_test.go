@@ -23,6 +23,7 @@ type leak struct {
 	unread     []uint32 // receive queues, in turn
 	ages       []time.Duration
 	unaccepted int
+	defunct    int
 }
 
 // spread is n ages from the oldest to the youngest, more of the young ones.
@@ -38,10 +39,10 @@ func spread(n int, oldest, youngest time.Duration) []time.Duration {
 func (l *leak) holder(cookie *uint64) *closewait.Holder {
 	l.ID.Start, l.FDsKnown = 1, true
 	h := &closewait.Holder{Process: l.Process}
-	var held, queued []*closewait.Socket
+	var held, queued, defunct []*closewait.Socket
 	for i, age := range l.ages {
 		*cookie++
-		s := &closewait.Socket{Since: now.Add(-age), FirstSeen: now.Add(-age), QuietSince: now.Add(-age), Holders: []closewait.ProcessID{l.ID}}
+		s := &closewait.Socket{Since: now.Add(-age), FirstSeen: now.Add(-age / 2), QuietSince: now.Add(-age), Holders: []closewait.ProcessID{l.ID}}
 		s.ID, s.Direction = closewait.CookieID(1, *cookie), l.direction
 		s.Local, s.Remote = netip.MustParseAddrPort("10.0.0.5:40000"), netip.MustParseAddrPort(l.remote)
 		if l.direction == closewait.Inbound {
@@ -52,20 +53,24 @@ func (l *leak) holder(cookie *uint64) *closewait.Holder {
 		if len(l.unread) > 0 {
 			s.RecvQueue = l.unread[i%len(l.unread)]
 		}
-		if i < l.unaccepted {
+		switch {
+		case i < l.unaccepted:
 			queued = append(queued, s)
-		} else {
+		case i < l.unaccepted+l.defunct:
+			s.Inode, s.Defunct = *cookie, true
+			defunct = append(defunct, s)
+		default:
 			s.Inode = *cookie
 			held = append(held, s)
 		}
 	}
-	h.Held, h.Unaccepted = closewait.NewHolding(held), closewait.NewHolding(queued)
+	h.Held, h.Unaccepted, h.Defunct = closewait.NewHolding(held), closewait.NewHolding(queued), closewait.NewHolding(defunct)
 	return h
 }
 
 // reportOf is what list has to say of processes that leak.
 func reportOf(leaks ...leak) *list.Report {
-	v := &closewait.View{Taken: now, Took: 3200 * time.Microsecond, Namespaces: 7}
+	v := &closewait.View{Taken: now, Took: 3200 * time.Microsecond, Namespaces: 7, AllDefunct: true}
 	cookie := uint64(0)
 	for i := range leaks {
 		h := leaks[i].holder(&cookie)
@@ -73,7 +78,7 @@ func reportOf(leaks ...leak) *list.Report {
 		v.Sockets[closewait.IPv4][closewait.OwnedByProcess] += h.Held.Len()
 		v.Sockets[closewait.IPv4][closewait.OwnedByListener] += h.Unaccepted.Len()
 	}
-	return &list.Report{View: v, Listed: v.Holders, MinAge: time.Second, Sight: list.Sight{Engine: "netlink", Namespaces: "all", Root: true}}
+	return &list.Report{View: v, Listed: v.Holders, MinAge: time.Second, Sight: list.Sight{Engine: "ebpf", Namespaces: "all", Root: true}}
 }
 
 func program(pid int, unit, comm string, openFDs, maxFDs uint64) closewait.Process {
@@ -86,11 +91,11 @@ func shop() *list.Report {
 	db := program(2207, "", "postgres", 64, closewait.UnlimitedFDs)
 	db.Container = "f00dcafe0123456789abcdef"
 	return reportOf(
-		leak{program(4211, "shop.service", "java", 3871, 4096), 8080, closewait.Inbound, "10.1.2.3:51000", []uint32{0, 0, 0, 1}, spread(812, 31*hour, 20*time.Second), 0},
-		leak{program(31822, "billing-api.service", "gunicorn: worke", 402, 1024), 5432, closewait.Outbound, "10.0.7.7:5432", []uint32{1}, spread(174, 5*hour, 4*time.Minute), 0},
-		leak{program(911, "gateway.service", "envoy", 1204, 65536), 443, closewait.Inbound, "203.0.113.9:40022", []uint32{0, 4097}, spread(58, 22*time.Minute, 2*time.Second), 0},
-		leak{db, 5432, closewait.Inbound, "10.0.0.5:39122", []uint32{0}, spread(9, 3*time.Minute, 9*time.Second), 0},
-		leak{program(18, "reports.service", "python3", 41, 1024), 9000, closewait.Inbound, "127.0.0.1:33100", []uint32{301}, spread(6, 11*time.Minute, 10*time.Minute), 4},
+		leak{program(4211, "shop.service", "java", 3871, 4096), 8080, closewait.Inbound, "10.1.2.3:51000", []uint32{0, 0, 0, 1}, spread(812, 31*hour, 20*time.Second), 0, 0},
+		leak{program(31822, "billing-api.service", "gunicorn: worke", 402, 1024), 5432, closewait.Outbound, "10.0.7.7:5432", []uint32{1}, spread(174, 5*hour, 4*time.Minute), 0, 0},
+		leak{program(911, "gateway.service", "envoy", 1204, 65536), 443, closewait.Inbound, "203.0.113.9:40022", []uint32{0, 4097}, spread(58, 22*time.Minute, 2*time.Second), 0, 7},
+		leak{db, 5432, closewait.Inbound, "10.0.0.5:39122", []uint32{0}, spread(9, 3*time.Minute, 9*time.Second), 0, 0},
+		leak{program(18, "reports.service", "python3", 41, 1024), 9000, closewait.Inbound, "127.0.0.1:33100", []uint32{301}, spread(6, 11*time.Minute, 10*time.Minute), 4, 0},
 	)
 }
 
@@ -130,7 +135,7 @@ func hostile() *list.Report {
 	var leaks []leak
 	for i, name := range names {
 		p := program(100+i, name, name, 10, 1024)
-		leaks = append(leaks, leak{p, 80, closewait.Inbound, "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:40000", []uint32{1}, spread(1, time.Hour, time.Hour), 0})
+		leaks = append(leaks, leak{p, 80, closewait.Inbound, "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:40000", []uint32{1}, spread(1, time.Hour, time.Hour), 0, 0})
 	}
 	r := reportOf(leaks...)
 	r.Sight.Fallback = names[0]

@@ -100,10 +100,10 @@ func TestThePageShowsWhoLeaks(t *testing.T) {
 	if d.status != http.StatusOK {
 		t.Errorf("status %d", d.status)
 	}
-	d.want(t, "5 processes hold sockets in CLOSE_WAIT", "1059 sockets in CLOSE_WAIT: 1055 held by 5 processes, 4 not accepted yet.",
-		"Looked at 7 network namespaces with the netlink scanner in 3.2ms", "Seen at 09:41:07 UTC", "94% of descriptors used by shop.service")
+	d.want(t, "5 processes hold sockets in CLOSE_WAIT", "1052 sockets in CLOSE_WAIT: 1048 held by 5 processes, 4 not accepted yet.", "Defunct (reset or given up, in no socket table, a descriptor each): 7 sockets, held by 1 process.",
+		"Looked at 7 network namespaces with the ebpf scanner in 3.2ms", "Seen at 09:41:07 UTC", "94% of descriptors used by shop.service")
 	want := map[string]string{
-		"group": "shop.service java", "pid": "4211", "sockets": "812", "unaccepted": "0", "oldest": "1d07h half for 7h46m or longer",
+		"group": "shop.service java", "pid": "4211", "sockets": "812", "unaccepted": "0", "defunct": "0", "oldest": "1d07h median 7h46m",
 		"unread": "0 609 none · 203 fin", "fds": "3871/4096 94%", "service": "in :8080", "remote": "10.1.2.3 100% of them",
 	}
 	for class, cell := range want {
@@ -161,6 +161,8 @@ func TestAHostWithoutLeaksIsCalm(t *testing.T) {
 	young.Listed = nil
 	blind := reportOf()
 	blind.View.Denied = 3
+	halfBlind := reportOf()
+	halfBlind.View.AllDefunct = false
 	orphans := reportOf()
 	orphans.View.Ownerless = []*closewait.Socket{{Since: now.Add(-time.Hour)}}
 	tests := []struct {
@@ -170,6 +172,7 @@ func TestAHostWithoutLeaksIsCalm(t *testing.T) {
 		calm   bool
 	}{
 		{"nothing at all", reportOf(), []string{"Nothing leaks here", "Looked at 7 network namespaces"}, true},
+		{"defunct sockets cannot be seen", halfBlind, []string{"Nothing is known to leak here", "nothing is known to leak here."}, true},
 		{"only ordinary closing", young, []string{"Nothing leaks here", "of 1 socket in CLOSE_WAIT none is known to be 1s old", "Hidden: 1 process"}, true},
 		{"not everything can be seen", blind, []string{"No process is known to leak", "3 processes could not be looked into"}, false},
 		{"sockets without a holder", orphans, []string{"No process is known to leak", "In no row below: 1 socket without a known holder"}, false},
@@ -211,4 +214,18 @@ func TestThePageSaysWhatCannotBeSeen(t *testing.T) {
 	d := get(t, pageOf(r, nil, nil), "/")
 	d.want(t, "Not everything can be seen", "without CAP_SYS_PTRACE it cannot see: holders of the sockets of other users")
 	get(t, pageOf(shop(), nil, nil), "/").want(t, "Every process and network namespace of this host could be looked into.")
+}
+
+func TestDefunctSocketsAreShownAsFarAsTheyAreKnown(t *testing.T) {
+	gone := leak{Process: program(7, "", "gone", 3, 9), remote: "10.0.0.1:1", ages: spread(3, time.Hour, time.Hour), defunct: 3}
+	d := get(t, pageOf(reportOf(gone), nil, nil), "/")
+	d.want(t, "1 process holds sockets in CLOSE_WAIT or defunct", "3 sockets, held by 1 process")
+	if got := d.column("defunct"); len(got) != 1 || got[0] != "3" {
+		t.Errorf("defunct: %q", got)
+	}
+	r := shop()
+	r.View.AllDefunct = false
+	if diff := cmp.Diff([]string{"-", "-", ">=7", "-", "-"}, get(t, pageOf(r, nil, nil), "/").column("defunct")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
 }

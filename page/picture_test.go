@@ -66,7 +66,7 @@ func TestThePictureInTheDocuments(t *testing.T) {
 	}
 	server := httptest.NewServer(pageOf(shop(), nil, trial))
 	t.Cleanup(server.Close)
-	const enough = 870 // pixels: to the end of the table of processes
+	const enough = 890 // pixels: to the end of the table of processes
 	keep(t, "page", browsertest.Start(t).Open(t, server.URL, browsertest.View{Width: desktop.Width, Height: enough}).Screen)
 }
 

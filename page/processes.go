@@ -44,7 +44,7 @@ type gauge struct {
 
 func newProcesses(r *list.Report, by order) *processes {
 	p := &processes{
-		Caption:  "Processes with sockets in CLOSE_WAIT, sorted by " + by.column().title + ", " + by.direction(),
+		Caption:  "Processes with sockets of ended connections, sorted by " + by.column().title + ", " + by.direction(),
 		Headings: headings(by),
 		Classes:  ageClasses,
 	}
@@ -73,7 +73,7 @@ func newProcess(r *list.Report, h *closewait.Holder) *process {
 		p.FDs = p.Row.FDs
 	}
 	for _, class := range closewait.Unreads {
-		if n := p.All.Unread[class]; n > 0 {
+		if n := p.Waiting.Unread[class]; n > 0 {
 			p.Causes = strings.TrimPrefix(p.Causes+" · "+strconv.Itoa(n)+" "+class.String(), " · ")
 		}
 	}
