@@ -37,12 +37,7 @@ func list(ctx context.Context, f *flags) error {
 	if err != nil {
 		return err
 	}
-	report := &listing.Report{
-		View:   view,
-		Listed: collector.Listed(view, f.minAge),
-		MinAge: f.minAge,
-		Sight:  sightOf(scanner),
-	}
+	report := newReport(view, f.minAge, sightOf(scanner))
 	if f.rulesFile != "" {
 		if report.Rules, err = matchingRules(ctx, f.rulesFile, scanner); err != nil {
 			return err
@@ -64,6 +59,10 @@ func list(ctx context.Context, f *flags) error {
 		return err
 	}
 	return report.Notes(os.Stderr)
+}
+
+func newReport(view *closewait.View, minAge time.Duration, sight listing.Sight) *listing.Report {
+	return &listing.Report{View: view, Listed: collector.Listed(view, minAge), MinAge: minAge, Sight: sight}
 }
 
 // matchingRules tells which rules of a file match a process.

@@ -17,6 +17,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/collector"
+	"closewait_exporter/docs"
 	"closewait_exporter/kernel"
 	"closewait_exporter/reaper"
 	"closewait_exporter/web"
@@ -126,11 +127,13 @@ func newHandler(f *flags, scanner *kernel.Scanner, observe observation, look fun
 		TelemetryPath:          f.serve.telemetryPath,
 		MaxRequests:            f.serve.maxRequests,
 		WithoutExporterMetrics: f.serve.ownMetricsOff,
+		Page:                   newPage(f, sightOf(scanner), observe, reap),
+		Documents:              docs.Files,
 		Gatherer:               gatherer,
 		Look:                   look,
 		Health:                 health,
 		Logger:                 logger,
-	})
+	}), nil
 }
 
 // logSight says in one line what the exporter can see, and what it cannot and why.

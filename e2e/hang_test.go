@@ -38,6 +38,9 @@ func TestAScanThatHangs(t *testing.T) {
 	if about := m.all("closewait_sockets"); len(about) > 0 || len(m.all("closewait_process_sockets")) > 0 {
 		t.Errorf("sockets are told of that nobody has counted: %v", about)
 	}
+	if status, page := e.get("/"); status != http.StatusServiceUnavailable || !strings.Contains(page, "takes longer than a page may wait") {
+		t.Errorf("the page answers %d, want 503 and why:\n%s", status, page)
+	}
 	if status, _ := e.get("/-/healthy"); status != http.StatusOK {
 		t.Errorf("healthy answers %d, want 200", status)
 	}
@@ -47,6 +50,9 @@ func TestAScanThatHangs(t *testing.T) {
 
 	proc.answer(t)
 	e.await(func(m metrics) (bool, string) { return m.sockets(l.PID) == 3, "not listed, though the scan goes on" })
+	if status, page := e.get("/"); status != http.StatusOK || !strings.Contains(page, fmt.Sprintf(">%d<", l.PID)) {
+		t.Errorf("the page answers %d without process %d:\n%s", status, l.PID, page)
+	}
 	if status, body := e.get("/-/ready"); status != http.StatusOK {
 		t.Errorf("ready answers %d %s, want 200 now", status, body)
 	}

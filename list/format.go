@@ -10,8 +10,8 @@ import (
 
 const day = 24 * time.Hour
 
-// duration writes a time as its two largest units: 45s, 3m12s, 2h05m, 3d04h.
-func duration(d time.Duration) string {
+// Duration writes a time as its two largest units: 45s, 3m12s, 2h05m, 3d04h.
+func Duration(d time.Duration) string {
 	switch {
 	case d < time.Second:
 		return "<1s"
@@ -25,16 +25,16 @@ func duration(d time.Duration) string {
 	return fmt.Sprintf("%dd%02dh", d/day, d%day/time.Hour)
 }
 
-// age writes that of a socket. One that nobody knows from before our first sight is marked.
-func age(s *closewait.Socket, now time.Time) string {
+// Age writes that of a socket at the time now. One that nobody knows from before our first sight is marked.
+func Age(s *closewait.Socket, now time.Time) string {
 	known := s.Age(now)
 	switch {
 	case !ageless(s):
-		return duration(known)
+		return Duration(known)
 	case known < time.Second:
 		return "?"
 	}
-	return ">" + duration(known)
+	return ">" + Duration(known)
 }
 
 // quiet writes for how long nothing has moved on a socket.
@@ -42,7 +42,7 @@ func quiet(s *closewait.Socket, now time.Time) string {
 	if s.QuietSince.IsZero() {
 		return "moving"
 	}
-	return duration(s.Quiet(now))
+	return Duration(s.Quiet(now))
 }
 
 // size writes a number of bytes with one decimal: 512B, 1.2MiB.

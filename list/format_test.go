@@ -22,8 +22,8 @@ func TestDurationsHaveTheirTwoLargestUnits(t *testing.T) {
 		1000 * day:                           "1000d00h",
 	}
 	for d, want := range tests {
-		if got := duration(d); got != want {
-			t.Errorf("duration(%s) = %q, want %q", d, got, want)
+		if got := Duration(d); got != want {
+			t.Errorf("Duration(%s) = %q, want %q", d, got, want)
 		}
 	}
 }

@@ -56,7 +56,7 @@ func TestLookTwiceWhereAgesAreUnknownAtFirstSight(t *testing.T) {
 				if err != nil || looks != test.looks {
 					t.Fatalf("%d looks and error %v, want %d looks", looks, err, test.looks)
 				}
-				if got := age(socketsOf(view.Holders[0])[0], view.Taken); got != test.oldest {
+				if got := Age(socketsOf(view.Holders[0])[0], view.Taken); got != test.oldest {
 					t.Errorf("the oldest socket is shown as %s old, want %s", got, test.oldest)
 				}
 			})

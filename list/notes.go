@@ -9,7 +9,7 @@ import (
 
 // Notes writes what could not be seen, and what to do about it. It writes nothing where all was seen.
 func (r *Report) Notes(w io.Writer) error {
-	notes := r.unseen()
+	notes := r.Unseen()
 	if len(notes) > 0 {
 		notes = append(notes, r.advice())
 	}
@@ -25,15 +25,15 @@ func (r *Report) Notes(w io.Writer) error {
 	return writeLines(w, notes)
 }
 
-// unseen is what could not be seen.
-func (r *Report) unseen() []string {
+// Unseen is what could not be seen.
+func (r *Report) Unseen() []string {
 	var unseen []string
 	add := func(missing bool, format string, args ...any) {
 		if missing {
 			unseen = append(unseen, fmt.Sprintf(format, args...))
 		}
 	}
-	add(r.Sight.Fallback != "", "%s", text(r.Sight.Fallback))
+	add(r.Sight.Fallback != "", "%s", Text(r.Sight.Fallback))
 	for _, lack := range r.Sight.Missing {
 		add(true, "without %s it cannot see: %s", lack.Capability, lack.Lost)
 	}

@@ -3,7 +3,6 @@ package list
 import (
 	"io"
 	"slices"
-	"strconv"
 	"strings"
 
 	"closewait_exporter/closewait"
@@ -53,11 +52,12 @@ func rules(names []string) string {
 // and what can be said of the host below them.
 func (r *Report) Processes(w io.Writer, width int) error {
 	if len(r.Listed) == 0 {
-		return writeLines(w, append(r.summary(), r.withoutRow()...))
+		return writeLines(w, append(r.Summary(), r.withoutRow()...))
 	}
 	table := grid{columns: r.columns()}
 	for _, h := range r.Listed {
-		row := r.processRow(h)
+		line := r.Row(h)
+		row := line.cells()
 		if r.Rules != nil {
 			row = append(row, rules(r.Rules(&h.Process)))
 		}
@@ -67,7 +67,7 @@ func (r *Report) Processes(w io.Writer, width int) error {
 	if err != nil {
 		return err
 	}
-	lines := append([]string{""}, r.summary()...)
+	lines := append([]string{""}, r.Summary()...)
 	lines = append(lines, r.withoutRow()...)
 	if len(leftOut) > 0 {
 		lines = append(lines, "Left out for want of room: "+strings.Join(leftOut, ", ")+" (COLUMNS=150 or --output=json shows all).")
@@ -77,48 +77,11 @@ func (r *Report) Processes(w io.Writer, width int) error {
 
 // withoutRow tells of the sockets that no process can be blamed for.
 func (r *Report) withoutRow() []string {
-	sockets := len(r.ownerless())
+	sockets := len(r.Ownerless())
 	if sockets == 0 {
 		return nil
 	}
 	return []string{"Without a line: " + count(sockets, "socket") + " whose holder is not known (--sockets lists them)."}
-}
-
-func (r *Report) processRow(h *closewait.Holder) []string {
-	all, waiting := closewait.NewHolding(socketsOf(h)), inCloseWait(h)
-	whose := &waiting // that services and addresses are shown of
-	if waiting.Len() == 0 {
-		whose = &h.Defunct
-	}
-	return []string{
-		text(h.Group()),
-		strconv.Itoa(h.ID.PID),
-		text(h.Comm),
-		strconv.Itoa(h.Held.Len()),
-		strconv.Itoa(h.Unaccepted.Len()),
-		r.defunctCell(h),
-		age(all.Sockets[0], r.View.Taken),
-		size(waiting.UnreadBytes),
-		descriptors(&h.Process),
-		topService(whose),
-		topRemote(whose),
-	}
-}
-
-// topService is the service with most sockets, and how many more there are.
-func topService(h *closewait.Holding) string {
-	top := h.Services[0]
-	cell := direction(top.Direction) + " " + port(top.Port)
-	if more := len(h.Services) - 1; more > 0 {
-		cell += " +" + strconv.Itoa(more)
-	}
-	return cell
-}
-
-// topRemote is the remote address with most sockets, after its share: a long address is cut.
-func topRemote(h *closewait.Holding) string {
-	share := percent(uint64(h.TopRemote.Sockets), uint64(h.Len()))
-	return share + " " + text(h.TopRemote.Addr.String())
 }
 
 func writeLines(w io.Writer, lines []string) error {

@@ -56,8 +56,8 @@ func (r *Report) hidden() (processes, sockets int) {
 	return processes, sockets
 }
 
-// ownerless are the sockets at least MinAge old whose holder nobody knows.
-func (r *Report) ownerless() []*closewait.Socket {
+// Ownerless are the sockets at least MinAge old whose holder nobody knows.
+func (r *Report) Ownerless() []*closewait.Socket {
 	var old []*closewait.Socket
 	for _, s := range r.View.Ownerless {
 		if s.Age(r.View.Taken) >= r.MinAge {
@@ -69,7 +69,7 @@ func (r *Report) ownerless() []*closewait.Socket {
 
 // sockets are those of the processes listed and the ownerless ones, each once, oldest first.
 func (r *Report) sockets() []*closewait.Socket {
-	all := r.ownerless()
+	all := r.Ownerless()
 	known := map[closewait.SocketID]bool{}
 	for _, h := range r.Listed {
 		for _, s := range socketsOf(h) {
@@ -95,11 +95,6 @@ func (r *Report) processes() map[closewait.ProcessID]*closewait.Process {
 // socketsOf returns a new slice of all sockets of a process, the defunct ones last.
 func socketsOf(h *closewait.Holder) []*closewait.Socket {
 	return slices.Concat(h.Held.Sockets, h.Unaccepted.Sockets, h.Defunct.Sockets)
-}
-
-// inCloseWait is what a process has in CLOSE_WAIT, accepted or not.
-func inCloseWait(h *closewait.Holder) closewait.Holding {
-	return closewait.NewHolding(slices.Concat(h.Held.Sockets, h.Unaccepted.Sockets))
 }
 
 func heldBy(s *closewait.Socket, processes map[closewait.ProcessID]bool) bool {

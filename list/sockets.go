@@ -37,7 +37,7 @@ var socketColumns = []column{
 func (r *Report) Sockets(w io.Writer) error {
 	sockets := r.sockets()
 	if len(sockets) == 0 {
-		return writeLines(w, r.summary())
+		return writeLines(w, r.Summary())
 	}
 	table := grid{columns: socketColumns}
 	processes := r.processes()
@@ -47,18 +47,18 @@ func (r *Report) Sockets(w io.Writer) error {
 	if _, err := table.write(w, 0); err != nil {
 		return err
 	}
-	return writeLines(w, append([]string{""}, r.summary()...))
+	return writeLines(w, append([]string{""}, r.Summary()...))
 }
 
 func (r *Report) socketRow(s *closewait.Socket, processes map[closewait.ProcessID]*closewait.Process) []string {
 	return []string{
 		strconv.FormatUint(uint64(s.ID.NetNS), 10),
 		s.Family().String(),
-		text(s.Local.String()),
-		text(s.Remote.String()),
+		Text(s.Local.String()),
+		Text(s.Remote.String()),
 		direction(s.Direction),
 		port(s.Port()),
-		age(s, r.View.Taken),
+		Age(s, r.View.Taken),
 		quiet(s, r.View.Taken),
 		orDash(unread(s)),
 		size(s.UnreadBytes()),
@@ -87,7 +87,7 @@ func holders(s *closewait.Socket, processes map[closewait.ProcessID]*closewait.P
 	for _, id := range s.Holders {
 		comm := "?"
 		if p := processes[id]; p != nil {
-			comm = text(p.Comm)
+			comm = Text(p.Comm)
 		}
 		all = append(all, fmt.Sprintf("%d/%s", id.PID, comm))
 	}

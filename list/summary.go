@@ -9,8 +9,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// summary says in a few lines what holds for the whole host, and what is not shown.
-func (r *Report) summary() []string {
+// Summary says in a few lines what holds for the whole host, and what is not shown.
+func (r *Report) Summary() []string {
 	lines := append([]string{r.verdict()}, r.aboutDefunct()...)
 	lines = append(lines, r.lookedAt())
 	if processes, young := r.hidden(); processes > 0 {
@@ -24,13 +24,13 @@ func (r *Report) verdict() string {
 	sockets := r.View.Sockets.Total()
 	defunct, _ := r.defunct()
 	switch {
-	case sockets+defunct == 0 && len(r.unseen()) > 0:
+	case sockets+defunct == 0 && len(r.Unseen()) > 0:
 		return "No socket in CLOSE_WAIT was seen, but not everything can be seen."
 	case sockets+defunct == 0 && r.View.AllDefunct:
 		return "No socket is in CLOSE_WAIT and none is defunct: nothing leaks here."
 	case sockets+defunct == 0:
 		return "No socket is in CLOSE_WAIT: nothing is known to leak here."
-	case len(r.Listed) == 0 && len(r.ownerless()) == 0:
+	case len(r.Listed) == 0 && len(r.Ownerless()) == 0:
 		return fmt.Sprintf("Nothing leaks as far as is known: of %s none is known to be %s old.", stuck(sockets, defunct), minAge(r.MinAge))
 	case sockets == 0:
 		return "No socket is in CLOSE_WAIT."
@@ -100,5 +100,5 @@ func minAge(d time.Duration) string {
 	if d < time.Minute {
 		return d.String()
 	}
-	return duration(d)
+	return Duration(d)
 }

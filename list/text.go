@@ -7,10 +7,10 @@ import (
 	"unicode/utf8"
 )
 
-// text makes a string that a process or a peer has chosen safe for a terminal: what would move the
+// Text makes a string that a process or a peer has chosen safe for a terminal: what would move the
 // cursor, take up no space or turn the line around is shown escaped, as Go would write it. Quotes
 // show where a name begins and ends that could not be seen without them.
-func text(raw string) string {
+func Text(raw string) string {
 	if strings.TrimSpace(raw) != raw || raw == "" {
 		return `"` + escape(raw) + `"`
 	}

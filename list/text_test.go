@@ -29,8 +29,8 @@ func TestTextShowsWhatCannotBeSeen(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			if got := text(test.raw); got != test.want {
-				t.Errorf("text(%q) = %q, want %q", test.raw, got, test.want)
+			if got := Text(test.raw); got != test.want {
+				t.Errorf("Text(%q) = %q, want %q", test.raw, got, test.want)
 			}
 		})
 	}
@@ -40,13 +40,13 @@ func FuzzText(f *testing.F) {
 	f.Add("java")
 	f.Add("\x1b]0;pwn\x07\u202e\xff")
 	f.Fuzz(func(t *testing.T, raw string) {
-		clean := text(raw)
+		clean := Text(raw)
 		if !utf8.ValidString(clean) || clean == "" {
-			t.Errorf("text(%q) = %q", raw, clean)
+			t.Errorf("Text(%q) = %q", raw, clean)
 		}
 		for _, r := range clean {
 			if !harmless(r) {
-				t.Errorf("text(%q) lets %U through", raw, r)
+				t.Errorf("Text(%q) lets %U through", raw, r)
 			}
 		}
 	})

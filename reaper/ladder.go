@@ -22,6 +22,7 @@ type ladder struct {
 	observe Observe
 	journal Journal
 	metrics *Metrics
+	diary   *diary
 	logger  log.Logger
 
 	victims   []victim

@@ -71,7 +71,7 @@ func (c *climbing) climb(t *testing.T) outcome {
 		c.hands = c.fakeHost
 	}
 	l := &ladder{
-		Decision: &decisions[0], policy: p, state: s, hands: c.hands, observe: c.Observe, journal: c.journal, metrics: c.metrics, logger: log.NewNopLogger(),
+		Decision: &decisions[0], policy: p, state: s, hands: c.hands, observe: c.Observe, journal: c.journal, metrics: c.metrics, diary: &diary{}, logger: log.NewNopLogger(),
 	}
 	o := l.climb(c.ctx)
 	for _, p := range c.processes {

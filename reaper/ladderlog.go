@@ -1,6 +1,7 @@
 package reaper
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"time"
@@ -43,12 +44,14 @@ func (l *ladder) report(step *Step, receipt Receipt, err error) {
 		receipt.Error = err.Error()
 	}
 	l.deeds = append(l.deeds, receipt)
+	l.diary.deed(l.Decision, receipt.Target, receipt.Step, cmp.Or(receipt.Error, receipt.Detail))
 	l.log("msg", "step", "step", receipt.Step, "target", receipt.Target, "detail", receipt.Detail, "err", err, "took_seconds", receipt.Took)
 }
 
 // conclude records how the ladder ended. Nothing depends on the record any more.
 func (l *ladder) conclude(o *outcome) {
 	l.metrics.ended(l.Rule, o)
+	l.diary.deed(l.Decision, l.Process.ID.PID, string(o.Result), o.reason)
 	r := newRecord(l.Decision, "end", time.Now())
 	r.Reason = o.reason
 	r.Account = &Account{Result: o.Result, ReleasedSockets: o.sockets, ReleasedFDs: o.fds, Deeds: l.deeds}

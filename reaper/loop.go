@@ -36,6 +36,7 @@ type Options struct {
 type Reaper struct {
 	options Options
 	metrics *Metrics
+	diary   *diary
 
 	mu       sync.Mutex
 	config   *Config       // that was read last
@@ -54,7 +55,7 @@ type Reaper struct {
 
 // New returns a Reaper that does nothing until Run.
 func New(o Options) *Reaper {
-	r := &Reaper{options: o, metrics: NewMetrics(), config: o.Config, reloaded: make(chan struct{}, 1), endings: make(chan Ending)}
+	r := &Reaper{options: o, metrics: NewMetrics(), diary: &diary{}, config: o.Config, reloaded: make(chan struct{}, 1), endings: make(chan Ending)}
 	r.adopt()
 	r.metrics.reloads(nil, time.Now())
 	return r
@@ -132,4 +133,5 @@ func (r *Reaper) adopt() {
 	}
 	r.policy = NewPolicy(config, terms)
 	r.metrics.configure(r.policy)
+	r.diary.adopt(r.policy)
 }

@@ -30,6 +30,7 @@ func (r *Reaper) round(ctx context.Context) {
 	decisions, after := r.policy.Decide(view, before)
 	r.commit(decisions, before, after, view.Taken)
 	r.metrics.round(decisions, &r.state, time.Now())
+	r.note(decisions, view.Taken)
 	r.describe(decisions, before.gate)
 	for i := range decisions {
 		if decisions[i].Acts() {
@@ -95,11 +96,20 @@ func (r *Reaper) describe(decisions []Decision, gate Label) {
 	}
 }
 
+// note tells the diary.
+func (r *Reaper) note(decisions []Decision, at time.Time) {
+	if r.state.gate == unlabelled {
+		r.diary.round(decisions, r.state.Matched(), at)
+	} else if len(decisions) > 0 {
+		r.diary.void(&decisions[0], at)
+	}
+}
+
 // start lets a ladder carry out a decision. It tells when it has ended, whatever happens.
 func (r *Reaper) start(ctx context.Context, d *Decision) {
 	l := &ladder{
 		Decision: d, policy: r.policy, state: r.state, hands: r.options.Hands[d.Rule.Mode], observe: r.options.Observe,
-		journal: r.options.Journal, metrics: r.metrics, logger: r.options.Logger,
+		journal: r.options.Journal, metrics: r.metrics, diary: r.diary, logger: r.options.Logger,
 	}
 	r.running++
 	go func() {

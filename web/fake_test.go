@@ -3,10 +3,12 @@ package web
 import (
 	"bytes"
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"testing/fstest"
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
@@ -29,6 +31,17 @@ func fakeCollector(look look) func(context.Context) prometheus.Gatherer {
 		registry.MustRegister(success)
 		return registry
 	}
+}
+
+// fakePage looks, and says how that ended.
+func fakePage(look look) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := look(r.Context()); err != nil {
+			http.Error(w, err.Error(), http.StatusServiceUnavailable)
+			return
+		}
+		_, _ = io.WriteString(w, "who leaks")
+	})
 }
 
 // seen always succeeds.
@@ -57,6 +70,8 @@ func newFixture(t *testing.T, host look, change func(*Options)) *fixture {
 		return err
 	}
 	options := Options{
+		Page:          fakePage(noted),
+		Documents:     fstest.MapFS{"RUNBOOK.md": {Data: []byte("# Runbook <b>")}},
 		TelemetryPath: "/metrics",
 		Gatherer:      fakeCollector(noted),
 		Look:          noted,
@@ -66,11 +81,7 @@ func newFixture(t *testing.T, host look, change func(*Options)) *fixture {
 	if change != nil {
 		change(&options)
 	}
-	handler, err := NewHandler(options)
-	if err != nil {
-		t.Fatal(err)
-	}
-	f.Handler = handler
+	f.Handler = NewHandler(options)
 	return f
 }
 

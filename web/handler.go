@@ -3,29 +3,32 @@ package web
 import (
 	"context"
 	"fmt"
+	"io/fs"
 	"net/http"
 	"path"
 	"regexp"
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/common/version"
-	toolkit "github.com/prometheus/exporter-toolkit/web"
 )
 
 // The paths that are always there.
 const (
-	rootPath    = "/"
-	healthyPath = "/-/healthy"
-	readyPath   = "/-/ready"
-	reloadPath  = "/-/reload"
+	HealthyPath   = "/-/healthy"
+	ReadyPath     = "/-/ready"
+	DocumentsPath = "/docs/"
+
+	rootPath   = "/"
+	reloadPath = "/-/reload"
 )
 
 // Options of the handler.
 type Options struct {
-	TelemetryPath          string // checked by CheckTelemetryPath
-	MaxRequests            int    // scrapes answered at the same time, 0 = no limit
-	WithoutExporterMetrics bool   // leave out go_*, process_* and promhttp_*
+	TelemetryPath          string       // checked by CheckTelemetryPath
+	MaxRequests            int          // scrapes answered at the same time, 0 = no limit
+	WithoutExporterMetrics bool         // leave out go_*, process_* and promhttp_*
+	Page                   http.Handler // of /, for people
+	Documents              fs.FS        // served below DocumentsPath
 	Gatherer               func(context.Context) prometheus.Gatherer
 	Look                   func(context.Context) error // observes the host, and tells Health
 	Health                 *Health
@@ -34,20 +37,17 @@ type Options struct {
 }
 
 // NewHandler returns the handler of all paths. It answers GET and HEAD only, but for the reload.
-func NewHandler(o Options) (http.Handler, error) {
-	landing, err := newLanding(o.TelemetryPath)
-	if err != nil {
-		return nil, err
-	}
+func NewHandler(o Options) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET "+rootPath+"{$}", landing)
+	mux.Handle("GET "+rootPath+"{$}", newPage(o))
 	mux.Handle("GET "+o.TelemetryPath, newMetrics(o))
-	mux.HandleFunc("GET "+healthyPath, serveHealthy)
-	mux.HandleFunc("GET "+readyPath, serveReady(o.Health, o.Look))
+	mux.HandleFunc("GET "+DocumentsPath+"{name}", serveDocument(o.Documents))
+	mux.HandleFunc("GET "+HealthyPath, serveHealthy)
+	mux.HandleFunc("GET "+ReadyPath, serveReady(o.Health, o.Look))
 	if o.Reload != nil {
 		mux.HandleFunc("POST "+reloadPath, serveReload(o.Reload))
 	}
-	return mux, nil
+	return mux
 }
 
 // serveReload says what became of a reload: the body of an error is for the one who asked.
@@ -67,7 +67,7 @@ var pathCharacters = regexp.MustCompile(`^[A-Za-z0-9/._~-]+$`)
 // CheckTelemetryPath tells what is wrong with a path for metrics, if anything is.
 func CheckTelemetryPath(telemetry string) error {
 	switch {
-	case telemetry == rootPath, telemetry == healthyPath, telemetry == readyPath, telemetry == reloadPath:
+	case telemetry == rootPath, telemetry == HealthyPath, telemetry == ReadyPath, telemetry == reloadPath:
 		return fmt.Errorf("%q is taken: choose another path, such as /metrics", telemetry)
 	case telemetry == "" || telemetry[0] != '/':
 		return fmt.Errorf("%q does not begin with a slash: write %q", telemetry, "/"+telemetry)
@@ -77,22 +77,4 @@ func CheckTelemetryPath(telemetry string) error {
 		return fmt.Errorf("%q has characters that need quoting in a URL: use letters, digits and /._~-", telemetry)
 	}
 	return nil
-}
-
-func newLanding(telemetry string) (http.Handler, error) {
-	page, err := toolkit.NewLandingPage(toolkit.LandingConfig{
-		Name:        "closewait_exporter",
-		Description: "Prometheus exporter of sockets stuck in CLOSE_WAIT, per process",
-		Version:     version.Info(),
-		Profiling:   "false",
-		Links: []toolkit.LandingLinks{
-			{Address: telemetry, Text: "Metrics"},
-			{Address: healthyPath, Text: "Health", Description: "whether the exporter answers"},
-			{Address: readyPath, Text: "Readiness", Description: "whether a scan of this host has succeeded"},
-		},
-	})
-	if err != nil {
-		return nil, fmt.Errorf("make landing page: %w", err)
-	}
-	return page, nil
 }

@@ -29,7 +29,7 @@ func newMetrics(o Options) http.Handler {
 		ErrorHandling:     promhttp.ContinueOnError, // the rest is true, and the error is logged
 		EnableOpenMetrics: true,
 	}
-	handler := limitRequests(o.MaxRequests, m)
+	handler := limitRequests(o.MaxRequests, "scrapes", m)
 	if o.WithoutExporterMetrics {
 		return handler
 	}
@@ -52,12 +52,12 @@ func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // limitRequests lets at most so many requests in at the same time; 0 means no limit. The limit of
 // promhttp is one of a handler, and here every scrape has its own.
-func limitRequests(most int, next http.Handler) http.Handler {
+func limitRequests(most int, what string, next http.Handler) http.Handler {
 	if most == 0 {
 		return next
 	}
 	slots := make(chan struct{}, most)
-	refusal := fmt.Sprintf("%d scrapes are being answered already, which is the limit of --web.max-requests.", most)
+	refusal := fmt.Sprintf("%d %s are being answered already, which is the limit of --web.max-requests.", most, what)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case slots <- struct{}{}:

@@ -1,0 +1,168 @@
+package e2e
+
+import (
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"closewait_exporter/internal/browsertest"
+	"closewait_exporter/internal/leaktest"
+)
+
+// What the page is asked in the browser.
+const (
+	pids       = `Array.from(document.querySelectorAll("table.processes td.pid"), (cell) => cell.textContent)`
+	background = `getComputedStyle(document.body).backgroundColor`
+	width      = `document.documentElement.scrollWidth`
+	everything = `document.body.innerText`
+)
+
+// TestAPersonOpensThePage has a real browser show the page of a real exporter, beside programs that leak, one of them
+// with a name made for browsers, and with a reaper in dry run.
+func TestAPersonOpensThePage(t *testing.T) {
+	leaktest.RequireRoot(t)
+	browser := browsertest.Start(t)
+	shop := filepath.Join(t.TempDir(), "shop")
+	must(t, os.WriteFile(shop, read(t, leaktest.Build(t)), 0o755))
+	leaks := []*leaktest.Leak{
+		leaktest.Where{Program: shop}.Start(t, "--sockets=40", "--comm=shop", "--nofile=64"),
+		leaktest.Start(t, "--sockets=12", "--unread=700", "--comm=billing-api"),
+		leaktest.Start(t, "--sockets=3", "--comm=<base href=//x>"),
+		leaktest.Start(t, "--sockets=2", "--unaccepted=2", `--comm=<s id=p>\n\u202ex`),
+	}
+	e := serve(t, "--reaper.config="+trialOf(t, shop))
+	page := awaitDecision(t, e, leaks[0].PID)
+	for path, name := range map[string]string{"/metrics": "metrics", "/-/healthy": "health", "/-/ready": "readiness", "/docs/RUNBOOK.md": "runbook"} {
+		if !strings.Contains(page, `href="`+path+`"`) {
+			t.Errorf("no link to the %s", name)
+		}
+		if status, body := e.get(path); status != http.StatusOK || body == "" {
+			t.Errorf("%s answers %d", path, status)
+		}
+	}
+	url := "http://" + e.address + "/"
+
+	t.Run("without JavaScript", func(t *testing.T) {
+		tab := browser.Open(t, url, browsertest.View{Width: 1200, Height: 900, NoScript: true})
+		requireOrder(t, tab, leaks, false)
+		text := browsertest.Ask[string](tab, everything)
+		for _, want := range []string{"billing-api", "<base href=//x>", `<s id=p>\n\u202e`, "dry run", "signal TERM", "by rule shop-leak"} {
+			if !strings.Contains(text, want) {
+				t.Errorf("%q is not on the page:\n%s", want, text)
+			}
+		}
+		tab.Follow("table.processes th.sockets a")
+		requireOrder(t, tab, leaks, true)
+		requireQuiet(t, tab)
+	})
+	t.Run("no script runs", func(t *testing.T) {
+		tab := browser.Open(t, url, browsertest.View{Width: 1200, Height: 900})
+		if n := browsertest.Ask[int](tab, `document.querySelectorAll("script, base, #p, [onclick], [onload], [onerror]").length`); n != 0 {
+			t.Errorf("%d elements that only a name can have brought in", n)
+		}
+		requireQuiet(t, tab)
+		browsertest.Ask[bool](tab, `(() => { const s = document.createElement("script"); s.textContent = "window.ran = true"; document.body.append(s); return true })()`)
+		if browsertest.Ask[bool](tab, `window.ran === true`) {
+			t.Error("a script that gets into the page runs")
+		}
+		if said := strings.Join(tab.Complaints(), "\n"); !strings.Contains(said, "Content Security Policy") {
+			t.Errorf("the policy does not forbid it: %q", said)
+		}
+	})
+	t.Run("on a phone", func(t *testing.T) {
+		const phone = 390
+		tab := browser.Open(t, url, browsertest.View{Width: phone, Height: 844, NoScript: true})
+		if got := browsertest.Ask[int](tab, width); got > phone {
+			t.Errorf("%d pixels wide, want %d at most", got, phone)
+		}
+		requireQuiet(t, tab)
+	})
+	t.Run("in the dark", func(t *testing.T) {
+		light := browser.Open(t, url, browsertest.View{Width: 1200, Height: 900})
+		dark := browser.Open(t, url, browsertest.View{Width: 1200, Height: 900, Dark: true})
+		if a, b := browsertest.Ask[string](light, background), browsertest.Ask[string](dark, background); a == b {
+			t.Errorf("the background is %s both times", a)
+		}
+	})
+	t.Run("only to read", func(t *testing.T) { requireReadOnly(t, url) })
+}
+
+// trialOf is a rules file with a rule that would end a program.
+func trialOf(t *testing.T, program string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "rules.yml")
+	must(t, os.WriteFile(file, fmt.Appendf(nil, `interval: 1s
+rules:
+  - name: shop-leak
+    match: {exe: '%s'}
+    when: {sockets: 20, age: 1s, fds: 50%%}
+    steps: [signal: {name: TERM, wait: 1s}]
+`, regexp.QuoteMeta(program)), 0o600))
+	return file
+}
+
+// awaitDecision returns the page as soon as it tells what the reaper would have done.
+func awaitDecision(t *testing.T, e *exporter, pid int) (page string) {
+	t.Helper()
+	leaktest.Eventually(t, patience, func() (bool, string) {
+		_, page = e.get("/")
+		wanted := fmt.Sprintf("<strong>shop %d</strong>", pid)
+		return strings.Contains(page, wanted) && strings.Contains(page, "signal TERM"), "no " + wanted + " in\n" + page
+	})
+	return page
+}
+
+// requireOrder wants the leaks in this order from the top, or from the bottom. Other processes may be between them.
+func requireOrder(t *testing.T, tab *browsertest.Tab, leaks []*leaktest.Leak, reversed bool) {
+	t.Helper()
+	var want, got []string
+	for _, l := range leaks {
+		want = append(want, strconv.Itoa(l.PID))
+	}
+	if reversed {
+		slices.Reverse(want)
+	}
+	for _, pid := range browsertest.Ask[[]string](tab, pids) {
+		if slices.Contains(want, pid) {
+			got = append(got, pid)
+		}
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the order is %v, want %v", got, want)
+	}
+}
+
+func requireQuiet(t *testing.T, tab *browsertest.Tab) {
+	t.Helper()
+	for _, complaint := range tab.Complaints() {
+		t.Errorf("the browser says %q", complaint)
+	}
+}
+
+// requireReadOnly wants HEAD to be answered like GET without a body, and anything that could act to be refused.
+func requireReadOnly(t *testing.T, url string) {
+	t.Helper()
+	for method, want := range map[string]int{
+		http.MethodHead: http.StatusOK, http.MethodPost: http.StatusMethodNotAllowed, http.MethodPut: http.StatusMethodNotAllowed,
+		http.MethodDelete: http.StatusMethodNotAllowed, http.MethodPatch: http.StatusMethodNotAllowed,
+	} {
+		request, err := http.NewRequest(method, url, nil)
+		must(t, err)
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+		answer, err := client.Do(request)
+		must(t, err)
+		defer answer.Body.Close()
+		if answer.StatusCode != want {
+			t.Errorf("%s answers %d, want %d", method, answer.StatusCode, want)
+		}
+		if method == http.MethodHead && answer.Header.Get("Content-Security-Policy") == "" {
+			t.Error("HEAD has another header than GET")
+		}
+	}
+}

@@ -1,0 +1,123 @@
+package browsertest
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"testing"
+
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+)
+
+// View is how a page is looked at.
+type View struct {
+	Width, Height int64 // CSS pixels
+	Dark          bool  // the person prefers dark pages
+	NoScript      bool  // JavaScript is switched off
+}
+
+// Tab shows a page.
+type Tab struct {
+	t    testing.TB
+	ctx  context.Context
+	next func() (chromedp.ConsoleMessage, error, bool) // of the console
+}
+
+// Open opens a page in a new tab and returns when it is loaded.
+func (b *Browser) Open(t testing.TB, url string, v View) *Tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(b.ctx)
+	t.Cleanup(cancel)
+	scheme := "light"
+	if v.Dark {
+		scheme = "dark"
+	}
+	tab := &Tab{t: t, ctx: ctx}
+	tab.must(chromedp.Do(ctx))
+	var stop func()
+	tab.next, stop = iter.Pull2(chromedp.Console(ctx))
+	t.Cleanup(stop)
+	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia,
+		emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: scheme}}})
+	tab.must(err)
+	_, err = chromedp.Call(ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: v.NoScript})
+	tab.must(err)
+	tab.do(chromedp.EmulateViewport(v.Width, v.Height))
+	tab.do(chromedp.Navigate(url))
+	return tab
+}
+
+// Follow clicks at what a CSS selector finds, and returns when the page behind it is loaded.
+func (p *Tab) Follow(selector string) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
+		p.t.Fatalf("follow %s: %v", selector, err)
+	}
+}
+
+// Ask returns the value of a JavaScript expression. It works where JavaScript is switched off, too: that
+// is for the page.
+func Ask[T any](p *Tab, expression string) T {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	if err != nil {
+		p.t.Fatalf("%s: %v", expression, err)
+	}
+	return value
+}
+
+// Complaints are what the browser has said of the page so far: errors, warnings, violations of its
+// policies, and whatever a script has written.
+func (p *Tab) Complaints() []string {
+	p.t.Helper()
+	const end = "that is all"
+	Ask[bool](p, fmt.Sprintf("console.debug(%q) === undefined", end))
+	var all []string
+	for {
+		message, err, more := p.next()
+		if err != nil || !more {
+			p.t.Fatalf("read the console: %v", err)
+		}
+		if message.Text == end {
+			return all
+		}
+		all = append(all, message.String())
+	}
+}
+
+// Picture is the whole page as PNG.
+func (p *Tab) Picture() []byte {
+	const lossless = 100
+	return p.shoot(chromedp.FullScreenshot(lossless))
+}
+
+// Screen is what is seen of the page without scrolling, as PNG.
+func (p *Tab) Screen() []byte { return p.shoot(chromedp.CaptureScreenshot()) }
+
+func (p *Tab) shoot(shot chromedp.Action[[]byte]) []byte {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	png, err := chromedp.Run(ctx, shot)
+	p.must(err)
+	return png
+}
+
+func (p *Tab) do(step chromedp.Action[chromedp.Void]) {
+	p.t.Helper()
+	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	defer cancel()
+	p.must(chromedp.Do(ctx, step))
+}
+
+func (p *Tab) must(err error) {
+	p.t.Helper()
+	if err != nil {
+		p.t.Fatal(err)
+	}
+}

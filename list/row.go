@@ -1,0 +1,69 @@
+package list
+
+import (
+	"slices"
+	"strconv"
+
+	"closewait_exporter/closewait"
+)
+
+// Row is what is said of a process in one line, safe to be shown as it is.
+type Row struct {
+	Group, PID, Comm, Sockets, Unaccepted, Defunct, Oldest, Unread, FDs, Service, Remote string
+
+	All     closewait.Holding // its sockets of all kinds
+	Waiting closewait.Holding // those in CLOSE_WAIT, accepted or not
+}
+
+// Row describes a process of the Report.
+func (r *Report) Row(h *closewait.Holder) Row {
+	row := Row{All: allOf(h), Waiting: inCloseWait(h)}
+	whose := &row.Waiting // that services and addresses are shown of
+	if whose.Len() == 0 {
+		whose = &h.Defunct
+	}
+	row.Group, row.PID, row.Comm = Text(h.Group()), strconv.Itoa(h.ID.PID), Text(h.Comm)
+	row.Sockets, row.Unaccepted, row.Defunct = strconv.Itoa(h.Held.Len()), strconv.Itoa(h.Unaccepted.Len()), r.defunctCell(h)
+	row.Oldest, row.Unread = Age(row.All.Sockets[0], r.View.Taken), size(row.Waiting.UnreadBytes)
+	row.FDs, row.Service, row.Remote = descriptors(&h.Process), topService(whose), topRemote(whose)
+	return row
+}
+
+func (r *Row) cells() []string {
+	return []string{r.Group, r.PID, r.Comm, r.Sockets, r.Unaccepted, r.Defunct, r.Oldest, r.Unread, r.FDs, r.Service, r.Remote}
+}
+
+// topService is the service with most sockets, and how many more there are.
+func topService(h *closewait.Holding) string {
+	top := h.Services[0]
+	cell := direction(top.Direction) + " " + port(top.Port)
+	if more := len(h.Services) - 1; more > 0 {
+		cell += " +" + strconv.Itoa(more)
+	}
+	return cell
+}
+
+// topRemote is the remote address with most sockets, after its share: a long address is cut.
+func topRemote(h *closewait.Holding) string {
+	share := percent(uint64(h.TopRemote.Sockets), uint64(h.Len()))
+	return share + " " + Text(h.TopRemote.Addr.String())
+}
+
+// allOf is everything that a process holds.
+func allOf(h *closewait.Holder) closewait.Holding { return join(&h.Held, &h.Unaccepted, &h.Defunct) }
+
+// inCloseWait is what a process has in CLOSE_WAIT, accepted or not.
+func inCloseWait(h *closewait.Holder) closewait.Holding { return join(&h.Held, &h.Unaccepted) }
+
+// join makes one of several. Most processes have sockets of one kind, and then there is nothing to compute.
+func join(kinds ...*closewait.Holding) closewait.Holding {
+	kinds = slices.DeleteFunc(kinds, func(h *closewait.Holding) bool { return h.Len() == 0 })
+	if len(kinds) == 1 {
+		return *kinds[0]
+	}
+	var sockets []*closewait.Socket
+	for _, h := range kinds {
+		sockets = append(sockets, h.Sockets...)
+	}
+	return closewait.NewHolding(sockets)
+}

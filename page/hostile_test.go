@@ -1,0 +1,175 @@
+package page
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+)
+
+// elements are those that the page is made of. A script, a form, a frame or an image is none of them.
+var elements = strings.Fields(`html head meta title link style body header main footer nav section div p h1 h2 h3 ul ol li dl dt dd
+	a br strong code span time table caption thead tbody tr th td svg rect`)
+
+// attributes are those that they may have: no event handler and no style is one of them.
+var attributes = strings.Fields(`lang charset name content rel href title class id role aria-label aria-labelledby aria-hidden aria-sort focusable
+	datetime scope data-label viewbox preserveaspectratio width height x`)
+
+// requireHarmless finds what only a name that was not escaped can have brought in.
+func requireHarmless(t *testing.T, d *document) {
+	t.Helper()
+	if !utf8.ValidString(d.source) {
+		t.Error("it is not UTF-8")
+	}
+	for _, r := range d.source {
+		if r != '\n' && (unicode.IsControl(r) || unicode.In(r, unicode.Bidi_Control)) {
+			t.Errorf("%U is in it", r)
+		}
+	}
+	for n := range d.Descendants() {
+		if n.Type == html.CommentNode || n.Type == html.ElementNode && !slices.Contains(elements, strings.ToLower(n.Data)) {
+			t.Errorf("there is a <%s>", n.Data)
+		}
+		for _, a := range n.Attr {
+			if !slices.Contains(attributes, strings.ToLower(a.Key)) {
+				t.Errorf("<%s> has an attribute %s=%q", n.Data, a.Key, a.Val)
+			}
+			if a.Key == "href" && n.Data == "a" && !strings.HasPrefix(a.Val, "/") && !strings.HasPrefix(a.Val, "?sort=") {
+				t.Errorf("a link leads to %q", a.Val)
+			}
+		}
+	}
+}
+
+func TestHostileNamesAreTextAndNothingElse(t *testing.T) {
+	d := get(t, pageOf(hostile(), nil, slander), "/")
+	requireHarmless(t, d)
+	d.want(t, "<script>alert(1)</script> 100", `a\nroot 1 init`, `\u202egpj.exe`, `half\xe2\x82`, `\x1b]0;pwn\a`, `{{.Host}}`)
+	if rows := d.column("pid"); len(rows) != len(names) {
+		t.Errorf("%d rows, want %d", len(rows), len(names))
+	}
+	plain := get(t, pageOf(shop(), nil, trial), "/")
+	requireHarmless(t, plain)
+}
+
+func FuzzNames(f *testing.F) {
+	for _, name := range names {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		named := func() Reaper {
+			n := Note{Since: now, Until: now, Rule: "r", Mode: dryRun, Group: name, PID: 7, Comm: name, What: "act", Why: name}
+			return Reaper{Decisions: []Note{n}, Deeds: []Note{n}, Suspended: []string{name}}
+		}
+		r := reportOf(leak{Process: program(7, name, name, 1, 2), remote: "10.0.0.1:1", ages: spread(1, 0, 0)})
+		p := pageOf(r, nil, named)
+		p.options.Host = name
+		d := get(t, p, "/?sort=group")
+		requireHarmless(t, d)
+		if got := d.column("pid"); len(got) != 1 || got[0] != "7" {
+			t.Errorf("the rows are those of %q", got)
+		}
+	})
+}
+
+func FuzzQuery(f *testing.F) {
+	f.Add("sort=pid&order=desc")
+	f.Add(`sort="><script>`)
+	f.Add("%00=;&&sort[]=1")
+	f.Fuzz(func(t *testing.T, query string) {
+		d := get(t, pageOf(shop(), nil, nil), "/?"+strings.Map(inURL, query))
+		requireHarmless(t, d)
+		if rows := d.column("pid"); len(rows) != 5 {
+			t.Errorf("%d rows", len(rows))
+		}
+	})
+}
+
+// inURL leaves out what no request line can have.
+func inURL(r rune) rune {
+	if r <= ' ' || r >= unicode.MaxASCII {
+		return -1
+	}
+	return r
+}
+
+func TestThePolicyForbidsEverythingButOurStyle(t *testing.T) {
+	d := get(t, pageOf(shop(), nil, nil), "/")
+	policy := d.header.Get("Content-Security-Policy")
+	for _, want := range []string{"default-src 'none'", "form-action 'none'", "frame-ancestors 'none'", "base-uri 'none'"} {
+		if !strings.Contains(policy, want) {
+			t.Errorf("no %s in %q", want, policy)
+		}
+	}
+	if strings.Contains(policy, "unsafe") || strings.Contains(policy, "script-src") || strings.Contains(policy, "http") {
+		t.Errorf("the policy permits too much: %q", policy)
+	}
+	styles := d.all(atom.Style, "")
+	if len(styles) != 1 || !strings.Contains(policy, "style-src 'sha256-"+hash(styles[0].FirstChild.Data)+"'") {
+		t.Errorf("the style that is sent is not the one of %q", policy)
+	}
+	for header, want := range map[string]string{
+		"Content-Type": "text/html; charset=utf-8", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",
+	} {
+		if got := d.header.Get(header); got != want {
+			t.Errorf("%s: %q, want %q", header, got, want)
+		}
+	}
+}
+
+func TestNothingIsFetchedFromElsewhere(t *testing.T) {
+	d := get(t, pageOf(shop(), nil, trial), "/")
+	for n := range d.Descendants() {
+		for _, a := range n.Attr {
+			if (a.Key == "href" || a.Key == "src") && strings.Contains(a.Val, "//") && !strings.HasPrefix(a.Val, "data:") {
+				t.Errorf("<%s %s=%q>", n.Data, a.Key, a.Val)
+			}
+		}
+	}
+	if strings.Contains(style, "url(") || strings.Contains(style, "@import") || strings.Contains(style, "@font-face") {
+		t.Error("the style sheet fetches something")
+	}
+}
+
+func TestThePageIsAccessible(t *testing.T) {
+	d := get(t, pageOf(shop(), nil, trial), "/")
+	for kind, wanted := range map[atom.Atom]int{atom.Title: 1, atom.H1: 1, atom.Main: 1, atom.Table: 2, atom.Caption: 2} {
+		found := d.all(kind, "")
+		outsideOfImages := slices.DeleteFunc(found, func(n *html.Node) bool { return n.Parent.DataAtom == atom.Svg })
+		if len(outsideOfImages) != wanted {
+			t.Errorf("%d <%s>, want %d", len(outsideOfImages), kind, wanted)
+		}
+	}
+	if got := attribute(d.all(atom.Html, "")[0], "lang"); got != "en" {
+		t.Errorf("lang is %q", got)
+	}
+	for _, th := range d.all(atom.Th, "") {
+		if scope := attribute(th, "scope"); scope != "col" && scope != "row" {
+			t.Errorf("%q has scope %q", text(th), scope)
+		}
+	}
+	ids := map[string]bool{}
+	for n := range d.Descendants() {
+		if id := attribute(n, "id"); id != "" {
+			if ids[id] {
+				t.Errorf("two elements have the id %s", id)
+			}
+			ids[id] = true
+		}
+	}
+	for _, section := range d.all(atom.Section, "") {
+		if by := attribute(section, "aria-labelledby"); by != "" && !ids[by] {
+			t.Errorf("a section is labelled by %s, which is not there", by)
+		}
+	}
+	for _, image := range d.all(atom.Svg, "") {
+		if attribute(image, "aria-hidden") != strconv.FormatBool(true) && attribute(image, "aria-label") == "" {
+			t.Errorf("an image without a text: %v", image.Attr)
+		}
+	}
+}

@@ -1,0 +1,91 @@
+package page
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/html/atom"
+)
+
+func TestLinksSortTheTable(t *testing.T) {
+	worstFirst := "4211 31822 911 2207 18"
+	tests := map[string]string{ // query: pids from the top
+		"":                            worstFirst,
+		"?sort=sockets":               worstFirst,
+		"?sort=sockets&order=asc":     "18 2207 911 31822 4211",
+		"?sort=pid":                   "18 911 2207 4211 31822",
+		"?sort=pid&order=desc":        "31822 4211 2207 911 18",
+		"?sort=group":                 "31822 2207 911 18 4211",
+		"?sort=unaccepted":            "18 4211 31822 911 2207",
+		"?sort=defunct":               "911 4211 31822 2207 18",
+		"?sort=oldest":                "4211 31822 911 18 2207",
+		"?sort=oldest&order=asc":      "2207 18 911 31822 4211",
+		"?sort=unread":                "911 18 4211 31822 2207",
+		"?sort=fds":                   "4211 31822 18 911 2207",
+		"?sort=service":               "911 2207 4211 18 31822",
+		"?sort=remote":                "2207 31822 4211 18 911",
+		"?sort=nonsense":              worstFirst,
+		"?sort=<script>&order=desc":   worstFirst,
+		"?order=nonsense":             worstFirst,
+		"?sort=pid&order=nonsense":    "18 911 2207 4211 31822",
+		"?sort=pid&sort=oldest&x=%zz": "18 911 2207 4211 31822",
+	}
+	p := pageOf(shop(), nil, nil)
+	for query, want := range tests {
+		d := get(t, p, "/"+query)
+		if diff := cmp.Diff(strings.Fields(want), d.column("pid")); diff != "" {
+			t.Errorf("%s: -want +got:\n%s", query, diff)
+		}
+	}
+}
+
+// TestEveryHeadingIsALinkThatWorks follows each link twice: the second time it turns the order round.
+func TestEveryHeadingIsALinkThatWorks(t *testing.T) {
+	p := pageOf(shop(), nil, nil)
+	for _, c := range columns {
+		t.Run(c.key, func(t *testing.T) {
+			first := get(t, p, "/"+link(t, get(t, p, "/?sort=pid&order=asc"), c.key))
+			second := get(t, p, "/"+link(t, first, c.key))
+			reversed := first.column("pid")
+			slices.Reverse(reversed)
+			if c.key == "pid" || c.key == "oldest" { // no two rows are the same there
+				if diff := cmp.Diff(reversed, second.column("pid")); diff != "" {
+					t.Errorf("the second time -want +got:\n%s", diff)
+				}
+			}
+			if a, b := sorted(t, first, c.key), sorted(t, second, c.key); a == b {
+				t.Errorf("aria-sort is %s both times", a)
+			}
+		})
+	}
+}
+
+// link is that of a heading.
+func link(t *testing.T, d *document, class string) string {
+	t.Helper()
+	heading := &document{Node: d.all(atom.Thead, "")[0]}
+	for _, th := range heading.all(atom.Th, class) {
+		for _, a := range (&document{Node: th}).all(atom.A, "") {
+			return attribute(a, "href")
+		}
+	}
+	t.Fatalf("no link in the heading of %s", class)
+	return ""
+}
+
+// sorted is the aria-sort of a column, which no other column may have.
+func sorted(t *testing.T, d *document, class string) string {
+	t.Helper()
+	said := ""
+	for _, th := range d.all(atom.Th, "") {
+		if direction := attribute(th, "aria-sort"); direction != "" {
+			if said != "" || attribute(th, "class") != class {
+				t.Errorf("column %s is said to be sorted, want %s alone", attribute(th, "class"), class)
+			}
+			said = direction
+		}
+	}
+	return said
+}

@@ -1,0 +1,231 @@
+package page
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/atom"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/list"
+)
+
+// document is a page as a browser reads it.
+type document struct {
+	*html.Node
+	status int
+	header http.Header
+	source string
+}
+
+func get(t *testing.T, p *Page, path string) *document {
+	t.Helper()
+	w := httptest.NewRecorder()
+	p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	d := &document{status: w.Code, header: w.Header(), source: w.Body.String()}
+	var err error
+	if d.Node, err = html.Parse(strings.NewReader(d.source)); err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+// all are the elements of a kind, with that class where one is given.
+func (d *document) all(kind atom.Atom, class string) []*html.Node {
+	var found []*html.Node
+	for n := range d.Descendants() {
+		if n.DataAtom == kind && n.Type == html.ElementNode && (class == "" || slices.Contains(strings.Fields(attribute(n, "class")), class)) {
+			found = append(found, n)
+		}
+	}
+	return found
+}
+
+func attribute(n *html.Node, name string) string {
+	for _, a := range n.Attr {
+		if a.Key == name {
+			return a.Val
+		}
+	}
+	return ""
+}
+
+// text is what a person reads, with single blanks.
+func text(n *html.Node) string {
+	var all strings.Builder
+	for d := range n.Descendants() {
+		if d.Type == html.TextNode && d.Parent.DataAtom != atom.Style && d.Parent.Data != "title" {
+			all.WriteString(d.Data + " ")
+		}
+	}
+	return strings.Join(strings.Fields(all.String()), " ")
+}
+
+// column is what stands in the cells of a class, from the top.
+func (d *document) column(class string) []string {
+	var cells []string
+	for _, table := range d.all(atom.Table, "processes") {
+		inTable := &document{Node: table}
+		for _, body := range inTable.all(atom.Tbody, "") {
+			inBody := &document{Node: body}
+			for _, cell := range append(inBody.all(atom.Th, class), inBody.all(atom.Td, class)...) {
+				cells = append(cells, text(cell))
+			}
+		}
+	}
+	return cells
+}
+
+func (d *document) want(t *testing.T, wanted ...string) {
+	t.Helper()
+	all := text(d.Node)
+	for _, w := range wanted {
+		if !strings.Contains(all, w) {
+			t.Errorf("%q is not in\n%s", w, all)
+		}
+	}
+}
+
+func TestThePageShowsWhoLeaks(t *testing.T) {
+	d := get(t, pageOf(shop(), nil, nil), "/")
+	if d.status != http.StatusOK {
+		t.Errorf("status %d", d.status)
+	}
+	d.want(t, "5 processes hold sockets in CLOSE_WAIT", "1052 sockets in CLOSE_WAIT: 1048 held by 5 processes, 4 not accepted yet.", "Defunct (reset or given up, in no socket table, a descriptor each): 7 sockets, held by 1 process.",
+		"Looked at 7 network namespaces with the ebpf scanner in 3.2ms", "Seen at 09:41:07 UTC", "94% of descriptors used by shop.service")
+	want := map[string]string{
+		"group": "shop.service java", "pid": "4211", "sockets": "812", "unaccepted": "0", "defunct": "0", "oldest": "1d07h median 7h46m",
+		"unread": "0 609 none · 203 fin", "fds": "3871/4096 94%", "service": "in :8080", "remote": "10.1.2.3 100% of them",
+	}
+	for class, cell := range want {
+		if got := d.column(class); len(got) != 5 || got[0] != cell {
+			t.Errorf("column %s is %q, want %q first", class, got, cell)
+		}
+	}
+	var links []string
+	for _, a := range d.all(atom.A, "") {
+		links = append(links, attribute(a, "href"))
+	}
+	for _, link := range []string{"/metrics", "/-/healthy", "/-/ready", "/docs/RUNBOOK.md", "/docs/REAPER.md"} {
+		if !slices.Contains(links, link) {
+			t.Errorf("no link to %s among %q", link, links)
+		}
+	}
+}
+
+func TestAgesHaveBarsAndWords(t *testing.T) {
+	d := get(t, pageOf(reportOf(
+		leak{Process: program(1, "", "old", 1, 2), remote: "10.0.0.1:1", ages: []time.Duration{25 * time.Hour, 7 * time.Hour, 7 * time.Hour, 30 * time.Second}},
+		leak{Process: program(2, "", "few", 1, 2), remote: "10.0.0.1:1", ages: []time.Duration{10 * time.Minute}},
+	), nil, nil), "/")
+	bars := d.all(atom.Svg, "ages")
+	for i, want := range []string{"Ages: 1 over 1 day, 2 6–24 h, 1 under 1 min", "Ages: 1 1–10 min"} {
+		if got := attribute(bars[i], "aria-label"); got != want || attribute(bars[i], "role") != "img" {
+			t.Errorf("bar %d says %q, want %q", i, got, want)
+		}
+	}
+	var parts []string
+	for n := range bars[0].Descendants() {
+		if n.Data == "rect" {
+			parts = append(parts, fmt.Sprint(attribute(n, "class"), " ", attribute(n, "x"), " ", attribute(n, "width")))
+		}
+	}
+	if diff := cmp.Diff([]string{"a5 0.00 25.00", "a4 25.00 50.00", "a0 75.00 25.00"}, parts); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestOnlyAPartOfVeryManyProcessesIsShownAndThePageSaysSo(t *testing.T) {
+	var leaks []leak
+	for pid := range mostRows + 7 {
+		leaks = append(leaks, leak{Process: program(pid+1, "", "x", 1, 2), remote: "10.0.0.1:1", ages: []time.Duration{time.Hour}})
+	}
+	d := get(t, pageOf(reportOf(leaks...), nil, nil), "/?sort=pid&order=desc")
+	if got := d.column("pid"); len(got) != mostRows || got[0] != fmt.Sprint(mostRows+7) {
+		t.Errorf("%d rows, the first of process %s", len(got), got[0])
+	}
+	d.want(t, "7 more are not shown")
+}
+
+func TestAHostWithoutLeaksIsCalm(t *testing.T) {
+	young := reportOf(leak{Process: program(1, "", "nginx", 1, 2), remote: "10.0.0.1:1", ages: []time.Duration{time.Millisecond}})
+	young.Listed = nil
+	blind := reportOf()
+	blind.View.Denied = 3
+	halfBlind := reportOf()
+	halfBlind.View.AllDefunct = false
+	orphans := reportOf()
+	orphans.View.Ownerless = []*closewait.Socket{{Since: now.Add(-time.Hour)}}
+	tests := []struct {
+		name   string
+		report *list.Report
+		want   []string
+		calm   bool
+	}{
+		{"nothing at all", reportOf(), []string{"Nothing leaks here", "Looked at 7 network namespaces"}, true},
+		{"defunct sockets cannot be seen", halfBlind, []string{"Nothing is known to leak here", "nothing is known to leak here."}, true},
+		{"only ordinary closing", young, []string{"Nothing leaks here", "of 1 socket in CLOSE_WAIT none is known to be 1s old", "Hidden: 1 process"}, true},
+		{"not everything can be seen", blind, []string{"No process is known to leak", "3 processes could not be looked into"}, false},
+		{"sockets without a holder", orphans, []string{"No process is known to leak", "In no row below: 1 socket without a known holder"}, false},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			d := get(t, pageOf(test.report, nil, nil), "/")
+			d.want(t, append(test.want, "The reaper is off")...)
+			if calm := len(d.all(atom.H1, "good")) == 1; calm != test.calm || d.status != http.StatusOK || len(d.all(atom.Table, "processes")) > 0 {
+				t.Errorf("status %d, calm %t", d.status, calm)
+			}
+		})
+	}
+}
+
+func TestAFailedLookIsSaidAndNoNumbersAreShown(t *testing.T) {
+	tests := map[string]struct {
+		err  error
+		want []string
+	}{
+		"a scan that fails": {errBroken, []string{"The scan failed: list processes: open /proc: permission denied: give it CAP_SYS_PTRACE"}},
+		"a scan that hangs": {fmt.Errorf("look: %w", context.DeadlineExceeded), []string{"takes longer than a page may wait", "Look again in a moment"}},
+		"a hostile error":   {errors.New("<script>\x1b"), []string{`<script>\x1b`}},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			d := get(t, pageOf(shop(), test.err, trial), "/?sort=pid")
+			d.want(t, append(test.want, "This host cannot be looked at", "the runbook", "Dry run")...)
+			if d.status != http.StatusServiceUnavailable || len(d.all(atom.Table, "")) > 0 || len(d.all(atom.Script, "")) > 0 {
+				t.Errorf("status %d, or old numbers:\n%s", d.status, text(d.Node))
+			}
+		})
+	}
+}
+
+func TestThePageSaysWhatCannotBeSeen(t *testing.T) {
+	r := shop()
+	r.Sight.Missing = []list.Lack{{Capability: "CAP_SYS_PTRACE", Lost: "holders of the sockets of other users"}}
+	d := get(t, pageOf(r, nil, nil), "/")
+	d.want(t, "Not everything can be seen", "without CAP_SYS_PTRACE it cannot see: holders of the sockets of other users")
+	get(t, pageOf(shop(), nil, nil), "/").want(t, "Every process and network namespace of this host could be looked into.")
+}
+
+func TestDefunctSocketsAreShownAsFarAsTheyAreKnown(t *testing.T) {
+	gone := leak{Process: program(7, "", "gone", 3, 9), remote: "10.0.0.1:1", ages: spread(3, time.Hour, time.Hour), defunct: 3}
+	d := get(t, pageOf(reportOf(gone), nil, nil), "/")
+	d.want(t, "1 process holds sockets in CLOSE_WAIT or defunct", "3 sockets, held by 1 process")
+	if got := d.column("defunct"); len(got) != 1 || got[0] != "3" {
+		t.Errorf("defunct: %q", got)
+	}
+	r := shop()
+	r.View.AllDefunct = false
+	if diff := cmp.Diff([]string{"-", "-", ">=7", "-", "-"}, get(t, pageOf(r, nil, nil), "/").column("defunct")); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}

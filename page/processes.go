@@ -1,0 +1,115 @@
+package page
+
+import (
+	"strconv"
+	"strings"
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/list"
+)
+
+// mostRows is how many processes are shown. A host can have thousands, and a page is no way to read them.
+const mostRows = 200
+
+// processes is the table of those that leak.
+type processes struct {
+	Caption  string
+	Headings []heading
+	Rows     []*process
+	Omitted  int
+	Tiles    []tile
+	Classes  []ageClass // what the colours of the bars mean
+}
+
+// process is a row: what `list` says of it, and bars.
+type process struct {
+	list.Row
+	Ages            ageBar
+	FDs             string
+	Full            *gauge // nil: the share of the descriptors that are open is not known
+	Causes          string // sockets by what is unread
+	Peer, PeerShare string
+
+	holder *closewait.Holder
+	oldest time.Duration
+	used   float64 // share of the descriptors, -1 where it is not known
+}
+
+// gauge is a bar from 0 to 100.
+type gauge struct {
+	Width float64
+	Level string
+}
+
+func newProcesses(r *list.Report, by order) *processes {
+	p := &processes{
+		Caption:  "Processes with sockets of ended connections, sorted by " + by.column().title + ", " + by.direction(),
+		Headings: headings(by),
+		Classes:  ageClasses,
+	}
+	rows, most := make([]*process, len(r.Listed)), 0
+	for i, h := range r.Listed {
+		rows[i] = newProcess(r, h)
+		most = max(most, rows[i].All.Len())
+	}
+	p.Tiles = tiles(r, rows)
+	by.sort(rows)
+	p.Omitted = max(len(rows)-mostRows, 0)
+	p.Rows = rows[:len(rows)-p.Omitted]
+	for _, row := range p.Rows {
+		row.Ages = newAgeBar(&row.All, r.View.Taken, most)
+	}
+	return p
+}
+
+func newProcess(r *list.Report, h *closewait.Holder) *process {
+	p := &process{Row: r.Row(h), holder: h, oldest: h.Oldest(r.View.Taken), used: -1}
+	p.FDs, _, _ = strings.Cut(p.Row.FDs, " ")
+	p.PeerShare, p.Peer, _ = strings.Cut(p.Remote, " ")
+	if share, known := h.FDRatio(); known {
+		p.used = share
+		p.Full = &gauge{Width: 100 * min(share, 1), Level: level(share)}
+		p.FDs = p.Row.FDs
+	}
+	for _, class := range closewait.Unreads {
+		if n := p.Waiting.Unread[class]; n > 0 {
+			p.Causes = strings.TrimPrefix(p.Causes+" · "+strconv.Itoa(n)+" "+class.String(), " · ")
+		}
+	}
+	return p
+}
+
+// level is that of a share of the descriptors: from 80 % on accept() will soon fail.
+func level(share float64) string {
+	const high, critical = 0.8, 0.95
+	switch {
+	case share >= critical:
+		return "critical"
+	case share >= high:
+		return "high"
+	}
+	return "calm"
+}
+
+// tiles are about the host and its worst processes.
+func tiles(r *list.Report, rows []*process) []tile {
+	worst, oldest, fullest := rows[0], rows[0], rows[0]
+	for _, row := range rows {
+		if row.oldest > oldest.oldest {
+			oldest = row
+		}
+		if row.used > fullest.used {
+			fullest = row
+		}
+	}
+	tiles := []tile{
+		{Value: strconv.Itoa(r.View.Sockets.Total()), Label: "sockets in CLOSE_WAIT", Detail: worst.Sockets + " held by " + worst.Group},
+		{Value: oldest.Oldest, Label: "is the oldest", Detail: "by " + oldest.Group},
+	}
+	if fullest.used >= 0 {
+		_, share, _ := strings.Cut(fullest.Row.FDs, " ")
+		tiles = append(tiles, tile{Value: share, Label: "of descriptors used", Detail: "by " + fullest.Group, Level: level(fullest.used)})
+	}
+	return tiles
+}

@@ -1,0 +1,49 @@
+package web
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestAHungScanIsToldToAReaderInTime(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, hung, nil)
+		started := time.Now()
+		answer := f.ask(http.MethodGet, "/")
+		if took := time.Since(started); took != pagePatience || answer.Code != http.StatusServiceUnavailable {
+			t.Errorf("status %d after %s, want 503 after %s", answer.Code, took, pagePatience)
+		}
+	})
+}
+
+func TestReadersKeepNoScrapeOut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFixture(t, hung, func(o *Options) { o.MaxRequests = 2 })
+		answers := make(chan *httptest.ResponseRecorder, 2)
+		for range cap(answers) {
+			go func() { answers <- f.ask(http.MethodGet, "/") }()
+		}
+		synctest.Wait()
+		refused := f.ask(http.MethodGet, "/")
+		if refused.Code != http.StatusServiceUnavailable || !strings.Contains(refused.Body.String(), "2 pages are being answered already") {
+			t.Errorf("status %d and %q for one page too many", refused.Code, refused.Body)
+		}
+		if code := f.ask(http.MethodGet, "/metrics", scrapeTimeoutHeader+": 1").Code; code != http.StatusOK {
+			t.Errorf("status %d for a scrape meanwhile", code)
+		}
+		for range cap(answers) {
+			<-answers
+		}
+	})
+}
+
+func TestDocumentsAreShownAsText(t *testing.T) {
+	answer := newFixture(t, seen, nil).ask(http.MethodGet, "/docs/RUNBOOK.md")
+	if got := answer.Header().Get("Content-Type"); got != "text/plain; charset=utf-8" || answer.Header().Get("X-Content-Type-Options") != "nosniff" {
+		t.Errorf("header %v", answer.Header())
+	}
+}
