@@ -169,6 +169,9 @@ func (s *Scanner) readLimit(dir directory, p *closewait.Process) (err error) {
 	if s.data, err = dir.read("limits", s.data); err != nil {
 		return err
 	}
+	if len(s.data) == 0 { // of a process that is ending (proc_pid_limits in fs/proc/base.c)
+		return fmt.Errorf("read limits: %w", unix.ESRCH)
+	}
 	p.MaxFDs, err = parseMaxOpenFiles(s.data)
 	return err
 }
