@@ -139,15 +139,11 @@ func (p *pass) indexOf(id closewait.ProcessID) int {
 
 // sightingOfRecord translates what BPF says of a socket that is not listening.
 func sightingOfRecord(ns closewait.NetNS, record *iterator.Socket, tick time.Duration) closewait.Sighting {
-	local, remote := record.LocalAddress(), record.RemoteAddress()
-	id := closewait.CookieID(ns, record.Cookie)
-	if record.Cookie == 0 {
-		id = closewait.TupleID(ns, local, remote, record.Inode)
-	}
 	sighting := closewait.Sighting{Facts: closewait.Facts{
-		ID: id, Local: local, Remote: remote, Interface: record.Interface, Inode: record.Inode, UID: record.Uid,
+		Local: record.LocalAddress(), Remote: record.RemoteAddress(), Interface: record.Interface, Inode: record.Inode, UID: record.Uid,
 		BytesSent: record.BytesSent, BytesAcked: record.BytesAcked, BytesReceived: record.BytesReceived,
 	}}
+	sighting.ID = socketID(ns, record.Cookie, &sighting.Facts)
 	if record.State == iterator.StateClose {
 		sighting.Defunct = true
 		return sighting
