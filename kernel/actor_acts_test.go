@@ -21,7 +21,6 @@ var acts = map[string]func(*actor, act) error{
 
 func onEnd(f func(*actorsEnd, int) error) func(*actor, act) error {
 	return func(a *actor, next act) error {
-		defer a.forget()
 		if e := a.hold(next.Which); e != nil {
 			return f(e, next.Size)
 		}
@@ -86,7 +85,6 @@ func (a *actor) reopen(next act) error {
 			e.waits = false
 		}
 	}
-	a.forget()
 	var err error
 	a.doors[i], err = openDoor(a.doors[i].place)
 	return err

@@ -86,6 +86,7 @@ func perform(in io.Reader, out io.Writer) error {
 		if err := json.NewEncoder(out).Encode(done); err != nil {
 			return err
 		}
+		a.forget()
 	}
 	return nil
 }
@@ -144,7 +145,7 @@ func (e *actorsEnd) release() {
 	e.fds = e.fds[:last]
 }
 
-// forget drops connections that the actor has nothing of any more. Their ends were told.
+// forget drops connections that the actor has nothing of any more, when that was told.
 func (a *actor) forget() {
 	gone := func(e *actorsEnd) bool { return len(e.fds) == 0 && !e.waits && !a.flies(e) }
 	a.ends = slices.DeleteFunc(a.ends, func(e *actorsEnd) bool { return gone(e) && gone(e.other) })
