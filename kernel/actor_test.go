@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/hosttest"
 )
 
 // actorRole is the test binary as a program that does with connections what it is told, sensible or not.
@@ -93,7 +95,7 @@ func perform(in io.Reader, out io.Writer) error {
 
 // enter sets up what every act takes.
 func (a *actor) enter() error {
-	_ = setLoopbackUp() // it is, or we are in a namespace of our own
+	_ = hosttest.RaiseLoopback() // it is, or we are in a namespace of our own
 	var err error
 	if a.way, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
 		return err

@@ -16,8 +16,9 @@ import (
 // each process.
 type holding struct {
 	state   uint8
-	several bool  // it is one of MPTCP
-	holders []int // ascending
+	several bool     // it is one of MPTCP
+	holders []int    // ascending
+	handles []string // descriptors with their processes
 }
 
 // takeStock asks all connections and listeners that any process has a descriptor of, by inode.
@@ -33,10 +34,20 @@ func takeStock(t testing.TB) map[uint64]*holding {
 				if h := stock[inode]; !slices.Contains(h.holders, pid) {
 					h.holders = append(h.holders, pid)
 				}
+				stock[inode].note(pid, fds)
 			}
 		}
 	}
 	return stock
+}
+
+func (h *holding) note(pid int, fds []int) {
+	for _, fd := range fds {
+		if handle := fmt.Sprintf("%d/fd/%d", pid, fd); !slices.Contains(h.handles, handle) {
+			h.handles = append(h.handles, handle)
+		}
+	}
+	slices.Sort(h.handles)
 }
 
 // numbersIn are the names of a directory of /proc that are numbers, ascending.

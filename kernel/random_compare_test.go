@@ -2,7 +2,6 @@ package kernel_test
 
 import (
 	"fmt"
-	"os/exec"
 	"slices"
 	"time"
 
@@ -89,6 +88,8 @@ func (s *stage) compare() {
 			s.ages(before, ebpf)
 			s.holders(ebpf, stock)
 			s.defunct(ebpf.defunct, stock)
+			s.follows(s.netlink, before, stock)
+			s.follows(s.procfs, procfs, stock)
 			s.tally(ebpf)
 			return
 		}
@@ -188,41 +189,6 @@ func (s *stage) holders(seen sight, stock map[uint64]*holding) {
 			s.t.Errorf("%+v: held by %v, want %v", row, got, want)
 		}
 	}
-}
-
-// defunct compares with what the sockets say of themselves, but those that are decoys.
-func (s *stage) defunct(seen map[string]spotted, stock map[uint64]*holding) {
-	s.t.Helper()
-	const stateClose = 7
-	want, got := map[uint64]string{}, map[uint64]string{}
-	for inode, h := range stock {
-		if h.state == stateClose && !s.decoys[inode] && !h.several {
-			want[inode] = s.named(inode, h.holders)
-		}
-	}
-	for _, row := range seen {
-		if h := stock[row.Inode]; h != nil && h.several {
-			continue
-		}
-		got[row.Inode] = s.named(row.Inode, pidsOf(row.Holders))
-		if h := stock[row.Inode]; want[row.Inode] == "" {
-			out, _ := exec.Command("sh", "-c", fmt.Sprintf("ss -tane | grep -E '%d'", row.Inode)).CombinedOutput()
-			s.t.Logf("%s\n%+v", out, row)
-			s.t.Logf("inode %d decoy %v: %+v", row.Inode, s.decoys[row.Inode], h)
-		}
-		if truth := s.byInode[row.Inode]; row.Local != truth.Local.String() || row.Remote != truth.Remote.String() {
-			s.t.Errorf("defunct: %+v, which was %+v", row, truth)
-		}
-	}
-	if diff := cmp.Diff(want, got); diff != "" {
-		s.t.Errorf("defunct sockets with their holders (-descriptors +ebpf):\n%s", diff)
-	}
-}
-
-// named describes a socket for who has to find out what is wrong with it.
-func (s *stage) named(inode uint64, holders []int) string {
-	truth := s.byInode[inode]
-	return fmt.Sprintf("%v to %v, of %v", truth.Local, truth.Remote, holders)
 }
 
 // tally counts what was there.

@@ -60,8 +60,12 @@ type stage struct {
 	truth   map[place4]end
 	byInode map[uint64]end
 	decoys  map[uint64]bool // inodes
-	again   int             // rounds in which something moved while all looked
-	seen    map[string]int  // rows of each kind, so that it shows what was tested
+
+	// What the engines that read tables saw last, by their names: the descriptors of sockets, by inode.
+	remembers map[string]map[uint64]string
+
+	again int            // rounds in which something moved while all looked
+	seen  map[string]int // rows of each kind, so that it shows what was tested
 }
 
 // place4 is where a connection is.
@@ -73,7 +77,7 @@ type place4 struct {
 func newStage(t *testing.T, seed uint64) *stage {
 	t.Helper()
 	s := &stage{t: t, random: rand.New(rand.NewPCG(seed, 0)),
-		truth: map[place4]end{}, byInode: map[uint64]end{}, decoys: map[uint64]bool{}, seen: map[string]int{}}
+		truth: map[place4]end{}, byInode: map[uint64]end{}, decoys: map[uint64]bool{}, seen: map[string]int{}, remembers: map[string]map[uint64]string{}}
 	for _, attr := range []*syscall.SysProcAttr{
 		{}, asNobody(), {Cloneflags: unix.CLONE_NEWNET}, {Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWPID},
 	} {
