@@ -34,18 +34,24 @@ func takeStock(t testing.TB) map[uint64]*holding {
 				if h := stock[inode]; !slices.Contains(h.holders, pid) {
 					h.holders = append(h.holders, pid)
 				}
-				stock[inode].note(pid, fds)
+				stock[inode].note(pid, tid, fds)
 			}
 		}
 	}
 	return stock
 }
 
-func (h *holding) note(pid int, fds []int) {
+// note adds descriptors, those of other threads where the main thread has them not.
+func (h *holding) note(pid, tid int, fds []int) {
 	for _, fd := range fds {
-		if handle := fmt.Sprintf("%d/fd/%d", pid, fd); !slices.Contains(h.handles, handle) {
-			h.handles = append(h.handles, handle)
+		handle := fmt.Sprintf("%d/fd/%d", pid, fd)
+		if slices.Contains(h.handles, handle) {
+			continue
 		}
+		if tid != pid {
+			handle = fmt.Sprintf("%d/task/%d/fd/%d", pid, tid, fd)
+		}
+		h.handles = append(h.handles, handle)
 	}
 	slices.Sort(h.handles)
 }

@@ -31,6 +31,13 @@ func TestEnginesAgreeOnRandomPrograms(t *testing.T) {
 	}
 	s := newStage(t, seed)
 	started, rounds := time.Now(), 0
+	defer func() {
+		t.Logf("%d rounds in %v, %d of them seen anew, with %s=%d; sockets seen %v",
+			rounds, time.Since(started).Round(time.Second), s.again, seedVariable, seed, s.seen)
+		if t.Failed() {
+			t.Logf("after\n%s", strings.Join(s.history[max(0, len(s.history)-60):], "\n"))
+		}
+	}()
 	for more := true; more && !t.Failed(); rounds++ {
 		for range 1 + s.random.IntN(4) {
 			s.act()
@@ -40,11 +47,6 @@ func TestEnginesAgreeOnRandomPrograms(t *testing.T) {
 		if os.Getenv("CLOSEWAIT_LONG") != "" {
 			more = rounds < leastLong
 		}
-	}
-	t.Logf("%d rounds in %v, %d of them seen anew, with %s=%d; sockets seen %v",
-		rounds, time.Since(started).Round(time.Second), s.again, seedVariable, seed, s.seen)
-	if t.Failed() {
-		t.Logf("after\n%s", strings.Join(s.history[max(0, len(s.history)-60):], "\n"))
 	}
 }
 
