@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// remote is a looker in a process of its own. It ends with the test.
+// remote is a process that obeys orders. It ends with the test.
 type remote struct {
 	t       testing.TB
 	process *os.Process
@@ -22,6 +22,12 @@ type remote struct {
 // startLooker runs this test binary again as a looker: with other rights, or behind a command such
 // as strace.
 func startLooker(t testing.TB, attr *syscall.SysProcAttr, behind ...string) *remote {
+	t.Helper()
+	return startAgain(t, lookerRole, attr, behind...)
+}
+
+// startAgain runs this test binary again in a role that obeys orders.
+func startAgain(t testing.TB, role string, attr *syscall.SysProcAttr, behind ...string) *remote {
 	t.Helper()
 	// Not by its path, which only root can reach.
 	command := append(behind, "/proc/self/exe")
@@ -34,7 +40,7 @@ func startLooker(t testing.TB, attr *syscall.SysProcAttr, behind ...string) *rem
 	}
 	cmd := exec.Command(command[0], command[1:]...)
 	// The race detector would wait for a second at the end.
-	cmd.Env = append(os.Environ(), roleVariable+"="+lookerRole, "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), roleVariable+"="+role, "GORACE=atexit_sleep_ms=0")
 	cmd.SysProcAttr = attr
 	stderr := new(strings.Builder)
 	cmd.Stderr = stderr
@@ -55,7 +61,7 @@ func startLooker(t testing.TB, attr *syscall.SysProcAttr, behind ...string) *rem
 		kill := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 		defer kill.Stop()
 		if err := cmd.Wait(); err != nil {
-			t.Errorf("looker: %v\n%s", err, stderr)
+			t.Errorf("%s: %v\n%s", role, err, stderr)
 		}
 	})
 	reports := bufio.NewScanner(out)
@@ -66,26 +72,32 @@ func startLooker(t testing.TB, attr *syscall.SysProcAttr, behind ...string) *rem
 // ask gives an order and returns the answer, which may be an error.
 func (r *remote) ask(o order) report {
 	r.t.Helper()
-	if err := r.orders.Encode(o); err != nil {
-		r.t.Fatalf("give an order to the looker: %v", err)
+	var got report
+	r.exchange(o, &got)
+	return got
+}
+
+// exchange gives an order and reads the answer into a variable.
+func (r *remote) exchange(order, answer any) {
+	r.t.Helper()
+	if err := r.orders.Encode(order); err != nil {
+		r.t.Fatalf("give an order to process %d: %v", r.process.Pid, err)
 	}
 	answered := make(chan bool, 1)
 	go func() { answered <- r.reports.Scan() }()
 	select {
 	case ok := <-answered:
 		if !ok {
-			r.t.Fatalf("the looker has ended: %v", r.reports.Err())
+			r.t.Fatalf("process %d has ended: %v", r.process.Pid, r.reports.Err())
 		}
 	case <-time.After(patience):
 		_ = r.process.Kill()
 		<-answered
-		r.t.Fatalf("no answer from the looker in %v", patience)
+		r.t.Fatalf("no answer from process %d in %v", r.process.Pid, patience)
 	}
-	var got report
-	if err := json.Unmarshal(r.reports.Bytes(), &got); err != nil {
+	if err := json.Unmarshal(r.reports.Bytes(), answer); err != nil {
 		r.t.Fatal(err)
 	}
-	return got
 }
 
 // asNobody is a user without any capability.

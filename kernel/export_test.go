@@ -6,5 +6,9 @@ import "time"
 // tests run in a pid namespace, where it hides those of the host, and none of them matters there.
 func PretendToSeeAllProcesses(s *Scanner, all bool) { s.seesAllProcesses = all }
 
-// TakeNoHolderForGranted makes the next scan look for all holders anew, as after Options.Relook.
-func TakeNoHolderForGranted(s *Scanner) { s.owners.looked = time.Time{} }
+// TakeNoHolderForGranted makes the next scan look for all holders anew, as after Options.Relook, and for
+// sockets in flight.
+func TakeNoHolderForGranted(s *Scanner) {
+	s.owners.looked = time.Time{}
+	s.passes.at, s.passes.dumped = time.Time{}, time.Time{}
+}

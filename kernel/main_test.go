@@ -29,6 +29,8 @@ func play(role string) error {
 	switch role {
 	case lookerRole:
 		return takeOrders(os.Stdin, os.Stdout)
+	case actorRole:
+		return perform(os.Stdin, os.Stdout)
 	case victimRole:
 		return suffer(os.Args[1], os.Stdin)
 	}

@@ -29,12 +29,17 @@ func (s *Scanner) Sight() Sight {
 			sight.Missing = append(sight.Missing, Lack{capability, lost})
 		}
 	}
-	lack(!s.capable(unix.CAP_DAC_READ_SEARCH) || !s.capable(unix.CAP_SYS_PTRACE),
+	ebpf, ptrace := s.engine == EngineEBPF, s.capable(unix.CAP_SYS_PTRACE)
+	lack(!ebpf && !(ptrace && s.capable(unix.CAP_DAC_READ_SEARCH)),
 		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE", "holders of the sockets of other users' processes")
-	lack(all && !s.capable(unix.CAP_SYS_PTRACE),
+	lack(!ebpf && all && !ptrace,
 		"CAP_SYS_PTRACE", "network namespaces in which only other users' processes live")
-	lack(all && s.engine == EngineNetlink && !s.capable(unix.CAP_SYS_ADMIN),
+	lack(ebpf && !ptrace,
+		"CAP_SYS_PTRACE", "which programs other users' processes run")
+	lack(s.engine == EngineNetlink && all && !s.capable(unix.CAP_SYS_ADMIN),
 		"CAP_SYS_ADMIN", "ages from before the start for sockets in other network namespaces, which are read from /proc/PID/net instead")
+	lack(ebpf && all && !s.capable(unix.CAP_SYS_ADMIN),
+		"CAP_SYS_ADMIN", "in other network namespaces: ages from before the start for sockets that wait to be accepted, and sockets on their way from process to process")
 	lack(!s.seesAllProcesses,
 		"the host's pid namespace", "holders outside this pid namespace, or hidden by the hidepid mount option of /proc")
 	return sight
