@@ -84,7 +84,7 @@ func TestTheEndOfALadderOnDefunctSockets(t *testing.T) {
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
 			inBubble(t, func(t *testing.T, c *climbing) {
-				c.rule.When.IncludeDefunct, c.rule.Steps, c.fakeHost.defunct = s.include, s.steps, true
+				c.rule.When.IncludeDefunct, c.rule.Steps, c.defunct = s.include, s.steps, true
 				c.leakDefunct(s.waiting, s.defunct)
 				c.on = s.on
 				o := c.climb(t)
@@ -113,7 +113,7 @@ func (c *climbing) details() string {
 
 func TestDryRunSkipsDefunctSocketsToo(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *climbing) {
-		c.rule.When.IncludeDefunct, c.rule.Mode, c.rule.Steps, c.fakeHost.defunct = true, DryRun, destroyAndTerm, true
+		c.rule.When.IncludeDefunct, c.rule.Mode, c.rule.Steps, c.defunct = true, DryRun, destroyAndTerm, true
 		c.leakDefunct(0, 2)
 		c.hands = DryHands{c.fakeHost, c.fakeHost}
 		o := c.climb(t)
@@ -125,7 +125,7 @@ func TestDryRunSkipsDefunctSocketsToo(t *testing.T) {
 
 func TestAStepThatFailsOnDefunctSocketsEndsTheLadder(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *climbing) {
-		c.rule.When.IncludeDefunct, c.rule.Steps, c.fakeHost.defunct = true, destroyAndTerm, true
+		c.rule.When.IncludeDefunct, c.rule.Steps, c.defunct = true, destroyAndTerm, true
 		c.leakDefunct(0, 2)
 		c.on = map[string]func(*fakeProcess) error{"destroy": fails(errors.New("EPERM"))}
 		if o := c.climb(t); o.Result != Aborted || len(c.deeds) != 1 {
