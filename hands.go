@@ -111,12 +111,16 @@ func (v victim) RaiseNoFile(to uint64) (before, after uint64, err error) {
 
 func (v victim) Destroy(ctx context.Context, sockets []*closewait.Socket) (reaper.Toll, error) {
 	toll, err := v.Grip.Destroy(ctx, sockets)
-	return reaper.Toll{Done: toll.Done, Gone: toll.Gone, Failed: toll.Failed}, translate(err)
+	return tollOf(toll), translate(err)
 }
 
 func (v victim) Shutdown(ctx context.Context, sockets []*closewait.Socket) (reaper.Toll, error) {
 	toll, err := v.Grip.Shutdown(ctx, sockets)
-	return reaper.Toll{Done: toll.Done, Gone: toll.Gone, Failed: toll.Failed}, translate(err)
+	return tollOf(toll), translate(err)
+}
+
+func tollOf(t kernel.Toll) reaper.Toll {
+	return reaper.Toll{Done: t.Done, Gone: t.Gone, Defunct: t.Defunct, Failed: t.Failed}
 }
 
 func (v victim) Signal(name string) error { return translate(v.Grip.Signal(name)) }

@@ -12,15 +12,15 @@ import (
 
 // Destroy resets connections by SOCK_DESTROY: the peer gets a RST, and whoever waits for the socket
 // wakes up with an error. The descriptor stays until the program closes it. Only sockets that
-// are still in CLOSE_WAIT with the same cookie are touched, in whichever namespace they are.
-// It needs CAP_NET_ADMIN there, and a kernel with CONFIG_INET_DIAG_DESTROY.
+// are still in CLOSE_WAIT with the same cookie are touched, in whichever namespace they are; those
+// given as defunct are skipped. It needs CAP_NET_ADMIN there, and a kernel with CONFIG_INET_DIAG_DESTROY.
 func (g *Grip) Destroy(ctx context.Context, sockets []*closewait.Socket) (Toll, error) {
 	toll, err := patiently(ctx, g.hands.long, func(ctx context.Context) (Toll, error) {
 		var toll Toll
 		if err := g.alive(); err != nil {
 			return toll, err
 		}
-		for ns, group := range byNamespace(sockets) {
+		for ns, group := range byNamespace(toll.skipDefunct(sockets)) {
 			err := g.hands.inNamespace(ctx, ns, func() error { return toll.destroy(ctx, group) })
 			switch {
 			case errors.Is(err, unix.ESRCH):

@@ -10,9 +10,10 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Verify returns those of the sockets that are still in CLOSE_WAIT and held by the process: each by a
-// duplicate of its descriptor, and where that is not permitted by a fresh look into the tables of
-// its network namespace and into /proc/PID/fd. Sockets that are not accepted have no holder.
+// Verify returns those of the sockets that are still held by the process and in CLOSE_WAIT or, where they
+// are given as such, defunct: each by a duplicate of its descriptor, and where that is not permitted by a
+// fresh look into the tables of its network namespace and into /proc/PID/fd. Sockets that are not
+// accepted have no holder.
 func (g *Grip) Verify(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
 	still, err := patiently(ctx, g.hands.long, func(ctx context.Context) ([]*closewait.Socket, error) {
 		return g.verify(ctx, sockets)
@@ -51,8 +52,32 @@ func (g *Grip) verify(ctx context.Context, sockets []*closewait.Socket) ([]*clos
 	if len(unsettled) == 0 {
 		return still, nil
 	}
-	listed, err := g.hands.listed(ctx, unsettled)
-	return append(still, listed...), err
+	settled, err := g.settle(ctx, unsettled)
+	return append(still, settled...), err
+}
+
+// settle verifies sockets by the tables. The descriptors of those that no table has were seen before, and are
+// looked at once more: in between such a socket could have been closed.
+func (g *Grip) settle(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
+	waiting, defunct := splitDefunct(sockets)
+	still, err := g.hands.listed(ctx, waiting)
+	if err != nil || len(defunct) == 0 {
+		return still, err
+	}
+	unlisted, err := g.hands.unlisted(ctx, defunct)
+	if err != nil {
+		return nil, err
+	}
+	held, err := g.socketFDs(ctx, unlisted)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range unlisted {
+		if _, holds := held[s.Inode]; holds {
+			still = append(still, s)
+		}
+	}
+	return still, nil
 }
 
 // isOther tells whether an error of duplicate or identify means that the descriptor was closed or
@@ -102,6 +127,18 @@ func (r *diagRow) is(s *closewait.Socket) bool {
 		return r.cookie == s.ID.Cookie
 	}
 	return r.local == s.Local && r.remote == s.Remote
+}
+
+// splitDefunct tells apart the sockets in CLOSE_WAIT and those that are defunct.
+func splitDefunct(sockets []*closewait.Socket) (waiting, defunct []*closewait.Socket) {
+	for _, s := range sockets {
+		if s.Defunct {
+			defunct = append(defunct, s)
+		} else {
+			waiting = append(waiting, s)
+		}
+	}
+	return waiting, defunct
 }
 
 func byNamespace(sockets []*closewait.Socket) map[closewait.NetNS][]*closewait.Socket {

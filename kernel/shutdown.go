@@ -12,8 +12,8 @@ import (
 
 // Shutdown ends connections as the program should have done: the peer gets a FIN, and whoever waits
 // for the socket reads the end of file. The descriptor stays until the program closes it. Only
-// sockets that are still in CLOSE_WAIT with the same cookie are touched. It needs pidfd_getfd(2):
-// CAP_SYS_PTRACE and Linux 5.6.
+// sockets that are still in CLOSE_WAIT with the same cookie are touched; those given as defunct are
+// skipped. It needs pidfd_getfd(2): CAP_SYS_PTRACE and Linux 5.6.
 func (g *Grip) Shutdown(ctx context.Context, sockets []*closewait.Socket) (Toll, error) {
 	toll, err := patiently(ctx, g.hands.long, func(ctx context.Context) (Toll, error) {
 		return g.shutdown(ctx, sockets)
@@ -25,6 +25,7 @@ func (g *Grip) Shutdown(ctx context.Context, sockets []*closewait.Socket) (Toll,
 }
 
 func (g *Grip) shutdown(ctx context.Context, sockets []*closewait.Socket) (toll Toll, err error) {
+	sockets = toll.skipDefunct(sockets)
 	held, err := g.socketFDs(ctx, sockets)
 	if err != nil {
 		return toll, err

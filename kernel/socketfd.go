@@ -121,11 +121,11 @@ func (g *Grip) ownsThread(tid int) error {
 
 // Why a duplicate does not settle whether it is the socket in question.
 var (
-	errOther   = errors.New("not the same socket in CLOSE_WAIT any more")
+	errOther   = errors.New("not the same socket in the same state any more")
 	errUnknown = errors.New("cannot be told from its descriptor")
 )
 
-// identify returns nil when fd is this very socket and in CLOSE_WAIT. It takes microseconds, unless
+// identify returns nil when fd is this very socket, and in CLOSE_WAIT or as defunct as it is given. It takes microseconds, unless
 // some thread hangs with the socket locked.
 func identify(fd int, s *closewait.Socket) error {
 	var st unix.Stat_t
@@ -154,13 +154,23 @@ func identify(fd int, s *closewait.Socket) error {
 	if err != nil {
 		return os.NewSyscallError("getsockopt", err)
 	}
-	if info.State != stateCloseWait {
+	if info.State != stateOf(s) {
 		return errOther
 	}
 	return nil
 }
 
-// hasIdentity compares the cookie or, where the scan knew none, the addresses.
+// stateOf is the state in which a socket is expected.
+func stateOf(s *closewait.Socket) uint8 {
+	if s.Defunct {
+		return stateClose
+	}
+	return stateCloseWait
+}
+
+// hasIdentity compares the cookie or, where the scan knew none, the addresses. Of a defunct socket the
+// kernel does not tell the remote one (getpeername(2)), so the inode, which is known to be the same, and
+// the local address must do.
 func hasIdentity(fd int, s *closewait.Socket) (bool, error) {
 	if s.ID.Cookie != 0 {
 		cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
@@ -169,6 +179,9 @@ func hasIdentity(fd int, s *closewait.Socket) (bool, error) {
 	local, err := unix.Getsockname(fd)
 	if err != nil {
 		return false, os.NewSyscallError("getsockname", err)
+	}
+	if s.Defunct {
+		return addressOf(local) == s.Local, nil
 	}
 	remote, err := unix.Getpeername(fd)
 	if errors.Is(err, unix.ENOTCONN) {

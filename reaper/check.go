@@ -62,6 +62,9 @@ func describeRule(out io.Writer, r *Rule) {
 	if w.PeerShare > 0 {
 		conditions = append(conditions, "peer_share: "+percent(w.PeerShare))
 	}
+	if w.IncludeDefunct {
+		conditions = append(conditions, "include_defunct: true")
+	}
 	steps := make([]string, len(r.Steps))
 	for i := range r.Steps {
 		steps[i] = strings.TrimSpace(string(r.Steps[i].Kind) + " " + r.Steps[i].Signal)

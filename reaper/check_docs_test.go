@@ -88,7 +88,7 @@ func TestTheDocumentHasTheRightDefaults(t *testing.T) {
 	text := readDocument(t)
 	for key, value := range map[string]any{
 		"limits.actions": defaultActions, "limits.per": defaultPer, "interval": defaultInterval, "mode": DryRun, "when.sockets": defaultSockets,
-		"when.direction": AnyDirection, "steps.run.timeout": defaultTimeout, "steps.signal.wait": defaultWait, "cooldown": defaultCooldown,
+		"when.direction": AnyDirection, "when.include_defunct": false, "steps.run.timeout": defaultTimeout, "steps.signal.wait": defaultWait, "cooldown": defaultCooldown,
 	} {
 		short := strings.TrimSuffix(fmt.Sprint(value), "m0s")
 		if short != fmt.Sprint(value) {

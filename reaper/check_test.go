@@ -33,7 +33,7 @@ func TestCheckSaysWhatTheRulesComeTo(t *testing.T) {
 	two := smallest + `  - name: client
     mode: enforce
     match: {exe: /bin/client}
-    when: {age: 1h, for: 1m, direction: outbound, fds: 55.5%, sockets: 7}
+    when: {age: 1h, for: 1m, direction: outbound, fds: 55.5%, sockets: 7, include_defunct: true}
     steps:
       - thread_dump: {}
       - signal: {name: TERM}
@@ -43,7 +43,7 @@ func TestCheckSaysWhatTheRulesComeTo(t *testing.T) {
 	want := `FILE: valid: 2 rules (web dry_run, client enforce)
   every 5s, at most 3 actions per 10m0s
   web: {sockets: 2, age: 1m0s, for: 0s, direction: any}, then destroy; cooldown 10m0s
-  client: {sockets: 7, age: 1h0m0s, for: 1m0s, direction: outbound, fds: 55.5%}, then thread_dump, signal TERM; cooldown 24h0m0s
+  client: {sockets: 7, age: 1h0m0s, for: 1m0s, direction: outbound, fds: 55.5%, include_defunct: true}, then thread_dump, signal TERM; cooldown 24h0m0s
 FILE:8: warning: rule client: mode: enforce acts only where the exporter runs with --reaper.enforce
 `
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -61,10 +61,16 @@ func TestCheckWarnsOfWhatIsPerhapsNotMeant(t *testing.T) {
 		"trusted peers for nothing": {"rules:", "trusted_peers: [10.0.0.0/8]\nrules:", "FILE:1: warning: trusted_peers: has no effect: no rule has when.peer_share\n"},
 		"a remote trigger": {"- destroy: {}", "- signal: {name: TERM}\n    accept_remote_trigger: true",
 			"FILE:7: warning: rule web: accept_remote_trigger: whoever can connect to the program can have it ended, by closing connections on their side only\n"},
-		"a low share of descriptors":        {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 10%}\n    steps:\n      - signal: {name: TERM}", low},
-		"a low number of descriptors":       {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 100}\n    steps:\n      - signal: {name: TERM}", low},
-		"a fair number of descriptors":      {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 900}\n    steps:\n      - signal: {name: TERM}", ""},
-		"a low share where no process ends": {"60s}", "60s, fds: 10%}", ""},
+		"defunct sockets, and no look at descriptors": {"60s}\n    steps:\n      - destroy: {}", "60s, direction: outbound, include_defunct: true}\n    steps:\n      - signal: {name: TERM}",
+			"FILE:4: warning: rule web: when.include_defunct: a network that fails makes the idle connections of a healthy pool defunct, all at once: add fds, or let sockets be more than the pool has\n"},
+		"defunct sockets, and a look at descriptors": {"60s}\n    steps:\n      - destroy: {}", "60s, direction: outbound, include_defunct: true, fds: 80%}\n    steps:\n      - signal: {name: TERM}", ""},
+		"defunct sockets, and a guard":               {"60s}\n    steps:\n      - destroy: {}", "60s, include_defunct: true}\n    steps:\n      - run: {command: [/bin/ok]}\n      - signal: {name: TERM}", ""},
+		"defunct sockets where no process ends":      {"60s}", "60s, include_defunct: true}", ""},
+		"defunct sockets that are not counted":       {"60s}\n    steps:\n      - destroy: {}", "60s, direction: outbound, include_defunct: false}\n    steps:\n      - signal: {name: TERM}", ""},
+		"a low share of descriptors":                 {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 10%}\n    steps:\n      - signal: {name: TERM}", low},
+		"a low number of descriptors":                {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 100}\n    steps:\n      - signal: {name: TERM}", low},
+		"a fair number of descriptors":               {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 900}\n    steps:\n      - signal: {name: TERM}", ""},
+		"a low share where no process ends":          {"60s}", "60s, fds: 10%}", ""},
 		"a KILL out of the blue": {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 80%}\n    steps:\n      - destroy: {}\n      - signal: {name: KILL}",
 			"FILE:7: warning: rule web: step 2 (signal): KILL comes without a TERM before it: the program cannot finish what it is doing\n"},
 		"a placeholder that is none": {"- destroy: {}", "- run: {command: [/bin/x, '{comm} {pid}']}",

@@ -132,7 +132,9 @@ func (r *round) consider(m *memory, index int) {
 		r.others = append(r.others, d)
 		return
 	}
-	r.next.matched[index]++
+	if rule.concerns(m.Holder) {
+		r.next.matched[index]++
+	}
 	if r.suspended[index] != "" {
 		return
 	}
@@ -143,6 +145,12 @@ func (r *round) consider(m *memory, index int) {
 	} else {
 		r.others = append(r.others, q.d)
 	}
+}
+
+// concerns tells whether the process has sockets of a kind that can count. Others get a decision too, so that it
+// can be told why nothing is done, but they do not make the breaker less sensitive.
+func (r *Rule) concerns(h *closewait.Holder) bool {
+	return h.Held.Len()+h.Unaccepted.Len() > 0 || r.When.IncludeDefunct
 }
 
 // compare finds the decisions about processes that are others than in the last round.
@@ -160,7 +168,7 @@ func (r *round) compare(decisions []Decision) {
 func (r *round) decision(m *memory, index int) Decision {
 	return Decision{
 		Rule: &r.policy.rules[index], Process: &m.Process, Group: m.group, opinion: &m.opinions[index],
-		Findings: Findings{Taken: r.view.Taken, Held: m.Held.Len()},
+		Findings: Findings{Taken: r.view.Taken, Held: m.Held.Len() + m.Defunct.Len()},
 	}
 }
 

@@ -28,8 +28,9 @@ type Decision struct {
 type Findings struct {
 	Taken      time.Time // of the View
 	Why        string    // what no number says: why protected, suspended, unreadable
-	Held       int       // sockets in CLOSE_WAIT of the process
+	Held       int       // sockets of the process, in CLOSE_WAIT or defunct
 	Counting   int       // those of them that are evidence
+	Defunct    int       // those of the evidence that are defunct
 	Discounted Discounted
 	Age, Quiet time.Duration // of the youngest evidence, of the evidence that moved last
 	HeldFor    time.Duration // since when there is enough evidence
@@ -51,6 +52,7 @@ type Discounted struct {
 	Ignored    int32
 	Foreign    int32 // held by another group too, or by nobody knows whom
 	Shared     int32 // held by a process too that cannot be ended together with this one
+	Defunct    int32 // where the rule does not say include_defunct
 }
 
 // PeerShare tells how much of the inbound evidence comes from one network.

@@ -93,11 +93,11 @@ func (l *ladder) deed(ctx context.Context, step *Step, v *victim, evidence []*cl
 // tell takes in what became of connections. That some could not be cut is no failure as long as
 // others could.
 func (l *ladder) tell(t Toll, err error) (string, error) {
-	l.cut = true
+	l.cut = l.cut || t.Done > 0
 	if t.Done > 0 {
 		err = nil
 	}
-	return fmt.Sprintf("%d cut, %d gone, %d failed", t.Done, t.Gone, t.Failed), err
+	return t.String(), err
 }
 
 // ask runs a guard.

@@ -57,11 +57,22 @@ func (v *dryVictim) Signal(name string) error {
 func (*dryVictim) RaiseNoFile(uint64) (before, after uint64, err error) { return 0, 0, nil }
 
 func (*dryVictim) Destroy(_ context.Context, sockets []*closewait.Socket) (Toll, error) {
-	return Toll{Done: len(sockets)}, nil
+	return wouldCut(sockets), nil
 }
 
 func (*dryVictim) Shutdown(_ context.Context, sockets []*closewait.Socket) (Toll, error) {
-	return Toll{Done: len(sockets)}, nil
+	return wouldCut(sockets), nil
+}
+
+func wouldCut(sockets []*closewait.Socket) (t Toll) {
+	for _, s := range sockets {
+		if s.Defunct {
+			t.Defunct++
+		} else {
+			t.Done++
+		}
+	}
+	return t
 }
 
 func (*dryVictim) ThreadDump(context.Context) error { return nil }

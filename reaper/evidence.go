@@ -2,6 +2,7 @@ package reaper
 
 import (
 	"cmp"
+	"iter"
 	"slices"
 	"time"
 
@@ -12,7 +13,7 @@ import (
 // descriptors that they need, and then it need not be known how much there is.
 func (q *inquiry) plain() bool {
 	cutoff, ends, left := q.cutoff(), q.policy.ends[q.index], q.wanted()
-	for _, s := range q.Held.Sockets {
+	for s := range q.suspects() {
 		if s.Since.After(cutoff) || q.discount(s, cutoff) != nil || ends && len(s.Holders) > 1 {
 			return false
 		}
@@ -23,6 +24,32 @@ func (q *inquiry) plain() bool {
 	return false
 }
 
+// suspects are the sockets of the process that the rule looks at, oldest first.
+func (q *inquiry) suspects() iter.Seq[*closewait.Socket] {
+	return func(yield func(*closewait.Socket) bool) {
+		held, defunct := q.Held.Sockets, q.defunct()
+		for len(held)+len(defunct) > 0 {
+			next := &held
+			if len(held) == 0 || len(defunct) > 0 && defunct[0].Since.Before(held[0].Since) {
+				next = &defunct
+			}
+			if !yield((*next)[0]) {
+				return
+			}
+			*next = (*next)[1:]
+		}
+	}
+}
+
+// defunct are those of the process where the rule counts them. What a rule says of sockets holds for both
+// kinds alike: a client turns one into the other by a RST whenever it likes.
+func (q *inquiry) defunct() []*closewait.Socket {
+	if !q.rule.When.IncludeDefunct {
+		return nil
+	}
+	return q.Defunct.Sockets
+}
+
 // collect finds the sockets of the process that count against it, oldest first, and who else has
 // to be ended for their sake.
 func (q *inquiry) collect() {
@@ -30,12 +57,14 @@ func (q *inquiry) collect() {
 		return
 	}
 	q.complete = true
-	cutoff, shared := q.cutoff(), false
-	for i, s := range q.Held.Sockets {
+	cutoff, shared, left := q.cutoff(), false, q.Held.Len()+len(q.defunct())
+	q.d.Discounted.Defunct = int32(q.d.Held - left)
+	for s := range q.suspects() {
 		if s.Since.After(cutoff) { // and so are all that follow
-			q.d.Discounted.Young = int32(q.Held.Len() - i)
+			q.d.Discounted.Young = int32(left)
 			break
 		}
+		left--
 		if reason := q.discount(s, cutoff); reason != nil {
 			*reason++
 			continue
@@ -46,8 +75,17 @@ func (q *inquiry) collect() {
 	if shared && q.policy.ends[q.index] {
 		q.dropShared()
 	}
-	q.d.Counting = len(q.evidence)
+	q.count()
 	q.measure()
+}
+
+func (q *inquiry) count() {
+	q.d.Counting, q.d.Defunct = len(q.evidence), 0
+	for _, s := range q.evidence {
+		if s.Defunct {
+			q.d.Defunct++
+		}
+	}
 }
 
 // discount finds the count of those sockets that are no evidence for the same reason as this one;

@@ -22,14 +22,15 @@ type fakeHost struct {
 	blind     error                               // Observe fails
 	unread    int
 	hidden    bool // not every process can be looked into
+	defunct   bool // sockets that are defunct can be seen
 	onLook    func()
 }
 
 type fakeProcess struct {
 	host    *fakeHost
 	process closewait.Process
-	sockets []*closewait.Socket // it has descriptors for
-	cut     map[closewait.SocketID]bool
+	sockets []*closewait.Socket         // it has descriptors for
+	cut     map[closewait.SocketID]bool // or reset by the peer
 	ended   chan struct{}
 	halted  bool
 	closed  int           // sockets
@@ -38,7 +39,7 @@ type fakeProcess struct {
 }
 
 func (h *fakeHost) add(holder *closewait.Holder) *fakeProcess {
-	p := &fakeProcess{host: h, process: holder.Process, sockets: holder.Held.Sockets, cut: map[closewait.SocketID]bool{}, ended: make(chan struct{})}
+	p := &fakeProcess{host: h, process: holder.Process, sockets: slices.Concat(holder.Held.Sockets, holder.Defunct.Sockets), cut: map[closewait.SocketID]bool{}, ended: make(chan struct{})}
 	h.processes = append(h.processes, p)
 	return p
 }
@@ -76,20 +77,24 @@ func (h *fakeHost) Observe(context.Context) (*closewait.View, error) {
 	}
 	v := &closewait.View{Taken: time.Now(), Namespaces: 1, Unread: h.unread}
 	for _, p := range h.processes {
-		var waiting []*closewait.Socket
+		var waiting, defunct []*closewait.Socket
 		for _, s := range p.sockets {
-			if !p.cut[s.ID] {
-				seen := *s
-				seen.Holders = h.holders(s)
+			seen := *s
+			seen.Holders, seen.Defunct = h.holders(s), p.isDefunct(s)
+			if !seen.Defunct {
 				waiting = append(waiting, &seen)
+			} else if h.defunct {
+				defunct = append(defunct, &seen)
 			}
 		}
-		if !p.dead() && len(waiting) > 0 {
-			v.Holders = append(v.Holders, &closewait.Holder{Process: p.process, Held: closewait.NewHolding(waiting)})
+		if !p.dead() && len(waiting)+len(defunct) > 0 {
+			v.Holders = append(v.Holders, &closewait.Holder{Process: p.process, Held: closewait.NewHolding(waiting), Defunct: closewait.NewHolding(defunct)})
 		}
 	}
 	return v, nil
 }
+
+func (p *fakeProcess) isDefunct(s *closewait.Socket) bool { return s.Defunct || p.cut[s.ID] }
 
 func (h *fakeHost) Holders(_ context.Context, sockets []*closewait.Socket) (Holders, error) {
 	h.mu.Lock()
@@ -189,7 +194,7 @@ func (p *fakeProcess) Verify(_ context.Context, sockets []*closewait.Socket) ([]
 	if p.dead() {
 		return nil, ErrGone
 	}
-	return slices.DeleteFunc(slices.Clone(sockets), func(s *closewait.Socket) bool { return !p.holds(s) || p.cut[s.ID] }), nil
+	return slices.DeleteFunc(slices.Clone(sockets), func(s *closewait.Socket) bool { return !p.holds(s) || p.isDefunct(s) != s.Defunct }), nil
 }
 
 func (p *fakeProcess) RaiseNoFile(uint64) (before, after uint64, err error) {
@@ -197,17 +202,26 @@ func (p *fakeProcess) RaiseNoFile(uint64) (before, after uint64, err error) {
 }
 
 func (p *fakeProcess) Destroy(_ context.Context, sockets []*closewait.Socket) (Toll, error) {
-	for _, s := range sockets {
-		p.cut[s.ID] = true
-	}
-	return Toll{Done: len(sockets)}, p.do("destroy")
+	return p.cutAll(sockets), p.do("destroy")
 }
 
 func (p *fakeProcess) Shutdown(_ context.Context, sockets []*closewait.Socket) (Toll, error) {
+	return p.cutAll(sockets), p.do("shutdown")
+}
+
+func (p *fakeProcess) cutAll(sockets []*closewait.Socket) (t Toll) {
 	for _, s := range sockets {
-		p.cut[s.ID] = true
+		switch {
+		case s.Defunct:
+			t.Defunct++
+		case p.cut[s.ID]:
+			t.Gone++
+		default:
+			p.cut[s.ID] = true
+			t.Done++
+		}
 	}
-	return Toll{Done: len(sockets)}, p.do("shutdown")
+	return t
 }
 
 func (p *fakeProcess) ThreadDump(context.Context) error { return p.do("thread_dump") }

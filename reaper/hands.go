@@ -3,6 +3,7 @@ package reaper
 import (
 	"context"
 	"errors"
+	"fmt"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -82,7 +83,7 @@ type Witness interface {
 	Describe() (closewait.Process, error)
 	// Halted tells whether it is kept from running: stopped, traced, or frozen by its cgroup.
 	Halted() (bool, error)
-	// Verify returns those of the sockets that it still holds in CLOSE_WAIT.
+	// Verify returns those of the sockets that it still holds, in CLOSE_WAIT or defunct as they are given.
 	Verify(context.Context, []*closewait.Socket) ([]*closewait.Socket, error)
 }
 
@@ -91,7 +92,8 @@ type Raiser interface {
 	RaiseNoFile(to uint64) (before, after uint64, err error)
 }
 
-// Cutter ends connections that are still the same and in CLOSE_WAIT. The descriptors stay.
+// Cutter ends connections that are still the same and in CLOSE_WAIT. The descriptors stay. At those that are
+// defunct there is nothing to end: they are left alone.
 type Cutter interface {
 	Destroy(context.Context, []*closewait.Socket) (Toll, error)  // with a RST
 	Shutdown(context.Context, []*closewait.Socket) (Toll, error) // with a FIN
@@ -99,9 +101,19 @@ type Cutter interface {
 
 // Toll counts what became of the sockets of a step.
 type Toll struct {
-	Done   int // cut
-	Gone   int // not what they were any more, and left alone
-	Failed int
+	Done    int // cut
+	Gone    int // not what they were any more, and left alone
+	Defunct int // left alone, as there was nothing to cut
+	Failed  int
+}
+
+// String tells of defunct sockets where there were some.
+func (t Toll) String() string {
+	text := fmt.Sprintf("%d cut, %d gone, %d failed", t.Done, t.Gone, t.Failed)
+	if t.Defunct > 0 {
+		text += fmt.Sprintf(", %d skipped: they are defunct, so there is nothing to cut", t.Defunct)
+	}
+	return text
 }
 
 // Signaller sends signals.

@@ -29,7 +29,7 @@ var (
 	metricLastRound = define("closewait_reaper_last_round_timestamp_seconds", collector.Gauge,
 		"End of the last round that did not fail, seconds since the Unix epoch; 0 before the first.")
 	metricMatched = define("closewait_reaper_matched_processes", collector.Gauge,
-		"Processes with sockets in CLOSE_WAIT that the rule matched in the last round.", "rule")
+		"Processes with sockets in CLOSE_WAIT, or defunct ones that count, that the rule matched in the last round.", "rule")
 	metricDecisions = define("closewait_reaper_decisions_total", collector.Counter,
 		"Decisions of rounds and of ladders: each process that a rule matches gets one in each round.", "rule", "decision")
 	metricActions = define("closewait_reaper_actions_total", collector.Counter,

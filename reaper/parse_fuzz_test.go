@@ -20,6 +20,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(string(example))
 	f.Add(smallest)
+	f.Add(strings.Replace(smallest, "age: 60s", "age: 60s, direction: outbound, include_defunct: true", 1))
 	f.Add("rules: &a [*a]")
 	f.Add("? {a: b}\n: !!binary c\n---\n")
 	f.Fuzz(func(t *testing.T, text string) {

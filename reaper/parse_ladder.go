@@ -57,11 +57,10 @@ const (
 // checkRemoteTrigger refuses a rule with which anybody who can connect can end the process: the
 // peer alone decides when a socket enters CLOSE_WAIT, and the program when it leaves it.
 func (s *section) checkRemoteTrigger(rule *Rule, rungs []rung, when *section) {
-	ending := slices.IndexFunc(rungs, func(r rung) bool { return r.EndsProcess() })
+	ending, guarded := findEnding(rungs)
 	if ending < 0 || rule.When.Direction == OutboundOnly || when.broken || when.refused("direction") || s.refused("accept_remote_trigger") {
 		return
 	}
-	guarded := slices.ContainsFunc(rungs[:ending], func(r rung) bool { return r.Kind == StepRun })
 	fds := rule.When.FDs
 	switch {
 	case rule.AcceptRemoteTrigger:
@@ -73,5 +72,21 @@ func (s *section) checkRemoteTrigger(rule *Rule, rungs []rung, when *section) {
 			"add when.fds, such as fds: 80%%, or a run step before this one, or when.direction: outbound, or accept_remote_trigger: true", last.path, last.Signal))
 	case fds != (Threshold{}) && fds.Ratio < lowRatio && fds.Count < lowCount:
 		when.warn("fds", "is reached without a leak on a busy server, so it does not keep clients from triggering the rule: 80% does")
+	}
+}
+
+// findEnding finds the first step that can end a process, which is negative where there is none, and
+// whether a guard is asked before it.
+func findEnding(rungs []rung) (ending int, guarded bool) {
+	ending = slices.IndexFunc(rungs, func(r rung) bool { return r.EndsProcess() })
+	guarded = slices.ContainsFunc(rungs[:max(ending, 0)], func(r rung) bool { return r.Kind == StepRun })
+	return ending, guarded
+}
+
+// warnOfOutage warns of a rule that can end a process without a leak and without an attack: when a network
+// fails, the idle connections of a healthy pool become defunct together.
+func warnOfOutage(rule *Rule, rungs []rung, when *section) {
+	if ending, guarded := findEnding(rungs); rule.When.IncludeDefunct && ending >= 0 && !guarded && !when.has("fds") {
+		when.warn("include_defunct", "a network that fails makes the idle connections of a healthy pool defunct, all at once: add fds, or let sockets be more than the pool has")
 	}
 }

@@ -18,7 +18,7 @@ var (
 	ruleKeys   = []string{"name", "mode", "match", "ignore", "when", "steps", "cooldown", "accept_remote_trigger"}
 	matchKeys  = []string{"exe", "command", "unit", "user", "container"}
 	ignoreKeys = []string{"remote", "local_port"}
-	whenKeys   = []string{"sockets", "age", "for", "fds", "direction", "peer_share"}
+	whenKeys   = []string{"sockets", "age", "for", "fds", "direction", "peer_share", "include_defunct"}
 )
 
 // rule reads the rule at a position of the list, counted from 1.
@@ -40,6 +40,7 @@ func (r *reader) rule(position int, n *yaml.Node) Rule {
 	}
 	s.checkLadder(rungs)
 	s.checkRemoteTrigger(&rule, rungs, when)
+	warnOfOutage(&rule, rungs, when)
 	if rule.Mode == Enforce {
 		s.warn("mode", "enforce acts only where the exporter runs with --reaper.enforce")
 	}

@@ -45,7 +45,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 				},
 				LocalPort: []uint16{22, 2222},
 			},
-			When: When{Sockets: 3, Age: time.Minute, For: 30 * time.Second, FDs: Threshold{Ratio: 0.8}, Direction: InboundOnly, PeerShare: 0.25},
+			When: When{Sockets: 3, Age: time.Minute, For: 30 * time.Second, FDs: Threshold{Ratio: 0.8}, Direction: InboundOnly, PeerShare: 0.25, IncludeDefunct: true},
 			Steps: []Step{
 				{Kind: StepRaiseNoFile, Raise: NoFile{Hard: true}},
 				{Kind: StepRun, Command: []string{"/usr/local/bin/drain", "{pid}"}, Timeout: 20 * time.Second},

@@ -13,6 +13,8 @@ func readWhen(s *section) When {
 		FDs:       value(s, "fds", Threshold{}, parseThreshold),
 		Direction: value(s, "direction", AnyDirection, oneOf(AnyDirection, InboundOnly, OutboundOnly)),
 		PeerShare: value(s, "peer_share", 0, parseRatio),
+
+		IncludeDefunct: value(s, "include_defunct", false, parseBool),
 	}
 	if !s.has("age") && !s.broken {
 		s.refuse("age", "is missing: say for how long a socket must have been in CLOSE_WAIT, such as 60s")

@@ -25,7 +25,7 @@ func (q *inquiry) spread() bool {
 		return false
 	}
 	q.evidence = slices.DeleteFunc(q.evidence, func(s *closewait.Socket) bool { return s.Direction == closewait.Inbound })
-	q.d.Counting = outbound
+	q.count()
 	return true
 }
 

@@ -32,12 +32,14 @@ const chaosProcesses, chaosSockets = 8, 4
 
 func chaosConfig(rng *rand.Rand) *Config {
 	c := &Config{Interval: 10 * time.Second, Limits: Limits{Actions: 1 + rng.IntN(5), Per: time.Duration(1+rng.IntN(10)) * time.Minute}}
+	defunct := rng.IntN(2) == 0
 	for i := range 3 {
 		c.Rules = append(c.Rules, rule(func(r *Rule) {
 			r.Name = fmt.Sprint("rule", i)
 			r.Match = Match{Exe: regexp.MustCompile([]string{`/usr/.*`, `.*/a`, `.*`}[i])}
 			r.When = When{Sockets: 1 + rng.IntN(2), Age: time.Duration(rng.IntN(30)) * time.Second, For: time.Duration(rng.IntN(20)) * time.Second}
 			r.Cooldown = time.Duration(rng.IntN(120)) * time.Second
+			r.When.IncludeDefunct = defunct && rng.IntN(2) == 0
 			if i == 2 {
 				r.Steps = []Step{{Kind: StepDestroy}}
 			}
@@ -51,9 +53,11 @@ func (c *chaos) live() {
 	for range 1 + c.rng.IntN(3) {
 		c.events++
 		id := closewait.ProcessID{PID: 10 + c.rng.IntN(chaosProcesses), Start: uint64(c.rng.IntN(3))}
-		switch c.rng.IntN(8) {
+		switch c.rng.IntN(10) {
 		case 0:
 			delete(c.alive, id)
+		case 8, 9:
+			c.reset()
 		case 1:
 			c.share()
 		case 2:
@@ -70,8 +74,9 @@ func (c *chaos) live() {
 
 func (c *chaos) leak(id closewait.ProcessID) {
 	var held []*closewait.Socket
+	var defunct closewait.Holding
 	if h := c.alive[id]; h != nil {
-		held = slices.Clone(h.Held.Sockets)
+		held, defunct = slices.Clone(h.Held.Sockets), h.Defunct
 	}
 	for range c.rng.IntN(3) {
 		c.cookie++
@@ -85,6 +90,7 @@ func (c *chaos) leak(id closewait.ProcessID) {
 		p.Exe = []string{"/usr/a", "/usr/b", "/opt/a", "/usr/sbin/sshd", ""}[id.PID%5]
 		p.Comm = fmt.Sprint("server", id.PID%4)
 	})
+	c.alive[id].Defunct = defunct
 }
 
 // share gives the sockets of one process to another one too, as fork does.
@@ -202,6 +208,7 @@ func (c *chaos) round() {
 			c.t.Fatalf("the same View and State lead to\n%s\nand then to\n%s", describe(decisions), describe(again))
 		}
 	}
+	c.checkDefunct(v, decisions)
 	var dry []Decision
 	if dry, c.dry = c.trial.Decide(v, c.dry); !alike(dry, decisions) {
 		c.t.Fatalf("dry run decides\n%s\nenforce decides\n%s", describe(dry), describe(decisions))
@@ -239,6 +246,9 @@ func (c *chaos) check(d *Decision) {
 			}
 		}
 		c.done = append(c.done, d.Taken)
+	}
+	if !d.Rule.When.IncludeDefunct && slices.ContainsFunc(d.Evidence, func(s *closewait.Socket) bool { return s.Defunct }) {
+		c.t.Fatalf("%s has a defunct socket for evidence", d.ID())
 	}
 	if len(d.Evidence) < d.Rule.When.Sockets {
 		c.t.Fatalf("%s acts on %d sockets", d.ID(), len(d.Evidence))

@@ -77,7 +77,7 @@ func (l *ladder) examine(ctx context.Context, v *victim, next *Step) ([]*closewa
 
 // findings are what has become of the evidence of a decision.
 type findings struct {
-	evidence []*closewait.Socket // still in CLOSE_WAIT, and all that made it evidence
+	evidence []*closewait.Socket // as they are now, and still all that made them evidence
 	stuck    int                 // cut by an earlier step, and the descriptor is still open
 	free     int                 // no victim has a descriptor any more
 	foreign  int                 // held by somebody now who is no victim
@@ -94,18 +94,20 @@ func (l *ladder) find(ctx context.Context, v *victim, w witnessed) (f findings, 
 	f.complete = holders.Complete
 	var candidates []*closewait.Socket
 	for _, s := range l.Evidence {
-		still, waits := w.evidence[s.ID]
+		// One that was defunct before was not cut. One that was cut can be seen again as defunct, and is
+		// evidence then if the rule says so.
+		now, seen := w.sockets[s.ID]
 		switch of := holders.Of[s.ID]; {
 		case !l.holds(of):
 			f.free++
-		case !waits && l.cut:
+		case !seen && l.cut && !s.Defunct:
 			f.stuck++
-		case !still:
+		case now == nil:
 			f.changed++
 		case !l.among(of, w):
 			f.foreign++
 		default:
-			candidates = append(candidates, s)
+			candidates = append(candidates, now)
 		}
 	}
 	if len(candidates) > 0 {

@@ -8,10 +8,12 @@ import (
 
 // witnessed is what a later View says of a process that was decided upon.
 type witnessed struct {
-	label    Label // why nothing more may be done, if so
-	why      string
-	evidence map[closewait.SocketID]bool // whether a socket in CLOSE_WAIT still speaks against the process
-	groupOf  func(closewait.ProcessID) string
+	label Label // why nothing more may be done, if so
+	why   string
+	// sockets are those of the process that the rule looks at, as they are now; nil for one that does not
+	// speak against the process any more.
+	sockets map[closewait.SocketID]*closewait.Socket
+	groupOf func(closewait.ProcessID) string
 }
 
 // recheck asks the questions that led to a decision again, as far as they are about the process
@@ -23,7 +25,7 @@ func (p *Policy) recheck(view *closewait.View, s State, d *Decision, process *cl
 	r, index := newRound(p, view, &s), p.index(d.Rule)
 	m := r.meet(process)
 	q := &inquiry{round: r, memory: m, rule: d.Rule, index: index, d: r.decision(m, index), thorough: true}
-	w := witnessed{evidence: map[closewait.SocketID]bool{}, groupOf: r.groupOf}
+	w := witnessed{sockets: map[closewait.SocketID]*closewait.Socket{}, groupOf: r.groupOf}
 	switch {
 	case m.group != d.Group:
 		w.label, w.why = LabelGone, fmt.Sprintf("its group was %q and is %q now", d.Group, m.group)
@@ -34,12 +36,12 @@ func (p *Policy) recheck(view *closewait.View, s State, d *Decision, process *cl
 	case !q.runs():
 		w.label, w.why = LabelStopped, tellRunning(&q.d)
 	}
-	for _, socket := range m.Held.Sockets {
-		w.evidence[socket.ID] = false
+	for socket := range q.suspects() {
+		w.sockets[socket.ID] = nil
 	}
 	q.evident()
 	for _, socket := range q.evidence {
-		w.evidence[socket.ID] = true
+		w.sockets[socket.ID] = socket
 	}
 	return w
 }
@@ -49,7 +51,7 @@ func (r *round) meet(process *closewait.Process) *memory {
 	m := &memory{Holder: &closewait.Holder{Process: *process}, opinions: make([]opinion, len(r.policy.rules)), awake: r.next.awake}
 	m.group = m.Group()
 	if seen := r.next.memories[process.ID]; seen != nil {
-		m.Held, m.awake = seen.Held, seen.awake
+		m.Held, m.Defunct, m.awake = seen.Held, seen.Defunct, seen.awake
 	}
 	return m
 }

@@ -53,6 +53,7 @@ type Exhibit struct {
 	Local     string          `json:"local"`
 	Remote    string          `json:"remote"`
 	Direction string          `json:"direction"`
+	Defunct   bool            `json:"defunct,omitempty"` // else in CLOSE_WAIT
 	Unread    uint64          `json:"unread_bytes"`
 	Age       float64         `json:"age_seconds"`
 	Quiet     float64         `json:"quiet_seconds"`
@@ -116,6 +117,6 @@ func newPerson(p *closewait.Process) Person {
 func newExhibit(s *closewait.Socket, now time.Time) Exhibit {
 	return Exhibit{
 		NetNS: s.ID.NetNS, Cookie: s.ID.Cookie, Inode: s.Inode, Local: s.Local.String(), Remote: s.Remote.String(),
-		Direction: s.Direction.String(), Unread: s.UnreadBytes(), Age: s.Age(now).Seconds(), Quiet: s.Quiet(now).Seconds(),
+		Direction: s.Direction.String(), Defunct: s.Defunct, Unread: s.UnreadBytes(), Age: s.Age(now).Seconds(), Quiet: s.Quiet(now).Seconds(),
 	}
 }

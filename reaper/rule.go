@@ -78,6 +78,8 @@ type When struct {
 	FDs       Threshold     // and at least so many descriptors open
 	Direction Direction     // of the sockets that count
 	PeerShare float64       // share of inbound evidence that one /24 (/64) gives at most, 0 to 1; 0: not given
+
+	IncludeDefunct bool // sockets that are defunct count as those in CLOSE_WAIT do
 }
 
 // Threshold is a number of descriptors, or a share of the soft limit. The zero value is none.

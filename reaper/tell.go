@@ -52,6 +52,9 @@ func tellRunning(d *Decision) string {
 
 func tellEvidence(d *Decision) string {
 	text := fmt.Sprintf("%d of %d sockets are evidence, %d are wanted", d.Counting, d.Held, max(d.Rule.When.Sockets, 1))
+	if d.Defunct > 0 {
+		text = fmt.Sprintf("%d of %d sockets are evidence (%d of them defunct), %d are wanted", d.Counting, d.Held, d.Defunct, max(d.Rule.When.Sockets, 1))
+	}
 	if d.Counting > 0 {
 		text += fmt.Sprintf(", each at least %s old and %s quiet, %s are wanted", short(d.Age), short(d.Quiet), d.Rule.When.Age)
 	}
@@ -68,6 +71,7 @@ func (c *Discounted) String() string {
 		{c.Young, "not old enough"}, {c.Moving, "not quiet for long enough"}, {c.Once, "not seen in two rounds"},
 		{c.Unaccepted, "not accepted"}, {c.Direction, "of the other direction"}, {c.Ignored, "ignored"},
 		{c.Foreign, "held by another group too"}, {c.Shared, "held by a process too that must not end with it"},
+		{c.Defunct, "defunct, which only count with include_defunct"},
 	} {
 		if r.n > 0 {
 			fmt.Fprintf(&text, ", %d %s", r.n, r.what)

@@ -87,6 +87,22 @@ func holder(id closewait.ProcessID, held []*closewait.Socket, change ...func(*cl
 	return h
 }
 
+func defunct(s *closewait.Socket) { s.Defunct = true }
+
+// withDefunct gives a holder sockets that are defunct.
+func withDefunct(h *closewait.Holder, list []*closewait.Socket) *closewait.Holder {
+	for _, s := range list {
+		defunct(s)
+		if s.Holders == nil {
+			s.Holders = []closewait.ProcessID{h.ID}
+		}
+	}
+	h.Defunct = closewait.NewHolding(list)
+	return h
+}
+
+func includeDefunct(r *Rule) { r.When.IncludeDefunct = true }
+
 func unit(name string) func(*closewait.Process) { return func(p *closewait.Process) { p.Unit = name } }
 func exe(path string) func(*closewait.Process)  { return func(p *closewait.Process) { p.Exe = path } }
 func state(letter byte) func(*closewait.Process) {

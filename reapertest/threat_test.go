@@ -15,29 +15,42 @@ import (
 )
 
 // careful is a rule as docs/REAPER.md recommends them, in a hurry.
-const careful = "when: {sockets: 5, age: 2s, fds: 80%, peer_share: 25%}\n" + hard
+const careful = "when: {sockets: 5, age: 2s, fds: 80%, peer_share: 25%, include_defunct: true}\n" + hard
+
+// What clients do again and again.
+const (
+	rotation      = "close 10; leak 10"
+	rotatedResets = "reset 10; bury 10; leak 10"
+)
 
 // attack is what clients do to a server that has no leak.
 type attack struct {
-	name   string
-	leak   string // how the server looks like then; empty: it is a feeder
-	rotate bool   // a client leaves and another comes, again and again
-	want   string // the decision that saves the server
+	name  string
+	leak  string // how the server looks like then; empty: it is a feeder
+	first string // what clients do when it is there
+	turn  string // and again and again: they leave, and others come
+	want  string // the decision that saves the server
 }
 
 // attacks are tried with a server that has descriptors left, and where the clients have used them
 // up: what is left then is that each socket has to be old and quiet, and accepted.
 var attacks = []attack{
-	{name: "rotate1", leak: "--sockets=20", rotate: true, want: "pending"},
-	{name: "rotate1full", leak: "--sockets=60 --nofile=80", rotate: true, want: "pending"},
-	{name: "rotate60", leak: "--sockets=20 --peers=60", rotate: true, want: "pending"},
-	{name: "rotate60full", leak: "--sockets=60 --peers=60 --nofile=80", rotate: true, want: "pending"},
+	{name: "rotate1", leak: "--sockets=20", turn: rotation, want: "pending"},
+	{name: "rotate1full", leak: "--sockets=60 --nofile=80", turn: rotation, want: "pending"},
+	{name: "rotate60", leak: "--sockets=20 --peers=60", turn: rotation, want: "pending"},
+	{name: "rotate60full", leak: "--sockets=60 --peers=60 --nofile=80", turn: rotation, want: "pending"},
 	{name: "longpoll", leak: "--sockets=30", want: "enough_fds"},
 	{name: "longpoll60", leak: "--sockets=60 --peers=60", want: "enough_fds"},
 	{name: "longpollfull", leak: "--sockets=60 --nofile=80", want: "peer_share"},
 	{name: "stream", leak: "--stream=20 --nofile=60", want: "pending"},
 	{name: "backlog", leak: "--unaccepted=10 --established=22 --nofile=70", want: "pending"},
 	{name: "slowreader", want: "pending"},
+	{name: "resets", leak: "--sockets=30", first: "reset 30", want: "enough_fds"},
+	{name: "resets60", leak: "--sockets=60 --peers=60", first: "reset 60", want: "enough_fds"},
+	{name: "resetsfull", leak: "--sockets=60 --nofile=80", first: "reset 60", want: "peer_share"},
+	{name: "resetshalf", leak: "--sockets=60 --nofile=80", first: "reset 30", want: "peer_share"},
+	{name: "rotateresets", leak: "--sockets=20", turn: rotatedResets, want: "pending"},
+	{name: "rotateresetsfull", leak: "--sockets=60 --peers=60 --nofile=80", turn: rotatedResets, want: "pending"},
 }
 
 func TestNoClientCanMakeTheReaperEndAServerWithoutALeak(t *testing.T) {
@@ -71,6 +84,10 @@ func attackAll(t *testing.T) {
 			servers[a.name+suffix] = a.begin(t, exes[a.name+suffix], address)
 		}
 	}
+	e.awaitRounds(2) // not every engine knows of a reset connection that it has not seen before
+	for _, s := range servers {
+		s.first()
+	}
 	for started := time.Now(); time.Since(started) < attacked; time.Sleep(50 * time.Millisecond) {
 		for _, s := range servers {
 			s.turn()
@@ -91,10 +108,11 @@ func attackAll(t *testing.T) {
 // attacked is for how long: several times when.age.
 const attacked = 8 * time.Second
 
-// server is one that is attacked; turn is what its clients do next.
+// server is one that is attacked, and what its clients do: first, and then again and again.
 type server struct {
 	*attack
 	pidfd int
+	first func()
 	turn  func()
 }
 
@@ -103,14 +121,18 @@ func (a *attack) begin(t *testing.T, exe, address string) *server {
 	t.Helper()
 	if a.leak == "" {
 		pidfd, read := feeder(t, exe, address)
-		return &server{a, pidfd, read}
+		return &server{a, pidfd, func() {}, read}
 	}
 	l := leaktest.Where{Program: exe}.Start(t, append(strings.Fields(a.leak), "--listen="+address)...)
-	s := &server{a, openProcess(t, l.PID), func() {}}
-	if a.rotate {
-		s.turn = func() { l.Do("close 10"); l.Do("leak 10") }
+	return &server{a, openProcess(t, l.PID), orders(l, a.first), orders(l, a.turn)}
+}
+
+func orders(l *leaktest.Leak, commands string) func() {
+	return func() {
+		for _, command := range strings.FieldsFunc(commands, func(r rune) bool { return r == ';' }) {
+			l.Do(strings.TrimSpace(command))
+		}
 	}
-	return s
 }
 
 // feeder starts a server, and clients of it that have closed their half and read slowly.

@@ -1,0 +1,129 @@
+package kernel
+
+import (
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+)
+
+// become is the socket as a scan sees it when it is defunct.
+func become(s *closewait.Socket) *closewait.Socket {
+	after := *s
+	after.Defunct = true
+	return &after
+}
+
+// resetByPeer lets the peer reset the connection of a victim, and returns the socket as it is then.
+func (v victim) resetByPeer(t *testing.T) *closewait.Socket {
+	t.Helper()
+	if err := v.peer.SetLinger(0); err != nil {
+		t.Fatal(err)
+	}
+	_ = v.peer.Close()
+	leaktest.Eventually(t, soon, func() (bool, string) { return len(socketsOf(t, v.pid())) == 0, "it is still in CLOSE_WAIT" })
+	return become(v.socket)
+}
+
+// ends are ways in which a socket becomes defunct.
+var ends = map[string]func(*Grip, *testing.T, victim) *closewait.Socket{
+	"reset by its peer": func(_ *Grip, t *testing.T, v victim) *closewait.Socket { return v.resetByPeer(t) },
+	"destroyed":         destroyed,
+}
+
+// destroyed destroys the socket of a victim, and returns it as it is then.
+func destroyed(g *Grip, t *testing.T, v victim) *closewait.Socket {
+	t.Helper()
+	if toll, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || toll != (Toll{Done: 1}) {
+		t.Fatalf("%+v, %v", toll, err)
+	}
+	return become(v.socket)
+}
+
+func TestADefunctSocketIsVerifiedAsSuchAndOnlyAsSuch(t *testing.T) {
+	h := newHands(t)
+	for end, die := range ends {
+		for _, at := range places {
+			t.Run(end+", "+at.name, func(t *testing.T) {
+				v := newVictim(t, at)
+				g := grab(t, h, v.pid())
+				early := become(v.socket)
+				if still, err := g.Verify(t.Context(), []*closewait.Socket{early}); err != nil || len(still) != 0 {
+					t.Errorf("in CLOSE_WAIT, and %d are taken for defunct; %v", len(still), err)
+				}
+				defunct := die(g, t, v)
+				renamed, anonymous := *defunct, *defunct
+				renamed.ID.Cookie++
+				anonymous.ID = closewait.TupleID(anonymous.ID.NetNS, anonymous.Local, anonymous.Remote, anonymous.Inode)
+				elsewhere := anonymous
+				elsewhere.Local = other(elsewhere.Local)
+				still, err := g.Verify(t.Context(), []*closewait.Socket{v.socket, &renamed, defunct, &anonymous, &elsewhere})
+				if err != nil || len(still) != 2 || still[0] != defunct || still[1] != &anonymous {
+					t.Errorf("%d verified, want the one that is defunct, with its cookie and without; %v", len(still), err)
+				}
+				if holders, err := h.Holders(t.Context(), []*closewait.Socket{defunct}); err != nil || len(holders.Of[defunct.ID]) != 1 {
+					t.Errorf("holders %+v, %v", holders, err)
+				}
+				if still, err := grab(t, h, startSleep(t).Process.Pid).Verify(t.Context(), []*closewait.Socket{defunct}); err != nil || len(still) != 0 {
+					t.Errorf("%d verified with a process that does not hold it; %v", len(still), err)
+				}
+			})
+		}
+	}
+}
+
+func TestDeedsSkipDefunctSockets(t *testing.T) {
+	h := newHands(t)
+	for _, name := range []string{"Destroy", "Shutdown"} {
+		t.Run(name, func(t *testing.T) {
+			v, waiting := newVictim(t, places[0]), newVictim(t, places[0])
+			g := grab(t, h, v.pid())
+			defunct := destroyed(g, t, v)
+			toll, err := deeds[name](g, t, []*closewait.Socket{defunct})
+			if err != nil || toll != (Toll{Defunct: 1}) {
+				t.Errorf("%+v, %v", toll, err)
+			}
+			toll, err = deeds[name](grab(t, h, waiting.pid()), t, []*closewait.Socket{defunct, waiting.socket})
+			if err != nil || toll != (Toll{Done: 1, Defunct: 1}) {
+				t.Errorf("beside another: %+v, %v", toll, err)
+			}
+			if !v.holdsSocket(t) {
+				t.Error("the descriptor is gone")
+			}
+		})
+	}
+}
+
+// TestWithoutPidfdGetfdADefunctSocketIsOneThatNoTableHas: its link in /proc/PID/fd is all that there is then.
+func TestWithoutPidfdGetfdADefunctSocketIsOneThatNoTableHas(t *testing.T) {
+	h := newHands(t)
+	v, waiting, closed := newVictim(t, places[2]), newVictim(t, places[1]), newVictim(t, places[0])
+	g := grab(t, h, v.pid())
+	early := become(v.socket)
+	onThread(func() {
+		if err := forbid(unix.SYS_PIDFD_GETFD); err != nil {
+			t.Error(err)
+			return
+		}
+		if still, err := g.verify(t.Context(), []*closewait.Socket{early, v.socket}); err != nil || len(still) != 1 || still[0] != v.socket {
+			t.Errorf("in CLOSE_WAIT: %d sockets verified, want that one; %v", len(still), err)
+		}
+		defunct := destroyed(g, t, v)
+		foreign := become(closed.socket)
+		still, err := g.verify(t.Context(), []*closewait.Socket{v.socket, defunct, foreign})
+		if err != nil || len(still) != 1 || still[0] != defunct {
+			t.Errorf("defunct: %d sockets verified, want that one; %v", len(still), err)
+		}
+		nowhere := *defunct
+		nowhere.ID.NetNS = 1
+		if still, err := g.verify(t.Context(), []*closewait.Socket{&nowhere}); err != nil || len(still) != 0 {
+			t.Errorf("in a namespace that nobody lives in: %d sockets verified; %v", len(still), err)
+		}
+		both := []*closewait.Socket{become(waiting.socket), defunct}
+		if absent, err := h.unlisted(t.Context(), both); err != nil || len(absent) != 1 || absent[0] != defunct {
+			t.Errorf("%d sockets stand in no table, want one; %v", len(absent), err)
+		}
+	})
+}
