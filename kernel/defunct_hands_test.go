@@ -27,8 +27,8 @@ func (v victim) resetByPeer(t *testing.T) *closewait.Socket {
 	return become(v.socket)
 }
 
-// ends are ways in which a socket becomes defunct.
-var ends = map[string]func(*Grip, *testing.T, victim) *closewait.Socket{
+// demises are ways in which a socket becomes defunct.
+var demises = map[string]func(*Grip, *testing.T, victim) *closewait.Socket{
 	"reset by its peer": func(_ *Grip, t *testing.T, v victim) *closewait.Socket { return v.resetByPeer(t) },
 	"destroyed":         destroyed,
 }
@@ -44,9 +44,9 @@ func destroyed(g *Grip, t *testing.T, v victim) *closewait.Socket {
 
 func TestADefunctSocketIsVerifiedAsSuchAndOnlyAsSuch(t *testing.T) {
 	h := newHands(t)
-	for end, die := range ends {
+	for demise, die := range demises {
 		for _, at := range places {
-			t.Run(end+", "+at.name, func(t *testing.T) {
+			t.Run(demise+", "+at.name, func(t *testing.T) {
 				v := newVictim(t, at)
 				g := grab(t, h, v.pid())
 				early := become(v.socket)
