@@ -233,7 +233,7 @@ func TestAWalkFindsNewHoldersOfDefunctSockets(t *testing.T) {
 		eyes := newEyes(t, e, kernel.Options{Relook: time.Hour})
 		eyes.look()
 		deaths["a RST of the peer"](t, c)
-		want := eyes.look().defunct[0].Facts
+		want := asDefunct(eyes.look().defunct[0].Facts)
 		file, err := c.server.File()
 		if err != nil {
 			t.Fatal(err)
