@@ -44,9 +44,6 @@ const (
 
 // newAgeBar makes a bar of sockets beside one of most sockets.
 func newAgeBar(h *closewait.Holding, now time.Time, most int) ageBar {
-	if h.Len() == 0 {
-		return ageBar{Text: "no sockets"}
-	}
 	bar := ageBar{Median: list.Age(h.Sockets[(h.Len()-1)/2], now)}
 	counts := countAges(h, now)
 	bar.Parts = parts(counts, max(leastBar, 100*float64(h.Len())/float64(max(most, h.Len()))))

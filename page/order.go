@@ -10,11 +10,11 @@ import (
 type column struct {
 	key, title string
 	about      string // what it is, for those who point at it
-	descending bool   // at first: what is worst is to stand at the top
+	downwards  bool   // at first, so that what is worst stands at the top
 	compare    func(a, b *process) int
 }
 
-// columns in the order in which they are shown. The first one that is marked so is the default.
+// columns in the order in which they are shown.
 var columns = []column{
 	{"group", "Group", "what survives a restart: systemd unit, container, or name", false,
 		func(a, b *process) int { return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Comm, b.Comm)) }},
@@ -32,48 +32,52 @@ var columns = []column{
 	{"remote", "Peer", "address with most of the sockets", false, func(a, b *process) int { return cmp.Compare(a.Peer, b.Peer) }},
 }
 
-const defaultColumn = "sockets"
-
-// order is how the table is sorted.
+// order is how the table is sorted. The zero order is that of list: the worst first, by sockets of all kinds.
 type order struct {
-	Key        string
-	Descending bool
+	*column
+	descending bool
 }
 
 // orderOf reads what a link asks for: sort and order. What is unknown counts as not given.
 func orderOf(query url.Values) order {
 	i := slices.IndexFunc(columns, func(c column) bool { return c.key == query.Get("sort") })
 	if i < 0 {
-		i = slices.IndexFunc(columns, func(c column) bool { return c.key == defaultColumn })
+		return order{}
 	}
-	by := order{columns[i].key, columns[i].descending}
+	by := order{&columns[i], columns[i].downwards}
 	switch query.Get("order") {
 	case "asc":
-		by.Descending = false
+		by.descending = false
 	case "desc":
-		by.Descending = true
+		by.descending = true
 	}
 	return by
 }
 
 // Address of the page in this order.
 func (o order) Address() string {
-	if o.Descending {
-		return "?sort=" + o.Key + "&order=desc"
+	switch {
+	case o.column == nil:
+		return "./"
+	case o.descending:
+		return "?sort=" + o.key + "&order=desc"
 	}
-	return "?sort=" + o.Key + "&order=asc"
+	return "?sort=" + o.key + "&order=asc"
 }
 
 // direction as aria-sort has it.
 func (o order) direction() string {
-	if o.Descending {
+	if o.descending {
 		return "descending"
 	}
 	return "ascending"
 }
 
-func (o order) column() *column {
-	return &columns[slices.IndexFunc(columns, func(c column) bool { return c.key == o.Key })]
+func (o order) words() string {
+	if o.column == nil {
+		return "the worst first"
+	}
+	return "sorted by " + o.title + ", " + o.direction()
 }
 
 // heading is that of a column: a link that sorts by it or, where that is so, turns the order round.
@@ -85,11 +89,12 @@ type heading struct {
 
 func headings(by order) []heading {
 	all := make([]heading, len(columns))
-	for i, c := range columns {
-		next := order{c.key, c.descending}
+	for i := range columns {
+		c := &columns[i]
+		next := order{c, c.downwards}
 		all[i] = heading{Key: c.key, Title: c.title, About: c.about}
-		if c.key == by.Key {
-			next.Descending = !by.Descending
+		if c == by.column {
+			next.descending = !by.descending
 			all[i].Sorted = by.direction()
 		}
 		all[i].Link = next.Address()
@@ -99,11 +104,13 @@ func headings(by order) []heading {
 
 // sort sorts by a column; rows that are equal there stay as they are, the worst first.
 func (o order) sort(rows []*process) {
-	compare := o.column().compare
+	if o.column == nil {
+		return
+	}
 	slices.SortStableFunc(rows, func(a, b *process) int {
-		if o.Descending {
-			return compare(b, a)
+		if o.descending {
+			return o.compare(b, a)
 		}
-		return compare(a, b)
+		return o.compare(a, b)
 	})
 }

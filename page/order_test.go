@@ -4,6 +4,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html/atom"
@@ -29,6 +30,7 @@ func TestLinksSortTheTable(t *testing.T) {
 		"?sort=nonsense":              worstFirst,
 		"?sort=<script>&order=desc":   worstFirst,
 		"?order=nonsense":             worstFirst,
+		"?order=asc":                  worstFirst,
 		"?sort=pid&order=nonsense":    "18 911 2207 4211 31822",
 		"?sort=pid&sort=oldest&x=%zz": "18 911 2207 4211 31822",
 	}
@@ -88,4 +90,20 @@ func sorted(t *testing.T, d *document, class string) string {
 		}
 	}
 	return said
+}
+
+// TestTheWorstIsTheOneWithMostSocketsOfAllKinds differs from the column of sockets, which has those held alone.
+func TestTheWorstIsTheOneWithMostSocketsOfAllKinds(t *testing.T) {
+	p := pageOf(reportOf(
+		leak{Process: program(1, "", "queue", 1, 2), remote: "10.0.0.1:1", ages: spread(5, time.Hour, time.Hour), unaccepted: 4},
+		leak{Process: program(2, "", "holder", 1, 2), remote: "10.0.0.1:1", ages: spread(3, time.Hour, time.Hour)},
+	), nil, nil)
+	first := get(t, p, "/")
+	if got := strings.Join(first.column("pid"), " "); got != "1 2" {
+		t.Errorf("the order is %s, want the worst first", got)
+	}
+	first.want(t, "the worst first")
+	if got := strings.Join(get(t, p, "/"+link(t, first, "sockets")).column("pid"), " "); got != "2 1" {
+		t.Errorf("sorted by sockets the order is %s", got)
+	}
 }

@@ -229,3 +229,11 @@ func TestDefunctSocketsAreShownAsFarAsTheyAreKnown(t *testing.T) {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
+
+func TestWithoutALimitOfDescriptorsNothingIsSaidOfItsShare(t *testing.T) {
+	free := leak{Process: program(7, "", "free", 64, closewait.UnlimitedFDs), remote: "10.0.0.1:1", ages: spread(1, time.Hour, time.Hour)}
+	d := get(t, pageOf(reportOf(free), nil, nil), "/")
+	if got := d.column("fds"); len(got) != 1 || got[0] != "64/unlimited" || len(d.all(atom.Svg, "gauge")) > 0 || strings.Contains(text(d.Node), "of descriptors used") {
+		t.Errorf("descriptors: %q in\n%s", got, text(d.Node))
+	}
+}

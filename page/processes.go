@@ -26,14 +26,14 @@ type processes struct {
 type process struct {
 	list.Row
 	Ages            ageBar
-	FDs             string
-	Full            *gauge // nil: the share of the descriptors that are open is not known
+	Full            *gauge // nil: there is no limit of descriptors, or it is not known how many are open
 	Causes          string // sockets by what is unread
 	Peer, PeerShare string
 
 	holder *closewait.Holder
 	oldest time.Duration
-	used   float64 // share of the descriptors, -1 where it is not known
+	used   float64 // share of the descriptors, -1 where Full is nil
+	share  string  // the same for people
 }
 
 // gauge is a bar from 0 to 100.
@@ -44,7 +44,7 @@ type gauge struct {
 
 func newProcesses(r *list.Report, by order) *processes {
 	p := &processes{
-		Caption:  "Processes with sockets of ended connections, sorted by " + by.column().title + ", " + by.direction(),
+		Caption:  "Processes with sockets of ended connections, " + by.words(),
 		Headings: headings(by),
 		Classes:  ageClasses,
 	}
@@ -65,12 +65,11 @@ func newProcesses(r *list.Report, by order) *processes {
 
 func newProcess(r *list.Report, h *closewait.Holder) *process {
 	p := &process{Row: r.Row(h), holder: h, oldest: h.Oldest(r.View.Taken), used: -1}
-	p.FDs, _, _ = strings.Cut(p.Row.FDs, " ")
 	p.PeerShare, p.Peer, _ = strings.Cut(p.Remote, " ")
-	if share, known := h.FDRatio(); known {
-		p.used = share
-		p.Full = &gauge{Width: 100 * min(share, 1), Level: level(share)}
-		p.FDs = p.Row.FDs
+	if _, share, limited := strings.Cut(p.FDs, " "); limited {
+		p.share = share
+		p.used, _ = h.FDRatio()
+		p.Full = &gauge{Width: 100 * min(p.used, 1), Level: level(p.used)}
 	}
 	for _, class := range closewait.Unreads {
 		if n := p.Waiting.Unread[class]; n > 0 {
@@ -107,9 +106,8 @@ func tiles(r *list.Report, rows []*process) []tile {
 		{Value: strconv.Itoa(r.View.Sockets.Total()), Label: "sockets in CLOSE_WAIT", Detail: worst.Sockets + " held by " + worst.Group},
 		{Value: oldest.Oldest, Label: "is the oldest", Detail: "by " + oldest.Group},
 	}
-	if fullest.used >= 0 {
-		_, share, _ := strings.Cut(fullest.Row.FDs, " ")
-		tiles = append(tiles, tile{Value: share, Label: "of descriptors used", Detail: "by " + fullest.Group, Level: level(fullest.used)})
+	if fullest.Full != nil {
+		tiles = append(tiles, tile{Value: fullest.share, Label: "of descriptors used", Detail: "by " + fullest.Group, Level: fullest.Full.Level})
 	}
 	return tiles
 }
