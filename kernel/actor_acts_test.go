@@ -36,9 +36,12 @@ func (a *actor) connect(next act) error {
 	if len(a.ends) >= mostEnds {
 		return nil
 	}
-	protocol := 0
-	if next.Size%2 == 0 {
-		protocol = d.protocol
+	protocol := d.protocol
+	switch next.Size % 16 {
+	case 0: // its peer does not know MPTCP: it falls back to TCP
+		protocol = unix.IPPROTO_MPTCP
+	case 1, 3, 5, 7:
+		protocol = 0
 	}
 	fd, local, remote, err := d.call(protocol)
 	if err != nil {
@@ -218,8 +221,11 @@ func (a *actor) addDecoy(next act) error {
 // keepCalling makes decoys of a listener that hears nothing, and of a client that waits for its answer.
 func (a *actor) keepCalling(fd int, loopback netip.Addr) error {
 	deaf := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K} // 0 bytes of each packet
-	err := errors.Join(unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &deaf}),
-		unix.Bind(fd, sockaddr(netip.AddrPortFrom(loopback, 0))), unix.Listen(fd, 1), a.bluff(fd))
+	err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &deaf})
+	if errors.Is(err, unix.EPERM) { // what the filters of all users take may be used up
+		return a.bluff(fd)
+	}
+	err = errors.Join(err, unix.Bind(fd, sockaddr(netip.AddrPortFrom(loopback, 0))), unix.Listen(fd, 1), a.bluff(fd))
 	if err != nil {
 		return err
 	}

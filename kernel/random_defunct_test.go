@@ -20,9 +20,6 @@ func (s *stage) defunct(seen map[string]spotted, stock map[uint64]*holding) {
 		}
 	}
 	for _, row := range seen {
-		if h := stock[row.Inode]; h != nil && h.several {
-			continue
-		}
 		got[row.Inode] = s.named(row.Inode, pidsOf(row.Holders))
 		if truth := s.byInode[row.Inode]; row.Local != truth.Local.String() || row.Remote != truth.Remote.String() {
 			s.t.Errorf("defunct: %+v, which was %+v", row, truth)
@@ -34,7 +31,7 @@ func (s *stage) defunct(seen map[string]spotted, stock map[uint64]*holding) {
 }
 
 func (s *stage) isDefunct(inode uint64, h *holding) bool {
-	return h.state == tcpClose && !s.decoys[inode] && !h.several
+	return h.state == tcpClose && !s.decoys[inode]
 }
 
 // named describes a socket for who has to find out what is wrong with it.
@@ -84,7 +81,7 @@ func (s *stage) lost(e *eyes, seen sight, stock map[uint64]*holding) (missing []
 		}
 	}
 	for inode, h := range stock {
-		if s.isDefunct(inode, h) && !shown[inode] && s.remembers[e.engine.name][inode] == fmt.Sprint(h.handles) {
+		if s.isDefunct(inode, h) && !h.several && !shown[inode] && s.remembers[e.engine.name][inode] == fmt.Sprint(h.handles) {
 			missing = append(missing, s.named(inode, h.holders))
 		}
 	}
