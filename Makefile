@@ -46,6 +46,7 @@ test: deps ## everything: unit, real kernel, end to end, with the race detector
 .PHONY: test-long
 test-long: deps ## the same with many more rounds of what is random, and what takes minutes
 	CLOSEWAIT_LONG=1 go test -count=1 -timeout=2h -p 1 ./...
+	for scanner in netlink procfs; do CLOSEWAIT_SCANNER=$$scanner go test -count=1 -timeout=1h -p 1 ./e2e ./reapertest || exit 1; done
 
 .PHONY: lint
 lint: ## golangci-lint, built from its pinned version

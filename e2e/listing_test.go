@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"closewait_exporter/internal/leaktest"
 )
 
 // listing is what list --output=json --sockets says, as far as it is tested here.
@@ -54,7 +56,7 @@ func (s *listedSocket) heldBy(pid int) bool {
 // list runs the command.
 func list(t testing.TB, args ...string) listing {
 	t.Helper()
-	return listAs(t, &syscall.SysProcAttr{}, args...)
+	return listAs(t, &syscall.SysProcAttr{}, append(leaktest.ScannerFlags(), args...)...)
 }
 
 // listAs is list with other rights.

@@ -2,6 +2,7 @@ package kernel_test
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 	"unsafe"
@@ -35,9 +36,12 @@ func (a *actor) connect(next act) error {
 	if len(a.ends) >= mostEnds {
 		return nil
 	}
-	protocol := 0
-	if next.Size%2 == 0 {
-		protocol = d.protocol
+	protocol := d.protocol
+	switch next.Size % 16 {
+	case 0: // its peer does not know MPTCP: it falls back to TCP
+		protocol = unix.IPPROTO_MPTCP
+	case 1, 3, 5, 7:
+		protocol = 0
 	}
 	fd, local, remote, err := d.call(protocol)
 	if err != nil {
@@ -214,22 +218,31 @@ func (a *actor) addDecoy(next act) error {
 	return errors.Join(err, a.bluff(fd))
 }
 
-// keepCalling makes decoys of a listener with a full queue, and of clients that wait for it.
+// keepCalling makes decoys of a listener that hears nothing, and of a client that waits for its answer.
 func (a *actor) keepCalling(fd int, loopback netip.Addr) error {
-	if err := errors.Join(unix.Bind(fd, sockaddr(netip.AddrPortFrom(loopback, 0))), unix.Listen(fd, 0), a.bluff(fd)); err != nil {
+	deaf := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K} // 0 bytes of each packet
+	err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &deaf})
+	if errors.Is(err, unix.EPERM) { // what the filters of all users take may be used up
+		return a.bluff(fd)
+	}
+	err = errors.Join(err, unix.Bind(fd, sockaddr(netip.AddrPortFrom(loopback, 0))), unix.Listen(fd, 1), a.bluff(fd))
+	if err != nil {
 		return err
 	}
 	local, err := unix.Getsockname(fd)
-	for range 2 { // the first one fills the queue
-		var client int
-		if client, err = newSocketOf(loopback, 0); err != nil {
-			return err
-		}
-		a.decoys = append(a.decoys, client)
-		err = errors.Join(unix.SetNonblock(client, true), a.bluff(client))
-		if failed := unix.Connect(client, local); err == nil && failed != nil && !errors.Is(failed, unix.EINPROGRESS) {
-			err = failed
-		}
+	if err != nil {
+		return err
 	}
-	return err
+	client, err := newSocketOf(loopback, 0)
+	if err != nil {
+		return err
+	}
+	a.decoys = append(a.decoys, client)
+	if err := errors.Join(unix.SetNonblock(client, true), a.bluff(client)); err != nil {
+		return err
+	}
+	if err := unix.Connect(client, local); !errors.Is(err, unix.EINPROGRESS) {
+		return fmt.Errorf("connect to who hears nothing: %w", err)
+	}
+	return nil
 }

@@ -128,17 +128,29 @@ func (a *actor) startThread(act) error {
 }
 
 func (t *thread) run(started chan<- error) {
-	runtime.LockOSThread()              // for good: the thread ends with this function
-	if unix.Gettid() == unix.Getpid() { // but the main thread would not
-		go t.run(started)
+	onLesserThread(func() {
+		dir, err := os.Readlink("/proc/thread-self")
+		t.dir = "/proc/" + dir
+		started <- errors.Join(err, unix.Unshare(unix.CLONE_FILES))
 		<-t.leave
-		runtime.UnlockOSThread()
+	})
+}
+
+// onLesserThread calls f on a thread that ends with the calling goroutine. That is not the main thread,
+// which neither ends nor may be changed.
+func onLesserThread(f func()) {
+	runtime.LockOSThread() // for good
+	if unix.Gettid() != unix.Getpid() {
+		f()
 		return
 	}
-	dir, err := os.Readlink("/proc/thread-self")
-	t.dir = "/proc/" + dir
-	started <- errors.Join(err, unix.Unshare(unix.CLONE_FILES))
-	<-t.leave
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		onLesserThread(f)
+	}()
+	<-done
+	runtime.UnlockOSThread()
 }
 
 func (a *actor) endThread(next act) error {

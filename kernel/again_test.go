@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -17,6 +18,7 @@ type remote struct {
 	process *os.Process
 	orders  *json.Encoder
 	reports *bufio.Scanner
+	stop    func() // and wait for its end
 }
 
 // startLooker runs this test binary again as a looker: with other rights, or behind a command such
@@ -56,7 +58,7 @@ func startAgain(t testing.TB, role string, attr *syscall.SysProcAttr, behind ...
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("run %v again: %v", command, err)
 	}
-	t.Cleanup(func() {
+	stop := sync.OnceFunc(func() {
 		in.Close() // there are no more orders: it ends
 		kill := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
 		defer kill.Stop()
@@ -64,9 +66,10 @@ func startAgain(t testing.TB, role string, attr *syscall.SysProcAttr, behind ...
 			t.Errorf("%s: %v\n%s", role, err, stderr)
 		}
 	})
+	t.Cleanup(stop)
 	reports := bufio.NewScanner(out)
 	reports.Buffer(nil, 64<<20)
-	return &remote{t, cmd.Process, json.NewEncoder(in), reports}
+	return &remote{t, cmd.Process, json.NewEncoder(in), reports, stop}
 }
 
 // ask gives an order and returns the answer, which may be an error.

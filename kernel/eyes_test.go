@@ -16,7 +16,7 @@ import (
 type engine struct {
 	name    string
 	cookies bool // it knows cookies, and times from before it first looked
-	walks   bool // it looks for holders in /proc/PID/fd
+	walks   bool // it looks for holders in /proc/PID/fd, and for namespaces in /proc/PID/ns
 }
 
 var engines = []engine{

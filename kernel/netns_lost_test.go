@@ -13,7 +13,7 @@ import (
 // TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached lets that process end, or move, between
 // the moments at which a scan finds the namespace and reads it.
 func TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached(t *testing.T) {
-	for _, engine := range []string{EngineNetlink, EngineProcFS} {
+	for _, engine := range []string{EngineEBPF, EngineNetlink, EngineProcFS} {
 		t.Run(engine, func(t *testing.T) {
 			first := leaktest.Where{NetNS: true}.Start(t, "--sockets=1")
 			second := leaktest.Where{NetNSOf: first.PID}.Start(t, "--sockets=2")
@@ -22,11 +22,10 @@ func TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached(t *testing.T) 
 				t.Fatal(err)
 			}
 			t.Cleanup(s.Close)
-			pids, err := s.listPIDs()
+			found, err := s.findNamespaces(t.Context())
 			if err != nil {
 				t.Fatal(err)
 			}
-			found := s.namespaces(pids)
 			at := slices.IndexFunc(found, func(ns namespace) bool { return ns.via == strconv.Itoa(first.PID) })
 			if at < 0 {
 				t.Fatalf("namespaces %+v: none through process %d", found, first.PID)

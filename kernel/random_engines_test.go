@@ -83,7 +83,7 @@ func newStage(t *testing.T, seed uint64) *stage {
 	for _, attr := range []*syscall.SysProcAttr{
 		{}, asNobody(), {Cloneflags: unix.CLONE_NEWNET}, {Cloneflags: unix.CLONE_NEWNET | unix.CLONE_NEWPID},
 	} {
-		s.actors = append(s.actors, startAgain(t, actorRole, attr))
+		s.actors = append(s.actors, startActor(t, attr))
 	}
 	open := func(e engine) *eyes {
 		eyes := newEyes(t, e, kernel.Options{Relook: time.Hour, Workers: 1 + s.random.IntN(2)})

@@ -102,14 +102,37 @@ static __always_inline int emit_probed(struct bpf_iter__task_file *ctx, struct t
 	return emit(ctx, task, file, &r);
 }
 
+/* Whether the closed first path of a connection was the only one, or the others are closed too. Who has fallen
+ * back to TCP has no key of the peer (can_ack) and no other path. A close by connect(AF_UNSPEC), which makes
+ * the socket fit for use again, takes away the key, and the port of the path. */
+static __always_inline int is_over(struct mptcp_sock *msk, struct sock *first)
+{
+	if (!BPF_CORE_READ(msk, can_ack))
+		return BPF_CORE_READ(first, __sk_common.skc_dport) != 0;
+	return BPF_CORE_READ((struct sock *)msk, __sk_common.skc_state) == TCP_CLOSE;
+}
+
 /* A socket of MPTCP has a socket of TCP below it for each path. The first is the one that the socket
- * tables show under its inode. */
+ * tables show under its inode, whatever the state of the whole. When it is closed it forgets the
+ * addresses, and the connection can go on by other paths. */
 static __always_inline int emit_mptcp(struct bpf_iter__task_file *ctx, struct task_struct *task, struct file *file, struct sock *sk)
 {
+	struct record r = {};
+	struct sock *first;
+
 	if (!bpf_core_type_exists(struct mptcp_sock))
 		return 0;
-	sk = BPF_CORE_READ((struct mptcp_sock *)sk, first);
-	return sk ? emit_probed(ctx, task, file, sk) : 0;
+	first = BPF_CORE_READ((struct mptcp_sock *)sk, first);
+	if (!first)
+		return 0;
+	r.state = BPF_CORE_READ(first, __sk_common.skc_state);
+	if (r.state != TCP_CLOSE)
+		sk = first;
+	else if (!is_over((struct mptcp_sock *)sk, first))
+		return 0;
+	if (!is_interesting(r.state) || !describe_probed(&r, sk, (struct tcp_sock *)first))
+		return 0;
+	return emit(ctx, task, file, &r);
 }
 
 /* Linux 5.12 and later. */
@@ -128,11 +151,11 @@ int sockets(struct bpf_iter__task_file *ctx)
 	if (!socket)
 		return 0;
 	sk = socket->sk;
-	if (!sk || !is_interesting(sk->__sk_common.skc_state) || !is_ip(sk->__sk_common.skc_family))
+	if (!sk || !is_ip(sk->__sk_common.skc_family))
 		return 0;
 	if (sk->sk_protocol == IPPROTO_MPTCP)
 		return emit_mptcp(ctx, task, file, sk);
-	return emit_typed(ctx, task, file, sk);
+	return is_interesting(sk->__sk_common.skc_state) ? emit_typed(ctx, task, file, sk) : 0;
 }
 
 /* Linux 5.10 and 5.11: nothing turns a file into a typed pointer to its socket. */

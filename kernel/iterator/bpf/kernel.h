@@ -107,6 +107,7 @@ struct tcp_sock {
 };
 
 struct mptcp_sock {
+	_Bool can_ack;
 	struct sock *first;
 };
 
