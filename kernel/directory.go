@@ -143,10 +143,9 @@ func (d directory) stat(name string) (unix.Stat_t, error) {
 
 // unlessEnded is the error of something that was attempted on a process or thread, whose directory is
 // named, but the one of it having ended where that is the reason: the kernel then refuses to read some
-// links, as if that were not permitted (proc_pid_readlink, proc_ns_readlink in fs/proc), and its limits are
-// an empty file (proc_pid_limits).
+// links, as if that were not permitted (proc_pid_readlink, proc_ns_readlink in fs/proc).
 func (d directory) unlessEnded(process string, err error) error {
-	if !denied(err) && !errors.Is(err, errMalformed) {
+	if !denied(err) {
 		return err
 	}
 	if _, gone := d.stat(process + "/stat"); vanished(gone) {
