@@ -52,6 +52,11 @@ test-long: deps ## the same with many more rounds of what is random, and what ta
 lint: ## golangci-lint, built from its pinned version
 	scripts/lint
 
+.PHONY: generate
+generate: ## compile the BPF programs anew (Debian packages clang, llvm, libbpf-dev)
+	go generate ./kernel/iterator/...
+	cd kernel/iterator && sha256sum bpf/* *.o bare/*.o > objects.sha256
+
 .PHONY: fuzz
 fuzz: ## fuzz every decoder for FUZZTIME (30s) each
 	scripts/fuzz $(FUZZTIME)

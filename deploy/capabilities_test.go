@@ -10,6 +10,7 @@ import (
 // capabilityNumbers are those of linux/capability.h that are given to an exporter.
 var capabilityNumbers = map[string]int{
 	"CAP_DAC_READ_SEARCH": 2, "CAP_KILL": 5, "CAP_NET_ADMIN": 12, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24,
+	"CAP_PERFMON": 38, "CAP_BPF": 39,
 }
 
 // capabilitiesOf lists those that a unit or drop-in gives, sorted.
@@ -30,7 +31,7 @@ func capabilitiesOf(t *testing.T, path string) []string {
 }
 
 func TestWhatIsGivenIsWhatIsWritten(t *testing.T) {
-	alone, added := capabilitiesOf(t, unit), capabilitiesOf(t, dropIn)
+	alone, bpf, added := capabilitiesOf(t, unit), capabilitiesOf(t, ebpf), capabilitiesOf(t, dropIn)
 	exporter, reaper, found := strings.Cut(read(t, "../SECURITY.md"), "\nA reaper that is to act needs more.")
 	if !found {
 		t.Fatal("no part about the reaper in SECURITY.md")
@@ -38,7 +39,7 @@ func TestWhatIsGivenIsWhatIsWritten(t *testing.T) {
 	_, inComment, _ := strings.Cut(read(t, dropIn), "\n#AmbientCapabilities=")
 	inComment, _, _ = strings.Cut(inComment, "\n")
 	tests := map[string]struct{ got, want []string }{
-		"the table of the exporter in SECURITY.md": {inTable(exporter), alone},
+		"the table of the exporter in SECURITY.md": {inTable(exporter), slices.Concat(alone, bpf)},
 		"the table of the reaper in SECURITY.md":   {inTable(reaper), append(added, inComment, "CAP_SYS_PTRACE")},
 		"docker run in docs/INSTALL.md":            {inCommand(documentedFlags(t)), alone},
 		"the manual":                               {mentioned(read(t, "man/sections.1")), alone},

@@ -37,7 +37,7 @@ func startMachine(t *testing.T) *machine {
 	defer log.Close()
 	nspawn := exec.Command("systemd-nspawn", "--quiet", "--directory="+m.root, "--machine="+filepath.Base(filepath.Dir(m.root)),
 		"--boot", "--private-network", "--console=pipe", "--register=no", "--keep-unit", "--link-journal=no",
-		"--system-call-filter=pidfd_getfd", // which nspawn of systemd 252 forbids
+		"--system-call-filter=pidfd_getfd bpf", "--capability=CAP_BPF,CAP_PERFMON", // which nspawn of systemd 252 forbids
 		"--", "systemd.unit=sysinit.target")
 	nspawn.Stdout, nspawn.Stderr = log, log
 	nspawn.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}

@@ -20,7 +20,7 @@ func TestTheServiceSeesWhoLeaksInOtherNamespaces(t *testing.T) {
 	m.awaitMetrics(
 		`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 3`,
 		`closewait_process_info{.*exe="/opt/leaky-shop/leak",group="leaky-shop.service",.*user="nobody"} 1`,
-		`closewait_scanner_info{scanner="netlink"} 1`,
+		`closewait_scanner_info{scanner="ebpf"} 1`,
 		`closewait_network_namespaces 2`,
 		`closewait_owner_coverage_ratio 1`,
 		`closewait_scan_faults_total{reason="denied",stage="facts"} 0`,
@@ -32,6 +32,29 @@ func TestTheServiceSeesWhoLeaksInOtherNamespaces(t *testing.T) {
 		t.Errorf("it misses capabilities:\n%s", log)
 	}
 	m.checkConfinement(capabilitiesOf(t, unit))
+}
+
+func TestTheServiceSeesThemWithBPFAlone(t *testing.T) {
+	m := startMachine(t)
+	m.copy(exporter(t), "/usr/bin/closewait_exporter")
+	m.copy(unit, "/usr/lib/systemd/system/"+service)
+	m.copy(ebpf, "/etc/systemd/system/"+service+".d/ebpf.conf")
+	m.leak("leaky-shop", "--sockets=3", "--unaccepted=2", "--defunct=1")
+	m.run("systemctl", "daemon-reload")
+	m.run("systemctl", "start", service)
+
+	m.awaitMetrics(
+		`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 3`,
+		`closewait_process_unaccepted_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 2`,
+		`closewait_process_defunct_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 1`,
+		`closewait_scanner_info{scanner="ebpf"} 1`,
+		`closewait_network_namespaces 2`,
+		`closewait_owner_coverage_ratio 1`,
+		`closewait_scan_faults_total{reason="denied",stage="sockets"} 0`,
+		`closewait_scan_faults_total{reason="denied",stage="namespace"} 0`,
+		`closewait_scan_faults_total{reason="denied",stage="owners"} 0`,
+	)
+	m.checkConfinement(capabilitiesOf(t, ebpf))
 }
 
 // leak starts a leaking program as a service of another user in a network namespace of its own.

@@ -13,15 +13,16 @@ const (
 	service = "closewait_exporter.service"
 	unit    = "systemd/" + service
 	dropIn  = "systemd/reaper.conf"
+	ebpf    = "systemd/ebpf.conf"
 )
 
-// tree is a root file system with the unit, and the drop-in if wanted, as systemd looks for them.
-func tree(t *testing.T, withReaper bool) string {
+// tree is a root file system with the unit, and drop-ins if wanted, as systemd looks for them.
+func tree(t *testing.T, dropIns ...string) string {
 	t.Helper()
 	m := machine{t: t, root: t.TempDir()}
 	m.copy(unit, "/usr/lib/systemd/system/"+service)
-	if withReaper {
-		m.copy(dropIn, "/etc/systemd/system/"+service+".d/reaper.conf")
+	for _, path := range dropIns {
+		m.copy(path, "/etc/systemd/system/"+service+".d/"+filepath.Base(path))
 	}
 	m.copy("package/postinstall", "/usr/bin/closewait_exporter") // any program
 	m.copy("package/postinstall", "/bin/kill")
@@ -32,15 +33,16 @@ func TestUnitsAreHardened(t *testing.T) {
 	require(t, "systemd-analyze")
 	overall := regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`)
 	tests := map[string]struct {
-		withReaper bool
-		atMost     float64
+		dropIns []string
+		atMost  float64
 	}{
-		"the exporter alone":         {atMost: 2.5},
-		"the exporter with a reaper": {withReaper: true, atMost: 3.0},
+		"the exporter alone":             {atMost: 2.5},
+		"the exporter that has BPF only": {dropIns: []string{ebpf}, atMost: 2.5},
+		"the exporter with a reaper":     {dropIns: []string{dropIn}, atMost: 3.0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			report := run(t, "systemd-analyze", "security", "--offline=true", "--no-pager", "--root="+tree(t, test.withReaper), service)
+			report := run(t, "systemd-analyze", "security", "--offline=true", "--no-pager", "--root="+tree(t, test.dropIns...), service)
 			found := overall.FindStringSubmatch(report)
 			if found == nil {
 				t.Fatalf("no level in\n%s", report)
@@ -54,9 +56,11 @@ func TestUnitsAreHardened(t *testing.T) {
 
 func TestSystemdHasNothingToComplainOf(t *testing.T) {
 	require(t, "systemd-analyze")
-	for name, withReaper := range map[string]bool{"of the exporter alone": false, "of the exporter with a reaper": true} {
+	for name, dropIns := range map[string][]string{
+		"of the exporter alone": nil, "of the exporter that has BPF only": {ebpf}, "of the exporter with a reaper": {dropIn},
+	} {
 		t.Run(name, func(t *testing.T) {
-			root := tree(t, withReaper)
+			root := tree(t, dropIns...)
 			// It needs to know what the unit is ordered by.
 			for _, path := range []string{"/usr/lib/systemd/system", "/lib/systemd/system"} {
 				if units, _ := filepath.Glob(path + "/*.target"); len(units) > 0 {

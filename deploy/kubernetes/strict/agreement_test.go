@@ -25,19 +25,46 @@ func TestThePodSeesTheHostAndMayDoNoMoreThanTheUnit(t *testing.T) {
 	if got := confinement.Capabilities.Drop; !slices.Equal(got, []core.Capability{"ALL"}) {
 		t.Errorf("drops %v, want ALL", got)
 	}
-	unit, err := os.ReadFile("../../systemd/closewait_exporter.service")
+	if got, want := confinement.Capabilities.Add, given(t, "../../systemd/closewait_exporter.service"); !slices.Equal(got, want) {
+		t.Errorf("adds %v, and the unit %v", got, want)
+	}
+}
+
+func TestThePatchForBPFChangesTheCapabilitiesOfThePod(t *testing.T) {
+	text, err := os.ReadFile("../patches/ebpf.yaml")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, line, _ := strings.Cut(string(unit), "\nAmbientCapabilities=")
-	line, _, _ = strings.Cut(line, "\n")
-	var want []core.Capability
-	for _, name := range strings.Fields(line) {
-		want = append(want, core.Capability(strings.TrimPrefix(name, "CAP_")))
+	object, err := decode(text)
+	if err != nil {
+		t.Fatal(err)
 	}
-	if got := confinement.Capabilities.Add; !slices.Equal(got, want) {
-		t.Errorf("adds %v, and the unit %v", got, want)
+	patch, set := object.(*apps.DaemonSet), one[*apps.DaemonSet](t)
+	container := patch.Spec.Template.Spec.Containers[0]
+	if patch.Name != set.Name || patch.Namespace != set.Namespace || container.Name != set.Spec.Template.Spec.Containers[0].Name {
+		t.Errorf("it is for container %s of %s/%s", container.Name, patch.Namespace, patch.Name)
 	}
+	if got, want := container.SecurityContext.Capabilities.Add, given(t, "../../systemd/ebpf.conf"); !slices.Equal(got, want) {
+		t.Errorf("adds %v, and the drop-in %v", got, want)
+	}
+}
+
+// given are the capabilities that a unit or drop-in gives.
+func given(t *testing.T, path string) (capabilities []core.Capability) {
+	t.Helper()
+	unit, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(unit)) {
+		names, found := strings.CutPrefix(line, "AmbientCapabilities=")
+		for _, name := range strings.Fields(names) {
+			if found {
+				capabilities = append(capabilities, core.Capability(strings.TrimPrefix(name, "CAP_")))
+			}
+		}
+	}
+	return capabilities
 }
 
 func TestProbesAndMonitorAskWhereThePodListens(t *testing.T) {
