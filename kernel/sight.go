@@ -30,7 +30,7 @@ func (s *Scanner) Sight() Sight {
 		}
 	}
 	ebpf, ptrace := s.engine == EngineEBPF, s.capable(unix.CAP_SYS_PTRACE)
-	lack(!ebpf && !(ptrace && s.capable(unix.CAP_DAC_READ_SEARCH)),
+	lack(!ebpf && (!ptrace || !s.capable(unix.CAP_DAC_READ_SEARCH)),
 		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE", "holders of the sockets of other users' processes")
 	lack(!ebpf && all && !ptrace,
 		"CAP_SYS_PTRACE", "network namespaces in which only other users' processes live")
