@@ -38,7 +38,11 @@ func requireAgreement(t *testing.T, e *exporter, pid int, family []int) account 
 	}
 	var cookies, listed []string
 	for _, row := range rows {
-		cookies = append(cookies, strconv.FormatUint(row.Cookie, 16))
+		cookie := strconv.FormatUint(row.Cookie, 16)
+		if leaktest.TablesOnly() {
+			cookie = ""
+		}
+		cookies = append(cookies, cookie)
 	}
 	for _, s := range l.socketsOf(pid) {
 		listed = append(listed, s.Cookie)

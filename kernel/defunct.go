@@ -16,7 +16,8 @@ import (
 // anew knows none, and a socket that changes hands while it is defunct (fork, SCM_RIGHTS, dup to another
 // number) is only followed by a walk, which happens when there are new sockets in CLOSE_WAIT. When the
 // last descriptor that was known is closed before, the socket is lost, though another may keep it open.
-// A program that connects such a socket anew (connect(2) knows AF_UNSPEC) deceives it. It is bounded by the
+// A program that connects such a socket anew (connect(2) knows AF_UNSPEC) deceives it, and so does one that shuts
+// a socket down and then binds it to a device, for the kernel looks there alone. It is bounded by the
 // descriptors of the host: each of them is looked at again, and forgotten when it is closed.
 type defuncts struct {
 	scan     uint32    // number of the current scan, from 1

@@ -85,7 +85,7 @@ func (s *stage) compare() {
 			s.alike("ebpf", withoutCookiesOf(several(stock), before.alive), withoutCookiesOf(several(stock), ebpf.alive))
 			s.alike("procfs", only(before.alive, inTables), only(procfs.alive, inTables))
 			s.alike("ss", only(before.alive, bySS), only(rows, bySS))
-			s.ages(before, ebpf)
+			s.ages(before, after, ebpf)
 			s.holders(ebpf, stock)
 			s.defunct(ebpf.defunct, stock)
 			s.follows(s.netlink, before, stock)
@@ -173,14 +173,15 @@ func (s *stage) ss() map[string]spotted {
 	return rows
 }
 
-// ages compares the times of the last ACK with each other, and with when the FIN was sent at the earliest.
-func (s *stage) ages(netlink, ebpf sight) {
+// ages compares the times of the last ACK with each other, but of what was acknowledged while all looked, and with
+// when the FIN was sent at the earliest.
+func (s *stage) ages(netlink, after, ebpf sight) {
 	s.t.Helper()
 	const tick = 10 * time.Millisecond // the longest that there is
-	exact := tick + max(netlink.took, ebpf.took)
+	exact := tick + max(netlink.took, after.took, ebpf.took)
 	for key, since := range ebpf.since {
 		row := ebpf.alive[key]
-		if theirs, known := netlink.since[key]; known && since.Sub(theirs).Abs() > exact {
+		if theirs := netlink.since[key]; after.since[key].Sub(theirs) < exact && since.Sub(theirs).Abs() > exact {
 			s.t.Errorf("%s: last ACK %v by ebpf and %v by netlink", key, since, theirs)
 		}
 		truth, known := s.truth[place4{row.NetNS, row.Local + " " + row.Remote}]

@@ -13,3 +13,7 @@ func ScannerFlags() []string {
 	}
 	return nil
 }
+
+// TablesOnly tells whether exporters under test read nothing but /proc/PID/net/tcp, which knows neither cookies
+// nor times.
+func TablesOnly() bool { return os.Getenv(ScannerVariable) == "procfs" }
