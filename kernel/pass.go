@@ -17,7 +17,7 @@ import (
 type pass struct {
 	scanner    *Scanner
 	namespaces []namespace              // that a process lives in, the own one first
-	livesIn    map[int]closewait.NetNS  // where processes live
+	residents  map[int]resident         // the processes
 	in         map[closewait.NetNS]bool // of the namespaces, and of those in which sockets were found
 
 	ids       []closewait.ProcessID            // of the processes that have records
@@ -29,10 +29,17 @@ type pass struct {
 	queues    map[closewait.NetNS]bool         // namespaces in which a connection waits in an accept queue
 }
 
+// resident is what BPF knows of a process.
+type resident struct {
+	start   uint64
+	ns      closewait.NetNS
+	version iterator.Version
+}
+
 // passProcesses finds all processes and network namespaces.
 func (s *Scanner) passProcesses(ctx context.Context) (*pass, error) {
 	p := &pass{
-		scanner: s, namespaces: []namespace{s.own}, livesIn: map[int]closewait.NetNS{}, in: map[closewait.NetNS]bool{s.own.id: true},
+		scanner: s, namespaces: []namespace{s.own}, residents: map[int]resident{}, in: map[closewait.NetNS]bool{s.own.id: true},
 		listening: map[uint64][]closewait.ProcessID{}, queues: map[closewait.NetNS]bool{}, index: map[closewait.ProcessID]int{},
 	}
 	if before := s.pass; before != nil { // their space is used again
@@ -58,8 +65,8 @@ func (p *pass) addProcess(record *iterator.Process) {
 	if ns == 0 { // it is ending, or has a leader that has ended
 		return
 	}
-	if _, known := p.livesIn[pid]; !known {
-		p.livesIn[pid] = ns
+	if _, known := p.residents[pid]; !known {
+		p.residents[pid] = resident{startOf(record.Start), ns, record.Version}
 	}
 	if !p.in[ns] && p.scanner.options.Namespaces == AllNamespaces {
 		p.in[ns] = true
