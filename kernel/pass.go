@@ -24,7 +24,10 @@ type pass struct {
 	index     map[closewait.ProcessID]int      // in ids
 	sole      [][]closewait.ProcessID          // for each of them the list with nobody else
 	holder    []int32                          // of each row, an index in ids
+	holds     []bool                           // which of ids hold a socket that is not listening
 	byInode   []indexed                        // the rows
+	space     []indexed                        // to sort them
+	ns        closewait.NetNS                  // of the last record
 	listening map[uint64][]closewait.ProcessID // who holds a listener, by its inode
 	queues    map[closewait.NetNS]bool         // namespaces in which a connection waits in an accept queue
 }
@@ -43,7 +46,7 @@ func (s *Scanner) passProcesses(ctx context.Context) (*pass, error) {
 		listening: map[uint64][]closewait.ProcessID{}, queues: map[closewait.NetNS]bool{}, index: map[closewait.ProcessID]int{},
 	}
 	if before := s.pass; before != nil { // their space is used again
-		p.byInode, p.holder = before.byInode[:0], before.holder[:0]
+		p.byInode, p.space, p.holder = before.byInode[:0], before.space, before.holder[:0]
 	}
 	s.pids = s.pids[:0]
 	malformed, err := s.iterator.Processes(ctx, p.addProcess)
@@ -114,7 +117,9 @@ func (p *pass) addSocket(record *iterator.Socket, tick time.Duration) {
 	if ns != s.own.id && s.options.Namespaces == OwnNamespace {
 		return
 	}
-	p.in[ns] = true
+	if ns != p.ns {
+		p.ns, p.in[ns] = ns, true
+	}
 	holder := p.indexOf(closewait.ProcessID{PID: int(record.Pid), Start: startOf(record.Start)})
 	if record.State == iterator.StateListen {
 		s.listeners.add(ns, record.LocalAddress(), record.Inode)
@@ -125,7 +130,7 @@ func (p *pass) addSocket(record *iterator.Socket, tick time.Duration) {
 		return
 	}
 	p.byInode = append(p.byInode, newIndexed(record.Inode, len(s.sockets)))
-	p.holder = append(p.holder, int32(holder))
+	p.holder, p.holds[holder] = append(p.holder, int32(holder)), true
 	s.append(sightingOfRecord(ns, record, tick))
 }
 
@@ -140,7 +145,7 @@ func (p *pass) indexOf(id closewait.ProcessID) int {
 	}
 	p.index[id] = last + 1
 	p.ids = append(p.ids, id)
-	p.sole = append(p.sole, []closewait.ProcessID{id})
+	p.sole, p.holds = append(p.sole, []closewait.ProcessID{id}), append(p.holds, false)
 	return last + 1
 }
 
@@ -168,7 +173,7 @@ func sightingOfRecord(ns closewait.NetNS, record *iterator.Socket, tick time.Dur
 // join makes one row of the descriptors of each socket, and fills in its holders and direction.
 func (p *pass) join() {
 	sockets := p.scanner.sockets
-	slices.Sort(p.byInode)
+	p.byInode, p.space = sortRuns(p.byInode, p.space)
 	lists := map[string][]closewait.ProcessID{}
 	joined := 0
 	for rest := p.byInode; len(rest) > 0; {
