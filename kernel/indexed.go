@@ -19,3 +19,44 @@ func indexOf(sorted []indexed, inode uint64) (index int, found bool) {
 	}
 	return sorted[at].index(), true
 }
+
+// sortRuns sorts a list that consists of long ascending runs, as the sockets of a process in the order of
+// their descriptors do, for less than sorting it from scratch. It merges neighbours, to and fro between the
+// list and the space, and returns them as they are used then.
+func sortRuns(list, space []indexed) (sorted, spare []indexed) {
+	for {
+		space = slices.Grow(space[:0], len(list))
+		merged := 0
+		for rest := list; len(rest) > 0; merged++ {
+			a := firstRun(rest)
+			b := firstRun(rest[len(a):])
+			space = appendMerged(space, a, b)
+			rest = rest[len(a)+len(b):]
+		}
+		list, space = space, list
+		if merged <= 1 {
+			return list, space
+		}
+	}
+}
+
+// firstRun is the longest ascending list at the beginning.
+func firstRun(list []indexed) []indexed {
+	for i := 1; i < len(list); i++ {
+		if list[i] < list[i-1] {
+			return list[:i]
+		}
+	}
+	return list
+}
+
+func appendMerged(to, a, b []indexed) []indexed {
+	for len(a) > 0 && len(b) > 0 {
+		if b[0] < a[0] {
+			a, b = b, a
+		}
+		to = append(to, a[0])
+		a = a[1:]
+	}
+	return append(append(to, a...), b...)
+}

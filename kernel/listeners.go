@@ -11,6 +11,9 @@ import (
 type listeners struct {
 	at    map[endpoint][]uint64 // inodes; several with SO_REUSEPORT
 	ports map[port]struct{}
+
+	asked  port // the last one that direction was asked for: many connections have the same
+	answer closewait.Direction
 }
 
 // endpoint is a local address and port in a namespace.
@@ -30,6 +33,7 @@ func (l *listeners) reset() {
 	}
 	clear(l.at)
 	clear(l.ports)
+	l.asked = port{}
 }
 
 func (l *listeners) add(ns closewait.NetNS, local netip.AddrPort, inode uint64) {
@@ -38,14 +42,18 @@ func (l *listeners) add(ns closewait.NetNS, local netip.AddrPort, inode uint64) 
 		l.at[e] = append(l.at[e], inode)
 	}
 	l.ports[port{ns, local.Port()}] = struct{}{}
+	l.asked = port{}
 }
 
 // direction is inbound when something listens on the local port.
 func (l *listeners) direction(ns closewait.NetNS, local netip.AddrPort) closewait.Direction {
-	if _, listening := l.ports[port{ns, local.Port()}]; listening {
-		return closewait.Inbound
+	if asks := (port{ns, local.Port()}); asks != l.asked {
+		l.asked, l.answer = asks, closewait.Outbound
+		if _, listening := l.ports[asks]; listening {
+			l.answer = closewait.Inbound
+		}
 	}
-	return closewait.Outbound
+	return l.answer
 }
 
 var (

@@ -17,26 +17,36 @@ import (
 type pass struct {
 	scanner    *Scanner
 	namespaces []namespace              // that a process lives in, the own one first
-	livesIn    map[int]closewait.NetNS  // where processes live
+	residents  map[int]resident         // the processes
 	in         map[closewait.NetNS]bool // of the namespaces, and of those in which sockets were found
 
 	ids       []closewait.ProcessID            // of the processes that have records
 	index     map[closewait.ProcessID]int      // in ids
 	sole      [][]closewait.ProcessID          // for each of them the list with nobody else
 	holder    []int32                          // of each row, an index in ids
+	holds     []bool                           // which of ids hold a socket that is not listening
 	byInode   []indexed                        // the rows
+	space     []indexed                        // to sort them
+	ns        closewait.NetNS                  // of the last record
 	listening map[uint64][]closewait.ProcessID // who holds a listener, by its inode
 	queues    map[closewait.NetNS]bool         // namespaces in which a connection waits in an accept queue
+}
+
+// resident is what BPF knows of a process.
+type resident struct {
+	start   uint64
+	ns      closewait.NetNS
+	version iterator.Version
 }
 
 // passProcesses finds all processes and network namespaces.
 func (s *Scanner) passProcesses(ctx context.Context) (*pass, error) {
 	p := &pass{
-		scanner: s, namespaces: []namespace{s.own}, livesIn: map[int]closewait.NetNS{}, in: map[closewait.NetNS]bool{s.own.id: true},
+		scanner: s, namespaces: []namespace{s.own}, residents: map[int]resident{}, in: map[closewait.NetNS]bool{s.own.id: true},
 		listening: map[uint64][]closewait.ProcessID{}, queues: map[closewait.NetNS]bool{}, index: map[closewait.ProcessID]int{},
 	}
 	if before := s.pass; before != nil { // their space is used again
-		p.byInode, p.holder = before.byInode[:0], before.holder[:0]
+		p.byInode, p.space, p.holder = before.byInode[:0], before.space, before.holder[:0]
 	}
 	s.pids = s.pids[:0]
 	malformed, err := s.iterator.Processes(ctx, p.addProcess)
@@ -58,8 +68,8 @@ func (p *pass) addProcess(record *iterator.Process) {
 	if ns == 0 { // it is ending, or has a leader that has ended
 		return
 	}
-	if _, known := p.livesIn[pid]; !known {
-		p.livesIn[pid] = ns
+	if _, known := p.residents[pid]; !known {
+		p.residents[pid] = resident{startOf(record.Start), ns, record.Version}
 	}
 	if !p.in[ns] && p.scanner.options.Namespaces == AllNamespaces {
 		p.in[ns] = true
@@ -107,7 +117,9 @@ func (p *pass) addSocket(record *iterator.Socket, tick time.Duration) {
 	if ns != s.own.id && s.options.Namespaces == OwnNamespace {
 		return
 	}
-	p.in[ns] = true
+	if ns != p.ns {
+		p.ns, p.in[ns] = ns, true
+	}
 	holder := p.indexOf(closewait.ProcessID{PID: int(record.Pid), Start: startOf(record.Start)})
 	if record.State == iterator.StateListen {
 		s.listeners.add(ns, record.LocalAddress(), record.Inode)
@@ -118,7 +130,7 @@ func (p *pass) addSocket(record *iterator.Socket, tick time.Duration) {
 		return
 	}
 	p.byInode = append(p.byInode, newIndexed(record.Inode, len(s.sockets)))
-	p.holder = append(p.holder, int32(holder))
+	p.holder, p.holds[holder] = append(p.holder, int32(holder)), true
 	s.append(sightingOfRecord(ns, record, tick))
 }
 
@@ -133,7 +145,7 @@ func (p *pass) indexOf(id closewait.ProcessID) int {
 	}
 	p.index[id] = last + 1
 	p.ids = append(p.ids, id)
-	p.sole = append(p.sole, []closewait.ProcessID{id})
+	p.sole, p.holds = append(p.sole, []closewait.ProcessID{id}), append(p.holds, false)
 	return last + 1
 }
 
@@ -161,7 +173,7 @@ func sightingOfRecord(ns closewait.NetNS, record *iterator.Socket, tick time.Dur
 // join makes one row of the descriptors of each socket, and fills in its holders and direction.
 func (p *pass) join() {
 	sockets := p.scanner.sockets
-	slices.Sort(p.byInode)
+	p.byInode, p.space = sortRuns(p.byInode, p.space)
 	lists := map[string][]closewait.ProcessID{}
 	joined := 0
 	for rest := p.byInode; len(rest) > 0; {

@@ -51,7 +51,7 @@ func (s *Scanner) scanPass(ctx context.Context) (*closewait.Snapshot, error) {
 		s.passes.dumped = time.Time{}
 		return s.scanPass(ctx) // who looks only once is to see them too
 	}
-	s.findHolders()
+	s.findHolders(s.sockets[held:])
 	s.passes.quiet = len(s.sockets)+len(unread) == 0
 	snapshot = &closewait.Snapshot{Taken: taken, NetNS: s.pass.read(unread), Unread: unread, AllDefunct: true}
 	if s.dumper != nil {
@@ -75,7 +75,7 @@ func (s *Scanner) dumpInstead(ctx context.Context) (*closewait.Snapshot, error) 
 	if err != nil || len(s.sockets)+len(unread) > 0 {
 		return nil, ctx.Err()
 	}
-	s.findHolders()
+	s.findHolders(nil)
 	return &closewait.Snapshot{Taken: time.Now(), NetNS: read, AllDefunct: true}, nil
 }
 
@@ -149,12 +149,18 @@ func (s *Scanner) assignUnheld(from int) {
 	}
 }
 
-// findHolders collects the processes that the sockets are assigned to.
-func (s *Scanner) findHolders() {
+// findHolders collects the processes that the sockets are assigned to: those of the pass, and of the sockets that
+// dumps have added.
+func (s *Scanner) findHolders(unheld []closewait.Sighting) {
 	s.holders = map[closewait.ProcessID]bool{}
+	for i, id := range s.pass.ids {
+		if s.pass.holds[i] {
+			s.holders[id] = true
+		}
+	}
 	var before []closewait.ProcessID
-	for i := range s.sockets {
-		holders := s.sockets[i].Holders
+	for i := range unheld {
+		holders := unheld[i].Holders
 		if len(holders) == 0 || len(before) > 0 && &before[0] == &holders[0] {
 			continue // sockets with the same holders share one list
 		}

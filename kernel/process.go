@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/iterator"
 )
 
 // clockTick is the unit of the start time in /proc/PID/stat: USER_HZ is 100 on every architecture
@@ -43,11 +44,13 @@ func (s *Scanner) readStat(dir directory) (stat, error) {
 // fails when we were short of something ourselves: a holder without description would not be listed.
 func (s *Scanner) describeHolders() error {
 	s.processes = s.processes[:0]
+	before := s.described
+	s.described = make(map[closewait.ProcessID]description, len(before))
 	for id, lives := range s.holders {
 		if !lives {
 			continue
 		}
-		p, err := s.describe(id)
+		p, err := s.describe(id, before[id])
 		s.faults.add(stageFacts, err)
 		switch {
 		case short(err):
@@ -59,35 +62,82 @@ func (s *Scanner) describeHolders() error {
 	return nil
 }
 
+// description are the facts of a process, with what tells whether they still hold.
+type description struct {
+	closewait.Process
+	version iterator.Version
+	at      time.Time
+}
+
+// version is what would tell whether facts of a process that are read now still hold. Only BPF knows.
+func (s *Scanner) version(id closewait.ProcessID) (v iterator.Version, known bool) {
+	if s.pass == nil {
+		return v, false
+	}
+	r, listed := s.pass.residents[id.PID]
+	return r.version, listed && r.start == id.Start
+}
+
 // describe reads the facts of a process. What may not be read stays empty and is counted; only
-// when the process cannot be identified there is nothing to say of it.
-func (s *Scanner) describe(id closewait.ProcessID) (closewait.Process, error) {
-	p := closewait.Process{ID: id, StartTime: s.bootTime.Add(time.Duration(id.Start) * clockTick)}
-	dir, err := s.proc.openProcess(id.PID)
+// when the process cannot be identified there is nothing to say of it. What was read before and
+// cannot have changed is not read again.
+func (s *Scanner) describe(id closewait.ProcessID, before description) (closewait.Process, error) {
+	dir, p, err := s.openFacts(id)
 	if err != nil {
 		return p, err
 	}
 	defer dir.close()
-	st, err := s.readStat(dir)
-	if err != nil {
-		return p, fmt.Errorf("stat of process %d: %w", id.PID, err)
+	version, known := s.version(id)
+	if known && before.version == version && time.Since(before.at) < s.options.Relook {
+		s.described[id] = before
+		p.UID, p.User, p.Unit, p.Container, p.Pod, p.GroupUnknown = before.UID, before.User, before.Unit, before.Container, before.Pod, before.GroupUnknown
+		p.Exe, p.MaxFDs = before.Exe, before.MaxFDs
+		s.readFacts(dir, &p, s.readNetNS, s.readDescriptors)
+		return p, nil
 	}
-	if st.start != id.Start {
-		return p, fmt.Errorf("process %d is another one now: %w", id.PID, unix.ESRCH)
+	whole := s.readFacts(dir, &p, s.readUser, s.readGroup, s.readExe, s.readNetNS, s.readDescriptors, s.readLimit)
+	if known && whole {
+		s.described[id] = description{p, version, time.Now()}
+	}
+	return p, nil
+}
+
+// openFacts opens the directory of a process, or that of another thread where the leader has ended, and
+// reads who it is.
+func (s *Scanner) openFacts(id closewait.ProcessID) (directory, closewait.Process, error) {
+	p := closewait.Process{ID: id, StartTime: s.bootTime.Add(time.Duration(id.Start) * clockTick)}
+	dir, err := s.proc.openProcess(id.PID)
+	if err != nil {
+		return -1, p, err
+	}
+	st, err := s.readStat(dir)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("stat of process %d: %w", id.PID, err)
+	case st.start != id.Start:
+		err = fmt.Errorf("process %d is another one now: %w", id.PID, unix.ESRCH)
+	}
+	if err != nil {
+		dir.close()
+		return -1, p, err
 	}
 	p.Comm, p.State = string(st.comm), st.state
 	if st.leaderless() {
-		if dir, err = s.openStandIn(dir, id.PID); err != nil {
-			return p, err
-		}
 		defer dir.close()
+		dir, err = s.openStandIn(dir, id.PID)
 	}
-	for _, read := range []func(directory, *closewait.Process) error{
-		s.readUser, s.readGroup, s.readExe, s.readNetNS, s.readDescriptors, s.readLimit,
-	} {
-		s.faults.add(stageFacts, dir.unlessEnded(".", read(dir, &p)))
+	return dir, p, err
+}
+
+// readFacts is false where some could not be read.
+func (s *Scanner) readFacts(dir directory, p *closewait.Process, reads ...func(directory, *closewait.Process) error) bool {
+	whole := true
+	for _, read := range reads {
+		err := dir.unlessEnded(".", read(dir, p))
+		s.faults.add(stageFacts, err)
+		whole = whole && err == nil
 	}
-	return p, nil
+	return whole
 }
 
 func (s *Scanner) readUser(dir directory, p *closewait.Process) (err error) {
@@ -137,7 +187,7 @@ func (s *Scanner) readExe(dir directory, p *closewait.Process) error {
 
 func (s *Scanner) readNetNS(dir directory, p *closewait.Process) (err error) {
 	if s.pass != nil { // BPF may tell where /proc may not
-		p.NetNS = s.pass.livesIn[p.ID.PID]
+		p.NetNS = s.pass.residents[p.ID.PID].ns
 		return nil
 	}
 	p.NetNS, err = readNamespace(dir, "ns/net")

@@ -93,6 +93,8 @@ type Scanner struct {
 	reached []namespace                  // that it has read
 	holders map[closewait.ProcessID]bool // of its sockets; whether they live
 
+	described map[closewait.ProcessID]description // holders, in the last scan by BPF
+
 	accepters map[*uint64][]closewait.ProcessID // holders of listeners, by the first inode of their list
 
 	// Used again at each scan.

@@ -64,7 +64,7 @@ func (s *State) takeThreads(dir directory) error {
 
 // Describe reads anew who the process is: it can run another program by now.
 func (g *Grip) Describe() (closewait.Process, error) {
-	p, err := g.hands.scanner.twin().describe(g.id)
+	p, err := g.hands.scanner.twin().describe(g.id, description{})
 	if err == nil {
 		err = g.alive()
 	}

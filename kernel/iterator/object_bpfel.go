@@ -14,12 +14,13 @@ import (
 )
 
 type objectProcess struct {
-	_      structs.HostLayout
-	Start  uint64
-	Pid    uint32
-	Thread uint32
-	Netns  uint32
-	Unused uint32
+	_       structs.HostLayout
+	Start   uint64
+	Version objectVersion
+	Pid     uint32
+	Thread  uint32
+	Netns   uint32
+	Unused  uint32
 }
 
 type objectRecord struct {
@@ -48,6 +49,14 @@ type objectRecord struct {
 	State             uint8
 	Timer             uint8
 	Unused            uint8
+}
+
+type objectVersion struct {
+	_       structs.HostLayout
+	Exec    uint64
+	Cgroups uint64
+	Limit   uint64
+	User    uint64
 }
 
 // Names of all BPF objects in the ELF.

@@ -47,6 +47,9 @@ func (s *Socket) address(words *[4]uint32, port uint16) netip.AddrPort {
 // namespace than its leader. Its fields are explained in bpf/record.h.
 type Process struct{ objectProcess }
 
+// Version is what tells whether facts of a process that were read from /proc still hold.
+type Version = objectVersion
+
 // ErrMalformed is the error of records that make no sense.
 var ErrMalformed = errors.New("malformed record of a BPF iterator")
 

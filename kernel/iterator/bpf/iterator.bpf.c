@@ -15,6 +15,7 @@
 #define IPPROTO_TCP 6
 #define IPPROTO_MPTCP 262
 #define SOCKFS_MAGIC 0x534F434B
+#define RLIMIT_NOFILE 7 /* of most architectures */
 
 enum { TCP_CLOSE = 7, TCP_CLOSE_WAIT = 8, TCP_LISTEN = 10 };
 
@@ -179,6 +180,15 @@ int sockets_untyped(struct bpf_iter__task_file *ctx)
 	return emit_probed(ctx, task, file, sk);
 }
 
+static __always_inline void find_version(struct version *v, struct task_struct *leader)
+{
+	v->exec = leader->self_exec_id;
+	v->limit = leader->signal->rlim[RLIMIT_NOFILE].rlim_cur;
+	v->user = leader->cred->euid.val;
+	if (bpf_core_field_exists(leader->cgroups))
+		v->cgroups = (__u64)BPF_CORE_READ(leader, cgroups);
+}
+
 /* Every process, and beside it each thread that lives in another network namespace than its leader. */
 SEC("iter/task")
 int processes(struct bpf_iter__task *ctx)
@@ -196,6 +206,7 @@ int processes(struct bpf_iter__task *ctx)
 	p.pid = pid_of(leader);
 	p.thread = pid_of(task);
 	p.start = leader->start_boottime;
+	find_version(&p.version, leader);
 	if (p.pid && p.thread)
 		bpf_seq_write(ctx->meta->seq, &p, sizeof(p));
 	return 0;

@@ -138,8 +138,26 @@ struct pid {
 	struct upid numbers[1];
 };
 
+struct css_set;
+
+struct cred {
+	kuid_t euid;
+};
+
+struct rlimit {
+	unsigned long rlim_cur;
+};
+
+struct signal_struct {
+	struct rlimit rlim[16];
+};
+
 struct task_struct {
 	struct task_struct *group_leader;
+	const struct cred *cred;
+	struct signal_struct *signal;
+	struct css_set *cgroups;
+	__u64 self_exec_id;
 	struct pid *thread_pid;
 	struct nsproxy *nsproxy;
 	__u64 start_boottime;

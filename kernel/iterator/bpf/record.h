@@ -30,10 +30,19 @@ struct record {
 	__u8 unused;
 };
 
+/* What belongs to a process or, where thread is not pid, to another thread of it that lives in another
+ * network namespace. As long as the numbers of its version stay what they are, /proc says the same of its
+ * program, control groups, user and limit of descriptors. */
 struct process {
 	__u64 start; /* nanoseconds since boot */
+	struct version {
+		__u64 exec; /* counts execve(2) */
+		__u64 cgroups; /* stands for the set of control groups */
+		__u64 limit; /* of open descriptors */
+		__u64 user; /* effective */
+	} version;
 	__u32 pid;
-	__u32 thread; /* the pid, or that of another thread that lives in another network namespace */
+	__u32 thread;
 	__u32 netns; /* 0: it is ending */
 	__u32 unused;
 };
