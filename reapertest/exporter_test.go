@@ -53,10 +53,7 @@ func (h home) start(t *testing.T, flags ...string) *exporter {
 	t.Helper()
 	args := []string{"--web.listen-address=127.0.0.1:0", "--web.max-requests=0", "--web.enable-lifecycle", "--log.level=info",
 		"--reaper.config=" + h.rules, "--reaper.state-file=" + h.state, "--reaper.audit-file=" + h.audit}
-	if !strings.Contains(strings.Join(flags, " "), "--collector.scanner=") {
-		args = append(args, leaktest.ScannerFlags()...)
-	}
-	e := &exporter{home: h, t: t, cmd: exec.Command(program(t), append(args, flags...)...), log: &transcript{}}
+	e := &exporter{home: h, t: t, cmd: exec.Command(program(t), leaktest.WithScanner(append(args, flags...)...)...), log: &transcript{}}
 	e.cmd.Stderr = e.log
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := e.cmd.Start(); err != nil {
