@@ -4,7 +4,6 @@ import (
 	"io"
 	"net/http"
 	"os/exec"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -27,7 +26,7 @@ type exporter struct {
 // serve starts the exporter on a free port and returns when it listens. It ends with the test.
 func serve(t testing.TB, args ...string) *exporter {
 	t.Helper()
-	return start(t, exec.Command(program, slices.Concat([]string{anyPort}, leaktest.ScannerFlags(), args)...))
+	return start(t, exec.Command(program, leaktest.WithScanner(append([]string{anyPort}, args...)...)...))
 }
 
 // anyPort is an argument of all exporters here.

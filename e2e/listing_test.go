@@ -56,7 +56,7 @@ func (s *listedSocket) heldBy(pid int) bool {
 // list runs the command.
 func list(t testing.TB, args ...string) listing {
 	t.Helper()
-	return listAs(t, &syscall.SysProcAttr{}, append(leaktest.ScannerFlags(), args...)...)
+	return listAs(t, &syscall.SysProcAttr{}, leaktest.WithScanner(args...)...)
 }
 
 // listAs is list with other rights.

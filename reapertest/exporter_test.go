@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -54,7 +53,7 @@ func (h home) start(t *testing.T, flags ...string) *exporter {
 	t.Helper()
 	args := []string{"--web.listen-address=127.0.0.1:0", "--web.max-requests=0", "--web.enable-lifecycle", "--log.level=info",
 		"--reaper.config=" + h.rules, "--reaper.state-file=" + h.state, "--reaper.audit-file=" + h.audit}
-	e := &exporter{home: h, t: t, cmd: exec.Command(program(t), slices.Concat(args, leaktest.ScannerFlags(), flags)...), log: &transcript{}}
+	e := &exporter{home: h, t: t, cmd: exec.Command(program(t), leaktest.WithScanner(append(args, flags...)...)...), log: &transcript{}}
 	e.cmd.Stderr = e.log
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := e.cmd.Start(); err != nil {

@@ -75,7 +75,7 @@ var options = []scenario{
 	{name: "netns-v6", where: leaktest.Where{NetNS: true}, leak: "--outbound=3 --listen=[::1]:0", rule: fixed(outbound + soft), want: terminated, signals: 1},
 	{name: "pidns-1", where: leaktest.Where{NetNS: true, PIDNS: true}, leak: "--outbound=3 --ignore-sigterm", rule: fixed(outbound + hard), want: killed, signals: 2},
 	{name: "thread-table", leak: "--outbound=3 --private-fdtable", rule: fixed(outbound + soft), want: terminated, signals: 1},
-	{name: "guard-allows", leak: "--outbound=3", rule: guarded("[ \"$1\" = \"$CLOSEWAIT_PID\" ] && grep -q '\"cookie\"'"), want: terminated, signals: 1},
+	{name: "guard-allows", leak: "--outbound=3", rule: guarded("[ \"$1\" = \"$CLOSEWAIT_PID\" ] && grep -q '\"inode\"'"), want: terminated, signals: 1},
 	{name: "guard-1", leak: "--outbound=3", rule: guarded("exit 1"), want: decided("guard_denied"), lives: true},
 	{name: "guard-127", leak: "--outbound=3", rule: guarded("/nonexistent/program"), want: decided("guard_denied"), lives: true},
 	{name: "guard-crash", leak: "--outbound=3", rule: guarded("kill -SEGV $$"), want: decided("guard_failed"), lives: true},
