@@ -112,7 +112,10 @@ func (t *Tracker) sweep(s *Snapshot) {
 	t.recent.holders = nil
 	for id := range t.holders {
 		_, lives := slices.BinarySearch(s.PIDs, id.PID)
-		if now, known := start[id.PID]; !lives || known && now != id.Start {
+		if now, described := start[id.PID]; described { // it can be younger than the list
+			lives = now == id.Start
+		}
+		if !lives {
 			delete(t.holders, id)
 		}
 	}

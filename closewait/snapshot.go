@@ -9,7 +9,7 @@ type Snapshot struct {
 	Taken     time.Time  // after the last socket was read, so that ages are lower bounds
 	Sockets   []Sighting // all in CLOSE_WAIT, and those defunct that are known; a dump under churn can repeat one
 	Processes []Process  // every process that is a holder of some socket
-	PIDs      []int      // every pid on the host, ascending: who is not there has ended, and is no holder
+	PIDs      []int      // every pid on the host, ascending: who is neither there nor in Processes has ended
 	NetNS     []NetNS    // the namespaces whose sockets were read
 	Unread    []NetNS    // namespaces that are there and could not be read in this scan
 	Denied    int        // processes that could not be looked into

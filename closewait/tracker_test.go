@@ -271,3 +271,21 @@ func BenchmarkTrackerFirstUpdate(b *testing.B) {
 		NewTracker([]float64{1, 60, 3600}).Update(s)
 	}
 }
+
+func TestAHolderThatIsYoungerThanTheListOfProcessesIsListed(t *testing.T) {
+	id := ProcessID{PID: 7, Start: 70}
+	for _, pids := range [][]int{nil, {6, 8}} {
+		tracker := NewTracker(nil)
+		for scan := range 3 {
+			s := &Snapshot{
+				Taken:     time.Unix(int64(scan), 0),
+				Sockets:   []Sighting{{Facts: Facts{ID: CookieID(1, 1), Inode: 1}, Holders: []ProcessID{id}}},
+				Processes: []Process{{ID: id}}, PIDs: pids, NetNS: []NetNS{1},
+			}
+			if v := tracker.Update(s); len(v.Holders) != 1 || v.Holders[0].Held.Len() != 1 {
+				t.Errorf("scan %d without it in the list: %d holders, want it", scan, len(v.Holders))
+			}
+			pids = []int{6, 7, 8}
+		}
+	}
+}

@@ -29,6 +29,7 @@ type pass struct {
 	space     []indexed                        // to sort them
 	ns        closewait.NetNS                  // of the last record
 	listening map[uint64][]closewait.ProcessID // who holds a listener, by its inode
+	accepting map[uint64][]closewait.ProcessID // who could accept a connection, by the first of its listeners
 	queues    map[closewait.NetNS]bool         // namespaces in which a connection waits in an accept queue
 }
 
@@ -43,9 +44,9 @@ type resident struct {
 func (s *Scanner) passProcesses(ctx context.Context) (*pass, error) {
 	p := &pass{
 		scanner: s, namespaces: []namespace{s.own}, residents: map[int]resident{}, in: map[closewait.NetNS]bool{s.own.id: true},
-		listening: map[uint64][]closewait.ProcessID{}, queues: map[closewait.NetNS]bool{}, index: map[closewait.ProcessID]int{},
+		listening: map[uint64][]closewait.ProcessID{}, accepting: map[uint64][]closewait.ProcessID{}, queues: map[closewait.NetNS]bool{}, index: map[closewait.ProcessID]int{},
 	}
-	if before := s.pass; before != nil { // their space is used again
+	if before := s.pass; before != nil && cap(before.byInode) <= 4*len(before.byInode)+1000 { // their space is used again
 		p.byInode, p.space, p.holder = before.byInode[:0], before.space, before.holder[:0]
 	}
 	s.pids = s.pids[:0]
@@ -68,7 +69,7 @@ func (p *pass) addProcess(record *iterator.Process) {
 	if ns == 0 { // it is ending, or has a leader that has ended
 		return
 	}
-	if _, known := p.residents[pid]; !known {
+	if _, known := p.residents[pid]; !known || record.Thread == record.Pid { // threads can come first
 		p.residents[pid] = resident{startOf(record.Start), ns, record.Version}
 	}
 	if !p.in[ns] && p.scanner.options.Namespaces == AllNamespaces {
@@ -257,10 +258,18 @@ func (p *pass) has(inode uint64) bool {
 
 // accepters are the processes that could accept a connection: all holders of all listeners on its address.
 func (p *pass) accepters(row *closewait.Sighting) []closewait.ProcessID {
+	inodes := p.scanner.listeners.of(row.ID.NetNS, row.Local)
+	if len(inodes) == 0 {
+		return nil
+	}
+	if all, known := p.accepting[inodes[0]]; known {
+		return all
+	}
 	var all []closewait.ProcessID
-	for _, inode := range p.scanner.listeners.of(row.ID.NetNS, row.Local) {
+	for _, inode := range inodes {
 		all = append(all, p.listening[inode]...)
 	}
 	slices.SortFunc(all, byPID)
-	return slices.Compact(all)
+	p.accepting[inodes[0]] = slices.Compact(all)
+	return p.accepting[inodes[0]]
 }

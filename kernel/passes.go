@@ -125,7 +125,7 @@ func (s *Scanner) assignUnheld(from int) {
 	before := s.passes.orphans
 	s.passes.orphans, s.passes.inFlight = map[closewait.SocketID]bool{}, map[closewait.NetNS]bool{}
 	for id := range before {
-		if !slices.ContainsFunc(s.reached, func(ns namespace) bool { return ns.id == id.NetNS }) {
+		if s.pass.in[id.NetNS] && !slices.ContainsFunc(s.reached, func(ns namespace) bool { return ns.id == id.NetNS }) {
 			s.passes.orphans[id] = true
 		}
 	}

@@ -187,8 +187,10 @@ func (s *Scanner) readExe(dir directory, p *closewait.Process) error {
 
 func (s *Scanner) readNetNS(dir directory, p *closewait.Process) (err error) {
 	if s.pass != nil { // BPF may tell where /proc may not
-		p.NetNS = s.pass.residents[p.ID.PID].ns
-		return nil
+		if r, listed := s.pass.residents[p.ID.PID]; listed && r.start == p.ID.Start {
+			p.NetNS = r.ns
+			return nil
+		}
 	}
 	p.NetNS, err = readNamespace(dir, "ns/net")
 	return err

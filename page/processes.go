@@ -93,8 +93,11 @@ func level(share float64) string {
 
 // tiles are about the host and its worst processes.
 func tiles(r *list.Report, rows []*process) []tile {
-	worst, oldest, fullest := rows[0], rows[0], rows[0]
+	most, oldest, fullest := rows[0], rows[0], rows[0]
 	for _, row := range rows {
+		if row.holder.Held.Len() > most.holder.Held.Len() { // the first one can have defunct ones only
+			most = row
+		}
 		if row.oldest > oldest.oldest {
 			oldest = row
 		}
@@ -103,7 +106,7 @@ func tiles(r *list.Report, rows []*process) []tile {
 		}
 	}
 	tiles := []tile{
-		{Value: strconv.Itoa(r.View.Sockets.Total()), Label: "sockets in CLOSE_WAIT", Detail: worst.Sockets + " held by " + worst.Group},
+		{Value: strconv.Itoa(r.View.Sockets.Total()), Label: "sockets in CLOSE_WAIT", Detail: most.Sockets + " held by " + most.Group},
 		{Value: oldest.Oldest, Label: "is the oldest", Detail: "by " + oldest.Group},
 	}
 	if fullest.Full != nil {

@@ -107,7 +107,11 @@ func (d *diary) void(decision *Decision, at time.Time) {
 	s := standing{topic{label: decision.Label}, Note{
 		Since: at, Until: at, Now: true, Mode: d.mode.String(), What: decision.Label.String(), Why: decision.Reason(),
 	}}
-	rest := slices.DeleteFunc(slices.Clone(d.decisions), func(before standing) bool {
+	rest := slices.Clone(d.decisions)
+	for i := range rest { // one reason at a time keeps all rules from acting
+		rest[i].Now = rest[i].Now && (rest[i].rule != "" || rest[i].topic == s.topic)
+	}
+	rest = slices.DeleteFunc(rest, func(before standing) bool {
 		same := before.Now && before.topic == s.topic
 		if same {
 			s.Since = before.Since

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -20,9 +21,9 @@ type Iterator struct {
 	buffer             []byte
 }
 
-// output is how much the kernel gathers of an iterator's output before it is read (bpf_iter_seq: 8
-// pages).
-const output = 32 << 10
+// output is how much the kernel gathers of an iterator's output before it is read: 8 pages (bpf_iter.c). What it
+// has beyond that in a read it hands out with the next one, so that a smaller buffer would cut records in two.
+var output = 8 * os.Getpagesize()
 
 // New loads the programs into the kernel. It takes CAP_BPF and CAP_PERFMON, and a few dozen milliseconds, for most
 // of which the kernel's types are read. Its error says what is missing.
@@ -74,7 +75,11 @@ func (it *Iterator) attach(program string) (*link.Iter, error) {
 	return iter, nil
 }
 
-func denied(err error) bool { return errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES) }
+// denied tells whether privileges are missing. The verifier refuses programs with the same errors.
+func denied(err error) bool {
+	_, refused := errors.AsType[*ebpf.VerifierError](err)
+	return !refused && (errors.Is(err, unix.EPERM) || errors.Is(err, unix.EACCES))
+}
 
 // explain says what is missing where that is known.
 func explain(err error) error {

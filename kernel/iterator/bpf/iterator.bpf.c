@@ -1,6 +1,7 @@
 /* Two iterators over the tasks of a host (Documentation/bpf/bpf_iterators.rst): sockets yields a record
  * for each descriptor of a TCP socket that is in CLOSE_WAIT, listening, or defunct; processes one for
- * each process. They run in read(2) on the descriptor of the iterator, and only read.
+ * each process. They run in read(2) on the descriptor of the iterator, and change
+ * nothing but that a socket gets its cookie.
  *
  * SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 #include "kernel.h"

@@ -14,7 +14,7 @@ struct record {
 	__u32 remote[4];
 	__u32 netns;
 	__u32 pid;
-	__u32 fd;
+	__u32 fd; /* one of those that it has for the socket */
 	__u32 uid;
 	__u32 interface;
 	__u32 recv_queue; /* bytes; of a listener: connections in its accept queue */

@@ -27,7 +27,7 @@ static __always_inline __u8 NAME(timer_of)(struct sock *sk, struct tcp_sock *tp)
 static __always_inline void NAME(addresses)(struct record *r, struct sock *sk, struct tcp_sock *tp)
 {
 	r->local_port = READ(sk, __sk_common.skc_num);
-	if (r->state == TCP_CLOSE) /* it has given its port back */
+	if (!r->local_port) /* it is closed, and has given its port back */
 		r->local_port = bpf_ntohs(READ(tp, inet_conn.icsk_inet.inet_sport));
 	r->remote_port = bpf_ntohs(READ(sk, __sk_common.skc_dport));
 	if (r->family == AF_INET) {
@@ -48,14 +48,16 @@ static __always_inline void NAME(addresses)(struct record *r, struct sock *sk, s
 /* What sock_diag and tcp_get_info (net/ipv4/tcp.c) say of a connection. */
 static __always_inline void NAME(conversation)(struct record *r, struct sock *sk, struct tcp_sock *tp)
 {
-	__u32 now = bpf_jiffies64();
 	__u32 waiting = READ(tp, rcv_nxt) - READ(tp, copied_seq);
+	__u32 acked = READ(tp, snd_una); /* before what it follows: the connection goes on meanwhile */
+	__u32 ack = READ(tp, rcv_tstamp), sent = READ(tp, lsndtime), received = READ(tp, inet_conn.icsk_ack.lrcvtime);
+	__u32 now = bpf_jiffies64(); /* after them: else what comes in between is 2^32 jiffies old */
 
 	r->recv_queue = (__s32)waiting > 0 ? waiting : 0;
-	r->send_queue = READ(tp, write_seq) - READ(tp, snd_una);
-	r->since_last_ack = now - READ(tp, rcv_tstamp);
-	r->since_last_sent = now - READ(tp, lsndtime);
-	r->since_last_received = now - READ(tp, inet_conn.icsk_ack.lrcvtime);
+	r->send_queue = READ(tp, write_seq) - acked;
+	r->since_last_ack = now - ack;
+	r->since_last_sent = now - sent;
+	r->since_last_received = now - received;
 	r->bytes_sent = READ(tp, bytes_sent);
 	r->bytes_acked = READ(tp, bytes_acked);
 	r->bytes_received = READ(tp, bytes_received);
