@@ -161,11 +161,15 @@ func (a *actor) endThread(next act) error {
 	t := a.threads[i]
 	a.threads = slices.Delete(a.threads, i, i+1)
 	close(t.leave)
-	for deadline := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+	over, look := time.After(patience), time.NewTicker(time.Millisecond) // the kernel tells nobody of the end of a thread
+	defer look.Stop()
+	for {
 		if _, err := os.Stat(t.dir); errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
-		if time.Now().After(deadline) {
+		select {
+		case <-look.C:
+		case <-over:
 			return fmt.Errorf("%s is still there", t.dir)
 		}
 	}

@@ -88,7 +88,9 @@ func attackAll(t *testing.T) {
 	for _, s := range servers {
 		s.first()
 	}
-	for started := time.Now(); time.Since(started) < attacked; time.Sleep(50 * time.Millisecond) {
+	pace := time.NewTicker(50 * time.Millisecond)
+	defer pace.Stop()
+	for started := time.Now(); time.Since(started) < attacked; <-pace.C {
 		for _, s := range servers {
 			s.turn()
 		}
