@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -18,6 +19,7 @@ import (
 type Iterator struct {
 	programs           *ebpf.Collection
 	sockets, processes *link.Iter
+	walker             *walker // nil: the kernel cannot
 	buffer             []byte
 }
 
@@ -29,18 +31,18 @@ var output = 8 * os.Getpagesize()
 // of which the kernel's types are read. Its error says what is missing.
 func New() (*Iterator, error) {
 	_ = rlimit.RemoveMemlock() // only kernels before 5.11 count it, and where it matters loading fails
-	it, err := load(objectProgSockets)
-	if err == nil || denied(err) {
-		return it, explain(err)
+	var it *Iterator
+	var err error
+	for _, programs := range [][]string{{objectProgSockets, objectProgWalk}, {objectProgSockets}, {objectProgSocketsUntyped}} {
+		if it, err = load(programs...); err == nil || denied(err) {
+			break
+		}
 	}
-	if old, failed := load(objectProgSocketsUntyped); failed == nil {
-		return old, nil
-	}
-	return nil, explain(err)
+	return it, explain(err)
 }
 
-// load loads the programs, of those that read sockets only the one that is named.
-func load(sockets string) (*Iterator, error) {
+// load loads the programs, of those that read sockets only the ones that are named, that over files first.
+func load(readers ...string) (it *Iterator, err error) {
 	spec, err := loadObject()
 	if err != nil {
 		return nil, err
@@ -48,17 +50,21 @@ func load(sockets string) (*Iterator, error) {
 	if err := checkLayouts(spec.Types); err != nil {
 		return nil, err
 	}
-	for _, other := range []string{objectProgSockets, objectProgSocketsUntyped} {
-		if other != sockets {
+	for _, other := range []string{objectProgSockets, objectProgSocketsUntyped, objectProgWalk} {
+		if !slices.Contains(readers, other) {
 			delete(spec.Programs, other)
 		}
 	}
-	it := &Iterator{buffer: make([]byte, output)}
+	it = &Iterator{buffer: make([]byte, output)}
 	if it.programs, err = ebpf.NewCollection(spec); err != nil {
 		return nil, err
 	}
-	if it.sockets, err = it.attach(sockets); err == nil {
+	it.sockets, err = it.attach(readers[0])
+	if err == nil {
 		it.processes, err = it.attach(objectProgProcesses)
+	}
+	if err == nil && slices.Contains(readers, objectProgWalk) {
+		it.walker, err = it.newWalker(spec)
 	}
 	if err != nil {
 		it.Close()
@@ -96,7 +102,11 @@ func explain(err error) error {
 
 // Close takes the programs out of the kernel.
 func (it *Iterator) Close() {
-	for _, iter := range []*link.Iter{it.sockets, it.processes} {
+	iters := []*link.Iter{it.sockets, it.processes}
+	if it.walker != nil {
+		iters = append(iters, it.walker.iter)
+	}
+	for _, iter := range iters {
 		if iter != nil {
 			_ = iter.Close() // nothing was written: there is nothing to lose
 		}
@@ -105,9 +115,12 @@ func (it *Iterator) Close() {
 }
 
 // Sockets calls each for each descriptor of a socket of interest that a process has, of all processes in
-// the pid namespace of the caller, ascending by pid. What it passes is valid during the call only.
+// the pid namespace of the caller, mostly ascending by pid. What it passes is valid during the call only.
 // Records that make no sense are left out, and are what malformed tells of.
 func (it *Iterator) Sockets(ctx context.Context, each func(*Socket)) (malformed []error, err error) {
+	if it.walker.ready() {
+		return it.walkSockets(ctx, each)
+	}
 	return run(ctx, it.sockets, it.buffer, each)
 }
 

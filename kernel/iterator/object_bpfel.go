@@ -48,7 +48,7 @@ type objectRecord struct {
 	Family            uint8
 	State             uint8
 	Timer             uint8
-	Unused            uint8
+	Unnamed           uint8
 }
 
 type objectVersion struct {
@@ -66,9 +66,16 @@ const (
 	objectProgProcesses       = "processes"
 	objectProgSockets         = "sockets"
 	objectProgSocketsUntyped  = "sockets_untyped"
+	objectProgWalk            = "walk"
 	objectVarDescribedProcess = "described_process"
 	objectVarDescribedRecord  = "described_record"
 	objectVarLevel            = "level"
+	objectVarPlace            = "place"
+	objectVarRecorded         = "recorded"
+	objectVarRecords          = "records"
+	objectVarSocketOperations = "socket_operations"
+	objectVarTable            = "table"
+	objectVarTcpFunctions     = "tcp_functions"
 )
 
 // loadObject returns the embedded CollectionSpec for object.
@@ -116,6 +123,7 @@ type objectProgramSpecs struct {
 	Processes      *ebpf.ProgramSpec `ebpf:"processes"`
 	Sockets        *ebpf.ProgramSpec `ebpf:"sockets"`
 	SocketsUntyped *ebpf.ProgramSpec `ebpf:"sockets_untyped"`
+	Walk           *ebpf.ProgramSpec `ebpf:"walk"`
 }
 
 // objectMapSpecs contains maps before they are loaded into the kernel.
@@ -131,6 +139,12 @@ type objectVariableSpecs struct {
 	DescribedProcess *ebpf.VariableSpec `ebpf:"described_process"`
 	DescribedRecord  *ebpf.VariableSpec `ebpf:"described_record"`
 	Level            *ebpf.VariableSpec `ebpf:"level"`
+	Place            *ebpf.VariableSpec `ebpf:"place"`
+	Recorded         *ebpf.VariableSpec `ebpf:"recorded"`
+	Records          *ebpf.VariableSpec `ebpf:"records"`
+	SocketOperations *ebpf.VariableSpec `ebpf:"socket_operations"`
+	Table            *ebpf.VariableSpec `ebpf:"table"`
+	TcpFunctions     *ebpf.VariableSpec `ebpf:"tcp_functions"`
 }
 
 // objectObjects contains all objects after they have been loaded into the kernel.
@@ -166,6 +180,12 @@ type objectVariables struct {
 	DescribedProcess *ebpf.Variable `ebpf:"described_process"`
 	DescribedRecord  *ebpf.Variable `ebpf:"described_record"`
 	Level            *ebpf.Variable `ebpf:"level"`
+	Place            *ebpf.Variable `ebpf:"place"`
+	Recorded         *ebpf.Variable `ebpf:"recorded"`
+	Records          *ebpf.Variable `ebpf:"records"`
+	SocketOperations *ebpf.Variable `ebpf:"socket_operations"`
+	Table            *ebpf.Variable `ebpf:"table"`
+	TcpFunctions     *ebpf.Variable `ebpf:"tcp_functions"`
 }
 
 // objectPrograms contains all programs after they have been loaded into the kernel.
@@ -175,6 +195,7 @@ type objectPrograms struct {
 	Processes      *ebpf.Program `ebpf:"processes"`
 	Sockets        *ebpf.Program `ebpf:"sockets"`
 	SocketsUntyped *ebpf.Program `ebpf:"sockets_untyped"`
+	Walk           *ebpf.Program `ebpf:"walk"`
 }
 
 func (p *objectPrograms) Close() error {
@@ -182,6 +203,7 @@ func (p *objectPrograms) Close() error {
 		p.Processes,
 		p.Sockets,
 		p.SocketsUntyped,
+		p.Walk,
 	)
 }
 

@@ -23,17 +23,14 @@ enum { TCP_CLOSE = 7, TCP_CLOSE_WAIT = 8, TCP_LISTEN = 10 };
 #define NAME(x) x##_typed
 #define READ(p, field) ((p)->field)
 #define FOLLOW(p, field, next) ((p)->field->next)
-#define COOKIE(sk) ((sk)->__sk_common.skc_cookie.counter ?: bpf_get_socket_cookie(sk))
 #include "socket.h"
 #undef NAME
 #undef READ
 #undef FOLLOW
-#undef COOKIE
 
 #define NAME(x) x##_probed
 #define READ(p, field) BPF_CORE_READ(p, field)
 #define FOLLOW(p, field, next) BPF_CORE_READ(p, field, next)
-#define COOKIE(sk) 0
 #include "socket.h"
 
 /* How many pid namespaces the one of the reader is below the first. Pids are those of the namespace of
@@ -65,45 +62,6 @@ static __always_inline int is_ip(__u16 family)
 	return family == AF_INET || family == AF_INET6;
 }
 
-static __always_inline int emit(struct bpf_iter__task_file *ctx, struct task_struct *task, struct file *file, struct record *r)
-{
-	struct task_struct *leader = task->group_leader;
-
-	r->inode = file->f_inode->i_ino;
-	r->fd = ctx->fd;
-	r->pid = pid_of(leader);
-	r->start = leader->start_boottime;
-	if (r->pid) /* else it has ended just now */
-		bpf_seq_write(ctx->meta->seq, r, sizeof(*r)); /* without room the kernel asks again */
-	return 0;
-}
-
-static __always_inline int emit_typed(struct bpf_iter__task_file *ctx, struct task_struct *task, struct file *file, struct sock *sk)
-{
-	struct tcp_sock *tp = bpf_skc_to_tcp_sock(sk);
-	struct record r = {};
-
-	if (!tp)
-		return 0;
-	r.state = sk->__sk_common.skc_state;
-	if (!is_interesting(r.state) || !describe_typed(&r, sk, tp)) /* it can have changed meanwhile */
-		return 0;
-	return emit(ctx, task, file, &r);
-}
-
-/* For sockets to which there is no typed pointer. */
-static __always_inline int emit_probed(struct bpf_iter__task_file *ctx, struct task_struct *task, struct file *file, struct sock *sk)
-{
-	struct record r = {};
-
-	r.state = BPF_CORE_READ(sk, __sk_common.skc_state);
-	if (!is_interesting(r.state) || !is_ip(BPF_CORE_READ(sk, __sk_common.skc_family)))
-		return 0;
-	if (BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP || !describe_probed(&r, sk, (struct tcp_sock *)sk))
-		return 0;
-	return emit(ctx, task, file, &r);
-}
-
 /* Whether the closed first path of a connection was the only one, or the others are closed too. Who has fallen
  * back to TCP has no key of the peer (can_ack) and no other path. A close by connect(AF_UNSPEC), which makes
  * the socket fit for use again, takes away the key, and the port of the path. */
@@ -117,9 +75,8 @@ static __always_inline int is_over(struct mptcp_sock *msk, struct sock *first)
 /* A socket of MPTCP has a socket of TCP below it for each path. The first is the one that the socket
  * tables show under its inode, whatever the state of the whole. When it is closed it forgets the
  * addresses, and the connection can go on by other paths. */
-static __always_inline int emit_mptcp(struct bpf_iter__task_file *ctx, struct task_struct *task, struct file *file, struct sock *sk)
+static __always_inline int describe_mptcp(struct record *r, struct sock *sk)
 {
-	struct record r = {};
 	struct sock *first;
 
 	if (!bpf_core_type_exists(struct mptcp_sock))
@@ -127,14 +84,62 @@ static __always_inline int emit_mptcp(struct bpf_iter__task_file *ctx, struct ta
 	first = BPF_CORE_READ((struct mptcp_sock *)sk, first);
 	if (!first)
 		return 0;
-	r.state = BPF_CORE_READ(first, __sk_common.skc_state);
-	if (r.state != TCP_CLOSE)
+	r->state = BPF_CORE_READ(first, __sk_common.skc_state);
+	if (r->state != TCP_CLOSE)
 		sk = first;
 	else if (!is_over((struct mptcp_sock *)sk, first))
 		return 0;
-	if (!is_interesting(r.state) || !describe_probed(&r, sk, (struct tcp_sock *)first))
+	return is_interesting(r->state) && describe_probed(r, sk, (struct tcp_sock *)first);
+}
+
+/* For sockets to which there is no typed pointer. */
+static __always_inline int describe_untyped(struct record *r, struct sock *sk)
+{
+	if (!is_ip(BPF_CORE_READ(sk, __sk_common.skc_family)))
 		return 0;
-	return emit(ctx, task, file, &r);
+	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP)
+		return describe_mptcp(r, sk);
+	r->state = BPF_CORE_READ(sk, __sk_common.skc_state);
+	if (!is_interesting(r->state) || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+		return 0;
+	return describe_probed(r, sk, (struct tcp_sock *)sk);
+}
+
+/* What walk.h knows sockets by among files, and those of TCP for IPv4 and IPv6 among sockets: addresses of
+ * functions, which the iterator over files learns. */
+__u64 socket_operations;
+__u64 tcp_functions[2];
+
+static __always_inline int describe(struct record *r, struct sock *sk)
+{
+	struct tcp_sock *tp;
+
+	if (sk->sk_protocol == IPPROTO_MPTCP)
+		return describe_mptcp(r, sk);
+	if (sk->sk_protocol == IPPROTO_TCP)
+		tcp_functions[sk->__sk_common.skc_family == AF_INET6] = (__u64)sk->__sk_common.skc_prot;
+	r->state = sk->__sk_common.skc_state;
+	if (!is_interesting(r->state))
+		return 0;
+	tp = bpf_skc_to_tcp_sock(sk);
+	if (!tp || !describe_typed(r, sk, tp))
+		return 0;
+	if (r->state != TCP_LISTEN)
+		r->cookie = sk->__sk_common.skc_cookie.counter ?: bpf_get_socket_cookie(sk);
+	return 1;
+}
+
+static __always_inline int emit(struct bpf_iter__task_file *ctx, struct task_struct *task, struct file *file, struct record *r)
+{
+	struct task_struct *leader = task->group_leader;
+
+	r->inode = file->f_inode->i_ino;
+	r->fd = ctx->fd;
+	r->pid = pid_of(leader);
+	r->start = leader->start_boottime;
+	if (r->pid) /* else it has ended just now */
+		bpf_seq_write(ctx->meta->seq, r, sizeof(*r)); /* without room the kernel asks again */
+	return 0;
 }
 
 /* Linux 5.12 and later. */
@@ -144,6 +149,7 @@ int sockets(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct socket *socket;
+	struct record r = {};
 	struct sock *sk;
 
 	find_level(ctx->meta);
@@ -152,12 +158,11 @@ int sockets(struct bpf_iter__task_file *ctx)
 	socket = bpf_sock_from_file(file);
 	if (!socket)
 		return 0;
+	socket_operations = (__u64)file->f_op;
 	sk = socket->sk;
-	if (!sk || !is_ip(sk->__sk_common.skc_family))
+	if (!sk || !is_ip(sk->__sk_common.skc_family) || !describe(&r, sk))
 		return 0;
-	if (sk->sk_protocol == IPPROTO_MPTCP)
-		return emit_mptcp(ctx, task, file, sk);
-	return is_interesting(sk->__sk_common.skc_state) ? emit_typed(ctx, task, file, sk) : 0;
+	return emit(ctx, task, file, &r);
 }
 
 /* Linux 5.10 and 5.11: nothing turns a file into a typed pointer to its socket. */
@@ -167,6 +172,7 @@ int sockets_untyped(struct bpf_iter__task_file *ctx)
 	struct task_struct *task = ctx->task;
 	struct file *file = ctx->file;
 	struct socket *socket;
+	struct record r = {};
 	struct sock *sk;
 
 	find_level(ctx->meta);
@@ -174,12 +180,12 @@ int sockets_untyped(struct bpf_iter__task_file *ctx)
 		return 0;
 	socket = file->private_data;
 	sk = BPF_CORE_READ(socket, sk);
-	if (!sk)
+	if (!sk || !describe_untyped(&r, sk))
 		return 0;
-	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP && is_ip(BPF_CORE_READ(sk, __sk_common.skc_family)))
-		return emit_mptcp(ctx, task, file, sk);
-	return emit_probed(ctx, task, file, sk);
+	return emit(ctx, task, file, &r);
 }
+
+#include "walk.h"
 
 static __always_inline void find_version(struct version *v, struct task_struct *leader)
 {

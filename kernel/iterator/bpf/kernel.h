@@ -24,6 +24,10 @@ struct hlist_node {
 	struct hlist_node **pprev; /* NULL: in no list */
 };
 
+struct hlist_head {
+	struct hlist_node *first;
+};
+
 struct timer_list {
 	struct hlist_node entry;
 };
@@ -58,6 +62,8 @@ typedef struct {
 	unsigned int val;
 } kuid_t;
 
+struct proto; /* the functions of a protocol: sockets of the same one share them */
+
 struct sock_common {
 	__be32 skc_daddr;
 	__be32 skc_rcv_saddr;
@@ -66,6 +72,7 @@ struct sock_common {
 	unsigned short skc_family;
 	volatile unsigned char skc_state;
 	int skc_bound_dev_if;
+	struct proto *skc_prot;
 	possible_net_t skc_net;
 	struct in6_addr skc_v6_daddr;
 	struct in6_addr skc_v6_rcv_saddr;
@@ -124,9 +131,21 @@ struct inode {
 	unsigned long i_ino;
 };
 
+struct file_operations;
+
 struct file {
+	const struct file_operations *f_op;
 	struct inode *f_inode;
 	void *private_data;
+};
+
+struct fdtable {
+	unsigned int max_fds;
+	struct file **fd;
+};
+
+struct files_struct {
+	struct fdtable *fdt;
 };
 
 struct upid {
@@ -159,6 +178,7 @@ struct task_struct {
 	struct css_set *cgroups;
 	__u64 self_exec_id;
 	struct pid *thread_pid;
+	struct files_struct *files;
 	struct nsproxy *nsproxy;
 	__u64 start_boottime;
 	int pid;

@@ -1,8 +1,7 @@
 /* How a socket becomes a record: written once and compiled twice, because there are two kinds of
  * pointers. A typed one, which the verifier knows, is read as C reads it; any other through
  * bpf_probe_read_kernel, which takes several times as long. READ(p, field) and FOLLOW(p, field, field)
- * are the one or the other, NAME(x) makes a name of its own for each, and COOKIE(sk) is 0 where nothing
- * may be asked of an untyped socket.
+ * are the one or the other, and NAME(x) makes a name of its own for each.
  *
  * SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 
@@ -71,7 +70,7 @@ static __always_inline int NAME(is_defunct)(struct sock *sk, struct tcp_sock *tp
 	return READ(sk, __sk_common.skc_dport) && READ(tp, rcv_nxt);
 }
 
-/* Fills in what is to be said of a socket of TCP; 0 when nothing is. */
+/* Fills in what is to be said of a socket of TCP but its cookie; 0 when nothing is. */
 static __always_inline int NAME(describe)(struct record *r, struct sock *sk, struct tcp_sock *tp)
 {
 	r->family = READ(sk, __sk_common.skc_family);
@@ -88,6 +87,5 @@ static __always_inline int NAME(describe)(struct record *r, struct sock *sk, str
 			return 0;
 	}
 	NAME(conversation)(r, sk, tp);
-	r->cookie = COOKIE(sk);
 	return 1;
 }
