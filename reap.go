@@ -38,7 +38,7 @@ func newReaper(f *flags, scanner *kernel.Scanner, observer *closewait.Observer, 
 		Hands:     [...]reaper.Hands{reaper.DryRun: reaper.DryHands{Grabber: real, Finder: real}, reaper.Enforce: real},
 		Permitted: real.permitted,
 		Claim:     real.claim,
-		Journal:   reaper.AuditFile(f.serve.auditFile),
+		Journal:   reaper.NewAuditFile(f.serve.auditFile),
 		Logger:    logger,
 	}
 	if f.serve.stateFile != "" {

@@ -76,7 +76,7 @@ func (t *Tracker) Update(s *Snapshot) *View {
 // see takes in a sighting; it is false for one that this scan has had before.
 func (t *Tracker) see(row *Sighting, now time.Time) bool {
 	e := t.find(row.ID)
-	if e != nil && e.Direction == Inbound {
+	if e != nil && e.Direction == Inbound && e.sameConnection(row) {
 		row.Direction = Inbound // it outlives the listener
 	}
 	switch {
@@ -87,18 +87,29 @@ func (t *Tracker) see(row *Sighting, now time.Time) bool {
 	case e.seen == t.scan:
 		return false
 	case e.Facts != row.Facts || e.Owner != row.Owner || !sameHolders(e.Holders, row.Holders):
-		before := e.Socket
-		e.Socket = before.after(row, now)
-		if e.Defunct && !before.Defunct {
-			t.durations.observe(before.Age(e.lastSeen).Seconds())
-		}
-		t.move(before, e.Socket)
+		t.change(e, row, now)
 	case e.seen != t.scan-1: // back after a missed scan
 		t.spoil(e.Holders)
 	}
 	e.seen, e.lastSeen, e.missed, e.place = t.scan, now, false, len(t.now)
 	t.now = append(t.now, e)
 	return true
+}
+
+// change takes in what has happened to a socket.
+func (t *Tracker) change(e *tracked, row *Sighting, now time.Time) {
+	before := e.Socket
+	if !before.sameConnection(row) {
+		t.part(e)
+		e.Socket = newSocket(row, now)
+		t.come(e.Socket)
+		return
+	}
+	e.Socket = before.after(row, now)
+	if e.Defunct && !before.Defunct {
+		t.durations.observe(before.Age(e.lastSeen).Seconds())
+	}
+	t.move(before, e.Socket)
 }
 
 // find returns the socket, nil where it is not known. Dumps come in the same order as long as sockets
@@ -149,9 +160,18 @@ func (t *Tracker) miss(s *Snapshot) {
 
 // forget takes out a socket that has left CLOSE_WAIT.
 func (t *Tracker) forget(e *tracked) {
+	t.part(e)
+	delete(t.sockets, e.ID)
+}
+
+// part counts what a socket has left: CLOSE_WAIT or, when it was defunct and had left that before, nothing.
+func (t *Tracker) part(e *tracked) {
+	if e.Defunct {
+		t.spoil(e.Holders)
+		return
+	}
 	t.durations.observe(e.Age(e.lastSeen).Seconds())
 	t.leave(e.Holders)
-	delete(t.sockets, e.ID)
 }
 
 // newSocket is a socket at first sight. The FIN carried an ACK and nothing but keepalive answers
@@ -168,6 +188,13 @@ func newSocket(row *Sighting, now time.Time) *Socket {
 		s.QuietSince = quiet
 	}
 	return s
+}
+
+// sameConnection tells whether a socket has the connection that it had. A program can take that away and connect
+// the socket anew (connect(2), AF_UNSPEC): it keeps its cookie and its inode, and has other addresses. Only one that is
+// bound to its port and calls the same peer again has the old ones, and is taken for the same.
+func (s *Socket) sameConnection(row *Sighting) bool {
+	return s.Local == row.Local && s.Remote == row.Remote
 }
 
 // after is the socket after something has happened to it. Being accepted or passed on is no

@@ -47,6 +47,7 @@ func unread(n uint32) func(*Sighting)         { return func(s *Sighting) { s.Rec
 func sent(n uint64) func(*Sighting)           { return func(s *Sighting) { s.BytesSent = n } }
 func timer(t Timer) func(*Sighting)           { return func(s *Sighting) { s.Timer = t } }
 func defunct(s *Sighting)                     { s.Defunct = true }
+func connectedAnew(s *Sighting)               { s.Local = netip.MustParseAddrPort("127.0.0.1:8081") }
 func lastACK(d time.Duration) func(*Sighting) {
 	return func(s *Sighting) { s.HasTimes, s.SinceLastAck, s.SinceLastData = true, d, d+time.Second }
 }

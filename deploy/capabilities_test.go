@@ -38,10 +38,12 @@ func TestWhatIsGivenIsWhatIsWritten(t *testing.T) {
 	}
 	_, inComment, _ := strings.Cut(read(t, dropIn), "\n#AmbientCapabilities=")
 	inComment, _, _ = strings.Cut(inComment, "\n")
+	inThree, inTwo := documentedFlags(t)
 	tests := map[string]struct{ got, want []string }{
 		"the table of the exporter in SECURITY.md": {inTable(exporter), slices.Concat(alone, bpf)},
 		"the table of the reaper in SECURITY.md":   {inTable(reaper), append(added, inComment, "CAP_SYS_PTRACE")},
-		"docker run in docs/INSTALL.md":            {inCommand(documentedFlags(t)), alone},
+		"docker run in docs/INSTALL.md":            {inCommand(inThree), alone},
+		"docker run with BPF in docs/INSTALL.md":   {inCommand(inTwo), bpf},
 		"the manual":                               {mentioned(read(t, "man/sections.1")), alone},
 	}
 	for name, test := range tests {

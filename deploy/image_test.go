@@ -14,26 +14,36 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestTheImageSeesWhoLeaksOnTheHost builds the Dockerfile and runs it with the command of docs/INSTALL.md.
+// TestTheImageSeesWhoLeaksOnTheHost builds the Dockerfile and runs it with the commands of docs/INSTALL.md.
 func TestTheImageSeesWhoLeaksOnTheHost(t *testing.T) {
 	s := newStore(t)
 	s.build()
 	leak := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--drop-uid=65534")
-	tests := map[string][]string{
-		"as root, who can do nothing else": nil,
-		"as another user, with podman":     {"--user=65532:65532"},
+	three, two := documentedFlags(t)
+	tests := map[string]struct {
+		flags []string
+		lacks []string // in the order of the log
+		exe   string   // a pattern for the program of another user's process
+	}{
+		"as root, who can do nothing else": {flags: three, exe: `/[^"]+`},
+		"as another user, with podman":     {flags: append([]string{"--user=65532:65532"}, three...), exe: `/[^"]+`},
+		"with CAP_BPF and CAP_PERFMON alone": { // the seccomp profile of podman may not know them
+			flags: append([]string{"--security-opt=seccomp=unconfined"}, two...), lacks: []string{"CAP_SYS_PTRACE", "CAP_SYS_ADMIN"},
+		},
 	}
-	for name, flags := range tests {
+	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			c := s.start(t, slices.Concat(flags, documentedFlags(t)), "--web.listen-address=127.0.0.1:0")
+			c := s.start(t, test.flags, "--web.listen-address=127.0.0.1:0")
 			leaktest.Eventually(t, patience, func() (bool, string) {
 				metrics, err := c.metrics()
 				seen := regexp.MustCompile(`(?m)^closewait_process_sockets{.*pid="` + strconv.Itoa(leak.PID) + `"} 3$`).MatchString(metrics)
 				return err == nil && seen, "the leak is not seen:\n" + metrics + c.log()
 			})
-			if log := c.log(); strings.Contains(log, "missing=") || !strings.Contains(log, `version=1.2.3`) {
-				t.Errorf("it misses something, or has another version:\n%s", log)
+			info := regexp.MustCompile(`closewait_process_info{.*exe="` + test.exe + `",.*pid="` + strconv.Itoa(leak.PID) + `"`)
+			if metrics, err := c.metrics(); err != nil || !info.MatchString(metrics) {
+				t.Errorf("its program is not %q: %v\n%s", test.exe, err, metrics)
 			}
+			c.checkLog(test.lacks)
 		})
 	}
 	labels := s.podman("image", "inspect", "--format={{.Labels}}", imageName)
@@ -114,15 +124,22 @@ func (s *store) build() {
 		"--build-arg=VERSION=1.2.3"}, build, []string{"."})...)
 }
 
-// documentedFlags are those of the docker run in docs/INSTALL.md, without what only matters to a person.
-func documentedFlags(t *testing.T) []string {
+// documentedFlags are those of the two docker run in docs/INSTALL.md, with three capabilities and with the two for BPF,
+// without what only matters to a person.
+func documentedFlags(t *testing.T) (three, two []string) {
 	t.Helper()
-	_, command, found := strings.Cut(read(t, "../docs/INSTALL.md"), "docker run --detach --name closewait_exporter --restart unless-stopped ")
-	command, _, ended := strings.Cut(command, "    closewait_exporter\n")
-	if !found || !ended {
-		t.Fatal("no docker run in docs/INSTALL.md")
+	commands := strings.Split(read(t, "../docs/INSTALL.md"), "docker run --detach --name closewait_exporter --restart unless-stopped ")
+	if len(commands) != 3 {
+		t.Fatalf("%d docker run in docs/INSTALL.md, want 2", len(commands)-1)
 	}
-	return strings.Fields(strings.ReplaceAll(command, "\\\n", ""))
+	flags := func(command string) []string {
+		command, _, ended := strings.Cut(command, "    closewait_exporter\n")
+		if !ended {
+			t.Fatalf("no end of %q", command)
+		}
+		return strings.Fields(strings.ReplaceAll(command, "\\\n", ""))
+	}
+	return flags(commands[1]), flags(commands[2])
 }
 
 // container is the image under way.
@@ -150,6 +167,19 @@ func (s *store) start(t *testing.T, flags []string, args ...string) *container {
 func (c *container) log() string {
 	c.store.t.Helper()
 	return c.store.podman("logs", c.id)
+}
+
+// checkLog looks for what the exporter says when it starts, and compares what it lacks.
+func (c *container) checkLog(lacks []string) {
+	c.store.t.Helper()
+	log := c.log()
+	var missing []string
+	for _, match := range regexp.MustCompile(`without (.*?) no `).FindAllStringSubmatch(log, -1) {
+		missing = append(missing, match[1])
+	}
+	if !slices.Equal(missing, lacks) || !strings.Contains(log, `version=1.2.3`) || !strings.Contains(log, "scanner=ebpf") {
+		c.store.t.Errorf("it does not lack just %q, or has another version or scanner:\n%s", lacks, log)
+	}
 }
 
 // metrics gets them from the address that the log tells.

@@ -75,6 +75,19 @@ func TestPackagesAreInstalledUpgradedAndRemoved(t *testing.T) {
 	}
 }
 
+func TestInstallingNamesTheExamplesOfThePackage(t *testing.T) {
+	packed := regexp.MustCompile(`/(examples/[^/,}]+)`).FindAllStringSubmatch(read(t, "nfpm.yaml"), -1)
+	if len(packed) == 0 {
+		t.Fatal("no examples in nfpm.yaml")
+	}
+	text := read(t, "../docs/INSTALL.md")
+	for _, example := range packed {
+		if !strings.Contains(text, "`.../"+example[1]) {
+			t.Errorf("docs/INSTALL.md does not name %s", example[1])
+		}
+	}
+}
+
 // checkService compares whether the service runs, and whether it will run after the next boot; "" for a service that
 // there is not.
 func (m *machine) checkService(active, enabled string) {
@@ -97,7 +110,7 @@ func (m *machine) checkWhatIsInstalled() {
 		"source /usr/share/bash-completion/completions/closewait_exporter && complete -p closewait_exporter",
 		"systemd-analyze verify --man=no " + service,
 		"test -f " + doc + "/README.md -a -f " + doc + "/SECURITY.md -a -f " + doc + "/copyright -a -f " + doc + "/docs/INSTALL.md",
-		"test -d /etc/closewait -a -f " + doc + "/examples/reaper.conf -a -f " + doc + "/examples/alerts/closewait.rules.yml",
+		"test -d /etc/closewait -a -f " + doc + "/examples/reaper.conf -a -f " + doc + "/examples/ebpf.conf -a -f " + doc + "/examples/alerts/closewait.rules.yml",
 		"closewait_exporter check-config " + doc + "/examples/rules.yml",
 		`test "$(stat -c %a:%U /usr/bin/closewait_exporter)" = 755:root`,
 	} {

@@ -16,14 +16,15 @@ import (
 // anew knows none, and a socket that changes hands while it is defunct (fork, SCM_RIGHTS, dup to another
 // number) is only followed by a walk, which happens when there are new sockets in CLOSE_WAIT. When the
 // last descriptor that was known is closed before, the socket is lost, though another may keep it open.
-// A program that connects such a socket anew (connect(2) knows AF_UNSPEC) deceives it, and so does one that shuts
-// a socket down and then binds it to a device, for the kernel looks there alone. It is bounded by the
-// descriptors of the host: each of them is looked at again, and forgotten when it is closed.
+// A program that connects such a socket anew (connect(2) knows AF_UNSPEC) deceives it until that one is in
+// CLOSE_WAIT too, and so does one that shuts a socket down and then binds it to a device, for the kernel looks
+// there alone. It is bounded by the descriptors of the host: each of them is looked at again, and forgotten
+// when it is closed.
 type defuncts struct {
 	scan     uint32    // number of the current scan, from 1
 	known    []remnant // that are defunct, those first that were checked longest ago
 	checked  time.Time // when some of them were, last
-	suspects []remnant // that have left CLOSE_WAIT, and may stand in some table in another state, or unread
+	suspects []remnant // that no dump shows, and that may stand in some table in another state, or missed, or unread
 	judged   time.Time // when the suspects were judged again, last
 	cost     time.Duration
 }
@@ -88,19 +89,17 @@ func (s *Scanner) judgeSuspects(ctx context.Context, now time.Time) {
 
 // judge finds out what has become of sockets that have left CLOSE_WAIT. Those whose descriptors show them
 // and that no table has are defunct. As they could be closed between the look at the one and at the
-// other, the descriptors have the last word.
+// other, the descriptors have the last word. One that is in CLOSE_WAIT after all, because the dump has only
+// missed it, stays suspect: it may be defunct before a dump shows it again.
 func (s *Scanner) judge(ctx context.Context, sockets []remnant) {
 	d := &s.defuncts
 	sockets, _ = s.checkHolders(sockets)
 	s.findStates(ctx, sockets)
 	var absent []remnant
 	for _, r := range sockets {
-		switch {
-		case !r.settled:
-			d.suspects = append(d.suspects, r)
-		case r.state == stateNone:
+		if r.settled && r.state == stateNone {
 			absent = append(absent, r)
-		case r.state != stateCloseWait: // else the dump has only missed it
+		} else {
 			d.suspects = append(d.suspects, r)
 		}
 	}
@@ -128,9 +127,24 @@ func (s *Scanner) checkDefunct(now time.Time) {
 	}
 }
 
+// forgetSeen forgets what it has thought of the sockets that this scan sees in CLOSE_WAIT: a dump has only
+// missed them, or their programs have connected them anew. When they leave again, they are judged again.
+func (s *Scanner) forgetSeen() {
+	d := &s.defuncts
+	seen := func(r remnant) bool {
+		o := s.owners.find(r.Inode, r.ID.Cookie)
+		return o != nil && o.seen == d.scan
+	}
+	d.known, d.suspects = slices.DeleteFunc(d.known, seen), slices.DeleteFunc(d.suspects, seen)
+	if len(d.suspects) == 0 {
+		d.suspects = nil // what is over is to cost no memory
+	}
+}
+
 // reportDefunct adds the defunct sockets to those of the scan. A process that has ended has none, which is
-// seen at once.
+// seen at once. It comes after the owners are resolved, which then know what this scan has seen.
 func (s *Scanner) reportDefunct() {
+	s.forgetSeen()
 	d := &s.defuncts
 	for i := range d.known {
 		r := &d.known[i]
@@ -138,7 +152,7 @@ func (s *Scanner) reportDefunct() {
 	}
 	d.known = slices.DeleteFunc(d.known, remnant.isOver)
 	if len(d.known) == 0 {
-		d.known = nil // what is over is to cost no memory
+		d.known = nil
 	}
 	for i := range d.known {
 		r := &d.known[i]

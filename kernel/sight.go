@@ -29,13 +29,16 @@ func (s *Scanner) Sight() Sight {
 			sight.Missing = append(sight.Missing, Lack{capability, lost})
 		}
 	}
-	ebpf, ptrace := s.engine == EngineEBPF, s.capable(unix.CAP_SYS_PTRACE)
-	lack(!ebpf && (!ptrace || !s.capable(unix.CAP_DAC_READ_SEARCH)),
+	ebpf, ptrace, search := s.engine == EngineEBPF, s.capable(unix.CAP_SYS_PTRACE), s.capable(unix.CAP_DAC_READ_SEARCH)
+	lack(!ebpf && (!ptrace || !search),
 		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE", "holders of the sockets of other users' processes")
 	lack(!ebpf && all && !ptrace,
 		"CAP_SYS_PTRACE", "network namespaces in which only other users' processes live")
 	lack(ebpf && !ptrace,
 		"CAP_SYS_PTRACE", "which programs other users' processes run")
+	// With the other engines a process whose descriptors cannot be listed is no holder, and needs no count.
+	lack(ebpf && !s.fdSizes && !search,
+		"CAP_DAC_READ_SEARCH", "numbers of open descriptors of other users' processes, which Linux before 6.2 tells only who may list them")
 	lack(s.engine == EngineNetlink && all && !s.capable(unix.CAP_SYS_ADMIN),
 		"CAP_SYS_ADMIN", "ages from before the start for sockets in other network namespaces, which are read from /proc/PID/net instead")
 	lack(ebpf && all && !s.capable(unix.CAP_SYS_ADMIN),

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"syscall"
 )
 
@@ -21,14 +22,21 @@ type NoJournal struct{}
 func (NoJournal) Write(Record) error { return nil }
 
 // AuditFile is a Journal of one JSON object a line. The file is opened for each line, so that it
-// can be rotated at any time, and it is synced before anything is done.
-type AuditFile string
+// can be rotated at any time, and it is synced before anything is done. It is safe for concurrent use:
+// ladders write when they like.
+type AuditFile struct {
+	name    string
+	writing sync.Mutex
+}
+
+// NewAuditFile returns the file of that name, which is made when there is something to write.
+func NewAuditFile(name string) *AuditFile { return &AuditFile{name: name} }
 
 // Write appends a line.
-func (path AuditFile) Write(r Record) error {
+func (f *AuditFile) Write(r Record) error {
 	line, err := json.Marshal(r)
 	if err == nil {
-		err = path.append(append(line, '\n'))
+		err = f.append(append(line, '\n'))
 	}
 	if err != nil {
 		return fmt.Errorf("write audit record: %w (without a record nothing is done: see --reaper.audit-file)", err)
@@ -36,10 +44,13 @@ func (path AuditFile) Write(r Record) error {
 	return nil
 }
 
-func (path AuditFile) append(line []byte) (err error) {
-	name := string(path)
-	_, missing := os.Stat(name)
-	file, err := os.OpenFile(name, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+// append adds a line. While somebody else is writing one, the file can end in the middle of it, like a line that
+// was cut short: the kernel makes a file longer page by page.
+func (f *AuditFile) append(line []byte) (err error) {
+	f.writing.Lock()
+	defer f.writing.Unlock()
+	_, missing := os.Stat(f.name)
+	file, err := os.OpenFile(f.name, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
 	if err != nil {
 		return err
 	}
@@ -54,7 +65,7 @@ func (path AuditFile) append(line []byte) (err error) {
 		return err
 	}
 	if missing != nil {
-		return syncDirectory(filepath.Dir(name))
+		return syncDirectory(filepath.Dir(f.name))
 	}
 	return nil
 }

@@ -2,6 +2,7 @@ package reaper
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"os"
 	"path/filepath"
@@ -9,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sync/errgroup"
 )
 
 func TestTheRecordsOfALadderBelongTogether(t *testing.T) {
@@ -68,7 +70,7 @@ func TestTheAuditFileCanBeRotatedAndCutShort(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "audit.json")
 	write := func(id string) {
 		t.Helper()
-		if err := AuditFile(path).Write(Record{ID: id}); err != nil {
+		if err := NewAuditFile(path).Write(Record{ID: id}); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -101,14 +103,52 @@ func TestAnAuditFileThatCannotBeWrittenSaysHowToMendIt(t *testing.T) {
 		"no such directory": filepath.Join(t.TempDir(), "none", "audit.json"),
 		"no name":           "",
 	} {
-		if err := AuditFile(path).Write(Record{}); err == nil || !strings.Contains(err.Error(), "--reaper.audit-file") {
+		if err := NewAuditFile(path).Write(Record{}); err == nil || !strings.Contains(err.Error(), "--reaper.audit-file") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
 
 func TestAnAuditFileCanBeAPipe(t *testing.T) {
-	if err := AuditFile("/dev/null").Write(Record{}); err != nil {
+	if err := NewAuditFile("/dev/null").Write(Record{}); err != nil {
 		t.Error(err)
+	}
+}
+
+// TestLaddersThatWriteAtOnceShareNoLine has records that are longer than a page: while one is being written the
+// file ends in the middle of it, for the kernel makes it longer page by page.
+func TestLaddersThatWriteAtOnceShareNoLine(t *testing.T) {
+	const ladders, each = 4, 100
+	path := filepath.Join(t.TempDir(), "audit.json")
+	file := NewAuditFile(path)
+	reason := strings.Repeat("reason ", 3000)
+	var writers errgroup.Group
+	for ladder := range ladders {
+		writers.Go(func() error {
+			for range each {
+				if err := file.Write(Record{ID: fmt.Sprint(ladder), Reason: reason}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := writers.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	lines := 0
+	for line := range strings.Lines(string(data)) {
+		var r Record
+		if err := json.Unmarshal([]byte(line), &r); err != nil {
+			t.Fatalf("line %d, %.20q...: %v", lines+1, line, err)
+		}
+		lines++
+	}
+	if lines != ladders*each {
+		t.Errorf("%d lines, want %d", lines, ladders*each)
 	}
 }
