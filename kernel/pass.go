@@ -17,7 +17,7 @@ import (
 type pass struct {
 	scanner    *Scanner
 	namespaces []namespace              // that a process lives in, the own one first
-	residents  map[int]resident         // the processes
+	residents  map[int]iterator.Process // by pid
 	in         map[closewait.NetNS]bool // of the namespaces, and of those in which sockets were found
 
 	ids       []closewait.ProcessID            // of the processes that have records
@@ -33,17 +33,10 @@ type pass struct {
 	queues    map[closewait.NetNS]bool         // namespaces in which a connection waits in an accept queue
 }
 
-// resident is what BPF knows of a process.
-type resident struct {
-	start   uint64
-	ns      closewait.NetNS
-	version iterator.Version
-}
-
 // passProcesses finds all processes and network namespaces.
 func (s *Scanner) passProcesses(ctx context.Context) (*pass, error) {
 	p := &pass{
-		scanner: s, namespaces: []namespace{s.own}, residents: map[int]resident{}, in: map[closewait.NetNS]bool{s.own.id: true},
+		scanner: s, namespaces: []namespace{s.own}, residents: map[int]iterator.Process{}, in: map[closewait.NetNS]bool{s.own.id: true},
 		listening: map[uint64][]closewait.ProcessID{}, accepting: map[uint64][]closewait.ProcessID{}, queues: map[closewait.NetNS]bool{}, index: map[closewait.ProcessID]int{},
 	}
 	if before := s.pass; before != nil && cap(before.byInode) <= 4*len(before.byInode)+1000 { // their space is used again
@@ -70,12 +63,21 @@ func (p *pass) addProcess(record *iterator.Process) {
 		return
 	}
 	if _, known := p.residents[pid]; !known || record.Thread == record.Pid { // threads can come first
-		p.residents[pid] = resident{startOf(record.Start), ns, record.Version}
+		p.residents[pid] = *record
 	}
 	if !p.in[ns] && p.scanner.options.Namespaces == AllNamespaces {
 		p.in[ns] = true
 		p.namespaces = append(p.namespaces, namespace{id: ns, via: viaOf(record)})
 	}
+}
+
+// resident is what BPF has told of a process.
+func (s *Scanner) resident(id closewait.ProcessID) (r iterator.Process, known bool) {
+	if s.pass == nil {
+		return r, false
+	}
+	r, listed := s.pass.residents[id.PID]
+	return r, listed && startOf(r.Start) == id.Start
 }
 
 // viaOf is the directory below /proc of what a record is about.
@@ -132,7 +134,9 @@ func (p *pass) addSocket(record *iterator.Socket, tick time.Duration) {
 	}
 	p.byInode = append(p.byInode, newIndexed(record.Inode, len(s.sockets)))
 	p.holder, p.holds[holder] = append(p.holder, int32(holder)), true
-	s.append(sightingOfRecord(ns, record, tick))
+	row := s.newRow()
+	row.Owner, row.Holders = closewait.OwnedByProcess, p.sole[holder]
+	fillIn(row, ns, record, tick)
 }
 
 // indexOf is where a process stands in ids. Most records have the process of the one before.
@@ -150,28 +154,25 @@ func (p *pass) indexOf(id closewait.ProcessID) int {
 	return last + 1
 }
 
-// sightingOfRecord translates what BPF says of a socket that is not listening.
-func sightingOfRecord(ns closewait.NetNS, record *iterator.Socket, tick time.Duration) closewait.Sighting {
-	sighting := closewait.Sighting{Facts: closewait.Facts{
-		Local: record.LocalAddress(), Remote: record.RemoteAddress(), Interface: record.Interface, Inode: record.Inode, UID: record.Uid,
-		BytesSent: record.BytesSent, BytesAcked: record.BytesAcked, BytesReceived: record.BytesReceived,
-	}}
-	sighting.ID = socketID(ns, record.Cookie, &sighting.Facts)
+// fillIn translates what BPF says of a socket that is not listening.
+func fillIn(row *closewait.Sighting, ns closewait.NetNS, record *iterator.Socket, tick time.Duration) {
+	row.Local, row.Remote, row.Interface, row.Inode, row.UID = record.LocalAddress(), record.RemoteAddress(), record.Interface, record.Inode, record.Uid
+	row.BytesSent, row.BytesAcked, row.BytesReceived = record.BytesSent, record.BytesAcked, record.BytesReceived
+	row.ID = socketID(ns, record.Cookie, &row.Facts)
 	if record.State == iterator.StateClose {
-		sighting.Defunct = true
-		return sighting
+		row.Defunct = true
+		return
 	}
 	since := func(jiffies uint32) time.Duration { // the difference of two times in whole ticks
 		return max(time.Duration(jiffies)*tick-tick, 0)
 	}
-	sighting.RecvQueue, sighting.SendQueue, sighting.Timer = record.RecvQueue, record.SendQueue, closewait.Timer(record.Timer)
-	sighting.HasTimes = true
-	sighting.SinceLastAck = since(record.SinceLastAck)
-	sighting.SinceLastData = since(min(record.SinceLastSent, record.SinceLastReceived))
-	return sighting
+	row.RecvQueue, row.SendQueue, row.Timer = record.RecvQueue, record.SendQueue, closewait.Timer(record.Timer)
+	row.HasTimes = true
+	row.SinceLastAck = since(record.SinceLastAck)
+	row.SinceLastData = since(min(record.SinceLastSent, record.SinceLastReceived))
 }
 
-// join makes one row of the descriptors of each socket, and fills in its holders and direction.
+// join makes one row of the descriptors of each socket, with all of its holders, and fills in directions.
 func (p *pass) join() {
 	sockets := p.scanner.sockets
 	p.byInode, p.space = sortRuns(p.byInode, p.space)
@@ -179,18 +180,23 @@ func (p *pass) join() {
 	joined := 0
 	for rest := p.byInode; len(rest) > 0; {
 		n := p.sameSocket(rest)
-		row := &sockets[rest[0].index()]
-		row.Owner, row.Holders = closewait.OwnedByProcess, p.holdersOf(rest[:n], lists)
-		row.Direction = p.scanner.listeners.direction(row.ID.NetNS, row.Local)
-		for _, x := range rest[1:n] {
-			sockets[x.index()].Holders = nil
-			joined++
+		if n > 1 {
+			sockets[rest[0].index()].Holders = p.holdersOf(rest[:n], lists)
+			for _, x := range rest[1:n] {
+				sockets[x.index()].Holders = nil
+			}
+			joined += n - 1
 		}
 		rest = rest[n:]
 	}
 	if joined > 0 {
-		p.scanner.sockets = slices.DeleteFunc(sockets, func(row closewait.Sighting) bool { return row.Holders == nil })
+		sockets = slices.DeleteFunc(sockets, func(row closewait.Sighting) bool { return row.Holders == nil })
 	}
+	for i := range sockets {
+		row := &sockets[i]
+		row.Direction = p.scanner.listeners.direction(row.ID.NetNS, row.Local)
+	}
+	p.scanner.sockets = sockets
 }
 
 // sameSocket is how many rows are of the same socket as the first. They are made to stand together: inodes
@@ -210,9 +216,6 @@ func (p *pass) sameSocket(rows []indexed) int {
 // holdersOf are those of the rows of one socket, by ascending pid. Sockets with the same holders share
 // one list.
 func (p *pass) holdersOf(rows []indexed, lists map[string][]closewait.ProcessID) []closewait.ProcessID {
-	if len(rows) == 1 {
-		return p.sole[p.holder[rows[0].index()]]
-	}
 	holders := make([]int32, len(rows))
 	for i, row := range rows {
 		holders[i] = p.holder[row.index()]

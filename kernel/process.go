@@ -26,11 +26,11 @@ func (s *Scanner) lives(id closewait.ProcessID) bool {
 	}
 	defer dir.close()
 	st, err := s.readStat(dir)
-	return err == nil && st.start == id.Start && (!st.leaderless() || st.threads > 1)
+	return err == nil && st.start == id.Start && (!leaderless(st.state) || st.threads > 1)
 }
 
-// leaderless tells whether the main thread has ended. The process goes on as long as it has others.
-func (s *stat) leaderless() bool { return s.state == 'Z' || s.state == 'X' }
+// leaderless tells by its state whether the main thread has ended. The process goes on as long as it has others.
+func leaderless(state byte) bool { return state == 'Z' || state == 'X' }
 
 func (s *Scanner) readStat(dir directory) (stat, error) {
 	var err error
@@ -69,27 +69,24 @@ type description struct {
 	at      time.Time
 }
 
-// version is what would tell whether facts of a process that are read now still hold. Only BPF knows.
-func (s *Scanner) version(id closewait.ProcessID) (v iterator.Version, known bool) {
-	if s.pass == nil {
-		return v, false
-	}
-	r, listed := s.pass.residents[id.PID]
-	return r.version, listed && r.start == id.Start
-}
-
 // describe reads the facts of a process. What may not be read stays empty and is counted; only
 // when the process cannot be identified there is nothing to say of it. What was read before and
 // cannot have changed is not read again.
 func (s *Scanner) describe(id closewait.ProcessID, before description) (closewait.Process, error) {
+	told, known := s.resident(id)
+	current := known && before.version == told.Version && time.Since(before.at) < s.options.Relook
+	if current {
+		s.described[id] = before
+		if p, whole := s.retell(before.Process, &told); whole {
+			return p, nil
+		}
+	}
 	dir, p, err := s.openFacts(id)
 	if err != nil {
 		return p, err
 	}
 	defer dir.close()
-	version, known := s.version(id)
-	if known && before.version == version && time.Since(before.at) < s.options.Relook {
-		s.described[id] = before
+	if current {
 		p.UID, p.User, p.Unit, p.Container, p.Pod, p.GroupUnknown = before.UID, before.User, before.Unit, before.Container, before.Pod, before.GroupUnknown
 		p.Exe, p.MaxFDs = before.Exe, before.MaxFDs
 		s.readFacts(dir, &p, s.readNetNS, s.readDescriptors)
@@ -97,9 +94,16 @@ func (s *Scanner) describe(id closewait.ProcessID, before description) (closewai
 	}
 	whole := s.readFacts(dir, &p, s.readUser, s.readGroup, s.readExe, s.readNetNS, s.readDescriptors, s.readLimit)
 	if known && whole {
-		s.described[id] = description{p, version, time.Now()}
+		s.described[id] = description{p, told.Version, time.Now()}
 	}
 	return p, nil
+}
+
+// retell is a process of which BPF has told all that can have changed since it was described.
+func (s *Scanner) retell(p closewait.Process, told *iterator.Process) (retold closewait.Process, whole bool) {
+	p.Comm, p.State, p.NetNS = told.Command(), told.StateLetter(), closewait.NetNS(told.Netns)
+	p.OpenFDs, p.FDsKnown = s.iterator.OpenDescriptors(told)
+	return p, p.FDsKnown && !leaderless(p.State)
 }
 
 // openFacts opens the directory of a process, or that of another thread where the leader has ended, and
@@ -122,7 +126,7 @@ func (s *Scanner) openFacts(id closewait.ProcessID) (directory, closewait.Proces
 		return -1, p, err
 	}
 	p.Comm, p.State = string(st.comm), st.state
-	if st.leaderless() {
+	if leaderless(st.state) {
 		defer dir.close()
 		dir, err = s.openStandIn(dir, id.PID)
 	}
@@ -186,11 +190,9 @@ func (s *Scanner) readExe(dir directory, p *closewait.Process) error {
 }
 
 func (s *Scanner) readNetNS(dir directory, p *closewait.Process) (err error) {
-	if s.pass != nil { // BPF may tell where /proc may not
-		if r, listed := s.pass.residents[p.ID.PID]; listed && r.start == p.ID.Start {
-			p.NetNS = r.ns
-			return nil
-		}
+	if told, known := s.resident(p.ID); known { // BPF may tell where /proc may not
+		p.NetNS = closewait.NetNS(told.Netns)
+		return nil
 	}
 	p.NetNS, err = readNamespace(dir, "ns/net")
 	return err

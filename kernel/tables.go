@@ -114,17 +114,20 @@ func (s *Scanner) dumpSockets(ctx context.Context, ns namespace) error {
 // addSocket adds a socket unless it is known as that of a process already.
 func (s *Scanner) addSocket(row closewait.Sighting) {
 	if s.pass == nil || !row.Accepted() || !s.pass.has(row.Inode) {
-		s.append(row)
+		*s.newRow() = row
 	}
 }
 
-// append doubles the space where it must: the builtin append grows by a quarter, and so copies large tables
-// several times.
-func (s *Scanner) append(row closewait.Sighting) {
-	if len(s.sockets) == cap(s.sockets) {
-		s.sockets = slices.Grow(s.sockets, max(64, len(s.sockets)))
+// newRow adds an empty row. It doubles the space where it must: the builtin append grows by a quarter, and so copies
+// large tables several times.
+func (s *Scanner) newRow() *closewait.Sighting {
+	n := len(s.sockets)
+	if n == cap(s.sockets) {
+		s.sockets = slices.Grow(s.sockets, max(64, n))
 	}
-	s.sockets = append(s.sockets, row)
+	s.sockets = s.sockets[:n+1]
+	s.sockets[n] = closewait.Sighting{}
+	return &s.sockets[n]
 }
 
 // sightingOf translates a row of a netlink dump.

@@ -13,6 +13,7 @@ func checkLayouts(types *btf.Spec) error {
 	for name, ours := range map[string]reflect.Type{
 		"record":  reflect.TypeFor[objectRecord](),
 		"process": reflect.TypeFor[objectProcess](),
+		"tally":   reflect.TypeFor[objectTally](),
 	} {
 		var theirs *btf.Struct
 		if err := types.TypeByName(name, &theirs); err != nil {

@@ -20,7 +20,8 @@ type objectProcess struct {
 	Pid     uint32
 	Thread  uint32
 	Netns   uint32
-	Unused  uint32
+	State   uint32
+	Comm    [16]uint8
 }
 
 type objectRecord struct {
@@ -51,6 +52,13 @@ type objectRecord struct {
 	Unnamed           uint8
 }
 
+type objectTally struct {
+	_     structs.HostLayout
+	Start uint64
+	Pid   uint32
+	Open  uint32
+}
+
 type objectVersion struct {
 	_       structs.HostLayout
 	Exec    uint64
@@ -67,14 +75,18 @@ const (
 	objectProgSockets         = "sockets"
 	objectProgSocketsUntyped  = "sockets_untyped"
 	objectProgWalk            = "walk"
+	objectVarChunk            = "chunk"
 	objectVarDescribedProcess = "described_process"
 	objectVarDescribedRecord  = "described_record"
+	objectVarDescribedTally   = "described_tally"
 	objectVarLevel            = "level"
 	objectVarPlace            = "place"
 	objectVarRecorded         = "recorded"
 	objectVarRecords          = "records"
 	objectVarSocketOperations = "socket_operations"
 	objectVarTable            = "table"
+	objectVarTallied          = "tallied"
+	objectVarTallies          = "tallies"
 	objectVarTcpFunctions     = "tcp_functions"
 )
 
@@ -136,14 +148,18 @@ type objectMapSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type objectVariableSpecs struct {
+	Chunk            *ebpf.VariableSpec `ebpf:"chunk"`
 	DescribedProcess *ebpf.VariableSpec `ebpf:"described_process"`
 	DescribedRecord  *ebpf.VariableSpec `ebpf:"described_record"`
+	DescribedTally   *ebpf.VariableSpec `ebpf:"described_tally"`
 	Level            *ebpf.VariableSpec `ebpf:"level"`
 	Place            *ebpf.VariableSpec `ebpf:"place"`
 	Recorded         *ebpf.VariableSpec `ebpf:"recorded"`
 	Records          *ebpf.VariableSpec `ebpf:"records"`
 	SocketOperations *ebpf.VariableSpec `ebpf:"socket_operations"`
 	Table            *ebpf.VariableSpec `ebpf:"table"`
+	Tallied          *ebpf.VariableSpec `ebpf:"tallied"`
+	Tallies          *ebpf.VariableSpec `ebpf:"tallies"`
 	TcpFunctions     *ebpf.VariableSpec `ebpf:"tcp_functions"`
 }
 
@@ -177,14 +193,18 @@ func (m *objectMaps) Close() error {
 //
 // It can be passed to loadObjectObjects or ebpf.CollectionSpec.LoadAndAssign.
 type objectVariables struct {
+	Chunk            *ebpf.Variable `ebpf:"chunk"`
 	DescribedProcess *ebpf.Variable `ebpf:"described_process"`
 	DescribedRecord  *ebpf.Variable `ebpf:"described_record"`
+	DescribedTally   *ebpf.Variable `ebpf:"described_tally"`
 	Level            *ebpf.Variable `ebpf:"level"`
 	Place            *ebpf.Variable `ebpf:"place"`
 	Recorded         *ebpf.Variable `ebpf:"recorded"`
 	Records          *ebpf.Variable `ebpf:"records"`
 	SocketOperations *ebpf.Variable `ebpf:"socket_operations"`
 	Table            *ebpf.Variable `ebpf:"table"`
+	Tallied          *ebpf.Variable `ebpf:"tallied"`
+	Tallies          *ebpf.Variable `ebpf:"tallies"`
 	TcpFunctions     *ebpf.Variable `ebpf:"tcp_functions"`
 }
 

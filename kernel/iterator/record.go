@@ -1,10 +1,12 @@
 package iterator
 
 import (
+	"bytes"
 	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
+	"math/bits"
 	"net/netip"
 	"unsafe"
 )
@@ -47,6 +49,37 @@ func (s *Socket) address(words *[4]uint32, port uint16) netip.AddrPort {
 // namespace than its leader. Its fields are explained in bpf/record.h.
 type Process struct{ objectProcess }
 
+// Command is its name, at most 15 bytes.
+func (p *Process) Command() string {
+	name, _, _ := bytes.Cut(p.Comm[:], []byte{0})
+	return string(name)
+}
+
+// The bits of task_struct.__state that show (TASK_REPORT in include/linux/sched.h), by ascending number, with the letters of
+// /proc/PID/stat. 0 is running.
+const reportedStates, stateLetters = 0x7f, "RSDTtXZP"
+
+// The others that say what is shown.
+const (
+	taskIdle       = 0x402  // TASK_IDLE: both bits
+	taskRTLockWait = 0x1000 // TASK_RTLOCK_WAIT
+	taskFrozen     = 0x8000 // TASK_FROZEN
+)
+
+// StateLetter is the state of its leader as /proc/PID/stat has it (__task_state_index in include/linux/sched.h).
+func (p *Process) StateLetter() byte {
+	switch {
+	case p.State&(taskRTLockWait|taskFrozen) != 0:
+		return 'D'
+	case p.State&taskIdle == taskIdle:
+		return 'I'
+	}
+	return stateLetters[bits.Len32(p.State&reportedStates)]
+}
+
+// tally is how many descriptors a process has.
+type tally struct{ objectTally }
+
 // Version is what tells whether facts of a process that were read from /proc still hold.
 type Version = objectVersion
 
@@ -78,19 +111,26 @@ func (p *Process) check() error {
 	return nil
 }
 
+func (t *tally) check() error {
+	if !isPID(t.Pid) {
+		return fmt.Errorf("%w: process %d", ErrMalformed, t.Pid)
+	}
+	return nil
+}
+
 func isPID(n uint32) bool { return 0 < n && n <= math.MaxInt32 }
 
-// decode calls each for each record in data, which holds whole ones; the record is valid during the call.
+// decode calls each for each record in data, which holds whole ones and begins where a number of 8 bytes can; the
+// record is valid during the call.
 func decode[R any, P record[R]](data []byte, each func(P)) (malformed []error) {
-	var r R
-	size := int(unsafe.Sizeof(r))
+	size := int(unsafe.Sizeof(*new(R)))
 	for ; len(data) >= size; data = data[size:] {
-		copy(unsafe.Slice((*byte)(unsafe.Pointer(&r)), size), data) // any bytes make a record: it holds numbers only
-		if err := P(&r).check(); err != nil {
+		r := P(unsafe.Pointer(unsafe.SliceData(data))) // any bytes make a record: it holds numbers only
+		if err := r.check(); err != nil {
 			malformed = append(malformed, err)
 			continue
 		}
-		each(&r)
+		each(r)
 	}
 	if len(data) > 0 {
 		malformed = append(malformed, fmt.Errorf("%w: %d bytes of %d", ErrMalformed, len(data), size))

@@ -16,25 +16,54 @@ import (
 
 // walker is the program that reads tables of descriptors as they lie in memory (bpf/walk.h). It takes Linux 6.2.
 type walker struct {
-	iter                        *link.Iter
-	operations, place, recorded *ebpf.Variable
-	records                     io.ReaderAt
-	buffer                      []byte
+	iter              *link.Iter
+	operations, place *ebpf.Variable
+	records, tallies  shelf
+	buffer            []byte
+	open              map[uint32]tally // by pid
+}
+
+// shelf is where the program puts records for its reader.
+type shelf struct {
+	used    *ebpf.Variable // how many there are
+	content io.ReaderAt
+	size    int // of one, in bytes
 }
 
 // newWalker finds what the program shares with its reader.
 func (it *Iterator) newWalker(spec *ebpf.CollectionSpec) (*walker, error) {
-	records, variables := spec.Variables[objectVarRecords], it.programs.Variables
-	memory, err := it.programs.Maps[records.SectionName].Memory()
-	if err != nil {
-		return nil, fmt.Errorf("read the memory of a BPF program: %w", err)
+	w := &walker{operations: it.programs.Variables[objectVarSocketOperations], place: it.programs.Variables[objectVarPlace], open: map[uint32]tally{}}
+	var err error
+	if w.records, err = it.shelf(spec.Variables[objectVarRecords], objectVarRecorded, unsafe.Sizeof(objectRecord{})); err != nil {
+		return nil, err
 	}
-	iter, err := it.attach(objectProgWalk)
-	return &walker{
-		iter: iter, operations: variables[objectVarSocketOperations], place: variables[objectVarPlace], recorded: variables[objectVarRecorded],
-		records: io.NewSectionReader(memory, int64(records.Offset), int64(records.Size())), buffer: make([]byte, records.Size()),
-	}, err
+	if w.tallies, err = it.shelf(spec.Variables[objectVarTallies], objectVarTallied, unsafe.Sizeof(objectTally{})); err != nil {
+		return nil, err
+	}
+	w.buffer = make([]byte, spec.Variables[objectVarRecords].Size())
+	w.iter, err = it.attach(objectProgWalk)
+	return w, err
 }
+
+func (it *Iterator) shelf(content *ebpf.VariableSpec, used string, size uintptr) (shelf, error) {
+	memory, err := it.programs.Maps[content.SectionName].Memory()
+	if err != nil {
+		return shelf{}, fmt.Errorf("read the memory of a BPF program: %w", err)
+	}
+	return shelf{it.programs.Variables[used], io.NewSectionReader(memory, int64(content.Offset), int64(content.Size())), int(size)}, nil
+}
+
+// take reads all that is on the shelf, and makes room.
+func (s *shelf) take(b []byte) (n int, err error) {
+	var used uint32
+	if err := s.used.Get(&used); err != nil {
+		return 0, err
+	}
+	n, err = s.content.ReadAt(b[:min(len(b), int(used)*s.size)], 0)
+	return n, errors.Join(err, s.clear())
+}
+
+func (s *shelf) clear() error { return s.used.Set(uint32(0)) }
 
 // ready tells whether the program knows what a socket is, which it learns when the iterator over files meets one.
 func (w *walker) ready() bool {
@@ -44,7 +73,8 @@ func (w *walker) ready() bool {
 
 // walk is as Iterator.Sockets, but that records of sockets that have no cookie yet are marked so.
 func (w *walker) walk(ctx context.Context, each func(*Socket)) (malformed []error, err error) {
-	if err := errors.Join(w.place.Set(make([]byte, w.place.Size())), w.recorded.Set(uint32(0))); err != nil {
+	clear(w.open)
+	if err := errors.Join(w.place.Set(make([]byte, w.place.Size())), w.records.clear(), w.tallies.clear()); err != nil {
 		return nil, err
 	}
 	output, err := w.iter.Open()
@@ -55,7 +85,7 @@ func (w *walker) walk(ctx context.Context, each func(*Socket)) (malformed []erro
 	return readAll(ctx, &walkReader{w, output}, w.buffer, each)
 }
 
-// walkReader makes the program run on, and reads what it has recorded.
+// walkReader makes the program run on, and reads what it has put on its shelves.
 type walkReader struct {
 	*walker
 	output io.Reader
@@ -64,12 +94,23 @@ type walkReader struct {
 func (r *walkReader) Read(b []byte) (int, error) {
 	var nothing [1]byte
 	_, result := r.output.Read(nothing[:])
-	var recorded uint32
-	if err := r.recorded.Get(&recorded); err != nil {
+	n, err := r.tallies.take(b)
+	malformed := decode(b[:n], func(t *tally) { r.open[t.Pid] = *t })
+	if err = errors.Join(append(malformed, err)...); err != nil {
 		return 0, err
 	}
-	n, err := r.records.ReadAt(b[:int(recorded)*int(unsafe.Sizeof(objectRecord{}))], 0)
-	return n, errors.Join(err, r.recorded.Set(uint32(0)), result)
+	n, err = r.records.take(b)
+	return n, errors.Join(err, result)
+}
+
+// OpenDescriptors is how many descriptors a process has, where the last call of Sockets has counted them: of those that
+// have records, if the kernel can.
+func (it *Iterator) OpenDescriptors(p *Process) (n uint64, known bool) {
+	if it.walker == nil {
+		return 0, false
+	}
+	t, counted := it.walker.open[p.Pid]
+	return uint64(t.Open), counted && t.Start == p.Start
 }
 
 // holding is a process with a socket.

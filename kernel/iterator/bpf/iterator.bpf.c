@@ -196,6 +196,13 @@ static __always_inline void find_version(struct version *v, struct task_struct *
 		v->cgroups = (__u64)BPF_CORE_READ(leader, cgroups);
 }
 
+static __always_inline __u32 state_of(struct task_struct *leader)
+{
+	if (bpf_core_field_exists(leader->__state))
+		return leader->__state | leader->exit_state;
+	return leader->state | leader->exit_state;
+}
+
 /* Every process, and beside it each thread that lives in another network namespace than its leader. */
 SEC("iter/task")
 int processes(struct bpf_iter__task *ctx)
@@ -213,6 +220,8 @@ int processes(struct bpf_iter__task *ctx)
 	p.pid = pid_of(leader);
 	p.thread = pid_of(task);
 	p.start = leader->start_boottime;
+	p.state = state_of(leader);
+	bpf_probe_read_kernel_str(p.comm, sizeof(p.comm), leader->comm);
 	find_version(&p.version, leader);
 	if (p.pid && p.thread)
 		bpf_seq_write(ctx->meta->seq, &p, sizeof(p));

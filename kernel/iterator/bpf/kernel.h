@@ -142,6 +142,7 @@ struct file {
 struct fdtable {
 	unsigned int max_fds;
 	struct file **fd;
+	unsigned long *open_fds; /* bits */
 };
 
 struct files_struct {
@@ -172,6 +173,10 @@ struct signal_struct {
 };
 
 struct task_struct {
+	unsigned int __state; /* before Linux 5.14: state */
+	volatile long state;
+	int exit_state;
+	char comm[16];
 	struct task_struct *group_leader;
 	const struct cred *cred;
 	struct signal_struct *signal;

@@ -44,9 +44,18 @@ struct process {
 	__u32 pid;
 	__u32 thread;
 	__u32 netns; /* 0: it is ending */
-	__u32 unused;
+	__u32 state; /* of its leader: __state and exit_state (include/linux/sched.h) */
+	__u8 comm[16]; /* of its leader, ends with a 0 */
+};
+
+/* How many descriptors a process has. */
+struct tally {
+	__u64 start; /* nanoseconds since boot */
+	__u32 pid;
+	__u32 open;
 };
 
 /* So that the object file describes them: the compiler leaves out what no function outside needs. */
 const struct record *described_record __attribute__((unused));
 const struct process *described_process __attribute__((unused));
+const struct tally *described_tally __attribute__((unused));

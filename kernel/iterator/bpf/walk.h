@@ -13,8 +13,8 @@ void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym; /* Linux 6.2 and la
 
 #define CAST(type, address) ((type *)bpf_rdonly_cast((void *)(address), bpf_core_type_id_kernel(type)))
 
-#define CHUNK 32   /* descriptors looked at together; tables have a multiple of 64 */
-#define CHUNKS 256 /* in one run of the program, a millisecond: no other task has the processor */
+#define CHUNK 64   /* slots looked at together: as many as a word has bits. Tables have a multiple of it */
+#define CHUNKS 128 /* in one run of the program, a millisecond: no other task has the processor */
 #define ROOM 1024
 
 /* What is found is not written to the iterator's own output, which keeps all of a task or nothing. The reader
@@ -22,11 +22,17 @@ void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym; /* Linux 6.2 and la
 __u32 recorded;
 struct record records[ROOM];
 
+/* The processes that the records are of, when all of their descriptors were visited. */
+__u32 tallied;
+struct tally tallies[ROOM + 1];
+
 /* Where the walk goes on. The reader sets it to 0 before it begins. */
 struct place {
 	__u64 start; /* of the thread: another one can get its number */
 	__u32 thread;
-	__u32 slot;
+	__u32 next;
+	__u32 open;
+	__u32 told;
 } place;
 
 /* The table of descriptors that is being visited. In memory, and not on the stack, so that the verifier looks at
@@ -35,10 +41,13 @@ struct table {
 	__u64 task; /* addresses */
 	__u64 files;
 	__u64 slots;
+	__u64 open_bits;
 	__u64 start; /* of the process */
 	__u32 pid;
 	__u32 size;
-	__u32 next;
+	__u32 next; /* slot */
+	__u32 open; /* descriptors before it */
+	__u32 told; /* records */
 } table;
 
 /* The functions of a socket (struct proto) stand beside its state. Where they are those of TCP, no more is read of
@@ -117,29 +126,64 @@ __noinline int tell_of(__u64 address, __u32 n)
 	r->fd = n;
 	r->pid = table.pid;
 	r->start = table.start;
-	if (still_has(n, file, socket, sk, cookie))
+	if (still_has(n, file, socket, sk, cookie)) {
 		recorded = at + 1;
+		table.told++;
+	}
 	return 0;
 }
 
-static long visit_chunk(__u32 chunk, void *context)
+static __always_inline __u32 count_bits(__u64 word)
 {
-	__u64 files[CHUNK];
-	__u32 worth = 0;
+	word -= word >> 1 & 0x5555555555555555;
+	word = (word & 0x3333333333333333) + (word >> 2 & 0x3333333333333333);
+	return ((word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f) * 0x0101010101010101 >> 56;
+}
+
+/* The files in the slots that are being looked at: too many for the stack. */
+__u64 chunk[CHUNK];
+
+static __always_inline void visit_files(void)
+{
+	__u64 worth = 0;
+
+	for (int i = 0; i < CHUNK; i++)
+		worth |= (__u64)seems_worth(chunk[i]) << i;
+	if (!worth)
+		return;
+	for (int i = 0; i < CHUNK; i++)
+		if (worth >> i & 1)
+			tell_of(chunk[i], table.next + i);
+}
+
+static long visit_chunk(__u32 n, void *context)
+{
+	__u64 open;
 
 	if (table.next >= table.size || recorded > ROOM - CHUNK)
 		return 1;
-	if (bpf_probe_read_kernel(files, sizeof(files), (void *)(table.slots + table.next * sizeof(files[0])))) {
+	if (bpf_probe_read_kernel(&open, sizeof(open), (void *)(table.open_bits + table.next / 8)) ||
+	    (open && bpf_probe_read_kernel(chunk, sizeof(chunk), (void *)(table.slots + table.next * sizeof(chunk[0]))))) {
 		table.next = table.size; /* it was freed */
 		return 1;
 	}
-	for (int i = 0; i < CHUNK; i++)
-		worth |= seems_worth(files[i]) << i;
-	for (int i = 0; i < CHUNK; i++)
-		if (worth >> i & 1)
-			tell_of(files[i], table.next + i);
+	if (open)
+		visit_files();
+	table.open += count_bits(open);
 	table.next += CHUNK;
 	return 0;
+}
+
+static __always_inline void tally(struct task_struct *task)
+{
+	struct tally *to;
+
+	if (!table.told || task != task->group_leader || (__u64)task->files != table.files || tallied > ROOM)
+		return;
+	to = &tallies[tallied++];
+	to->start = table.start;
+	to->pid = table.pid;
+	to->open = table.open;
 }
 
 /* Linux 6.2 and later. */
@@ -159,17 +203,24 @@ int walk(struct bpf_iter__task *ctx)
 	table.task = (__u64)task;
 	table.files = (__u64)files;
 	table.slots = (__u64)files->fdt->fd;
+	table.open_bits = (__u64)files->fdt->open_fds;
 	table.size = files->fdt->max_fds;
 	table.start = leader->start_boottime;
 	table.pid = pid_of(leader);
 	if (!table.pid) /* it has ended just now */
 		return 0;
-	table.next = place.thread == task->pid && place.start == task->start_boottime ? place.slot : 0;
+	if (place.thread != task->pid || place.start != task->start_boottime)
+		place = (struct place){.thread = task->pid, .start = task->start_boottime};
+	table.next = place.next;
+	table.open = place.open;
+	table.told = place.told;
 	bpf_loop(CHUNKS, visit_chunk, 0, 0);
-	if (table.next >= table.size)
+	if (table.next >= table.size) {
+		tally(task);
 		return 0;
-	place.thread = task->pid;
-	place.start = task->start_boottime;
-	place.slot = table.next;
+	}
+	place.next = table.next;
+	place.open = table.open;
+	place.told = table.told;
 	return 1; /* the read ends, and the next one begins with this task */
 }
