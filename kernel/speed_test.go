@@ -72,7 +72,7 @@ func leaks(r *report) {
 	r.atMost("netlink: cold scan / ss", cold.over(ss), 1./10)
 	r.atMost("netlink: repeated scan / ss", scans[EngineNetlink].over(ss), 1./30)
 	r.atMost("ebpf: scan / ss", scans[EngineEBPF].over(ss), 1./50)
-	r.atMost("ebpf: scan / bare iterator", scans[EngineEBPF].over(bare.iterator), 2.3)
+	r.atMost("ebpf: scan / bare iterator", scans[EngineEBPF].over(bare.iterator), 1.5)
 	r.exporterMemory(100)
 
 	const others, connections = 42, 9_650
@@ -82,7 +82,7 @@ func leaks(r *report) {
 	bare, scans = r.scans(repetitions)
 	r.atMost("netlink: repeated scan / bare dump", scans[EngineNetlink].over(bare.dump), 1.3)
 	r.atMost("ebpf: scan / bare iterator", scans[EngineEBPF].over(bare.iterator), 1.3)
-	r.atMost("ebpf: scan / cold netlink scan", scans[EngineEBPF].over(cold), 1./5)
+	r.atMost("ebpf: scan / cold netlink scan", scans[EngineEBPF].over(cold), 1./8)
 }
 
 // namespaces are 1,000 containers that leak a little each.
@@ -93,7 +93,7 @@ func namespaces(r *report) {
 	leaktest.Where{NetNS: true}.StartMany(r.t, containers, fmt.Sprintf("--sockets=%d", sockets))
 	cold := r.coldScan(EngineNetlink)
 	_, scans := r.scans(7)
-	r.atMost("ebpf: scan / netlink scan", scans[EngineEBPF].over(scans[EngineNetlink]), 1./15)
+	r.atMost("ebpf: scan / netlink scan", scans[EngineEBPF].over(scans[EngineNetlink]), 1./20)
 	r.atMost("ebpf: scan / cold netlink scan", scans[EngineEBPF].over(cold), 1./20)
 }
 

@@ -24,9 +24,9 @@ type endpoint struct {
 	local, remote string
 }
 
-// TestBothProgramsSayTheSame compares the program for typed pointers with that for old kernels, and both
-// with what this process knows of its sockets.
-func TestBothProgramsSayTheSame(t *testing.T) {
+// TestAllProgramsSayTheSame compares the program for typed pointers with that for old kernels and with that which
+// holds nothing, and all with what this process knows of its sockets.
+func TestAllProgramsSayTheSame(t *testing.T) {
 	leaktest.RequireRoot(t)
 	want := map[endpoint]bool{}
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
@@ -43,15 +43,20 @@ func TestBothProgramsSayTheSame(t *testing.T) {
 		}
 	}
 	records := map[string]map[endpoint]objectRecord{}
-	for _, program := range []string{objectProgSockets, objectProgSocketsUntyped} {
-		it, err := load(program)
-		if err != nil {
-			t.Fatalf("%s: %v", program, err)
-		}
-		defer it.Close()
-		records[program] = own(t, it)
+	for _, program := range []string{objectProgSockets, objectProgSocketsUntyped, objectProgWalk} {
+		records[program] = own(t, opened(t, program))
 		if got := maps.Collect(keys(records[program])); !maps.Equal(got, want) {
 			t.Errorf("%s says %v, want %v", program, got, want)
+		}
+	}
+	for e, walked := range records[objectProgWalk] {
+		if typed := records[objectProgSockets][e]; walked.Cookie != typed.Cookie || walked.Unnamed != 0 {
+			t.Errorf("%v: cookie %d, then %d, not known: %d", e, typed.Cookie, walked.Cookie, walked.Unnamed)
+		}
+		later := records[objectProgSocketsUntyped][e]
+		later.Cookie = 0
+		if walked.Cookie = 0; !sameButTimes(walked, later) {
+			t.Errorf("%v:\n%+v and\n%+v", e, walked, later)
 		}
 	}
 	for e, typed := range records[objectProgSockets] {
@@ -62,10 +67,7 @@ func TestBothProgramsSayTheSame(t *testing.T) {
 		if later := untyped.SinceLastAck - typed.SinceLastAck; e.state != StateListen && later > 1000 {
 			t.Errorf("%v: %d jiffies since the last ACK, then %d", e, typed.SinceLastAck, untyped.SinceLastAck)
 		}
-		for _, r := range []*objectRecord{&typed, &untyped} {
-			r.Cookie, r.SinceLastAck, r.SinceLastSent, r.SinceLastReceived = 0, 0, 0, 0
-		}
-		if typed != untyped {
+		if typed.Cookie = 0; !sameButTimes(typed, untyped) {
 			t.Errorf("%v:\n%+v and\n%+v", e, typed, untyped)
 		}
 		if want := uint32(len("12345") + 1); e.state == StateCloseWait && (typed.RecvQueue != want || typed.BytesReceived != uint64(want)) {
@@ -75,6 +77,34 @@ func TestBothProgramsSayTheSame(t *testing.T) {
 			t.Errorf("%v: %+v", e, typed)
 		}
 	}
+}
+
+// opened has an Iterator that reads sockets by one of the programs.
+func opened(t *testing.T, program string) *Iterator {
+	t.Helper()
+	programs := []string{program}
+	if program == objectProgWalk {
+		programs = []string{objectProgSockets, program}
+	}
+	it, err := load(programs...)
+	if err != nil {
+		t.Fatalf("%s: %v", program, err)
+	}
+	t.Cleanup(it.Close)
+	if program == objectProgWalk {
+		own(t, it)
+		if !it.walker.ready() {
+			t.Fatal("after a pass over files it does not know sockets")
+		}
+	}
+	return it
+}
+
+func sameButTimes(a, b objectRecord) bool {
+	for _, r := range []*objectRecord{&a, &b} {
+		r.SinceLastAck, r.SinceLastSent, r.SinceLastReceived = 0, 0, 0
+	}
+	return a == b
 }
 
 func TestProcessesAreFoundOnceEach(t *testing.T) {
