@@ -133,22 +133,23 @@ func (v *visit) table(dir directory, thread int) error {
 	}
 	defer fds.close()
 	var refused error
-	err = fds.each(v.entries, func(name []byte) {
+	err = fds.eachDescriptor(v.entries, func(name []byte) (open bool) {
 		if refused != nil {
-			return
+			return true
 		}
 		link, err := fds.link(name, v.target[:])
 		if err != nil {
 			if !vanished(err) {
 				refused = fmt.Errorf("read links in %s: %w", path, err)
 			}
-			return // else closed meanwhile
+			return false
 		}
 		if inode, ok := bracketed(link, "socket"); ok && v.wanted.passes(inode) {
 			number, _ := parseNumber(name)
 			v.inodes = append(v.inodes, inode)
 			v.handles = append(v.handles, handle{int32(thread), int32(number)})
 		}
+		return true
 	})
 	return cmp.Or(err, refused)
 }
