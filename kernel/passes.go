@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -18,7 +19,7 @@ type passes struct {
 	at      time.Time     // of the last pass over all sockets
 	cost    time.Duration // of it
 	dumped  time.Time     // the last dump of all namespaces
-	dumping time.Duration // what it cost
+	dumping time.Duration // what it cost; 0: there was none
 
 	orphans  map[closewait.SocketID]bool // accepted sockets that the last dump has shown and the pass before it not
 	inFlight map[closewait.NetNS]bool    // where some of them were there twice
@@ -68,10 +69,13 @@ func (s *Scanner) dumpInstead(ctx context.Context) (*closewait.Snapshot, error) 
 	const ofOneDump = time.Millisecond
 	list := s.pass.namespaces
 	due := time.Since(s.passes.at) >= max(s.options.Relook, lookShare*s.passes.cost)
-	if due || !s.passes.quiet || s.passes.cost < time.Duration(len(list))*ofOneDump || slices.ContainsFunc(list, s.cannotDump) {
+	dumping := cmp.Or(s.passes.dumping, time.Duration(len(list))*ofOneDump)
+	if due || !s.passes.quiet || s.passes.cost < dumping || slices.ContainsFunc(list, s.cannotDump) {
 		return nil, nil
 	}
+	started := time.Now()
 	read, unread, err := s.readSockets(ctx, list)
+	s.passes.dumping = time.Since(started)
 	if err != nil || len(s.sockets)+len(unread) > 0 {
 		return nil, ctx.Err()
 	}
