@@ -10,13 +10,20 @@ import (
 	"os"
 	"testing"
 
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/rlimit"
 	"go.uber.org/goleak"
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/leaktest"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain lifts limits: of locked memory, which Linux 5.10 counts, and of descriptors.
+func TestMain(m *testing.M) {
+	const descriptors = 1 << 16
+	_ = errors.Join(rlimit.RemoveMemlock(), unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: descriptors, Max: descriptors})) // takes root, as the tests that need it
+	goleak.VerifyTestMain(m)
+}
 
 // endpoint is a connection or listener of this process.
 type endpoint struct {
@@ -28,6 +35,9 @@ type endpoint struct {
 // holds nothing, and all with what this process knows of its sockets.
 func TestAllProgramsSayTheSame(t *testing.T) {
 	leaktest.RequireRoot(t)
+	if !kernelHas(t, forTypedPointers) {
+		t.Skip("takes Linux 5.12: there is one program only")
+	}
 	want := map[endpoint]bool{}
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
 		for _, mptcp := range []bool{false, true} {
@@ -43,7 +53,11 @@ func TestAllProgramsSayTheSame(t *testing.T) {
 		}
 	}
 	records := map[string]map[endpoint]objectRecord{}
-	for _, program := range []string{objectProgSockets, objectProgSocketsUntyped, objectProgWalk} {
+	programs := []string{objectProgSockets, objectProgSocketsUntyped}
+	if kernelHas(t, forTheWalk) {
+		programs = append(programs, objectProgWalk)
+	}
+	for _, program := range programs {
 		records[program] = own(t, opened(t, program))
 		if got := maps.Collect(keys(records[program])); !maps.Equal(got, want) {
 			t.Errorf("%s says %v, want %v", program, got, want)
@@ -79,11 +93,27 @@ func TestAllProgramsSayTheSame(t *testing.T) {
 	}
 }
 
+// The functions of the kernel that came with what the newer programs need: Linux 5.12 and 6.2.
+const forTypedPointers, forTheWalk = "bpf_get_socket_ptr_cookie", "bpf_rdonly_cast"
+
+func kernelHas(t *testing.T, function string) bool {
+	t.Helper()
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found *btf.Func
+	return kernel.TypeByName(function, &found) == nil
+}
+
 // opened has an Iterator that reads sockets by one of the programs.
 func opened(t *testing.T, program string) *Iterator {
 	t.Helper()
 	programs := []string{program}
 	if program == objectProgWalk {
+		if !kernelHas(t, forTheWalk) {
+			t.Skip("takes Linux 6.2")
+		}
 		programs = []string{objectProgSockets, program}
 	}
 	it, err := load(programs...)
