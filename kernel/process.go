@@ -99,7 +99,8 @@ func (s *Scanner) describe(id closewait.ProcessID, before description) (closewai
 	return p, nil
 }
 
-// retell is a process of which BPF has told all that can have changed since it was described.
+// retell is a process of which BPF has told all that can have changed since it was described, as of the pass: it can have
+// ended since.
 func (s *Scanner) retell(p closewait.Process, told *iterator.Process) (retold closewait.Process, whole bool) {
 	p.Comm, p.State, p.NetNS = told.Command(), told.StateLetter(), closewait.NetNS(told.Netns)
 	p.OpenFDs, p.FDsKnown = s.iterator.OpenDescriptors(told)

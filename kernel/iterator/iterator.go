@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"slices"
+	"unsafe"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
@@ -31,9 +32,13 @@ var output = 8 * os.Getpagesize()
 // of which the kernel's types are read. Its error says what is missing.
 func New() (*Iterator, error) {
 	_ = rlimit.RemoveMemlock() // only kernels before 5.11 count it, and where it matters loading fails
+	attempts := [][]string{{objectProgSockets, objectProgWalk}, {objectProgSockets}, {objectProgSocketsUntyped}}
+	if unsafe.Sizeof(uintptr(0)) != 8 { // the walk knows tables of the kernels of 64 bits only
+		attempts = attempts[1:]
+	}
 	var it *Iterator
 	var err error
-	for _, programs := range [][]string{{objectProgSockets, objectProgWalk}, {objectProgSockets}, {objectProgSocketsUntyped}} {
+	for _, programs := range attempts {
 		if it, err = load(programs...); err == nil || denied(err) {
 			break
 		}

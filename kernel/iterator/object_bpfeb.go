@@ -79,6 +79,7 @@ const (
 	objectVarDescribedProcess = "described_process"
 	objectVarDescribedRecord  = "described_record"
 	objectVarDescribedTally   = "described_tally"
+	objectVarFence            = "fence"
 	objectVarLevel            = "level"
 	objectVarPlace            = "place"
 	objectVarRecorded         = "recorded"
@@ -152,6 +153,7 @@ type objectVariableSpecs struct {
 	DescribedProcess *ebpf.VariableSpec `ebpf:"described_process"`
 	DescribedRecord  *ebpf.VariableSpec `ebpf:"described_record"`
 	DescribedTally   *ebpf.VariableSpec `ebpf:"described_tally"`
+	Fence            *ebpf.VariableSpec `ebpf:"fence"`
 	Level            *ebpf.VariableSpec `ebpf:"level"`
 	Place            *ebpf.VariableSpec `ebpf:"place"`
 	Recorded         *ebpf.VariableSpec `ebpf:"recorded"`
@@ -197,6 +199,7 @@ type objectVariables struct {
 	DescribedProcess *ebpf.Variable `ebpf:"described_process"`
 	DescribedRecord  *ebpf.Variable `ebpf:"described_record"`
 	DescribedTally   *ebpf.Variable `ebpf:"described_tally"`
+	Fence            *ebpf.Variable `ebpf:"fence"`
 	Level            *ebpf.Variable `ebpf:"level"`
 	Place            *ebpf.Variable `ebpf:"place"`
 	Recorded         *ebpf.Variable `ebpf:"recorded"`

@@ -21,6 +21,7 @@ type walker struct {
 	records, tallies  shelf
 	buffer            []byte
 	open              map[uint32]tally // by pid
+	malformed         []error          // tallies
 }
 
 // shelf is where the program puts records for its reader.
@@ -74,6 +75,7 @@ func (w *walker) ready() bool {
 // walk is as Iterator.Sockets, but that records of sockets that have no cookie yet are marked so.
 func (w *walker) walk(ctx context.Context, each func(*Socket)) (malformed []error, err error) {
 	clear(w.open)
+	w.malformed = nil
 	if err := errors.Join(w.place.Set(make([]byte, w.place.Size())), w.records.clear(), w.tallies.clear()); err != nil {
 		return nil, err
 	}
@@ -82,7 +84,8 @@ func (w *walker) walk(ctx context.Context, each func(*Socket)) (malformed []erro
 		return nil, err
 	}
 	defer func() { _ = output.Close() }() // nothing was written: there is nothing to lose
-	return readAll(ctx, &walkReader{w, output}, w.buffer, each)
+	malformed, err = readAll(ctx, &walkReader{w, output}, w.buffer, each)
+	return append(malformed, w.malformed...), err
 }
 
 // walkReader makes the program run on, and reads what it has put on its shelves.
@@ -95,10 +98,10 @@ func (r *walkReader) Read(b []byte) (int, error) {
 	var nothing [1]byte
 	_, result := r.output.Read(nothing[:])
 	n, err := r.tallies.take(b)
-	malformed := decode(b[:n], func(t *tally) { r.open[t.Pid] = *t })
-	if err = errors.Join(append(malformed, err)...); err != nil {
+	if err != nil {
 		return 0, err
 	}
+	r.malformed = append(r.malformed, decode(b[:n], func(t *tally) { r.open[t.Pid] = *t })...)
 	n, err = r.records.take(b)
 	return n, errors.Join(err, result)
 }
@@ -121,10 +124,10 @@ type holding struct {
 
 // walkSockets walks, and has the iterator over files give cookies to sockets without.
 func (it *Iterator) walkSockets(ctx context.Context, each func(*Socket)) (malformed []error, err error) {
-	unnamed := map[holding]bool{}
+	unnamed := map[holding]uint8{}
 	malformed, err = it.walker.walk(ctx, func(s *Socket) {
 		if s.Unnamed != 0 {
-			unnamed[holding{s.Pid, s.Inode}] = true
+			unnamed[holding{s.Pid, s.Inode}] |= s.Unnamed
 			return
 		}
 		each(s)
@@ -140,18 +143,23 @@ func (it *Iterator) walkSockets(ctx context.Context, each func(*Socket)) (malfor
 // manyProcesses is from when on one pass over all of them costs no more than one for each.
 const manyProcesses = 32
 
-// name reads sockets again, so that they have cookies.
-func (it *Iterator) name(ctx context.Context, unnamed map[holding]bool, each func(*Socket)) (malformed []error, err error) {
+// ofThread is the bit in Socket.Unnamed of a descriptor that is not in the table of the process. The iterator over one
+// process passes over some of those before Linux 6.7.
+const ofThread = 2
+
+// name reads sockets again, so that they have cookies. One that is not found again was closed.
+func (it *Iterator) name(ctx context.Context, unnamed map[holding]uint8, each func(*Socket)) (malformed []error, err error) {
 	ofThem := func(s *Socket) {
-		if unnamed[holding{s.Pid, s.Inode}] {
+		if _, wanted := unnamed[holding{s.Pid, s.Inode}]; wanted {
 			each(s)
 		}
 	}
-	pids := map[uint32]bool{}
-	for h := range unnamed {
+	pids, all := map[uint32]bool{}, false
+	for h, how := range unnamed {
 		pids[h.pid] = true
+		all = all || how&ofThread != 0
 	}
-	if len(pids) > manyProcesses {
+	if all || len(pids) > manyProcesses {
 		return run(ctx, it.sockets, it.buffer, ofThem)
 	}
 	for pid := range pids {
@@ -171,15 +179,17 @@ func (it *Iterator) name(ctx context.Context, unnamed map[holding]bool, each fun
 // socketsOf is the iterator over the files of one process (bpf_iter_link_info in include/uapi/linux/bpf.h), for which
 // package link has no option.
 func (it *Iterator) socketsOf(pid uint32) (*link.Iter, error) {
-	info := struct{ thread, process, handle uint32 }{process: pid}
-	program := it.programs.Programs[objectProgSockets]
+	info := &struct{ thread, process, handle uint32 }{process: pid}
+	var pinner runtime.Pinner // the kernel is told its address as a number
+	pinner.Pin(info)
+	defer pinner.Unpin()
 	attr := struct {
 		program, target, attachType, flags uint32
 		info                               uint64
 		infoSize, unused                   uint32
-	}{program: uint32(program.FD()), attachType: uint32(ebpf.AttachTraceIter), info: uint64(uintptr(unsafe.Pointer(&info))), infoSize: uint32(unsafe.Sizeof(info))}
+	}{program: uint32(it.programs.Programs[objectProgSockets].FD()), attachType: uint32(ebpf.AttachTraceIter)}
+	attr.info, attr.infoSize = uint64(uintptr(unsafe.Pointer(info))), uint32(unsafe.Sizeof(*info))
 	fd, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_LINK_CREATE, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
-	runtime.KeepAlive(&info)
 	if errno != 0 {
 		return nil, fmt.Errorf("attach iterator %s to process %d: %w", objectProgSockets, pid, os.NewSyscallError("bpf", errno))
 	}

@@ -6,8 +6,10 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -57,9 +59,10 @@ func TestNewSocketsGetCookies(t *testing.T) {
 		news = append(news, c)
 	}
 	walk := func(each func(*Socket)) ([]error, error) { return it.walker.walk(t.Context(), each) }
-	for remote, found := range closeWaits(t, walk, os.Getpid()) {
-		if len(found) != 1 || found[0].Cookie != 0 || found[0].Unnamed != 1 {
-			t.Errorf("%v at first: %+v, want one without cookie", remote, found)
+	atFirst := closeWaits(t, walk, os.Getpid())
+	for _, c := range news {
+		if s := atFirst[remoteOf(c)]; len(s) != 1 || s[0].Cookie != 0 || s[0].Unnamed != 1 {
+			t.Errorf("%v at first: %+v, want one without cookie", remoteOf(c), s)
 		}
 	}
 	all := func(each func(*Socket)) ([]error, error) { return it.Sockets(t.Context(), each) }
@@ -89,9 +92,9 @@ func TestSocketsOfManyProcessesGetCookiesInOnePass(t *testing.T) {
 	walk := func(each func(*Socket)) ([]error, error) { return it.walker.walk(t.Context(), each) }
 	inode := closeWaits(t, walk, os.Getpid())[remoteOf(c)][0].Inode
 	for _, processes := range []int{1, manyProcesses + 1} {
-		unnamed := map[holding]bool{{uint32(os.Getpid()), inode}: true}
+		unnamed := map[holding]uint8{{uint32(os.Getpid()), inode}: 1}
 		for nobody := uint32(1 << 30); len(unnamed) < processes; nobody++ {
-			unnamed[holding{nobody, inode}] = true
+			unnamed[holding{nobody, inode}] = 1
 		}
 		name := func(each func(*Socket)) ([]error, error) { return it.name(t.Context(), unnamed, each) }
 		found := closeWaits(t, name, os.Getpid())
@@ -99,6 +102,65 @@ func TestSocketsOfManyProcessesGetCookiesInOnePass(t *testing.T) {
 			t.Errorf("of %d processes: %+v, want one with cookie %d", processes, found, cookieOf(t, c))
 		}
 	}
+}
+
+// TestNewSocketsInATableOfAThreadGetCookies has a descriptor that the leader of the process does not have.
+func TestNewSocketsInATableOfAThreadGetCookies(t *testing.T) {
+	leaktest.RequireRoot(t)
+	listener := listen(t, "127.0.0.1:0", false)
+	it := opened(t, objectProgWalk)
+	remote := make(chan netip.AddrPort)
+	done := make(chan struct{})
+	defer close(done)
+	go inThread(func() {
+		if err := unix.Unshare(unix.CLONE_FILES); err != nil {
+			t.Error(err)
+		}
+		client, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err != nil {
+			t.Error(err)
+		}
+		to := listener.Addr().(*net.TCPAddr).AddrPort()
+		if err := unix.Connect(client, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}); err != nil {
+			t.Error(err)
+		}
+		remote <- to
+		<-done
+	})
+	to := <-remote
+	server, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := server.(*net.TCPConn).CloseWrite(); err != nil { // the client is in CLOSE_WAIT
+		t.Fatal(err)
+	}
+	defer server.Close()
+	walk := func(each func(*Socket)) ([]error, error) { return it.walker.walk(t.Context(), each) }
+	leaktest.Eventually(t, time.Minute, func() (bool, string) {
+		found := closeWaits(t, walk, os.Getpid())[to]
+		return len(found) == 1 && found[0].Unnamed == ofThread, fmt.Sprintf("%+v, want one without cookie", found)
+	})
+	all := func(each func(*Socket)) ([]error, error) { return it.Sockets(t.Context(), each) }
+	if found := closeWaits(t, all, os.Getpid())[to]; len(found) != 1 || found[0].Cookie == 0 {
+		t.Errorf("%+v, want one with a cookie", found)
+	}
+}
+
+// inThread runs something in a thread that is not the main one, and ends with it.
+func inThread(do func()) {
+	runtime.LockOSThread()
+	if unix.Gettid() != os.Getpid() {
+		do()
+		return
+	}
+	defer runtime.UnlockOSThread()
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		inThread(do)
+	}()
+	<-ended
 }
 
 // TestTablesOfAnySizeAreWalkedToTheEnd has more records than there is room for, and more descriptors than one run

@@ -13,6 +13,7 @@
 
 #define AF_INET 2
 #define AF_INET6 10
+#define SOCK_RAW 3 /* can have IPPROTO_TCP, and is none of its sockets */
 #define IPPROTO_TCP 6
 #define IPPROTO_MPTCP 262
 #define SOCKFS_MAGIC 0x534F434B
@@ -100,7 +101,7 @@ static __always_inline int describe_untyped(struct record *r, struct sock *sk)
 	if (BPF_CORE_READ(sk, sk_protocol) == IPPROTO_MPTCP)
 		return describe_mptcp(r, sk);
 	r->state = BPF_CORE_READ(sk, __sk_common.skc_state);
-	if (!is_interesting(r->state) || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
+	if (!is_interesting(r->state) || BPF_CORE_READ(sk, sk_type) == SOCK_RAW || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
 	return describe_probed(r, sk, (struct tcp_sock *)sk);
 }
@@ -110,15 +111,25 @@ static __always_inline int describe_untyped(struct record *r, struct sock *sk)
 __u64 socket_operations;
 __u64 tcp_functions[2];
 
+/* A connection can have others (TLS in the kernel, sockmap), a listener has not. */
+static __always_inline void learn(struct sock *sk, __u8 state)
+{
+	__u64 *functions = &tcp_functions[sk->__sk_common.skc_family == AF_INET6];
+
+	if (!*functions || state == TCP_LISTEN)
+		*functions = (__u64)sk->__sk_common.skc_prot;
+}
+
 static __always_inline int describe(struct record *r, struct sock *sk)
 {
 	struct tcp_sock *tp;
 
 	if (sk->sk_protocol == IPPROTO_MPTCP)
 		return describe_mptcp(r, sk);
-	if (sk->sk_protocol == IPPROTO_TCP)
-		tcp_functions[sk->__sk_common.skc_family == AF_INET6] = (__u64)sk->__sk_common.skc_prot;
+	if (sk->sk_type == SOCK_RAW || sk->sk_protocol != IPPROTO_TCP)
+		return 0;
 	r->state = sk->__sk_common.skc_state;
+	learn(sk, r->state);
 	if (!is_interesting(r->state))
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);

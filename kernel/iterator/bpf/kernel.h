@@ -83,6 +83,7 @@ struct sock {
 	struct sock_common __sk_common;
 	__u32 sk_ack_backlog;
 	kuid_t sk_uid;
+	__u16 sk_type;
 	__u16 sk_protocol;
 	struct timer_list sk_timer;
 };

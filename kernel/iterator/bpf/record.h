@@ -27,7 +27,7 @@ struct record {
 	__u8 family; /* AF_INET or AF_INET6 */
 	__u8 state; /* TCP_CLOSE: defunct */
 	__u8 timer; /* as in inet_diag_msg */
-	__u8 unnamed; /* it has no cookie yet, and could be given one */
+	__u8 unnamed; /* it has no cookie yet, and could be given one; 2: and only a thread has the descriptor */
 };
 
 /* What belongs to a process or, where thread is not pid, to another thread of it that lives in another
