@@ -18,7 +18,6 @@ import (
 
 // Iterator holds the programs in the kernel, ready to run. It is not safe for concurrent use.
 type Iterator struct {
-	programs           *ebpf.Collection
 	sockets, processes *link.Iter
 	walker             *walker // nil: the kernel cannot
 	buffer             []byte
@@ -60,16 +59,18 @@ func load(readers ...string) (it *Iterator, err error) {
 			delete(spec.Programs, other)
 		}
 	}
-	it = &Iterator{buffer: make([]byte, output)}
-	if it.programs, err = ebpf.NewCollection(spec); err != nil {
+	programs, err := ebpf.NewCollection(spec)
+	if err != nil {
 		return nil, err
 	}
-	it.sockets, err = it.attach(readers[0])
+	defer programs.Close() // links keep them in the kernel: descriptors are what may be scarce
+	it = &Iterator{buffer: make([]byte, output)}
+	it.sockets, err = attach(programs, readers[0])
 	if err == nil {
-		it.processes, err = it.attach(objectProgProcesses)
+		it.processes, err = attach(programs, objectProgProcesses)
 	}
 	if err == nil && slices.Contains(readers, objectProgWalk) {
-		it.walker, err = it.newWalker(spec)
+		it.walker, err = newWalker(spec, programs)
 	}
 	if err != nil {
 		it.Close()
@@ -78,10 +79,10 @@ func load(readers ...string) (it *Iterator, err error) {
 	return it, nil
 }
 
-func (it *Iterator) attach(program string) (*link.Iter, error) {
-	iter, err := link.AttachIter(link.IterOptions{Program: it.programs.Programs[program]})
+func attach(programs *ebpf.Collection, name string) (*link.Iter, error) {
+	iter, err := link.AttachIter(link.IterOptions{Program: programs.Programs[name]})
 	if err != nil {
-		return nil, fmt.Errorf("attach iterator %s: %w", program, err)
+		return nil, fmt.Errorf("attach iterator %s: %w", name, err)
 	}
 	return iter, nil
 }
@@ -110,13 +111,13 @@ func (it *Iterator) Close() {
 	iters := []*link.Iter{it.sockets, it.processes}
 	if it.walker != nil {
 		iters = append(iters, it.walker.iter)
+		_ = it.walker.namer.Close() // as below
 	}
 	for _, iter := range iters {
 		if iter != nil {
 			_ = iter.Close() // nothing was written: there is nothing to lose
 		}
 	}
-	it.programs.Close()
 }
 
 // Sockets calls each for each descriptor of a socket of interest that a process has, of all processes in

@@ -17,6 +17,7 @@ import (
 // walker is the program that reads tables of descriptors as they lie in memory (bpf/walk.h). It takes Linux 6.2.
 type walker struct {
 	iter              *link.Iter
+	namer             *ebpf.Program // the iterator over files, see socketsOf
 	operations, place *ebpf.Variable
 	records, tallies  shelf
 	buffer            []byte
@@ -31,27 +32,29 @@ type shelf struct {
 	size    int // of one, in bytes
 }
 
-// newWalker finds what the program shares with its reader.
-func (it *Iterator) newWalker(spec *ebpf.CollectionSpec) (*walker, error) {
-	w := &walker{operations: it.programs.Variables[objectVarSocketOperations], place: it.programs.Variables[objectVarPlace], open: map[uint32]tally{}}
-	var err error
-	if w.records, err = it.shelf(spec.Variables[objectVarRecords], objectVarRecorded, unsafe.Sizeof(objectRecord{})); err != nil {
+// newWalker attaches the program, and finds what it shares with its reader.
+func newWalker(spec *ebpf.CollectionSpec, programs *ebpf.Collection) (w *walker, err error) {
+	w = &walker{operations: programs.Variables[objectVarSocketOperations], place: programs.Variables[objectVarPlace], open: map[uint32]tally{}}
+	if w.records, err = newShelf(spec.Variables[objectVarRecords], objectVarRecorded, programs, unsafe.Sizeof(objectRecord{})); err != nil {
 		return nil, err
 	}
-	if w.tallies, err = it.shelf(spec.Variables[objectVarTallies], objectVarTallied, unsafe.Sizeof(objectTally{})); err != nil {
+	if w.tallies, err = newShelf(spec.Variables[objectVarTallies], objectVarTallied, programs, unsafe.Sizeof(objectTally{})); err != nil {
 		return nil, err
 	}
 	w.buffer = make([]byte, spec.Variables[objectVarRecords].Size())
-	w.iter, err = it.attach(objectProgWalk)
-	return w, err
+	if w.iter, err = attach(programs, objectProgWalk); err != nil {
+		return nil, err
+	}
+	w.namer = programs.DetachProgram(objectProgSockets)
+	return w, nil
 }
 
-func (it *Iterator) shelf(content *ebpf.VariableSpec, used string, size uintptr) (shelf, error) {
-	memory, err := it.programs.Maps[content.SectionName].Memory()
+func newShelf(content *ebpf.VariableSpec, used string, programs *ebpf.Collection, size uintptr) (shelf, error) {
+	memory, err := programs.Maps[content.SectionName].Memory()
 	if err != nil {
 		return shelf{}, fmt.Errorf("read the memory of a BPF program: %w", err)
 	}
-	return shelf{it.programs.Variables[used], io.NewSectionReader(memory, int64(content.Offset), int64(content.Size())), int(size)}, nil
+	return shelf{programs.Variables[used], io.NewSectionReader(memory, int64(content.Offset), int64(content.Size())), int(size)}, nil
 }
 
 // take reads all that is on the shelf, and makes room.
@@ -163,7 +166,7 @@ func (it *Iterator) name(ctx context.Context, unnamed map[holding]uint8, each fu
 		return run(ctx, it.sockets, it.buffer, ofThem)
 	}
 	for pid := range pids {
-		iter, err := it.socketsOf(pid)
+		iter, err := it.walker.socketsOf(pid)
 		if err != nil {
 			return malformed, err
 		}
@@ -178,7 +181,7 @@ func (it *Iterator) name(ctx context.Context, unnamed map[holding]uint8, each fu
 
 // socketsOf is the iterator over the files of one process (bpf_iter_link_info in include/uapi/linux/bpf.h), for which
 // package link has no option.
-func (it *Iterator) socketsOf(pid uint32) (*link.Iter, error) {
+func (w *walker) socketsOf(pid uint32) (*link.Iter, error) {
 	info := &struct{ thread, process, handle uint32 }{process: pid}
 	var pinner runtime.Pinner // the kernel is told its address as a number
 	pinner.Pin(info)
@@ -187,7 +190,7 @@ func (it *Iterator) socketsOf(pid uint32) (*link.Iter, error) {
 		program, target, attachType, flags uint32
 		info                               uint64
 		infoSize, unused                   uint32
-	}{program: uint32(it.programs.Programs[objectProgSockets].FD()), attachType: uint32(ebpf.AttachTraceIter)}
+	}{program: uint32(w.namer.FD()), attachType: uint32(ebpf.AttachTraceIter)}
 	attr.info, attr.infoSize = uint64(uintptr(unsafe.Pointer(info))), uint32(unsafe.Sizeof(*info))
 	fd, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_LINK_CREATE, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
 	if errno != 0 {
