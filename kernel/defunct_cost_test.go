@@ -31,7 +31,7 @@ func TestManyDefunctSocketsAreCheap(t *testing.T) {
 	}
 	var ordinary cost
 	for range 5 {
-		ordinary = least(ordinary, measure(t, scan))
+		ordinary = cheaper(ordinary, measure(t, scan))
 	}
 	t.Logf("first scan %v, that in which they become defunct %v, those after it %v", cold.cpu, turn.cpu, ordinary.cpu)
 	if turn.cpu > 3*cold.cpu {

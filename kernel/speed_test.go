@@ -66,8 +66,8 @@ func leaks(r *report) {
 	ss := r.command("ss -tanp state close-wait", "ss", "-tanp", "state", "close-wait")
 	r.command("lsof -nP -iTCP -sTCP:CLOSE_WAIT", "lsof", "-nP", "-iTCP", "-sTCP:CLOSE_WAIT")
 	r.command("netstat -tnp", "netstat", "-tnp")
-	cold := r.coldScan(EngineNetlink)
-	r.coldScan(EngineEBPF)
+	cold := r.coldScan(EngineNetlink, repetitions)
+	r.coldScan(EngineEBPF, repetitions)
 	bare, scans := r.scans(4 * repetitions) // a neighbour on the same core slows the walk more than the iterator
 	r.atMost("netlink: cold scan / ss", cold.over(ss), 1./10)
 	r.atMost("netlink: repeated scan / ss", scans[EngineNetlink].over(ss), 1./30)
@@ -78,7 +78,7 @@ func leaks(r *report) {
 	const others, connections = 42, 9_650
 	r.section(fmt.Sprintf("the same among %d established", others*connections*2))
 	leaktest.StartMany(r.t, others, "--nofile=20000", fmt.Sprintf("--established=%d", connections))
-	cold = r.coldScan(EngineNetlink)
+	cold = r.coldScan(EngineNetlink, repetitions/3)
 	bare, scans = r.scans(repetitions)
 	r.atMost("netlink: repeated scan / bare dump", scans[EngineNetlink].over(bare.dump), 1.3)
 	r.atMost("ebpf: scan / bare iterator", scans[EngineEBPF].over(bare.iterator), 1.3)
@@ -91,7 +91,7 @@ func namespaces(r *report) {
 	r.section(fmt.Sprintf("%d network namespaces with %d CLOSE_WAIT each", containers, sockets))
 	shareHashTable(r.t)
 	leaktest.Where{NetNS: true}.StartMany(r.t, containers, fmt.Sprintf("--sockets=%d", sockets))
-	cold := r.coldScan(EngineNetlink)
+	cold := r.coldScan(EngineNetlink, repetitions/3)
 	_, scans := r.scans(7)
 	r.atMost("ebpf: scan / netlink scan", scans[EngineEBPF].over(scans[EngineNetlink]), 1./20)
 	r.atMost("ebpf: scan / cold netlink scan", scans[EngineEBPF].over(cold), 1./20)
@@ -177,16 +177,16 @@ func receiveDump(buf []byte) error {
 
 // coldScan measures the first scan of a Scanner, with all owners to be found, and, apart from it, what
 // the Tracker needs to take in so much that is new.
-func (r *report) coldScan(engine string) cost {
+func (r *report) coldScan(engine string, runs int) cost {
 	scan, view := cost{}, cost{}
-	for range 5 {
+	for range runs {
 		e := openSpeedEyes(r.t, engine)
 		var snapshot *closewait.Snapshot
-		scan = least(scan, measure(r.t, func() (err error) {
+		scan = cheaper(scan, measure(r.t, func() (err error) {
 			snapshot, err = e.scanner.Scan(context.Background())
 			return err
 		}))
-		view = least(view, measure(r.t, func() error { e.tracker.Update(snapshot); return nil }))
+		view = cheaper(view, measure(r.t, func() error { e.tracker.Update(snapshot); return nil }))
 		e.scanner.Close()
 	}
 	r.add(engine+": cold scan", scan)

@@ -42,18 +42,22 @@ func (r *report) atMost(name string, got, limit float64) {
 	fmt.Printf("  %-46s%10.4f <= %8.4f %s\n", name, got, limit, verdict)
 }
 
-// command measures another program; its output goes nowhere.
+// command measures another program, three times; its output goes nowhere.
 func (r *report) command(name, program string, args ...string) cost {
 	path, err := exec.LookPath(program)
 	if err != nil {
 		r.t.Fatalf("%s is needed to compare with: run make deps", program)
 	}
-	c := exec.CommandContext(r.t.Context(), path, args...)
-	started := time.Now()
-	if err := c.Run(); err != nil {
-		r.t.Fatalf("%s: %v", name, err)
+	least := cost{}
+	for range 3 {
+		c := exec.CommandContext(r.t.Context(), path, args...)
+		started := time.Now()
+		if err := c.Run(); err != nil {
+			r.t.Fatalf("%s: %v", name, err)
+		}
+		least = cheaper(least, cost{c.ProcessState.UserTime() + c.ProcessState.SystemTime(), time.Since(started)})
 	}
-	return r.add(name, cost{c.ProcessState.UserTime() + c.ProcessState.SystemTime(), time.Since(started)})
+	return r.add(name, least)
 }
 
 // repetitions are enough for the least of them to be a quiet one.
@@ -65,14 +69,14 @@ func best(t *testing.T, runs int, contenders ...func() error) []cost {
 	costs := make([]cost, len(contenders))
 	for range runs {
 		for i, run := range contenders {
-			costs[i] = least(costs[i], measure(t, run))
+			costs[i] = cheaper(costs[i], measure(t, run))
 		}
 	}
 	return costs
 }
 
-// least is the lower of two costs; the zero cost is none yet.
-func least(a, b cost) cost {
+// cheaper is the lower of two costs; the zero cost is none yet.
+func cheaper(a, b cost) cost {
 	if a.wall == 0 || b.cpu < a.cpu {
 		return b
 	}

@@ -2,7 +2,6 @@ package iterator
 
 import (
 	"bytes"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -35,10 +34,7 @@ func (s *Socket) LocalAddress() netip.AddrPort { return s.address(&s.Local, s.Lo
 func (s *Socket) RemoteAddress() netip.AddrPort { return s.address(&s.Remote, s.RemotePort) }
 
 func (s *Socket) address(words *[4]uint32, port uint16) netip.AddrPort {
-	var b [16]byte
-	for i, word := range words {
-		binary.NativeEndian.PutUint32(b[4*i:], word)
-	}
+	b := *(*[16]byte)(unsafe.Pointer(words))
 	if s.Family == familyIPv4 {
 		return netip.AddrPortFrom(netip.AddrFrom4([4]byte(b[:4])), port)
 	}
