@@ -68,7 +68,7 @@ func leaks(r *report) {
 	r.command("netstat -tnp", "netstat", "-tnp")
 	cold := r.coldScan(EngineNetlink, repetitions)
 	r.coldScan(EngineEBPF, repetitions)
-	bare, scans := r.scans(4 * repetitions) // a neighbour on the same core slows the walk more than the iterator
+	bare, scans := r.scans(repetitions)
 	r.atMost("netlink: cold scan / ss", cold.over(ss), 1./10)
 	r.atMost("netlink: repeated scan / ss", scans[EngineNetlink].over(ss), 1./30)
 	r.atMost("ebpf: scan / ss", scans[EngineEBPF].over(ss), 1./50)
