@@ -52,7 +52,7 @@ func healthyHost(r *report) {
 	}
 	r.section(fmt.Sprintf("healthy host, %d descriptors", processes*connections*2))
 	leaktest.StartMany(r.t, processes, "--nofile=20000", fmt.Sprintf("--established=%d", connections))
-	bare, scans := r.scans(repetitions)
+	bare, scans := r.scans()
 	r.atMost("netlink: scan - bare dump, wall, ms", (scans[EngineNetlink].wall-bare.dump.wall).Seconds()*1000, 2)
 	r.atMost("ebpf: scan, CPU, ms", scans[EngineEBPF].cpu.Seconds()*1000, 10)
 	r.exporterMemory(30)
@@ -66,9 +66,9 @@ func leaks(r *report) {
 	ss := r.command("ss -tanp state close-wait", "ss", "-tanp", "state", "close-wait")
 	r.command("lsof -nP -iTCP -sTCP:CLOSE_WAIT", "lsof", "-nP", "-iTCP", "-sTCP:CLOSE_WAIT")
 	r.command("netstat -tnp", "netstat", "-tnp")
-	cold := r.coldScan(EngineNetlink, repetitions)
-	r.coldScan(EngineEBPF, repetitions)
-	bare, scans := r.scans(repetitions)
+	cold := r.coldScan(EngineNetlink, 15)
+	r.coldScan(EngineEBPF, 15)
+	bare, scans := r.scans()
 	r.atMost("netlink: cold scan / ss", cold.over(ss), 1./10)
 	r.atMost("netlink: repeated scan / ss", scans[EngineNetlink].over(ss), 1./30)
 	r.atMost("ebpf: scan / ss", scans[EngineEBPF].over(ss), 1./50)
@@ -78,8 +78,8 @@ func leaks(r *report) {
 	const others, connections = 42, 9_650
 	r.section(fmt.Sprintf("the same among %d established", others*connections*2))
 	leaktest.StartMany(r.t, others, "--nofile=20000", fmt.Sprintf("--established=%d", connections))
-	cold = r.coldScan(EngineNetlink, repetitions/3)
-	bare, scans = r.scans(repetitions)
+	cold = r.coldScan(EngineNetlink, 5)
+	bare, scans = r.scans()
 	r.atMost("netlink: repeated scan / bare dump", scans[EngineNetlink].over(bare.dump), 1.3)
 	r.atMost("ebpf: scan / bare iterator", scans[EngineEBPF].over(bare.iterator), 1.3)
 	r.atMost("ebpf: scan / cold netlink scan", scans[EngineEBPF].over(cold), 1./8)
@@ -91,8 +91,8 @@ func namespaces(r *report) {
 	r.section(fmt.Sprintf("%d network namespaces with %d CLOSE_WAIT each", containers, sockets))
 	shareHashTable(r.t)
 	leaktest.Where{NetNS: true}.StartMany(r.t, containers, fmt.Sprintf("--sockets=%d", sockets))
-	cold := r.coldScan(EngineNetlink, repetitions/3)
-	_, scans := r.scans(7)
+	cold := r.coldScan(EngineNetlink, 5)
+	_, scans := r.scans()
 	r.atMost("ebpf: scan / netlink scan", scans[EngineEBPF].over(scans[EngineNetlink]), 1./20)
 	r.atMost("ebpf: scan / cold netlink scan", scans[EngineEBPF].over(cold), 1./20)
 }
@@ -111,7 +111,7 @@ type bareCosts struct{ dump, iterator cost }
 
 // scans measures, taking turns, what the kernel needs for the rows alone, received and dropped, and
 // repeated scans of each engine, with and without the View of them.
-func (r *report) scans(runs int) (bareCosts, map[string]cost) {
+func (r *report) scans() (bareCosts, map[string]cost) {
 	counter, err := bare.New()
 	if err != nil {
 		r.t.Fatal(err)
@@ -135,7 +135,7 @@ func (r *report) scans(runs int) (bareCosts, map[string]cost) {
 		names = append(names, engine+": repeated scan", engine+": repeated scan and View")
 		contenders = append(contenders, e.scan, e.look)
 	}
-	costs := best(r.t, runs, contenders...)
+	costs := best(r.t, contenders...)
 	scans := map[string]cost{}
 	for i, name := range names {
 		r.add(name, costs[i])

@@ -3,6 +3,7 @@ package kernel
 import (
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -60,20 +61,17 @@ func (r *report) command(name, program string, args ...string) cost {
 	return r.add(name, least)
 }
 
-// repetitions, and time for them, are enough for the least of them to be a quiet one. Where another machine has the same
+// timeForQuiet is long enough for the least of what is measured to be of a quiet moment. Where another machine has the same
 // processor all takes half as much again for seconds on end, and a scan by BPF suffers more than a bare iterator.
-const (
-	repetitions  = 15
-	timeForQuiet = 45 * time.Second
-)
+const timeForQuiet = 45 * time.Second
 
-// best is the cheapest of several runs of each: the others had to share the machine. They take
-// turns, so that a noisy minute hits all.
-func best(t *testing.T, runs int, contenders ...func() error) []cost {
+// best is the cheapest of many runs of each: the others had to share the machine. They take turns, in any order, so that
+// a noisy minute hits all, and what one leaves behind in the caches too.
+func best(t *testing.T, contenders ...func() error) []cost {
 	costs := make([]cost, len(contenders))
-	for started := time.Now(); runs > 0 || time.Since(started) < timeForQuiet; runs-- {
-		for i, run := range contenders {
-			costs[i] = cheaper(costs[i], measure(t, run))
+	for started := time.Now(); time.Since(started) < timeForQuiet; {
+		for _, i := range rand.Perm(len(contenders)) {
+			costs[i] = cheaper(costs[i], measure(t, contenders[i]))
 		}
 	}
 	return costs

@@ -7,6 +7,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/cilium/ebpf/asm"
 )
 
 // TestObjectFilesBelongToTheirSources finds sources that were changed without make generate, on machines
@@ -36,5 +38,27 @@ func TestObjectFilesBelongToTheirSources(t *testing.T) {
 				t.Errorf("%s has changed since the programs were compiled: make generate", file)
 			}
 		}
+	}
+}
+
+// TestReadsAreOrderedOnAllProcessors: arm64 keeps reads in order around an atomic operation only if that fetches, which a
+// compiler may leave out.
+func TestReadsAreOrderedOnAllProcessors(t *testing.T) {
+	spec, err := loadObject()
+	if err != nil {
+		t.Fatal(err)
+	}
+	fences := 0
+	for _, instruction := range spec.Programs[objectProgWalk].Instructions {
+		switch op := instruction.OpCode.AtomicOp(); op {
+		case asm.InvalidAtomic: // another instruction
+		case asm.Xchg:
+			fences++
+		default:
+			t.Errorf("%v orders nothing", instruction)
+		}
+	}
+	if fences != 2 {
+		t.Errorf("%d fences, want one before a socket is read and one after", fences)
 	}
 }

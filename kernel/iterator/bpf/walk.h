@@ -1,4 +1,4 @@
-/* The same records as those of the iterator over files, for a third of its price: the table of descriptors is
+/* The same records as those of the iterator over files, for less (docs/PERFORMANCE.md): the table of descriptors is
  * read as it lies in memory. The iterator takes and drops a lock and a reference for each descriptor, which costs
  * more than all the rest, and keeps the processor from fetching several at once.
  *
@@ -101,13 +101,20 @@ __noinline __u32 seems_worth(__u64 address)
 
 __u64 fence;
 
+/* What comes before is read before what comes after, on processors too that would not keep to that. An exchange, for
+ * the compiler turns an addition of 0 into an instruction that arm64 need not keep in order. */
+static __always_inline void order_reads(void)
+{
+	__sync_lock_test_and_set(&fence, 0);
+}
+
 /* A table is freed after its task has let go of it, a file after its slot is empty, and a socket after its file. Its
  * memory can be another socket's then, which has another cookie; one without cookie is only told of as such. */
 static __always_inline int still_has(__u32 n, struct file *file, struct socket *socket, struct sock *sk, __u64 cookie)
 {
 	struct files_struct *files;
 
-	__sync_fetch_and_add(&fence, 0); /* all was read before */
+	order_reads();
 	files = CAST(struct task_struct, table.task)->files;
 	return (__u64)files == table.files && (__u64)files->fdt == table.fdt &&
 	       (__u64)CAST(struct hlist_head, table.slots + n * sizeof(file))->first == (__u64)file && /* any structure of one pointer */
@@ -136,6 +143,7 @@ __noinline int tell_of(__u64 address, __u32 n)
 	if (at >= ROOM || !in_kernel((__u64)socket) || !in_kernel((__u64)sk))
 		return 0;
 	cookie = sk->__sk_common.skc_cookie.counter;
+	order_reads();
 	protocol = protocol_of(sk);
 	r = &records[at];
 	__builtin_memset(r, 0, sizeof(*r));
