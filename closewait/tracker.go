@@ -57,8 +57,13 @@ func (t *Tracker) Update(s *Snapshot) *View {
 	}
 	v := &View{Taken: s.Taken, Namespaces: len(s.NetNS), Unread: len(s.Unread), Denied: s.Denied, AllDefunct: s.AllDefunct}
 	for i := range s.Sockets {
-		if t.see(&s.Sockets[i], s.Taken) && !s.Sockets[i].Defunct {
-			v.Sockets[s.Sockets[i].Family()][s.Sockets[i].Owner]++
+		row := &s.Sockets[i]
+		if !t.see(row, s.Taken) || row.Defunct {
+			continue
+		}
+		v.Sockets[row.Family()][row.Owner]++
+		if row.Owner == OwnerUnresolved && t.scan > 1 && t.now[len(t.now)-1].FirstSeen.Equal(s.Taken) {
+			v.Unsettled++
 		}
 	}
 	if len(t.now) < len(t.sockets) {

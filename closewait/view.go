@@ -12,6 +12,7 @@ type View struct {
 	Namespaces int           // whose sockets were read
 	Unread     int           // namespaces that could not be read in this scan
 	Denied     int           // processes that could not be looked into
+	Unsettled  int           // sockets in CLOSE_WAIT that are unresolved and came after the scan before: many are closed already
 	Holders    []*Holder     // worst first: most sockets of all kinds, then oldest, then lowest pid
 	Ownerless  []*Socket     // in CLOSE_WAIT without a known holder; accepted ones first, each oldest first
 	AllDefunct bool          // every defunct socket was seen; else only some are known
@@ -34,13 +35,15 @@ func (h *HostSockets) Total() (n int) {
 }
 
 // Coverage is the share of accepted sockets about whose owner something is known, 0 to 1; 1 where
-// there are none.
+// there are none. It leaves out those that are unsettled: one that is closed between the look at the sockets and that
+// at the descriptors has no holder to be found, and busy servers have such sockets all the time.
 func (v *View) Coverage() float64 {
 	unresolved, accepted := 0, 0
 	for _, byOwner := range v.Sockets {
 		unresolved += byOwner[OwnerUnresolved]
 		accepted += byOwner[OwnedByProcess] + byOwner[OwnedByKernel] + byOwner[OwnerUnresolved]
 	}
+	unresolved, accepted = unresolved-v.Unsettled, accepted-v.Unsettled
 	if accepted == 0 {
 		return 1
 	}

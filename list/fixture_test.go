@@ -65,12 +65,12 @@ func (h *host) sockets(n int, like closewait.Sighting, local, remote string, age
 	}
 }
 
-// minuteAgo is the host before any of its sockets became defunct.
+// minuteAgo is the host before any of its sockets became defunct, with those too whose owners nobody knows.
 func (h *host) minuteAgo() *closewait.Snapshot {
 	before := h.Snapshot
 	before.Taken, before.Sockets = now.Add(-time.Minute), nil
 	for _, s := range h.Sockets {
-		if s.Defunct {
+		if s.Defunct || s.Owner == closewait.OwnerUnresolved {
 			s.Defunct = false
 			s.SinceLastAck -= time.Minute
 			before.Sockets = append(before.Sockets, s)
