@@ -8,8 +8,6 @@ import (
 	"maps"
 	"net"
 	"os"
-	"path/filepath"
-	"strings"
 	"testing"
 
 	"github.com/cilium/ebpf/btf"
@@ -93,39 +91,6 @@ func TestAllProgramsSayTheSame(t *testing.T) {
 			t.Errorf("%v: %+v", e, typed)
 		}
 	}
-}
-
-// TestHoldsFewDescriptors: whoever watches others run out of descriptors takes few himself. Links keep the programs and
-// their maps in the kernel.
-func TestHoldsFewDescriptors(t *testing.T) {
-	leaktest.RequireRoot(t)
-	before := bpfDescriptors(t)
-	it, err := New()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(it.Close)
-	const most = 5 // two iterators, the walk, and the program by which it gives cookies, with its types
-	if n := bpfDescriptors(t) - before; n > most {
-		t.Errorf("%d descriptors stay open, want %d at most", n, most)
-	}
-}
-
-// bpfDescriptors is how many descriptors of programs, maps, links and types this process has open.
-func bpfDescriptors(t *testing.T) (n int) {
-	t.Helper()
-	const directory = "/proc/self/fd"
-	entries, err := os.ReadDir(directory)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, entry := range entries {
-		target, err := os.Readlink(filepath.Join(directory, entry.Name())) // that of the directory itself is closed
-		if err == nil && (strings.HasPrefix(target, "anon_inode:bpf") || target == "anon_inode:btf") {
-			n++
-		}
-	}
-	return n
 }
 
 // The functions of the kernel that came with what the newer programs need: Linux 5.12 and 6.2.
