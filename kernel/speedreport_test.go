@@ -61,8 +61,8 @@ func (r *report) command(name, program string, args ...string) cost {
 	return r.add(name, least)
 }
 
-// timeForQuiet is long enough for the least of what is measured to be of a quiet moment. Where another machine has the same
-// processor all takes half as much again for seconds on end, and a scan by BPF suffers more than a bare iterator.
+// timeForQuiet is long enough for the least of what is measured to be of a quiet moment. On a virtual machine
+// all can take half as much again for seconds on end, and a scan by BPF suffers more than a bare iterator.
 const timeForQuiet = 45 * time.Second
 
 // best is the cheapest of many runs of each: the others had to share the machine. They take turns, in any order, so that
