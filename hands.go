@@ -1,9 +1,7 @@
 package main
 
 import (
-	"context"
 	"errors"
-	"fmt"
 	"os"
 
 	"closewait_exporter/closewait"
@@ -19,21 +17,9 @@ type hands struct{ *kernel.Hands }
 func (h hands) Grab(id closewait.ProcessID) (reaper.Victim, error) {
 	grip, err := h.Hands.Grab(id)
 	if err != nil {
-		return nil, translate(err)
+		return nil, err
 	}
 	return victim{grip}, nil
-}
-
-// Holders implements reaper.Finder.
-func (h hands) Holders(ctx context.Context, sockets []*closewait.Socket) (reaper.Holders, error) {
-	found, err := h.Hands.Holders(ctx, sockets)
-	return reaper.Holders(found), translate(err)
-}
-
-// Run implements reaper.Guards.
-func (h hands) Run(ctx context.Context, g reaper.Guard) (string, error) {
-	output, err := h.Hands.Run(ctx, kernel.Guard(g))
-	return output, translate(err)
 }
 
 // permitted tells why a step cannot be carried out on the processes of any user. Only a limit may be
@@ -61,13 +47,13 @@ func (h hands) permitted(step *reaper.Step) error {
 }
 
 // boot tells in which run of the host, and when in it, the state file is read or written.
-func (h hands) boot() (reaper.Boot, error) {
+func (h hands) boot() (closewait.Boot, error) {
 	id, err := h.BootID()
 	if err != nil {
-		return reaper.Boot{}, err
+		return closewait.Boot{}, err
 	}
 	uptime, err := h.Uptime()
-	return reaper.Boot{ID: id, Uptime: uptime}, err
+	return closewait.Boot{ID: id, Uptime: uptime}, err
 }
 
 // claim takes the right to act on this host.
@@ -79,66 +65,15 @@ func (h hands) claim() (release func(), err error) {
 	return c.Release, nil
 }
 
-// victim is a process in the grip of the kernel's hands.
+// victim is a process handle, as the reaper wants it.
 type victim struct{ *kernel.Grip }
-
-func (v victim) Exited() (bool, error) {
-	exited, err := v.Grip.Exited()
-	return exited, translate(err)
-}
-
-func (v victim) Wait(ctx context.Context) error { return translate(v.Grip.Wait(ctx)) }
-
-func (v victim) Describe() (closewait.Process, error) {
-	p, err := v.Grip.Describe()
-	return p, translate(err)
-}
 
 func (v victim) Halted() (bool, error) {
 	state, err := v.State()
-	return state.Halted(), translate(err)
-}
-
-func (v victim) Verify(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
-	still, err := v.Grip.Verify(ctx, sockets)
-	return still, translate(err)
+	return state.Halted(), err
 }
 
 func (v victim) RaiseNoFile(to uint64) (before, after uint64, err error) {
 	b, a, err := v.Grip.RaiseNoFile(to)
-	return b.Soft, a.Soft, translate(err)
-}
-
-func (v victim) Destroy(ctx context.Context, sockets []*closewait.Socket) (reaper.Toll, error) {
-	toll, err := v.Grip.Destroy(ctx, sockets)
-	return tollOf(toll), translate(err)
-}
-
-func (v victim) Shutdown(ctx context.Context, sockets []*closewait.Socket) (reaper.Toll, error) {
-	toll, err := v.Grip.Shutdown(ctx, sockets)
-	return tollOf(toll), translate(err)
-}
-
-func tollOf(t kernel.Toll) reaper.Toll {
-	return reaper.Toll{Done: t.Done, Gone: t.Gone, Defunct: t.Defunct, Failed: t.Failed}
-}
-
-func (v victim) Signal(name string) error { return translate(v.Grip.Signal(name)) }
-
-func (v victim) ThreadDump(ctx context.Context) error { return translate(v.Grip.ThreadDump(ctx)) }
-
-// translations of the errors by which the reaper decides.
-var translations = map[error]error{
-	kernel.ErrGone:        reaper.ErrGone,
-	kernel.ErrGuardDenied: reaper.ErrGuardDenied,
-	kernel.ErrGuardFailed: reaper.ErrGuardFailed,
-}
-
-func translate(err error) error {
-	for from, to := range translations {
-		if errors.Is(err, from) {
-			return fmt.Errorf("%w: %w", to, err)
-		}
-	}
-	return err
+	return b.Soft, a.Soft, err
 }

@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/collector"
 	"closewait_exporter/kernel"
 	listing "closewait_exporter/list"
 	"closewait_exporter/reaper"
@@ -37,7 +36,7 @@ func list(ctx context.Context, f *flags) error {
 	if err != nil {
 		return err
 	}
-	report := newReport(view, f.minAge, sightOf(scanner))
+	report := newReport(view, f.minAge, scanner.Visibility())
 	if f.rulesFile != "" {
 		if report.Rules, err = matchingRules(ctx, f.rulesFile, scanner); err != nil {
 			return err
@@ -61,8 +60,8 @@ func list(ctx context.Context, f *flags) error {
 	return report.Notes(os.Stderr)
 }
 
-func newReport(view *closewait.View, minAge time.Duration, sight listing.Sight) *listing.Report {
-	return &listing.Report{View: view, Listed: collector.Listed(view, minAge), MinAge: minAge, Sight: sight}
+func newReport(view *closewait.View, minAge time.Duration, v closewait.Visibility) *listing.Report {
+	return &listing.Report{View: view, Listed: closewait.Listed(view, minAge), MinAge: minAge, Visibility: v}
 }
 
 // matchingRules tells which rules of a file match a process.
@@ -81,13 +80,4 @@ func matchingRules(ctx context.Context, file string, scanner *kernel.Scanner) (l
 		}
 		return names
 	}, nil
-}
-
-func sightOf(scanner *kernel.Scanner) listing.Sight {
-	s := scanner.Sight()
-	sight := listing.Sight{Engine: s.Engine, Fallback: s.Fallback, Namespaces: s.Namespaces, Root: os.Geteuid() == 0}
-	for _, lack := range s.Missing {
-		sight.Missing = append(sight.Missing, listing.Lack(lack))
-	}
-	return sight
 }

@@ -115,7 +115,7 @@ func TestServesUntilItIsToldToEnd(t *testing.T) {
 
 func TestTheStartLogSaysWhatCanBeSeen(t *testing.T) {
 	e := start(t, exec.Command(program, "--web.listen-address=127.0.0.1:0", "--collector.scanner=procfs", "--collector.network-namespaces=own"))
-	if log := strings.Join(e.log, "\n"); !strings.Contains(log, `msg="Looking at this host" scanner=procfs network_namespaces=own`) {
+	if log := strings.Join(e.log, "\n"); !strings.Contains(log, `msg="Scanning this host" scanner=procfs network_namespaces=own`) {
 		t.Errorf("the log does not say it:\n%s", log)
 	}
 	if status := e.end(t, syscall.SIGTERM); status != 0 {

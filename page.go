@@ -7,6 +7,7 @@ import (
 
 	"github.com/prometheus/common/version"
 
+	"closewait_exporter/closewait"
 	listing "closewait_exporter/list"
 	"closewait_exporter/page"
 	"closewait_exporter/reaper"
@@ -15,7 +16,7 @@ import (
 
 // newPage makes the page for people. It shows the same Views as scrapes, so it costs no scan of its own
 // while somebody scrapes.
-func newPage(f *flags, sight listing.Sight, observe observation, reap *reaper.Reaper) *page.Page {
+func newPage(f *flags, visibility closewait.Visibility, observe observation, reap *reaper.Reaper) *page.Page {
 	host, _ := os.Hostname() // a page without it is a page
 	o := page.Options{
 		Host:      host,
@@ -34,7 +35,7 @@ func newPage(f *flags, sight listing.Sight, observe observation, reap *reaper.Re
 			if err != nil {
 				return nil, err
 			}
-			return newReport(view, f.minAge, sight), nil
+			return newReport(view, f.minAge, visibility), nil
 		},
 	}
 	if reap != nil {

@@ -43,7 +43,7 @@ func serve(ctx context.Context, f *flags, logger log.Logger, slogger *slog.Logge
 	if err != nil {
 		return err
 	}
-	logSight(logger, scanner.Sight())
+	logVisibility(logger, scanner.Visibility())
 
 	life, end := context.WithCancel(context.Background())
 	defer end()
@@ -127,7 +127,7 @@ func newHandler(f *flags, scanner *kernel.Scanner, observe observation, look fun
 		TelemetryPath:          f.serve.telemetryPath,
 		MaxRequests:            f.serve.maxRequests,
 		WithoutExporterMetrics: f.serve.ownMetricsOff,
-		Page:                   newPage(f, sightOf(scanner), observe, reap),
+		Page:                   newPage(f, scanner.Visibility(), observe, reap),
 		Documents:              docs.Files,
 		Gatherer:               gatherer,
 		Look:                   look,
@@ -136,20 +136,20 @@ func newHandler(f *flags, scanner *kernel.Scanner, observe observation, look fun
 	}), nil
 }
 
-// logSight says in one line what the exporter can see, and what it cannot and why.
-func logSight(logger log.Logger, sight kernel.Sight) {
-	line := []any{"msg", "Looking at this host", "scanner", sight.Engine, "network_namespaces", sight.Namespaces}
-	if sight.Fallback != "" {
-		line = append(line, "fallback", sight.Fallback)
+// logVisibility logs in one line what the exporter can read, and what it cannot and why.
+func logVisibility(logger log.Logger, v closewait.Visibility) {
+	line := []any{"msg", "Scanning this host", "scanner", v.Scanner, "network_namespaces", v.Namespaces}
+	if v.Fallback != "" {
+		line = append(line, "fallback", v.Fallback)
 	}
 	var missing []string
-	for _, lack := range sight.Missing {
-		missing = append(missing, fmt.Sprintf("without %s no %s", lack.Capability, lack.Lost))
+	for _, m := range v.Missing {
+		missing = append(missing, fmt.Sprintf("without %s no %s", m.Capability, m.Lost))
 	}
 	if len(missing) > 0 {
 		line = append(line, "missing", strings.Join(missing, "; "))
 	}
-	if sight.Fallback != "" || len(missing) > 0 {
+	if v.Fallback != "" || len(missing) > 0 {
 		logger = level.Warn(logger)
 	} else {
 		logger = level.Info(logger)

@@ -88,7 +88,7 @@ func TestAProcessWithDefunctSocketsAloneIsListedAndCut(t *testing.T) {
 	one, two := defunctHolder(1), defunctHolder(2)
 	one.Defunct, two.Defunct = holding(both), holding(both, gone(aged(2, time.Minute, 2)))
 	view := &closewait.View{Taken: taken, Holders: []*closewait.Holder{two, one, defunctHolder(3, 999*time.Millisecond)}}
-	if got := len(Listed(view, time.Second)); got != 2 {
+	if got := len(closewait.Listed(view, time.Second)); got != 2 {
 		t.Errorf("%d processes are listed, want the 2 whose sockets are old enough", got)
 	}
 	for room, want := range map[int]int{2: 0, 1: 0, 0: 2} {

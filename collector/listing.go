@@ -1,23 +1,6 @@
 package collector
 
-import (
-	"time"
-
-	"closewait_exporter/closewait"
-)
-
-// Listed returns the holders of a View that are worth showing, worst first: those with a socket,
-// held, unaccepted or defunct, at least minAge old. Ordinary closing passes through CLOSE_WAIT in less.
-// All sockets of a listed holder count, the young ones too.
-func Listed(v *closewait.View, minAge time.Duration) []*closewait.Holder {
-	listed := make([]*closewait.Holder, 0, len(v.Holders))
-	for _, h := range v.Holders {
-		if h.Oldest(v.Taken) >= minAge {
-			listed = append(listed, h)
-		}
-	}
-	return listed
-}
+import "closewait_exporter/closewait"
 
 // socketsCut counts the sockets that only holders in cut have, each once. Only the shared sockets of
 // those have to be looked at.

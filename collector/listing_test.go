@@ -38,7 +38,7 @@ func TestAProcessIsListedWhileOneOfItsSocketsIsOldEnough(t *testing.T) {
 		2 * time.Minute: nil,
 	} {
 		var got []int
-		for _, h := range Listed(view, minAge) {
+		for _, h := range closewait.Listed(view, minAge) {
 			got = append(got, h.ID.PID)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -9,7 +9,7 @@ import (
 )
 
 func (c *Collector) addProcesses(s *series, view *closewait.View) {
-	listed := Listed(view, c.options.MinAge)
+	listed := closewait.Listed(view, c.options.MinAge)
 	room := min(c.options.MaxProcesses, len(listed))
 	shown, cut := listed[:room], listed[room:]
 	s.add(processesOmitted, float64(len(cut)))

@@ -84,7 +84,7 @@ func requireListed(t *testing.T, l listing, pid, want int) {
 // startLine is the line of the log that tells what can be seen.
 func startLine(e *exporter) string {
 	for line := range strings.Lines(e.log.String()) {
-		if strings.Contains(line, `msg="Looking at this host"`) {
+		if strings.Contains(line, `msg="Scanning this host"`) {
 			return line
 		}
 	}

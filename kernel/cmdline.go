@@ -128,7 +128,7 @@ func (s *Scanner) readCommandLine(id closewait.ProcessID) (string, error) {
 		return "", goneIfVanished(err)
 	}
 	if st, err := parseStat(data); err != nil || st.start != id.Start {
-		return "", fmt.Errorf("%w: its pid means another one now", ErrGone)
+		return "", fmt.Errorf("%w: its pid means another one now", closewait.ErrGone)
 	}
 	fd, err := unix.Openat(int(dir), "cmdline", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {

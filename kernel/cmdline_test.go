@@ -26,8 +26,8 @@ func TestCommandLinesAreThoseOfTheProcesses(t *testing.T) {
 		err  error
 	}{
 		{"a process", idOf(t, pid), "sleep 1000", nil},
-		{"another one that has its pid", closewait.ProcessID{PID: pid, Start: 1}, "", ErrGone},
-		{"none", closewait.ProcessID{PID: 1 << 22, Start: 1}, "", ErrGone},
+		{"another one that has its pid", closewait.ProcessID{PID: pid, Start: 1}, "", closewait.ErrGone},
+		{"none", closewait.ProcessID{PID: 1 << 22, Start: 1}, "", closewait.ErrGone},
 	} {
 		text, err := c.Of(t.Context(), &closewait.Process{ID: want.id})
 		if text != want.text || !errors.Is(err, want.err) {

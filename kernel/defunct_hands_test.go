@@ -36,8 +36,8 @@ var demises = map[string]func(*Grip, *testing.T, victim) *closewait.Socket{
 // destroyed destroys the socket of a victim, and returns it as it is then.
 func destroyed(g *Grip, t *testing.T, v victim) *closewait.Socket {
 	t.Helper()
-	if toll, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || toll != (Toll{Done: 1}) {
-		t.Fatalf("%+v, %v", toll, err)
+	if counts, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || counts != (closewait.SocketCounts{Done: 1}) {
+		t.Fatalf("%+v, %v", counts, err)
 	}
 	return become(v.socket)
 }
@@ -81,13 +81,13 @@ func TestDeedsSkipDefunctSockets(t *testing.T) {
 			v, waiting := newVictim(t, places[0]), newVictim(t, places[0])
 			g := grab(t, h, v.pid())
 			defunct := destroyed(g, t, v)
-			toll, err := deeds[name](g, t, []*closewait.Socket{defunct})
-			if err != nil || toll != (Toll{Defunct: 1}) {
-				t.Errorf("%+v, %v", toll, err)
+			counts, err := deeds[name](g, t, []*closewait.Socket{defunct})
+			if err != nil || counts != (closewait.SocketCounts{Defunct: 1}) {
+				t.Errorf("%+v, %v", counts, err)
 			}
-			toll, err = deeds[name](grab(t, h, waiting.pid()), t, []*closewait.Socket{defunct, waiting.socket})
-			if err != nil || toll != (Toll{Done: 1, Defunct: 1}) {
-				t.Errorf("beside another: %+v, %v", toll, err)
+			counts, err = deeds[name](grab(t, h, waiting.pid()), t, []*closewait.Socket{defunct, waiting.socket})
+			if err != nil || counts != (closewait.SocketCounts{Done: 1, Defunct: 1}) {
+				t.Errorf("beside another: %+v, %v", counts, err)
 			}
 			if !v.holdsSocket(t) {
 				t.Error("the descriptor is gone")

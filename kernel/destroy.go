@@ -14,32 +14,32 @@ import (
 // wakes up with an error. The descriptor stays until the program closes it. Only sockets that
 // are still in CLOSE_WAIT with the same cookie are touched, in whichever namespace they are; those
 // given as defunct are skipped. It needs CAP_NET_ADMIN there, and a kernel with CONFIG_INET_DIAG_DESTROY.
-func (g *Grip) Destroy(ctx context.Context, sockets []*closewait.Socket) (Toll, error) {
-	toll, err := patiently(ctx, g.hands.long, func(ctx context.Context) (Toll, error) {
-		var toll Toll
+func (g *Grip) Destroy(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
+	counts, err := patiently(ctx, g.hands.long, func(ctx context.Context) (closewait.SocketCounts, error) {
+		var counts socketCounts
 		if err := g.alive(); err != nil {
-			return toll, err
+			return counts.SocketCounts, err
 		}
-		for ns, group := range byNamespace(toll.skipDefunct(sockets)) {
-			err := g.hands.inNamespace(ctx, ns, func() error { return toll.destroy(ctx, group) })
+		for ns, group := range byNamespace(counts.skipDefunct(sockets)) {
+			err := g.hands.inNamespace(ctx, ns, func() error { return counts.destroy(ctx, group) })
 			switch {
 			case errors.Is(err, unix.ESRCH):
-				toll.Gone += len(group)
+				counts.Gone += len(group)
 			case err != nil:
-				return toll, err
+				return counts.SocketCounts, err
 			}
 		}
-		return toll, toll.failure
+		return counts.SocketCounts, counts.failure
 	})
 	if err != nil {
-		return toll, fmt.Errorf("destroy sockets of process %d: %w", g.id.PID, err)
+		return counts, fmt.Errorf("destroy sockets of process %d: %w", g.id.PID, err)
 	}
-	return toll, nil
+	return counts, nil
 }
 
 // destroy destroys sockets in the network namespace of the current thread. A fresh dump tells to
 // which interface a socket is bound, without which the kernel does not find it, and its cookie.
-func (t *Toll) destroy(ctx context.Context, sockets []*closewait.Socket) error {
+func (t *socketCounts) destroy(ctx context.Context, sockets []*closewait.Socket) error {
 	rows, err := rowsOf(ctx, sockets)
 	if err != nil {
 		return err

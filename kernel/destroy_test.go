@@ -19,8 +19,8 @@ func TestADeedEndsTheConnectionAndLeavesTheDescriptor(t *testing.T) {
 			t.Run(name+", "+at.name, func(t *testing.T) {
 				v := newVictim(t, at)
 				g, list := grab(t, h, v.pid()), []*closewait.Socket{v.socket}
-				if toll, err := deeds[name](g, t, list); err != nil || toll != (Toll{Done: 1}) {
-					t.Fatalf("%+v, %v", toll, err)
+				if counts, err := deeds[name](g, t, list); err != nil || counts != (closewait.SocketCounts{Done: 1}) {
+					t.Fatalf("%+v, %v", counts, err)
 				}
 				if err := v.peerGets(t); !errors.Is(err, peerGets) {
 					t.Errorf("the peer gets %v, want %v", err, peerGets)
@@ -28,8 +28,8 @@ func TestADeedEndsTheConnectionAndLeavesTheDescriptor(t *testing.T) {
 				if !v.holdsSocket(t) {
 					t.Error("the descriptor is gone")
 				}
-				if toll, err := deeds[name](g, t, list); err != nil || toll != (Toll{Gone: 1}) {
-					t.Errorf("again: %+v, %v", toll, err)
+				if counts, err := deeds[name](g, t, list); err != nil || counts != (closewait.SocketCounts{Gone: 1}) {
+					t.Errorf("again: %+v, %v", counts, err)
 				}
 			})
 		}
@@ -37,16 +37,16 @@ func TestADeedEndsTheConnectionAndLeavesTheDescriptor(t *testing.T) {
 }
 
 // deeds are what is done to sockets.
-var deeds = map[string]func(*Grip, *testing.T, []*closewait.Socket) (Toll, error){
-	"Destroy": func(g *Grip, t *testing.T, list []*closewait.Socket) (Toll, error) {
+var deeds = map[string]func(*Grip, *testing.T, []*closewait.Socket) (closewait.SocketCounts, error){
+	"Destroy": func(g *Grip, t *testing.T, list []*closewait.Socket) (closewait.SocketCounts, error) {
 		return g.Destroy(t.Context(), list)
 	},
-	"Shutdown": func(g *Grip, t *testing.T, list []*closewait.Socket) (Toll, error) {
+	"Shutdown": func(g *Grip, t *testing.T, list []*closewait.Socket) (closewait.SocketCounts, error) {
 		return g.Shutdown(t.Context(), list)
 	},
-	"Verify": func(g *Grip, t *testing.T, list []*closewait.Socket) (Toll, error) {
+	"Verify": func(g *Grip, t *testing.T, list []*closewait.Socket) (closewait.SocketCounts, error) {
 		still, err := g.Verify(t.Context(), list)
-		return Toll{Done: len(still), Gone: len(list) - len(still)}, err
+		return closewait.SocketCounts{Done: len(still), Gone: len(list) - len(still)}, err
 	},
 }
 
@@ -69,9 +69,9 @@ func TestASocketThatIsNotTheOneThatWasSeenIsLeftAlone(t *testing.T) {
 			t.Run(name+": "+c.name, func(t *testing.T) {
 				v := newVictim(t, at)
 				c.change(v.socket)
-				toll, err := do(grab(t, h, v.pid()), t, []*closewait.Socket{v.socket})
-				if err != nil || toll != (Toll{Gone: 1}) {
-					t.Errorf("%+v, %v", toll, err)
+				counts, err := do(grab(t, h, v.pid()), t, []*closewait.Socket{v.socket})
+				if err != nil || counts != (closewait.SocketCounts{Gone: 1}) {
+					t.Errorf("%+v, %v", counts, err)
 				}
 				stillOpen(t, v.peer)
 			})
@@ -86,9 +86,9 @@ func TestASocketWithoutAKnownCookieIsFoundByItsAddresses(t *testing.T) {
 			t.Run(name+", "+at.name, func(t *testing.T) {
 				v := newVictim(t, at)
 				v.socket.ID = closewait.TupleID(v.socket.ID.NetNS, v.socket.Local, v.socket.Remote, v.socket.Inode)
-				toll, err := do(grab(t, h, v.pid()), t, []*closewait.Socket{v.socket})
-				if err != nil || toll != (Toll{Done: 1}) {
-					t.Errorf("%+v, %v", toll, err)
+				counts, err := do(grab(t, h, v.pid()), t, []*closewait.Socket{v.socket})
+				if err != nil || counts != (closewait.SocketCounts{Done: 1}) {
+					t.Errorf("%+v, %v", counts, err)
 				}
 			})
 		}
@@ -119,8 +119,8 @@ func TestNoForeignSocketIsDestroyedWhenPortsAreUsedAgain(t *testing.T) {
 					t.Fatalf("destroy what is gone: %v", err)
 				}
 				for name, do := range deeds {
-					if toll, err := do(g, t, []*closewait.Socket{before}); err != nil || toll != (Toll{Gone: 1}) {
-						t.Fatalf("%s: %+v, %v", name, toll, err)
+					if counts, err := do(g, t, []*closewait.Socket{before}); err != nil || counts != (closewait.SocketCounts{Gone: 1}) {
+						t.Fatalf("%s: %+v, %v", name, counts, err)
 					}
 				}
 				stillOpen(t, r.peer)

@@ -24,8 +24,8 @@ func TestAPidNamespaceHasPidsOfItsOwn(t *testing.T) {
 	const inside = 2
 	leaktest.Eventually(t, patience, func() (bool, string) {
 		got := looker.ask(order{Open: &kernel.Options{Relook: atOnce}, Look: true})
-		if got.Error != "" || got.Sight.Engine != kernel.EngineEBPF || got.Sight.Fallback != "" {
-			t.Fatalf("engine %q because %q, error %q", got.Sight.Engine, got.Sight.Fallback, got.Error)
+		if got.Error != "" || got.Visibility.Scanner != kernel.EngineEBPF || got.Visibility.Fallback != "" {
+			t.Fatalf("engine %q because %q, error %q", got.Visibility.Scanner, got.Visibility.Fallback, got.Error)
 		}
 		if len(got.Holders) > 1 {
 			t.Errorf("holders %v, want process %d alone", got.Holders, inside)
@@ -51,8 +51,8 @@ func TestWhereTimesOrPidsAreOthersNetlinkIsUsed(t *testing.T) {
 			}
 			looker := startLooker(t, nil, c.behind...)
 			got := looker.ask(order{Open: &kernel.Options{}, Look: true})
-			if got.Sight.Engine != kernel.EngineNetlink || !strings.Contains(got.Sight.Fallback, c.says) {
-				t.Errorf("engine %q because %q", got.Sight.Engine, got.Sight.Fallback)
+			if got.Visibility.Scanner != kernel.EngineNetlink || !strings.Contains(got.Visibility.Fallback, c.says) {
+				t.Errorf("engine %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
 			}
 			if got.Holders[l.PID].Held != 3 {
 				t.Errorf("holders %v, want 3 sockets of %d; %s", got.Holders, l.PID, got.Error)

@@ -63,12 +63,12 @@ func TestTheBestEngineThatWorksIsUsedAndSaysWhyNoBetterOne(t *testing.T) {
 			if got.Error != "" {
 				t.Fatal(got.Error)
 			}
-			if got.Sight.Engine != c.engine || (got.Sight.Fallback != "") != (len(c.says) > 0) {
-				t.Errorf("engine %q because %q", got.Sight.Engine, got.Sight.Fallback)
+			if got.Visibility.Scanner != c.engine || (got.Visibility.Fallback != "") != (len(c.says) > 0) {
+				t.Errorf("engine %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
 			}
 			for _, word := range c.says {
-				if !strings.Contains(got.Sight.Fallback, word) {
-					t.Errorf("%q does not say %q", got.Sight.Fallback, word)
+				if !strings.Contains(got.Visibility.Fallback, word) {
+					t.Errorf("%q does not say %q", got.Visibility.Fallback, word)
 				}
 			}
 			if h := got.Holders[l.PID]; h.Held != 3 || h.Unaccepted != 2 {
@@ -119,8 +119,8 @@ func TestAScanThatIsCalledOffIsNoFault(t *testing.T) {
 
 func TestTheSightSaysWhatIsInUse(t *testing.T) {
 	withEachEngine(t, func(t *testing.T, e engine) {
-		s := newEyes(t, e, kernel.Options{Namespaces: kernel.OwnNamespace}).Sight()
-		if s.Engine != e.name || s.Namespaces != kernel.OwnNamespace || s.Fallback != "" {
+		s := newEyes(t, e, kernel.Options{Namespaces: kernel.OwnNamespace}).Visibility()
+		if s.Scanner != e.name || s.Namespaces != kernel.OwnNamespace || s.Fallback != "" {
 			t.Errorf("sight %+v", s)
 		}
 	})
@@ -129,7 +129,7 @@ func TestTheSightSaysWhatIsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if s.Engine() != kernel.EngineEBPF || s.Sight().Namespaces != kernel.AllNamespaces {
-		t.Errorf("by default %+v", s.Sight())
+	if s.Engine() != kernel.EngineEBPF || s.Visibility().Namespaces != kernel.AllNamespaces {
+		t.Errorf("by default %+v", s.Visibility())
 	}
 }

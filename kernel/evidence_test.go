@@ -55,9 +55,9 @@ func TestDeedsReachSocketsWhereverTheyAre(t *testing.T) {
 			t.Run(deed+" of sockets "+c.name, func(t *testing.T) {
 				l := leaktest.Where{NetNS: true}.Start(t, append(c.flags, "--sockets=3", "--listen=[::]:0", "--connect=127.0.0.1")...)
 				list := socketsOf(t, l.PID)
-				toll, err := deeds[deed](grab(t, h, l.PID), t, list)
-				if err != nil || toll != (Toll{Done: 3}) {
-					t.Errorf("%+v, %v", toll, err)
+				counts, err := deeds[deed](grab(t, h, l.PID), t, list)
+				if err != nil || counts != (closewait.SocketCounts{Done: 3}) {
+					t.Errorf("%+v, %v", counts, err)
 				}
 				if list := socketsOf(t, l.PID); len(list) != 0 {
 					t.Errorf("still in CLOSE_WAIT: %+v", list)
@@ -74,8 +74,8 @@ func TestSocketsOfAnotherProcessAreNotVerified(t *testing.T) {
 	if still, err := other.Verify(t.Context(), []*closewait.Socket{v.socket}); err != nil || len(still) != 0 {
 		t.Errorf("%d sockets, %v", len(still), err)
 	}
-	if toll, err := other.Shutdown(t.Context(), []*closewait.Socket{v.socket}); err != nil || toll != (Toll{Gone: 1}) {
-		t.Errorf("%+v, %v", toll, err)
+	if counts, err := other.Shutdown(t.Context(), []*closewait.Socket{v.socket}); err != nil || counts != (closewait.SocketCounts{Gone: 1}) {
+		t.Errorf("%+v, %v", counts, err)
 	}
 	stillOpen(t, v.peer)
 }
@@ -85,8 +85,8 @@ func TestSocketsOfANamespaceThatNobodyLivesInAreGone(t *testing.T) {
 	v := newVictim(t, places[0])
 	v.socket.ID.NetNS = 1
 	g := grab(t, h, v.pid())
-	if toll, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || toll != (Toll{Gone: 1}) {
-		t.Errorf("%+v, %v", toll, err)
+	if counts, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || counts != (closewait.SocketCounts{Gone: 1}) {
+		t.Errorf("%+v, %v", counts, err)
 	}
 	stillOpen(t, v.peer)
 }
@@ -107,9 +107,9 @@ func TestDestroyFindsASocketThatIsBoundToAnInterface(t *testing.T) {
 	defer listener.Close()
 	connect(t, listener, listener.Addr().String(), &net.Dialer{})
 	g := grab(t, h, os.Getpid())
-	toll, err := g.Destroy(t.Context(), socketsOf(t, os.Getpid()))
-	if err != nil || toll != (Toll{Done: 1}) {
-		t.Errorf("%+v, %v", toll, err)
+	counts, err := g.Destroy(t.Context(), socketsOf(t, os.Getpid()))
+	if err != nil || counts != (closewait.SocketCounts{Done: 1}) {
+		t.Errorf("%+v, %v", counts, err)
 	}
 }
 

@@ -163,8 +163,8 @@ func TestAGuardThatHangsInTheKernelIsLeftBehind(t *testing.T) {
 	disk.freeze()
 	began := time.Now()
 	output, err := h.Run(t.Context(), shell("echo $$; echo x > "+filepath.Join(disk.dir, "file"), 300*time.Millisecond))
-	if !errors.Is(err, ErrGuardFailed) || !errors.Is(err, errHangs) {
-		t.Errorf("%v, want %v as %v", err, ErrGuardFailed, errHangs)
+	if !errors.Is(err, closewait.ErrGuardFailed) || !errors.Is(err, errHangs) {
+		t.Errorf("%v, want %v as %v", err, closewait.ErrGuardFailed, errHangs)
 	}
 	if took := time.Since(began); took > 2*guardKillPatience {
 		t.Errorf("it held us up for %v", took)

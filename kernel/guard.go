@@ -14,26 +14,9 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
-)
 
-// ErrGuardDenied says that a guard ended with an exit status other than 0, and ErrGuardFailed that it
-// gave no answer: it could not be started, took too long, wrote too much or was ended by a signal.
-// Either stops what it guards.
-var (
-	ErrGuardDenied = errors.New("guard denied")
-	ErrGuardFailed = errors.New("guard failed")
+	"closewait_exporter/closewait"
 )
-
-// Guard is a command that is asked before something is done, and allows it by exit status 0.
-type Guard struct {
-	Command  []string // program and arguments, without a shell; in the arguments {pid}, {rule} and {group} are filled in
-	Timeout  time.Duration
-	PID      int
-	Rule     string
-	Group    string            // can be chosen by the process: write --group={group}, as it may begin with a dash
-	Evidence []byte            // JSON, the guard's stdin
-	Env      map[string]string // further variables, by name without CLOSEWAIT_
-}
 
 const (
 	guardPipePatience = time.Second     // for output that somebody holds open after the guard's end
@@ -52,42 +35,43 @@ func (h *Hands) CanRun(command []string) error {
 }
 
 // Run asks a guard, and returns the first 4 KiB of what it wrote to stdout and stderr, for the log.
-// The error is nil when it allows, else ErrGuardDenied or ErrGuardFailed, or the cause of ctx.
+// The error is nil if the guard exits with status 0, else closewait.ErrGuardDenied,
+// closewait.ErrGuardFailed or the cause of ctx.
 //
 // The guard gets PATH and CLOSEWAIT_* and nothing else of our environment, and runs in / and in a
 // process group of its own. When it has ended, whatever is left in the group is killed; when the
 // exporter dies, the guard is. What has left the group (setsid) lives on and is not waited for.
-func (h *Hands) Run(ctx context.Context, g Guard) (output string, err error) {
-	ctx, cancel := context.WithTimeoutCause(ctx, g.Timeout, fmt.Errorf("%w: no answer in %v", ErrGuardFailed, g.Timeout))
+func (h *Hands) Run(ctx context.Context, g closewait.Guard) (output string, err error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, g.Timeout, fmt.Errorf("%w: no answer in %v", closewait.ErrGuardFailed, g.Timeout))
 	defer cancel()
 	ctx, overflow := context.WithCancelCause(ctx)
 	defer overflow(nil)
 	kept := &guardOutput{overflow: overflow}
-	if err := g.run(ctx, kept); err != nil {
+	if err := runGuard(ctx, &g, kept); err != nil {
 		return kept.String(), fmt.Errorf("guard %q: %w", g.Command, err)
 	}
 	return kept.String(), nil
 }
 
-// run starts the guard and waits for its end. The parent-death signal comes when the thread ends that
+// runGuard starts the guard and waits for its end. The parent-death signal comes when the thread ends that
 // has started the guard, so this goroutine keeps its thread meanwhile.
-func (g *Guard) run(ctx context.Context, output *guardOutput) error {
+func runGuard(ctx context.Context, g *closewait.Guard, output *guardOutput) error {
 	if len(g.Command) == 0 {
-		return fmt.Errorf("%w: no command given", ErrGuardFailed)
+		return fmt.Errorf("%w: no command given", closewait.ErrGuardFailed)
 	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
-	cmd := exec.Command(g.Command[0], g.arguments()...)
-	cmd.Env, cmd.Dir = g.environment(), "/"
+	cmd := exec.Command(g.Command[0], guardArguments(g)...)
+	cmd.Env, cmd.Dir = guardEnvironment(g), "/"
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = bytes.NewReader(g.Evidence), output, output
 	cmd.WaitDelay = guardPipePatience
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	if err := cmd.Start(); err != nil {
-		return fmt.Errorf("%w: %w", ErrGuardFailed, err)
+		return fmt.Errorf("%w: %w", closewait.ErrGuardFailed, err)
 	}
 	if err := endGroup(ctx, cmd.Process.Pid); err != nil {
 		go func() { _ = cmd.Wait() }() // should it end one day
-		return fmt.Errorf("%w: %w", ErrGuardFailed, err)
+		return fmt.Errorf("%w: %w", closewait.ErrGuardFailed, err)
 	}
 	err := cmd.Wait()
 	if ctx.Err() != nil {
@@ -122,13 +106,13 @@ func verdict(err error) error {
 	case err == nil || errors.Is(err, exec.ErrWaitDelay):
 		return nil
 	case errors.As(err, &exit) && exit.Exited():
-		return fmt.Errorf("%w: %w", ErrGuardDenied, err)
+		return fmt.Errorf("%w: %w", closewait.ErrGuardDenied, err)
 	}
-	return fmt.Errorf("%w: %w", ErrGuardFailed, err)
+	return fmt.Errorf("%w: %w", closewait.ErrGuardFailed, err)
 }
 
-// arguments fills in what is known. The program itself stays as it is: a process must not choose it.
-func (g *Guard) arguments() []string {
+// guardArguments fills in what is known. The program itself stays as it is: a process must not choose it.
+func guardArguments(g *closewait.Guard) []string {
 	known := strings.NewReplacer("{pid}", strconv.Itoa(g.PID), "{rule}", g.Rule, "{group}", g.Group)
 	arguments := make([]string, 0, len(g.Command)-1)
 	for _, argument := range g.Command[1:] {
@@ -137,7 +121,7 @@ func (g *Guard) arguments() []string {
 	return arguments
 }
 
-func (g *Guard) environment() []string {
+func guardEnvironment(g *closewait.Guard) []string {
 	path := os.Getenv("PATH")
 	if path == "" {
 		path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"

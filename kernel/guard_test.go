@@ -12,37 +12,38 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
 )
 
-func shell(script string, timeout time.Duration) Guard {
-	return Guard{Command: []string{"sh", "-c", script}, Timeout: timeout}
+func shell(script string, timeout time.Duration) closewait.Guard {
+	return closewait.Guard{Command: []string{"sh", "-c", script}, Timeout: timeout}
 }
 
 func TestAGuardAllowsByExitStatusZeroAlone(t *testing.T) {
 	h := newHands(t)
 	for _, c := range []struct {
 		name  string
-		guard Guard
+		guard closewait.Guard
 		want  error
 		says  string
 	}{
 		{"allows", shell("echo fine; echo indeed >&2", soon), nil, "fine\nindeed\n"},
-		{"exit 1", shell("echo no; exit 1", soon), ErrGuardDenied, "no\n"},
-		{"exit 127", shell("exit 127", soon), ErrGuardDenied, ""},
-		{"ended by a signal", shell("kill -TERM $$", soon), ErrGuardFailed, ""},
-		{"not found", Guard{Command: []string{"/nonexistent/guard"}, Timeout: soon}, ErrGuardFailed, ""},
-		{"not in the path", Guard{Command: []string{"no-such-guard"}, Timeout: soon}, ErrGuardFailed, ""},
-		{"not executable", Guard{Command: []string{"/etc/passwd"}, Timeout: soon}, ErrGuardFailed, ""},
-		{"no command", Guard{Timeout: soon}, ErrGuardFailed, ""},
-		{"no answer in time", shell("echo wait; sleep 1000", 100*time.Millisecond), ErrGuardFailed, "wait\n"},
-		{"no answer in time, and it ignores TERM", shell("trap '' TERM; while :; do sleep 1000; done", 100*time.Millisecond), ErrGuardFailed, ""},
-		{"stopped", shell("kill -STOP $$", 100*time.Millisecond), ErrGuardFailed, ""},
-		{"a flood of output", Guard{Command: []string{"yes"}, Timeout: soon}, ErrGuardFailed, strings.Repeat("y\n", guardOutputKept/2)},
-		{"a flood that ends, and exit 0", shell("head -c 2000000 /dev/zero", soon), ErrGuardFailed, strings.Repeat("\x00", guardOutputKept)},
+		{"exit 1", shell("echo no; exit 1", soon), closewait.ErrGuardDenied, "no\n"},
+		{"exit 127", shell("exit 127", soon), closewait.ErrGuardDenied, ""},
+		{"ended by a signal", shell("kill -TERM $$", soon), closewait.ErrGuardFailed, ""},
+		{"not found", closewait.Guard{Command: []string{"/nonexistent/guard"}, Timeout: soon}, closewait.ErrGuardFailed, ""},
+		{"not in the path", closewait.Guard{Command: []string{"no-such-guard"}, Timeout: soon}, closewait.ErrGuardFailed, ""},
+		{"not executable", closewait.Guard{Command: []string{"/etc/passwd"}, Timeout: soon}, closewait.ErrGuardFailed, ""},
+		{"no command", closewait.Guard{Timeout: soon}, closewait.ErrGuardFailed, ""},
+		{"no answer in time", shell("echo wait; sleep 1000", 100*time.Millisecond), closewait.ErrGuardFailed, "wait\n"},
+		{"no answer in time, and it ignores TERM", shell("trap '' TERM; while :; do sleep 1000; done", 100*time.Millisecond), closewait.ErrGuardFailed, ""},
+		{"stopped", shell("kill -STOP $$", 100*time.Millisecond), closewait.ErrGuardFailed, ""},
+		{"a flood of output", closewait.Guard{Command: []string{"yes"}, Timeout: soon}, closewait.ErrGuardFailed, strings.Repeat("y\n", guardOutputKept/2)},
+		{"a flood that ends, and exit 0", shell("head -c 2000000 /dev/zero", soon), closewait.ErrGuardFailed, strings.Repeat("\x00", guardOutputKept)},
 		{"more output than is kept", shell("head -c 5000 /dev/zero", soon), nil, strings.Repeat("\x00", guardOutputKept)},
 		{"its child holds the output", shell("sleep 1000 & exit 0", soon), nil, ""},
-		{"its child holds the output, and it denies", shell("sleep 1000 & exit 3", soon), ErrGuardDenied, ""},
+		{"its child holds the output, and it denies", shell("sleep 1000 & exit 3", soon), closewait.ErrGuardDenied, ""},
 		{"its child holds the output in another session", runaway(t, ""), nil, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -69,7 +70,7 @@ func TestNothingOfAGuardIsLeft(t *testing.T) {
 		script string
 		want   error
 	}{
-		{"after its timeout", "echo $$; sleep 1000 & echo $!; wait", ErrGuardFailed},
+		{"after its timeout", "echo $$; sleep 1000 & echo $!; wait", closewait.ErrGuardFailed},
 		{"after it has allowed", "echo $$; sleep 1000 & echo $!; exit 0", nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -99,7 +100,7 @@ func TestAGuardIsToldWhatItIsAbout(t *testing.T) {
 	if err := os.Chmod(script, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	output, err := h.Run(t.Context(), Guard{
+	output, err := h.Run(t.Context(), closewait.Guard{
 		Command: []string{script, "{pid}", "--rule={rule}", "{group}", "; rm -rf {pid}{pid}", "{other}"},
 		Timeout: soon, PID: 42, Rule: "{group}", Group: "$(id) `id` \xff*",
 		Evidence: []byte(`{"sockets":3}` + "\n"), Env: map[string]string{"SOCKETS": "3"},
@@ -122,7 +123,7 @@ func TestAGuardIsToldWhatItIsAbout(t *testing.T) {
 // TestAGuardThatReadsNothingIsNotWaitedFor has more evidence than a pipe takes.
 func TestAGuardThatReadsNothingIsNotWaitedFor(t *testing.T) {
 	h := newHands(t)
-	for name, guard := range map[string]Guard{
+	for name, guard := range map[string]closewait.Guard{
 		"itself":                           shell("exit 0", soon),
 		"nor its child":                    shell("sleep 1000 <&0 & exit 0", soon),
 		"nor its child in another session": runaway(t, "<&0"),
@@ -135,7 +136,7 @@ func TestAGuardThatReadsNothingIsNotWaitedFor(t *testing.T) {
 }
 
 // runaway allows once its child is in a session of its own, where it has our pipes and lives on.
-func runaway(t *testing.T, redirect string) Guard {
+func runaway(t *testing.T, redirect string) closewait.Guard {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "pid")
 	t.Cleanup(func() {
@@ -157,7 +158,7 @@ func TestAGuardEndsWithItsContext(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	_, err := h.Run(ctx, shell("sleep 1000", soon))
-	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, ErrGuardDenied) {
+	if !errors.Is(err, context.DeadlineExceeded) || errors.Is(err, closewait.ErrGuardDenied) {
 		t.Errorf("%v, want the end of the context", err)
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"context"
 	"fmt"
 	"sync"
+
+	"closewait_exporter/closewait"
 )
 
 const (
@@ -27,7 +29,7 @@ func (o *guardOutput) Write(p []byte) (int, error) {
 	defer o.mu.Unlock()
 	o.kept.Write(p[:min(len(p), guardOutputKept-o.kept.Len())])
 	if o.written += len(p); o.written > guardOutputMost {
-		o.overflow(fmt.Errorf("%w: more than %d bytes of output", ErrGuardFailed, guardOutputMost))
+		o.overflow(fmt.Errorf("%w: more than %d bytes of output", closewait.ErrGuardFailed, guardOutputMost))
 	}
 	return len(p), nil
 }

@@ -8,12 +8,6 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Holders is who holds some sockets at one moment.
-type Holders struct {
-	Of       map[closewait.SocketID][]closewait.ProcessID // ascending by pid; absent for a socket that nobody is seen to hold
-	Complete bool                                         // every process that /proc shows could be looked into, but perhaps pid 1
-}
-
 // mayShare tells whether a process could hold a socket of others. The first one of the host, which
 // sandboxes and security modules hide from everybody, hands sockets to its children and keeps none
 // that is connected.
@@ -21,10 +15,10 @@ func mayShare(pid int) bool { return pid != 1 }
 
 // Holders looks afresh who holds the sockets: it reads the descriptors of all processes, for any of
 // them can have got one by fork or SCM_RIGHTS. What that costs is in docs/PERFORMANCE.md.
-func (h *Hands) Holders(ctx context.Context, sockets []*closewait.Socket) (Holders, error) {
+func (h *Hands) Holders(ctx context.Context, sockets []*closewait.Socket) (closewait.HolderLookup, error) {
 	pids, err := h.pids()
 	if err != nil {
-		return Holders{}, fmt.Errorf("look for holders: list processes: %w", err)
+		return closewait.HolderLookup{}, fmt.Errorf("look for holders: list processes: %w", err)
 	}
 	slices.Sort(pids)
 	wanted := make([]indexed, 0, len(sockets))
@@ -36,9 +30,9 @@ func (h *Hands) Holders(ctx context.Context, sockets []*closewait.Socket) (Holde
 	slices.Sort(wanted)
 	w, err := h.scanner.walkProcesses(ctx, pids, wanted)
 	if err != nil {
-		return Holders{}, fmt.Errorf("look for holders: %w", err)
+		return closewait.HolderLookup{}, fmt.Errorf("look for holders: %w", err)
 	}
-	found := Holders{Of: make(map[closewait.SocketID][]closewait.ProcessID, len(sockets)), Complete: !slices.ContainsFunc(w.unread, mayShare)}
+	found := closewait.HolderLookup{Of: make(map[closewait.SocketID][]closewait.ProcessID, len(sockets)), Complete: !slices.ContainsFunc(w.unread, mayShare)}
 	w.match(wanted, func(index int, held []openSocket) { found.Of[sockets[index].ID] = *w.holders(held) })
 	return found, nil
 }

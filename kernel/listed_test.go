@@ -31,14 +31,14 @@ func TestWithoutPidfdGetfdTheTablesDecide(t *testing.T) {
 		if err != nil || len(still) != 1 || still[0] != v.socket {
 			t.Errorf("%d sockets verified, want one; %v", len(still), err)
 		}
-		if toll, err := g.shutdown(t.Context(), []*closewait.Socket{v.socket}); !denied(err) || toll.Failed != 1 {
-			t.Errorf("shutdown: %+v, %v, want a denial", toll, err)
+		if counts, err := g.shutdown(t.Context(), []*closewait.Socket{v.socket}); !denied(err) || counts.Failed != 1 {
+			t.Errorf("shutdown: %+v, %v, want a denial", counts, err)
 		}
 		if err := h.lacksGetfd(); !denied(err) {
 			t.Errorf("the self-test says %v, want a denial", err)
 		}
-		if toll, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || toll.Done != 1 {
-			t.Errorf("destroy: %+v, %v", toll, err)
+		if counts, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || counts.Done != 1 {
+			t.Errorf("destroy: %+v, %v", counts, err)
 		}
 		if still, err := g.verify(t.Context(), []*closewait.Socket{v.socket}); err != nil || len(still) != 0 {
 			t.Errorf("after destroy: %d sockets, %v", len(still), err)
@@ -84,11 +84,11 @@ func TestAMultipathSocketIsVerifiedByTheTables(t *testing.T) {
 	if still, err := g.Verify(t.Context(), list); err != nil || len(still) != 1 {
 		t.Errorf("%d sockets verified, want one; %v", len(still), err)
 	}
-	if toll, err := g.Shutdown(t.Context(), list); err == nil || toll.Failed != 1 {
-		t.Errorf("shutdown: %+v, %v, want a refusal", toll, err)
+	if counts, err := g.Shutdown(t.Context(), list); err == nil || counts.Failed != 1 {
+		t.Errorf("shutdown: %+v, %v, want a refusal", counts, err)
 	}
 	// Kernels differ in whether they permit it; none does half of it.
-	if toll, err := g.Destroy(t.Context(), list); toll.Done+toll.Failed != 1 || (err == nil) != (toll.Done == 1) {
-		t.Errorf("destroy: %+v, %v", toll, err)
+	if counts, err := g.Destroy(t.Context(), list); counts.Done+counts.Failed != 1 || (err == nil) != (counts.Done == 1) {
+		t.Errorf("destroy: %+v, %v", counts, err)
 	}
 }

@@ -35,7 +35,7 @@ type order struct {
 // report is what a look has seen.
 type report struct {
 	Error      string
-	Sight      kernel.Sight
+	Visibility closewait.Visibility
 	Faults     map[string]uint64 // by "stage/reason", without those that are zero
 	Namespaces int
 	Unread     int
@@ -123,7 +123,7 @@ func (l *looker) obey(o order) (r report, err error) {
 		return r, errors.New("look without eyes: the first order has to open a Scanner")
 	}
 	snapshot, err := l.scanner.Scan(context.Background())
-	r.Sight, r.Faults = l.scanner.Sight(), faultsOf(l.scanner)
+	r.Visibility, r.Faults = l.scanner.Visibility(), faultsOf(l.scanner)
 	if err == nil {
 		r.take(l.tracker.Update(snapshot))
 	}

@@ -48,8 +48,8 @@ func TestTheLimitOfAnEndedProcessIsNotRaised(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitEnd(t, g)
-	if _, _, err := g.RaiseNoFile(closewait.UnlimitedFDs); !errors.Is(err, ErrGone) {
-		t.Errorf("%v, want %v", err, ErrGone)
+	if _, _, err := g.RaiseNoFile(closewait.UnlimitedFDs); !errors.Is(err, closewait.ErrGone) {
+		t.Errorf("%v, want %v", err, closewait.ErrGone)
 	}
 }
 
@@ -76,9 +76,9 @@ func TestWhatIsNotPermittedIsDeniedAndNamesTheCapability(t *testing.T) {
 		{unix.CAP_KILL, func() error { return g.Signal("KILL") }},
 		{unix.CAP_SYS_RESOURCE, func() error { return third(g.RaiseNoFile(closewait.UnlimitedFDs)) }},
 		{unix.CAP_NET_ADMIN, func() error {
-			var toll Toll
-			_ = toll.destroy(t.Context(), []*closewait.Socket{v.socket})
-			return toll.failure
+			var counts socketCounts
+			_ = counts.destroy(t.Context(), []*closewait.Socket{v.socket})
+			return counts.failure
 		}},
 	} {
 		name := capabilityNames[c.capability]

@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"errors"
 	"fmt"
 	"os"
 
@@ -9,10 +8,6 @@ import (
 
 	"closewait_exporter/closewait"
 )
-
-// ErrGone says that a process has ended, or that its pid means another one by now. It is no failure:
-// there is nothing left to act on.
-var ErrGone = errors.New("process has ended")
 
 // Grip holds on to one process: whatever is done through it is done to that process or not at all,
 // even when another one has got its pid. It is safe for concurrent use.
@@ -83,7 +78,7 @@ func (g *Grip) verifyProcess() error {
 		return err
 	}
 	if st.start != g.id.Start {
-		return fmt.Errorf("%w: its pid means another one now", ErrGone)
+		return fmt.Errorf("%w: its pid means another one now", closewait.ErrGone)
 	}
 	return g.alive()
 }
@@ -92,7 +87,7 @@ func (g *Grip) verifyProcess() error {
 func (g *Grip) alive() error {
 	exited, err := g.Exited()
 	if err == nil && exited {
-		return ErrGone
+		return closewait.ErrGone
 	}
 	return err
 }
@@ -116,10 +111,10 @@ func control(file *os.File, f func(fd int) error) error {
 	return err
 }
 
-// goneIfVanished says ErrGone for errors that mean it.
+// goneIfVanished says closewait.ErrGone for errors that mean it.
 func goneIfVanished(err error) error {
 	if vanished(err) {
-		return fmt.Errorf("%w: %w", ErrGone, err)
+		return fmt.Errorf("%w: %w", closewait.ErrGone, err)
 	}
 	return err
 }

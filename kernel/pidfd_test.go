@@ -77,15 +77,15 @@ func TestGrabRefusesWhatIsNotTheProcess(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			g, err := h.Grab(c.id)
-			if !errors.Is(err, ErrGone) {
-				t.Errorf("%v, want %v", err, ErrGone)
+			if !errors.Is(err, closewait.ErrGone) {
+				t.Errorf("%v, want %v", err, closewait.ErrGone)
 			}
 			if err == nil {
 				g.Close()
 			}
 		})
 	}
-	if _, err := h.Grab(closewait.ProcessID{PID: 0}); err == nil || errors.Is(err, ErrGone) {
+	if _, err := h.Grab(closewait.ProcessID{PID: 0}); err == nil || errors.Is(err, closewait.ErrGone) {
 		t.Errorf("pid 0: %v, want an error that is no end", err)
 	}
 }

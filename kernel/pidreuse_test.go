@@ -185,7 +185,7 @@ func (e *exchange) act(t *testing.T, id closewait.ProcessID, at moment, replace 
 			e.acted++
 		}
 	}
-	if err != nil && !errors.Is(err, ErrGone) {
+	if err != nil && !errors.Is(err, closewait.ErrGone) {
 		t.Error(err)
 	}
 }

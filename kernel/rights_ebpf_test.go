@@ -25,10 +25,10 @@ func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 	if got.Error != "" {
 		t.Fatal(got.Error)
 	}
-	if got.Sight.Engine != kernel.EngineEBPF || got.Sight.Fallback != "" {
-		t.Fatalf("engine %q because %q", got.Sight.Engine, got.Sight.Fallback)
+	if got.Visibility.Scanner != kernel.EngineEBPF || got.Visibility.Fallback != "" {
+		t.Fatalf("engine %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
 	}
-	if lacks, want := capabilitiesOf(got.Sight), []string{"CAP_SYS_PTRACE", "CAP_SYS_ADMIN"}; !slices.Equal(lacks, want) {
+	if lacks, want := capabilitiesOf(got.Visibility), []string{"CAP_SYS_PTRACE", "CAP_SYS_ADMIN"}; !slices.Equal(lacks, want) {
 		t.Errorf("it says that it lacks %q, want %q", lacks, want)
 	}
 	for name, leak := range map[string]*leaktest.Leak{"of root": roots, "of another user": others, "elsewhere": elsewhere, "without a leader": headless} {
@@ -70,10 +70,10 @@ func TestOneOfTheTwoCapabilitiesIsNotEnough(t *testing.T) {
 			if got.Error != "" {
 				t.Fatal(got.Error)
 			}
-			if got.Sight.Engine != kernel.EngineNetlink || got.Holders[own.PID].Held != 2 {
-				t.Errorf("engine %q, %d sockets of our own user, want netlink and 2", got.Sight.Engine, got.Holders[own.PID].Held)
+			if got.Visibility.Scanner != kernel.EngineNetlink || got.Holders[own.PID].Held != 2 {
+				t.Errorf("engine %q, %d sockets of our own user, want netlink and 2", got.Visibility.Scanner, got.Holders[own.PID].Held)
 			}
-			if why := got.Sight.Fallback; !strings.Contains(why, "CAP_BPF and CAP_PERFMON") || !strings.Contains(why, "not permitted") {
+			if why := got.Visibility.Fallback; !strings.Contains(why, "CAP_BPF and CAP_PERFMON") || !strings.Contains(why, "not permitted") {
 				t.Errorf("it does not say what is missing: %q", why)
 			}
 			if got := l.ask(order{Open: &kernel.Options{Engine: kernel.EngineEBPF}}); !strings.Contains(got.Error, "CAP_PERFMON") {

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel"
 )
@@ -69,7 +70,7 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 			if blind := c.unresolved > 0; (got.Coverage < 1) != blind || (got.Denied > 0) != blind {
 				t.Errorf("coverage %v and %d processes denied, with %d unresolved", got.Coverage, got.Denied, c.unresolved)
 			}
-			if lacks := capabilitiesOf(got.Sight); !slices.Equal(lacks, c.lacks) {
+			if lacks := capabilitiesOf(got.Visibility); !slices.Equal(lacks, c.lacks) {
 				t.Errorf("it says that it lacks %q, want %q", lacks, c.lacks)
 			}
 			ns := netNSOf(t, elsewhere.PID)
@@ -98,9 +99,9 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 }
 
 // capabilitiesOf leaves out that these tests run in a pid namespace.
-func capabilitiesOf(s kernel.Sight) []string {
+func capabilitiesOf(v closewait.Visibility) []string {
 	var missing []string
-	for _, lack := range s.Missing {
+	for _, lack := range v.Missing {
 		if strings.HasPrefix(lack.Capability, "CAP_") {
 			missing = append(missing, lack.Capability)
 		}

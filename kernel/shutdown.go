@@ -14,26 +14,27 @@ import (
 // for the socket reads the end of file. The descriptor stays until the program closes it. Only
 // sockets that are still in CLOSE_WAIT with the same cookie are touched; those given as defunct are
 // skipped. It needs pidfd_getfd(2): CAP_SYS_PTRACE and Linux 5.6.
-func (g *Grip) Shutdown(ctx context.Context, sockets []*closewait.Socket) (Toll, error) {
-	toll, err := patiently(ctx, g.hands.long, func(ctx context.Context) (Toll, error) {
+func (g *Grip) Shutdown(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
+	counts, err := patiently(ctx, g.hands.long, func(ctx context.Context) (closewait.SocketCounts, error) {
 		return g.shutdown(ctx, sockets)
 	})
 	if err != nil {
-		return toll, fmt.Errorf("shut down sockets of process %d: %w", g.id.PID, err)
+		return counts, fmt.Errorf("shut down sockets of process %d: %w", g.id.PID, err)
 	}
-	return toll, nil
+	return counts, nil
 }
 
-func (g *Grip) shutdown(ctx context.Context, sockets []*closewait.Socket) (toll Toll, err error) {
-	sockets = toll.skipDefunct(sockets)
+func (g *Grip) shutdown(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
+	var counts socketCounts
+	sockets = counts.skipDefunct(sockets)
 	held, err := g.socketFDs(ctx, sockets)
 	if err != nil {
-		return toll, err
+		return counts.SocketCounts, err
 	}
 	for _, s := range sockets {
 		d, holds := held[s.Inode]
 		if !holds {
-			toll.Gone++
+			counts.Gone++
 			continue
 		}
 		err := g.duplicate(d, func(fd int) error {
@@ -45,9 +46,9 @@ func (g *Grip) shutdown(ctx context.Context, sockets []*closewait.Socket) (toll 
 			}
 			return unix.Shutdown(fd, unix.SHUT_RDWR)
 		})
-		toll.count(getfdError(err), isOther(err) || errors.Is(err, unix.ENOTCONN))
+		counts.count(getfdError(err), isOther(err) || errors.Is(err, unix.ENOTCONN))
 	}
-	return toll, toll.failure
+	return counts.SocketCounts, counts.failure
 }
 
 // getfdError says how to mend what makes pidfd_getfd or the check of the duplicate fail.

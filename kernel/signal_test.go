@@ -6,6 +6,7 @@ import (
 	"syscall"
 	"testing"
 
+	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
 )
 
@@ -21,8 +22,8 @@ func TestASignalEndsAProcessAndWaitSaysSo(t *testing.T) {
 			t.Fatal(err)
 		}
 		awaitEnd(t, g)
-		if err := g.Signal(name); !errors.Is(err, ErrGone) { // nobody has collected it: a zombie takes signals
-			t.Errorf("a second %s: %v, want %v", name, err, ErrGone)
+		if err := g.Signal(name); !errors.Is(err, closewait.ErrGone) { // nobody has collected it: a zombie takes signals
+			t.Errorf("a second %s: %v, want %v", name, err, closewait.ErrGone)
 		}
 	}
 }

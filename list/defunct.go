@@ -64,7 +64,7 @@ func (r *Report) aboutDefunct() []string {
 	case n == 0 && r.View.AllDefunct:
 		return nil
 	case n == 0:
-		return []string{fmt.Sprintf("Of defunct sockets the %s scanner knows only those that it has seen in CLOSE_WAIT before.", r.Sight.Engine)}
+		return []string{fmt.Sprintf("Of defunct sockets the %s scanner knows only those that it has seen in CLOSE_WAIT before.", r.Visibility.Scanner)}
 	case !r.View.AllDefunct:
 		known = "at least " + known
 	}

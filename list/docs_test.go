@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"closewait_exporter/closewait"
 )
 
 func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
@@ -15,7 +17,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	report := leaking().report(time.Second)
-	report.Sight.Missing = []Lack{{"CAP_SYS_ADMIN", "ages"}}
+	report.Visibility.Missing = []closewait.MissingCapability{{Capability: "CAP_SYS_ADMIN", Lost: "ages"}}
 	var out bytes.Buffer
 	if err := report.JSON(&out, true); err != nil {
 		t.Fatal(err)

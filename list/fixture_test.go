@@ -89,7 +89,7 @@ func (h *host) report(minAge time.Duration) *Report {
 }
 
 func newReport(view *closewait.View, minAge time.Duration) *Report {
-	r := &Report{View: view, MinAge: minAge, Sight: Sight{Engine: "netlink", Namespaces: "all", Root: true}}
+	r := &Report{View: view, MinAge: minAge, Visibility: closewait.Visibility{Scanner: "netlink", Namespaces: "all", Root: true}}
 	for _, holder := range view.Holders {
 		if holder.Oldest(view.Taken) >= minAge {
 			r.Listed = append(r.Listed, holder)

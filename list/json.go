@@ -90,12 +90,12 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 
 func (r *Report) jsonScanner() jsonScanner {
 	s := jsonScanner{
-		Engine:            r.Sight.Engine,
-		Fallback:          r.Sight.Fallback,
-		NetworkNamespaces: r.Sight.Namespaces,
+		Engine:            r.Visibility.Scanner,
+		Fallback:          r.Visibility.Fallback,
+		NetworkNamespaces: r.Visibility.Namespaces,
 		Missing:           []jsonLack{},
 	}
-	for _, lack := range r.Sight.Missing {
+	for _, lack := range r.Visibility.Missing {
 		s.Missing = append(s.Missing, jsonLack(lack))
 	}
 	return s

@@ -33,8 +33,8 @@ func (r *Report) Unseen() []string {
 			unseen = append(unseen, fmt.Sprintf(format, args...))
 		}
 	}
-	add(r.Sight.Fallback != "", "%s", Text(r.Sight.Fallback))
-	for _, lack := range r.Sight.Missing {
+	add(r.Visibility.Fallback != "", "%s", Text(r.Visibility.Fallback))
+	for _, lack := range r.Visibility.Missing {
 		add(true, "without %s it cannot see: %s", lack.Capability, lack.Lost)
 	}
 	add(r.View.Unread > 0, "%s could not be read", count(r.View.Unread, "network namespace"))
@@ -46,7 +46,7 @@ func (r *Report) Unseen() []string {
 
 // advice is what a person can do to see more.
 func (r *Report) advice() string {
-	if r.Sight.Root {
+	if r.Visibility.Root {
 		return "to see more, run it on the host, or give the container what is missing (docker run --pid=host --cap-add=...)"
 	}
 	return "to see more, run it as root: sudo closewait_exporter list"

@@ -9,29 +9,15 @@ import (
 
 // Report is what there is to show.
 type Report struct {
-	View   *closewait.View
-	Listed []*closewait.Holder // those with a socket at least MinAge old, worst first
-	MinAge time.Duration
-	Sight  Sight
-	Rules  Rules
+	View       *closewait.View
+	Listed     []*closewait.Holder // with a socket at least MinAge old, worst first
+	MinAge     time.Duration
+	Visibility closewait.Visibility
+	Rules      Rules
 }
 
 // Rules names the rules of the reaper that match a process; nil where there is no rules file.
 type Rules func(*closewait.Process) []string
-
-// Sight is how well the host can be seen.
-type Sight struct {
-	Engine     string // that read the sockets
-	Fallback   string // why it is not a better one; empty where it is the best
-	Namespaces string // which network namespaces were wanted: all or own
-	Missing    []Lack
-	Root       bool // all that can be done by sudo is done
-}
-
-// Lack is something that the command has not been given, and what it cannot see without it.
-type Lack struct {
-	Capability, Lost string
-}
 
 // hidden counts the processes that are too young to be listed, and the sockets that for this reason
 // no row tells of, each once.

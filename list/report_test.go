@@ -113,8 +113,8 @@ func TestGoldenJSON(t *testing.T) {
 	for _, test := range tests {
 		t.Run(test.file, func(t *testing.T) {
 			report := test.host.report(time.Second)
-			report.Sight.Fallback = "netlink does not work here"
-			report.Sight.Missing = []Lack{{"CAP_SYS_ADMIN", "ages in other network namespaces"}}
+			report.Visibility.Fallback = "netlink does not work here"
+			report.Visibility.Missing = []closewait.MissingCapability{{Capability: "CAP_SYS_ADMIN", Lost: "ages in other network namespaces"}}
 			var out bytes.Buffer
 			if err := report.JSON(&out, test.sockets); err != nil {
 				t.Fatal(err)
@@ -174,24 +174,24 @@ func TestNotesSayWhatCannotBeSeenAndWhatToDo(t *testing.T) {
 	ageless.sockets(1, closewait.Sighting{Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", 0)
 	ageless.Sockets[0].HasTimes, ageless.Sockets[0].ID.Cookie = false, 0
 
-	lacks := []Lack{{"CAP_SYS_PTRACE", "holders of other users' sockets"}}
+	lacks := []closewait.MissingCapability{{Capability: "CAP_SYS_PTRACE", Lost: "holders of other users' sockets"}}
 	tests := []struct {
 		name  string
 		host  *host
-		sight Sight
+		sight closewait.Visibility
 		want  []string
 	}{
-		{"all is seen", leaking(), Sight{Root: true}, []string{"1 socket held by a process that could not be looked into"}},
-		{"a healthy host that is seen", newHost(), Sight{Root: true}, nil},
-		{"a fallback", newHost(), Sight{Fallback: "no netlink: EPERM", Root: true}, []string{"no netlink: EPERM", "--pid=host"}},
-		{"a lack", newHost(), Sight{Missing: lacks}, []string{"without CAP_SYS_PTRACE it cannot see: holders of other", "sudo closewait_exporter list"}},
-		{"what the scan was denied", unresolved, Sight{}, []string{"12 processes could not", "1 network namespace could not", "2 sockets held", "sudo"}},
-		{"unknown ages", ageless, Sight{Root: true}, []string{"1 socket of unknown age"}},
+		{"all is seen", leaking(), closewait.Visibility{Root: true}, []string{"1 socket held by a process that could not be looked into"}},
+		{"a healthy host that is seen", newHost(), closewait.Visibility{Root: true}, nil},
+		{"a fallback", newHost(), closewait.Visibility{Fallback: "no netlink: EPERM", Root: true}, []string{"no netlink: EPERM", "--pid=host"}},
+		{"a lack", newHost(), closewait.Visibility{Missing: lacks}, []string{"without CAP_SYS_PTRACE it cannot see: holders of other", "sudo closewait_exporter list"}},
+		{"what the scan was denied", unresolved, closewait.Visibility{}, []string{"12 processes could not", "1 network namespace could not", "2 sockets held", "sudo"}},
+		{"unknown ages", ageless, closewait.Visibility{Root: true}, []string{"1 socket of unknown age"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			report := test.host.report(0)
-			report.Sight = test.sight
+			report.Visibility = test.sight
 			var out bytes.Buffer
 			if err := report.Notes(&out); err != nil {
 				t.Fatal(err)
@@ -210,16 +210,16 @@ func TestNotesSayWhatCannotBeSeenAndWhatToDo(t *testing.T) {
 
 func TestAHealthyHostIsNotCalledHealthyWhenNotAllIsSeen(t *testing.T) {
 	tests := map[string]struct {
-		missing []Lack
+		missing []closewait.MissingCapability
 		want    string
 	}{
 		"all is seen":     {nil, "nothing leaks here"},
-		"something lacks": {[]Lack{{"CAP_SYS_ADMIN", "other namespaces"}}, "not everything can be seen"},
+		"something lacks": {[]closewait.MissingCapability{{Capability: "CAP_SYS_ADMIN", Lost: "other namespaces"}}, "not everything can be seen"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			report := newHost().report(time.Second)
-			report.Sight.Missing = test.missing
+			report.Visibility.Missing = test.missing
 			var out bytes.Buffer
 			if err := report.Processes(&out, 80); err != nil || !strings.Contains(out.String(), test.want) {
 				t.Errorf("error %v and %q, want %q in it", err, &out, test.want)

@@ -87,7 +87,7 @@ func (r *Report) holders() (n int) {
 // lookedAt says how much of the host was seen, and by what. Coverage is rounded down: 100% means all.
 func (r *Report) lookedAt() string {
 	line := fmt.Sprintf("Looked at %s with the %s scanner in %s",
-		count(r.View.Namespaces, "network namespace"), r.Sight.Engine, r.View.Took.Round(100*time.Microsecond))
+		count(r.View.Namespaces, "network namespace"), r.Visibility.Scanner, r.View.Took.Round(100*time.Microsecond))
 	if r.View.Sockets.Total() == 0 {
 		return line + "."
 	}

@@ -78,7 +78,7 @@ func reportOf(leaks ...leak) *list.Report {
 		v.Sockets[closewait.IPv4][closewait.OwnedByProcess] += h.Held.Len()
 		v.Sockets[closewait.IPv4][closewait.OwnedByListener] += h.Unaccepted.Len()
 	}
-	return &list.Report{View: v, Listed: v.Holders, MinAge: time.Second, Sight: list.Sight{Engine: "ebpf", Namespaces: "all", Root: true}}
+	return &list.Report{View: v, Listed: v.Holders, MinAge: time.Second, Visibility: closewait.Visibility{Scanner: "ebpf", Namespaces: "all", Root: true}}
 }
 
 func program(pid int, unit, comm string, openFDs, maxFDs uint64) closewait.Process {
@@ -138,7 +138,7 @@ func hostile() *list.Report {
 		leaks = append(leaks, leak{p, 80, closewait.Inbound, "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:40000", []uint32{1}, spread(1, time.Hour, time.Hour), 0, 0})
 	}
 	r := reportOf(leaks...)
-	r.Sight.Fallback = names[0]
+	r.Visibility.Fallback = names[0]
 	return r
 }
 

@@ -58,8 +58,8 @@ type fact struct {
 func newSight(r *list.Report) *sight {
 	return &sight{
 		Facts: []fact{
-			{"Scanner", r.Sight.Engine},
-			{"Network namespaces", fmt.Sprintf("%d read (%s wanted)", r.View.Namespaces, r.Sight.Namespaces)},
+			{"Scanner", r.Visibility.Scanner},
+			{"Network namespaces", fmt.Sprintf("%d read (%s wanted)", r.View.Namespaces, r.Visibility.Namespaces)},
 			{"Last scan took", r.View.Took.Round(100 * time.Microsecond).String()},
 			{"Listed from", "an age of " + r.MinAge.String() + " on (--collector.min-age)"},
 		},

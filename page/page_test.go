@@ -210,7 +210,7 @@ func TestAFailedLookIsSaidAndNoNumbersAreShown(t *testing.T) {
 
 func TestThePageSaysWhatCannotBeSeen(t *testing.T) {
 	r := shop()
-	r.Sight.Missing = []list.Lack{{Capability: "CAP_SYS_PTRACE", Lost: "holders of the sockets of other users"}}
+	r.Visibility.Missing = []closewait.MissingCapability{{Capability: "CAP_SYS_PTRACE", Lost: "holders of the sockets of other users"}}
 	d := get(t, pageOf(r, nil, nil), "/")
 	d.want(t, "Not everything can be seen", "without CAP_SYS_PTRACE it cannot see: holders of the sockets of other users")
 	get(t, pageOf(shop(), nil, nil), "/").want(t, "Every process and network namespace of this host could be looked into.")

@@ -3,6 +3,8 @@ package reaper
 import (
 	"errors"
 	"time"
+
+	"closewait_exporter/closewait"
 )
 
 // Why rules are kept from acting: the closed set of closewait_reaper_suspended.
@@ -92,7 +94,7 @@ func (m *Metrics) decide(rule *Rule, label Label, n int) {
 // action counts a step. A guard that denies has done what it is for.
 func (m *Metrics) action(rule *Rule, kind StepKind, err error) {
 	m.actions.WithLabelValues(rule.Name, string(kind), rule.Mode.String()).Inc()
-	if err != nil && !errors.Is(err, ErrGuardDenied) {
+	if err != nil && !errors.Is(err, closewait.ErrGuardDenied) {
 		m.failures.WithLabelValues(rule.Name, string(kind), rule.Mode.String()).Inc()
 	}
 }

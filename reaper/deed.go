@@ -38,7 +38,7 @@ func (l *ladder) take(ctx context.Context, step *Step, v *victim, evidence []*cl
 	l.touched = true
 	started := time.Now()
 	detail, err := l.deed(ctx, step, v, evidence)
-	gone := errors.Is(err, ErrGone)
+	gone := errors.Is(err, closewait.ErrGone)
 	if gone {
 		detail, err = "the process had ended", nil
 	}
@@ -92,7 +92,7 @@ func (l *ladder) deed(ctx context.Context, step *Step, v *victim, evidence []*cl
 
 // tell takes in what became of connections. That some could not be cut is no failure as long as
 // others could.
-func (l *ladder) tell(t Toll, err error) (string, error) {
+func (l *ladder) tell(t closewait.SocketCounts, err error) (string, error) {
 	l.cut = l.cut || t.Done > 0
 	if t.Done > 0 {
 		err = nil
@@ -104,9 +104,9 @@ func (l *ladder) tell(t Toll, err error) (string, error) {
 func (l *ladder) ask(ctx context.Context, step *Step, v *victim) (string, error) {
 	evidence, err := json.Marshal(l.record(time.Now(), len(l.Evidence)))
 	if err != nil {
-		return "", fmt.Errorf("%w: %w", ErrGuardFailed, err)
+		return "", fmt.Errorf("%w: %w", closewait.ErrGuardFailed, err)
 	}
-	return l.hands.Run(ctx, Guard{
+	return l.hands.Run(ctx, closewait.Guard{
 		Command: step.Command, Timeout: step.Timeout, PID: v.process.ID.PID, Rule: l.Rule.Name, Group: l.Group,
 		Evidence: evidence, Env: map[string]string{"ID": l.ID(), "SOCKETS": strconv.Itoa(len(l.Evidence))},
 	})
@@ -117,7 +117,7 @@ func failed(ctx context.Context, step *Step, err error) *stop {
 	switch {
 	case ctx.Err() != nil:
 		return aborted(ctx)
-	case errors.Is(err, ErrGuardDenied):
+	case errors.Is(err, closewait.ErrGuardDenied):
 		return &stop{Aborted, LabelGuardDenied, err.Error()}
 	case step.Kind == StepRun:
 		return &stop{Aborted, LabelGuardFailed, err.Error()}

@@ -124,10 +124,10 @@ func TestTheAuditFileTellsWhatIsDefunct(t *testing.T) {
 }
 
 func TestATollSaysThatDefunctSocketsWereSkipped(t *testing.T) {
-	if text := (Toll{Done: 3}).String(); strings.Contains(text, "defunct") {
+	if text := (closewait.SocketCounts{Done: 3}).String(); strings.Contains(text, "defunct") {
 		t.Error(text)
 	}
-	if text := (Toll{Defunct: 3}).String(); text != "0 cut, 0 gone, 0 failed, 3 skipped: they are defunct, so there is nothing to cut" {
+	if text := (closewait.SocketCounts{Defunct: 3}).String(); text != "0 cut, 0 gone, 0 failed, 3 skipped: they are defunct, so there is nothing to cut" {
 		t.Error(text)
 	}
 }

@@ -13,7 +13,7 @@ type DryHands struct {
 }
 
 // Run allows everything.
-func (DryHands) Run(context.Context, Guard) (string, error) { return "", nil }
+func (DryHands) Run(context.Context, closewait.Guard) (string, error) { return "", nil }
 
 // Grab takes hold of a process to which nothing can be done.
 func (h DryHands) Grab(id closewait.ProcessID) (Victim, error) {
@@ -56,15 +56,15 @@ func (v *dryVictim) Signal(name string) error {
 
 func (*dryVictim) RaiseNoFile(uint64) (before, after uint64, err error) { return 0, 0, nil }
 
-func (*dryVictim) Destroy(_ context.Context, sockets []*closewait.Socket) (Toll, error) {
+func (*dryVictim) Destroy(_ context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
 	return wouldCut(sockets), nil
 }
 
-func (*dryVictim) Shutdown(_ context.Context, sockets []*closewait.Socket) (Toll, error) {
+func (*dryVictim) Shutdown(_ context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
 	return wouldCut(sockets), nil
 }
 
-func wouldCut(sockets []*closewait.Socket) (t Toll) {
+func wouldCut(sockets []*closewait.Socket) (t closewait.SocketCounts) {
 	for _, s := range sockets {
 		if s.Defunct {
 			t.Defunct++

@@ -96,10 +96,10 @@ func (h *fakeHost) Observe(context.Context) (*closewait.View, error) {
 
 func (p *fakeProcess) isDefunct(s *closewait.Socket) bool { return s.Defunct || p.cut[s.ID] }
 
-func (h *fakeHost) Holders(_ context.Context, sockets []*closewait.Socket) (Holders, error) {
+func (h *fakeHost) Holders(_ context.Context, sockets []*closewait.Socket) (closewait.HolderLookup, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	found := Holders{Of: map[closewait.SocketID][]closewait.ProcessID{}, Complete: !h.hidden}
+	found := closewait.HolderLookup{Of: map[closewait.SocketID][]closewait.ProcessID{}, Complete: !h.hidden}
 	for _, s := range sockets {
 		if holders := h.holders(s); len(holders) > 0 {
 			found.Of[s.ID] = holders
@@ -130,10 +130,10 @@ func (h *fakeHost) Grab(id closewait.ProcessID) (Victim, error) {
 			return p, nil
 		}
 	}
-	return nil, fmt.Errorf("process %d: %w", id.PID, ErrGone)
+	return nil, fmt.Errorf("process %d: %w", id.PID, closewait.ErrGone)
 }
 
-func (h *fakeHost) Run(_ context.Context, g Guard) (string, error) {
+func (h *fakeHost) Run(_ context.Context, g closewait.Guard) (string, error) {
 	return "told", h.deed(fmt.Sprint("run ", g.Command[0]), nil)
 }
 
@@ -153,7 +153,7 @@ func (h *fakeHost) deed(name string, p *fakeProcess) error {
 
 func (p *fakeProcess) do(name string) error {
 	if p.dead() {
-		return ErrGone
+		return closewait.ErrGone
 	}
 	return p.host.deed(name, p)
 }
@@ -176,7 +176,7 @@ func (p *fakeProcess) Wait(ctx context.Context) error {
 
 func (p *fakeProcess) Describe() (closewait.Process, error) {
 	if p.dead() {
-		return closewait.Process{}, ErrGone
+		return closewait.Process{}, closewait.ErrGone
 	}
 	now := p.process
 	now.OpenFDs -= uint64(p.closed)
@@ -185,14 +185,14 @@ func (p *fakeProcess) Describe() (closewait.Process, error) {
 
 func (p *fakeProcess) Halted() (bool, error) {
 	if p.dead() {
-		return false, ErrGone
+		return false, closewait.ErrGone
 	}
 	return p.halted, nil
 }
 
 func (p *fakeProcess) Verify(_ context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
 	if p.dead() {
-		return nil, ErrGone
+		return nil, closewait.ErrGone
 	}
 	return slices.DeleteFunc(slices.Clone(sockets), func(s *closewait.Socket) bool { return !p.holds(s) || p.isDefunct(s) != s.Defunct }), nil
 }
@@ -201,15 +201,15 @@ func (p *fakeProcess) RaiseNoFile(uint64) (before, after uint64, err error) {
 	return 1000, 2000, p.do("raise_nofile")
 }
 
-func (p *fakeProcess) Destroy(_ context.Context, sockets []*closewait.Socket) (Toll, error) {
+func (p *fakeProcess) Destroy(_ context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
 	return p.cutAll(sockets), p.do("destroy")
 }
 
-func (p *fakeProcess) Shutdown(_ context.Context, sockets []*closewait.Socket) (Toll, error) {
+func (p *fakeProcess) Shutdown(_ context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
 	return p.cutAll(sockets), p.do("shutdown")
 }
 
-func (p *fakeProcess) cutAll(sockets []*closewait.Socket) (t Toll) {
+func (p *fakeProcess) cutAll(sockets []*closewait.Socket) (t closewait.SocketCounts) {
 	for _, s := range sockets {
 		switch {
 		case s.Defunct:

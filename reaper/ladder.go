@@ -87,7 +87,7 @@ func (l *ladder) grab() *stop {
 	for _, p := range l.Decision.victims() {
 		v, err := l.hands.Grab(p.ID)
 		switch {
-		case errors.Is(err, ErrGone):
+		case errors.Is(err, closewait.ErrGone):
 			return &stop{Aborted, LabelGone, err.Error()}
 		case err != nil:
 			return &stop{Aborted, unlabelled, fmt.Sprintf("take hold of process %d: %v", p.ID.PID, err)}

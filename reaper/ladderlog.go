@@ -6,6 +6,8 @@ import (
 	"errors"
 	"time"
 
+	"closewait_exporter/closewait"
+
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 )
@@ -88,7 +90,7 @@ func (l *ladder) released() (sockets int, fds uint64) {
 func (v *victim) released() uint64 {
 	now, err := v.Describe()
 	switch {
-	case errors.Is(err, ErrGone):
+	case errors.Is(err, closewait.ErrGone):
 		return v.process.OpenFDs
 	case err != nil || !now.FDsKnown:
 		return 0

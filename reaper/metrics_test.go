@@ -7,6 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	dto "github.com/prometheus/client_model/go"
 
+	"closewait_exporter/closewait"
 	"closewait_exporter/collector"
 )
 
@@ -84,7 +85,7 @@ func TestTheLabelsAreTheClosedSet(t *testing.T) {
 }
 
 func TestAGuardThatDeniesHasNotFailed(t *testing.T) {
-	for err, want := range map[error]float64{nil: 0, ErrGuardDenied: 0, ErrGuardFailed: 1} {
+	for err, want := range map[error]float64{nil: 0, closewait.ErrGuardDenied: 0, closewait.ErrGuardFailed: 1} {
 		m, p := NewMetrics(), policy(rule())
 		m.configure(p)
 		m.action(&p.rules[0], StepRun, err)

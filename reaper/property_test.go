@@ -173,7 +173,7 @@ func (c *chaos) restart() {
 }
 
 func (c *chaos) saved(l *leash) []byte {
-	data, err := l.encode(epoch.Add(c.now), Boot{ID: "this", Uptime: c.now})
+	data, err := l.encode(epoch.Add(c.now), closewait.Boot{ID: "this", Uptime: c.now})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -181,7 +181,7 @@ func (c *chaos) saved(l *leash) []byte {
 }
 
 func (c *chaos) restored(data []byte) leash {
-	l, err := decode(data, epoch.Add(c.now), Boot{ID: "this", Uptime: c.now})
+	l, err := decode(data, epoch.Add(c.now), closewait.Boot{ID: "this", Uptime: c.now})
 	if err != nil {
 		c.t.Fatal(err)
 	}

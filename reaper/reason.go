@@ -27,7 +27,7 @@ func (l *ladder) check(ctx context.Context, next *Step) ([]*closewait.Socket, *s
 		}
 		evidence, s, err := l.examine(ctx, living[0], next)
 		switch {
-		case errors.Is(err, ErrGone) && l.lost(living[0]):
+		case errors.Is(err, closewait.ErrGone) && l.lost(living[0]):
 			continue
 		case ctx.Err() != nil:
 			return nil, aborted(ctx)

@@ -41,8 +41,8 @@ func newRunning(t *testing.T, rules ...Rule) *runningReaper {
 		Hands:     [2]Hands{DryRun: DryHands{r.fakeHost, r.fakeHost}, Enforce: r.fakeHost},
 		Permitted: func(*Step) error { return nil },
 		Claim:     r.takeClaim,
-		StateFile: NewStateFile(filepath.Join(t.TempDir(), "state"), func() (Boot, error) {
-			return Boot{ID: "b00t", Uptime: time.Hour + time.Since(started)}, nil
+		StateFile: NewStateFile(filepath.Join(t.TempDir(), "state"), func() (closewait.Boot, error) {
+			return closewait.Boot{ID: "b00t", Uptime: time.Hour + time.Since(started)}, nil
 		}),
 		Journal: r.journal,
 		Logger:  log.NewLogfmtLogger(log.NewSyncWriter(&r.log)),

@@ -9,15 +9,9 @@ import (
 	"slices"
 	"strings"
 	"time"
-)
 
-// Boot tells how long the host runs, and which run it is. The wall clock can be set, and the
-// monotonic clock of a program ends with it, so this is what times are carried by from one start of
-// the exporter to the next.
-type Boot struct {
-	ID     string        // /proc/sys/kernel/random/boot_id
-	Uptime time.Duration // CLOCK_BOOTTIME: suspended time counts
-}
+	"closewait_exporter/closewait"
+)
 
 // savedVersion changes when an older exporter could misread the file.
 const savedVersion = 1
@@ -50,7 +44,7 @@ type savedCooldown struct {
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 
 // encode makes the file of a leash at the time now.
-func (l *leash) encode(now time.Time, boot Boot) ([]byte, error) {
+func (l *leash) encode(now time.Time, boot closewait.Boot) ([]byte, error) {
 	saved := savedLeash{Version: savedVersion, BootID: boot.ID, Uptime: boot.Uptime, FrozenFor: max(l.frozen.Sub(now), 0)}
 	for _, at := range l.spent {
 		saved.SpentAgo = append(saved.SpentAgo, now.Sub(at))
@@ -76,7 +70,7 @@ func (k cooldownKey) compare(other cooldownKey) int {
 var errDamaged = errors.New("the file is damaged")
 
 // decode reads the file at the time now.
-func decode(data []byte, now time.Time, boot Boot) (leash, error) {
+func decode(data []byte, now time.Time, boot closewait.Boot) (leash, error) {
 	var e envelope
 	if err := json.Unmarshal(data, &e); err != nil {
 		return leash{}, fmt.Errorf("%w: %w", errDamaged, err)
@@ -96,7 +90,7 @@ func decode(data []byte, now time.Time, boot Boot) (leash, error) {
 
 // elapsed is how long ago the file was written, or less. Of the time between two runs of the host
 // nothing is known for sure.
-func (s *savedLeash) elapsed(boot Boot) time.Duration {
+func (s *savedLeash) elapsed(boot closewait.Boot) time.Duration {
 	if s.BootID == boot.ID {
 		return max(boot.Uptime-s.Uptime, 0)
 	}

@@ -8,18 +8,20 @@ import (
 	"os"
 	"path/filepath"
 	"time"
+
+	"closewait_exporter/closewait"
 )
 
 // StateFile keeps what was done from one start of the exporter to the next: how much of the budget
 // is spent, and the cooldowns.
 type StateFile struct {
 	path string
-	boot func() (Boot, error)
+	boot func() (closewait.Boot, error)
 	disk disk
 }
 
 // NewStateFile returns the StateFile of that path. boot tells about the run of the host.
-func NewStateFile(path string, boot func() (Boot, error)) *StateFile {
+func NewStateFile(path string, boot func() (closewait.Boot, error)) *StateFile {
 	return &StateFile{path: path, boot: boot, disk: osDisk{}}
 }
 

@@ -12,14 +12,20 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/closewait"
+
 	"github.com/google/go-cmp/cmp"
 )
 
-var thisBoot = Boot{ID: "b00t", Uptime: time.Hour}
+var thisBoot = closewait.Boot{ID: "b00t", Uptime: time.Hour}
 
-func bootIs(b Boot) func() (Boot, error) { return func() (Boot, error) { return b, nil } }
+func bootIs(b closewait.Boot) func() (closewait.Boot, error) {
+	return func() (closewait.Boot, error) { return b, nil }
+}
 
-func later(d time.Duration) Boot { return Boot{ID: thisBoot.ID, Uptime: thisBoot.Uptime + d} }
+func later(d time.Duration) closewait.Boot {
+	return closewait.Boot{ID: thisBoot.ID, Uptime: thisBoot.Uptime + d}
+}
 
 // someLeash was saved at the epoch.
 func someLeash() *leash {
@@ -48,16 +54,16 @@ var leashCmp = cmp.Options{cmp.AllowUnexported(leash{}, cooldown{}, cooldownKey{
 
 func TestWhatWasDoneOutlivesTheProgram(t *testing.T) {
 	scenarios := map[string]struct {
-		boot Boot          // at the start after
-		now  time.Duration // since the epoch, as the clock of the new program says
+		boot closewait.Boot // at the start after
+		now  time.Duration  // since the epoch, as the clock of the new program says
 		want *leash
 	}{
 		"at once":             {later(0), 0, shifted(0)},
 		"three minutes later": {later(3 * time.Minute), 3 * time.Minute, shifted(0)},
 		"three minutes later, clock set by a year":        {later(3 * time.Minute), 365 * 24 * time.Hour, shifted(365*24*time.Hour - 3*time.Minute)},
 		"three minutes later, clock set back":             {later(3 * time.Minute), -time.Hour, shifted(-time.Hour - 3*time.Minute)},
-		"an uptime that goes back is no time":             {Boot{ID: thisBoot.ID, Uptime: time.Second}, 0, shifted(0)},
-		"after a restart of the host, its uptime is sure": {Boot{ID: "other", Uptime: 2 * time.Minute}, time.Hour, shifted(time.Hour - 2*time.Minute)},
+		"an uptime that goes back is no time":             {closewait.Boot{ID: thisBoot.ID, Uptime: time.Second}, 0, shifted(0)},
+		"after a restart of the host, its uptime is sure": {closewait.Boot{ID: "other", Uptime: 2 * time.Minute}, time.Hour, shifted(time.Hour - 2*time.Minute)},
 	}
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
@@ -104,7 +110,7 @@ func TestAStateFileThatCannotBeReadIsNoFreshStart(t *testing.T) {
 		}
 	})
 	t.Run("nobody knows how long the host runs", func(t *testing.T) {
-		unknown := func() (Boot, error) { return Boot{}, errors.New("no /proc") }
+		unknown := func() (closewait.Boot, error) { return closewait.Boot{}, errors.New("no /proc") }
 		if _, err := NewStateFile(filepath.Join(t.TempDir(), "state"), unknown).load(epoch); err == nil {
 			t.Error("no error")
 		}

@@ -2,50 +2,39 @@ package kernel
 
 import (
 	"fmt"
+	"os"
+
+	"closewait_exporter/closewait"
 
 	"golang.org/x/sys/unix"
 )
 
-// Sight is what a Scanner can see of the host, and what it cannot and why.
-type Sight struct {
-	Engine     string // in use
-	Fallback   string // why not a better engine; empty where there is none
-	Namespaces string // all or own
-	Missing    []Lack
-}
-
-// Lack is something that the exporter has not been given, and what it cannot see without it.
-type Lack struct {
-	Capability string
-	Lost       string
-}
-
-// Sight tells what the Scanner can see. It does not change while the Scanner lives.
-func (s *Scanner) Sight() Sight {
-	sight := Sight{Engine: s.engine, Fallback: s.fallback, Namespaces: s.options.Namespaces}
+// Visibility reports what the Scanner can read. It does not change while the Scanner lives.
+func (s *Scanner) Visibility() closewait.Visibility {
+	v := closewait.Visibility{Scanner: s.engine, Fallback: s.fallback, Namespaces: s.options.Namespaces, Root: os.Geteuid() == 0}
 	all := s.options.Namespaces == AllNamespaces
-	lack := func(missing bool, capability, lost string) {
-		if missing {
-			sight.Missing = append(sight.Missing, Lack{capability, lost})
+	missing := func(isMissing bool, capability, lost string) {
+		if isMissing {
+			v.Missing = append(v.Missing, closewait.MissingCapability{Capability: capability, Lost: lost})
 		}
 	}
 	ebpf, ptrace, search := s.engine == EngineEBPF, s.capable(unix.CAP_SYS_PTRACE), s.capable(unix.CAP_DAC_READ_SEARCH)
-	lack(!ebpf && (!ptrace || !search),
+	missing(!ebpf && (!ptrace || !search),
 		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE", "holders of the sockets of other users' processes")
-	lack(!ebpf && all && !ptrace,
+	missing(!ebpf && all && !ptrace,
 		"CAP_SYS_PTRACE", "network namespaces in which only other users' processes live")
-	lack(ebpf && !ptrace,
+	missing(ebpf && !ptrace,
 		"CAP_SYS_PTRACE", "which programs other users' processes run")
 	// With the other engines a process whose descriptors cannot be listed is no holder, and needs no count.
-	lack(ebpf && !s.fdSizes && !search,
+	missing(ebpf && !s.fdSizes && !search,
 		"CAP_DAC_READ_SEARCH", "numbers of open descriptors of other users' processes, which Linux before 6.2 tells only who may list them")
-	lack(s.engine == EngineNetlink && all && !s.capable(unix.CAP_SYS_ADMIN),
+	missing(s.engine == EngineNetlink && all && !s.capable(unix.CAP_SYS_ADMIN),
 		"CAP_SYS_ADMIN", "ages from before the start for sockets in other network namespaces, which are read from /proc/PID/net instead")
-	lack(ebpf && all && !s.capable(unix.CAP_SYS_ADMIN),
+	missing(ebpf && all && !s.capable(unix.CAP_SYS_ADMIN),
 		"CAP_SYS_ADMIN", "in other network namespaces: ages from before the start for sockets that wait to be accepted, and sockets on their way from process to process")
-	lack(!s.seesAllProcesses,
+	missing(!s.seesAllProcesses,
 		"the host's pid namespace", "holders outside this pid namespace, or hidden by the hidepid mount option of /proc")
-	return sight
+	return v
 }
 
 func (s *Scanner) capable(capability uint) bool { return s.capabilities&(1<<capability) != 0 }

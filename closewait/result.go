@@ -1,0 +1,60 @@
+package closewait
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// Errors of actions on processes and of guards. What performs an action wraps them; the reaper
+// decides by them what to do next.
+var (
+	// ErrGone reports that a process has ended, or that another process has its pid now. It is no
+	// failure: there is nothing left to act on.
+	ErrGone = errors.New("process has ended")
+	// ErrGuardDenied reports that a guard ended with an exit status other than 0.
+	ErrGuardDenied = errors.New("guard denied")
+	// ErrGuardFailed reports that a guard gave no answer: it could not be started, took too long, wrote
+	// too much or was ended by a signal.
+	ErrGuardFailed = errors.New("guard failed")
+)
+
+// HolderLookup is a fresh look-up of the processes that hold some sockets.
+type HolderLookup struct {
+	Of       map[SocketID][]ProcessID // ascending by pid; absent for a socket without a known holder
+	Complete bool                     // every process could be read, except perhaps pid 1
+}
+
+// SocketCounts counts the sockets of a step by result.
+type SocketCounts struct {
+	Done    int // the connection was ended
+	Gone    int // closed or changed meanwhile, and left alone
+	Defunct int // already without a connection, and left alone
+	Failed  int // the attempt failed
+}
+
+// String is the text for logs and audit records. It mentions defunct sockets only if there are some.
+func (c SocketCounts) String() string {
+	text := fmt.Sprintf("%d cut, %d gone, %d failed", c.Done, c.Gone, c.Failed)
+	if c.Defunct > 0 {
+		text += fmt.Sprintf(", %d skipped: they are defunct, so there is nothing to cut", c.Defunct)
+	}
+	return text
+}
+
+// Guard is a command that must exit with status 0 before the next step is carried out.
+type Guard struct {
+	Command  []string // program and arguments, without a shell; {pid}, {rule} and {group} are replaced in arguments
+	Timeout  time.Duration
+	PID      int
+	Rule     string
+	Group    string            // the process can choose it: write --group={group}, as it may begin with a dash
+	Evidence []byte            // JSON, the guard's stdin
+	Env      map[string]string // further variables, named without the prefix CLOSEWAIT_
+}
+
+// Boot identifies one run of the host: start times and cookies have no meaning in another one.
+type Boot struct {
+	ID     string        // /proc/sys/kernel/random/boot_id
+	Uptime time.Duration // CLOCK_BOOTTIME: suspended time counts
+}
