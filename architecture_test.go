@@ -25,7 +25,7 @@ func TestPackagesKnowOnlyWhatTheyMay(t *testing.T) {
 		"kernel/iterator":         {"github.com/cilium/ebpf", "golang.org/x/sys/unix"},
 		"collector":               {module + "closewait", "github.com/prometheus/client_golang"},
 		"list":                    {module + "closewait"},
-		"page":                    {module + "closewait", module + "list"},
+		"page":                    {module + "closewait", module + "list", module + "reaper/status"},
 		"docs":                    {},
 		"web":                     {module + "internal/logging", "github.com/prometheus/client_golang"},
 		"internal/logging":        {},
@@ -35,7 +35,8 @@ func TestPackagesKnowOnlyWhatTheyMay(t *testing.T) {
 		"internal/promtest":       {module + "internal/leaktest", "os/exec", "syscall"},
 		"internal/browsertest":    {"os/exec"},
 		"cmd/leak":                {module + "internal/leaktest/truth", "golang.org/x/sys/unix", "os/exec", "syscall"},
-		"reaper":                  {module + "closewait", module + "collector", "github.com/prometheus/client_golang", "syscall"},
+		"reaper/status":           {},
+		"reaper":                  {module + "closewait", module + "reaper/status", module + "collector", "github.com/prometheus/client_golang", "syscall"},
 		".":                       {module, "github.com/prometheus/client_golang", "syscall"},
 	}
 	imports := importsByDirectory(t)

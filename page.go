@@ -39,31 +39,7 @@ func newPage(f *flags, visibility closewait.Visibility, observe observation, rea
 		},
 	}
 	if reap != nil {
-		o.Reaper = func() page.Reaper { return shown(reap.Status()) }
+		o.Reaper = reap.Status
 	}
 	return page.New(o)
-}
-
-// shown translates what the reaper says into what the page, which knows nothing of rules, shows.
-func shown(s reaper.Status) page.Reaper {
-	p := page.Reaper{
-		Enforces:   s.Mode == reaper.Enforce.String(),
-		Suspended:  s.Suspended,
-		BudgetLeft: s.BudgetLeft,
-		Budget:     s.Limits.Actions,
-		Per:        s.Limits.Per,
-		LastRound:  s.LastRound,
-		Reloaded:   s.Reloaded,
-		Omitted:    s.Omitted,
-	}
-	for _, r := range s.Rules {
-		p.Rules = append(p.Rules, page.Rule(r))
-	}
-	for _, n := range s.Decisions {
-		p.Decisions = append(p.Decisions, page.Note(n))
-	}
-	for _, n := range s.Deeds {
-		p.Deeds = append(p.Deeds, page.Note(n))
-	}
-	return p
 }

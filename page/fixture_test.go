@@ -9,6 +9,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/list"
+	"closewait_exporter/reaper/status"
 )
 
 // now is when all fixtures are looked at.
@@ -100,23 +101,23 @@ func shop() *list.Report {
 }
 
 // trial is a reaper in dry run that would have acted upon the shop.
-func trial() Reaper {
+func trial() status.Status {
 	at := func(ago time.Duration) time.Time { return now.Add(-ago) }
-	note := func(since, until time.Duration, still bool, group string, pid int, comm, what, why string) Note {
-		return Note{Since: at(since), Until: at(until), Now: still, Rule: "java-leak", Mode: "dry_run", Group: group, PID: pid, Comm: comm, What: what, Why: why}
+	note := func(since, until time.Duration, still bool, group string, pid int, comm, what, why string) status.Entry {
+		return status.Entry{Since: at(since), Until: at(until), Current: still, Rule: "java-leak", Mode: "dry_run", Group: group, PID: pid, Comm: comm, What: what, Why: why}
 	}
-	return Reaper{
-		Rules:      []Rule{{"java-leak", "dry_run", 1}, {"billing-pool", "dry_run", 1}},
+	return status.Status{
+		Rules:      []status.Rule{{Name: "java-leak", Mode: "dry_run", Matched: 1}, {Name: "billing-pool", Mode: "dry_run", Matched: 1}},
 		BudgetLeft: 2, Budget: 3, Per: 10 * time.Minute, LastRound: at(2 * time.Second), Reloaded: true,
-		Decisions: []Note{
+		Decisions: []status.Entry{
 			note(4*time.Minute, 2*time.Second, true, "shop.service", 4211, "java", "cooldown", "cooldown for another 5m58s after 0 relapses"),
 			note(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "dry_run",
 				"790 of 812 sockets are evidence, 20 are wanted, each at least 10m2s old and 10m2s quiet, 10m0s are wanted, 22 not old enough; "+
 					"enough evidence for 30s, 30s are wanted; 3871 of 4096 descriptors are open, 80% are wanted; 3 actions are left"),
-			{Since: at(40 * time.Minute), Until: at(2 * time.Second), Now: true, Rule: "billing-pool", Mode: "dry_run", Group: "billing-api.service", PID: 31822,
+			{Since: at(40 * time.Minute), Until: at(2 * time.Second), Current: true, Rule: "billing-pool", Mode: "dry_run", Group: "billing-api.service", PID: 31822,
 				Comm: "gunicorn: worke", What: "enough_fds", Why: "402 of 1024 descriptors are open, 80% are wanted"},
 		},
-		Deeds: []Note{
+		Actions: []status.Entry{
 			note(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "killed", "ended after KILL"),
 			note(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "signal KILL", ""),
 			note(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "signal TERM", ""),
@@ -143,11 +144,11 @@ func hostile() *list.Report {
 }
 
 // slander is a reaper about hostile processes.
-func slander() Reaper {
-	r := Reaper{Enforces: true, Suspended: names[:1], LastRound: now}
+func slander() status.Status {
+	r := status.Status{Enforcing: true, Suspended: names[:1], LastRound: now}
 	for i, name := range names {
-		n := Note{Since: now, Until: now, Rule: name, Mode: name, Group: name, PID: 100 + i, Comm: name, What: name, Why: name}
-		r.Decisions, r.Deeds, r.Rules = append(r.Decisions, n), append(r.Deeds, n), append(r.Rules, Rule{Name: name, Mode: name})
+		n := status.Entry{Since: now, Until: now, Rule: name, Mode: name, Group: name, PID: 100 + i, Comm: name, What: name, Why: name}
+		r.Decisions, r.Actions, r.Rules = append(r.Decisions, n), append(r.Actions, n), append(r.Rules, status.Rule{Name: name, Mode: name})
 	}
 	return r
 }
@@ -155,7 +156,7 @@ func slander() Reaper {
 var errBroken = errors.New("list processes: open /proc: permission denied: give it CAP_SYS_PTRACE")
 
 // pageOf shows a report; a nil reaper is one that is off.
-func pageOf(r *list.Report, err error, reaper func() Reaper) *Page {
+func pageOf(r *list.Report, err error, reaper func() status.Status) *Page {
 	return New(Options{
 		Host: "web-03", Version: "1.0.0", Documents: "/docs/", Now: func() time.Time { return now }, Reaper: reaper,
 		Links: []Link{

@@ -8,6 +8,8 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"closewait_exporter/reaper/status"
+
 	"golang.org/x/net/html"
 	"golang.org/x/net/html/atom"
 )
@@ -62,9 +64,9 @@ func FuzzNames(f *testing.F) {
 		f.Add(name)
 	}
 	f.Fuzz(func(t *testing.T, name string) {
-		named := func() Reaper {
-			n := Note{Since: now, Until: now, Rule: "r", Mode: dryRun, Group: name, PID: 7, Comm: name, What: "act", Why: name}
-			return Reaper{Decisions: []Note{n}, Deeds: []Note{n}, Suspended: []string{name}}
+		named := func() status.Status {
+			n := status.Entry{Since: now, Until: now, Rule: "r", Mode: dryRun, Group: name, PID: 7, Comm: name, What: "act", Why: name}
+			return status.Status{Decisions: []status.Entry{n}, Actions: []status.Entry{n}, Suspended: []string{name}}
 		}
 		r := reportOf(leak{Process: program(7, name, name, 1, 2), remote: "10.0.0.1:1", ages: spread(1, 0, 0)})
 		p := pageOf(r, nil, named)

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"closewait_exporter/list"
+	"closewait_exporter/reaper/status"
 )
 
 // Options are what a page is made of.
@@ -21,7 +22,7 @@ type Options struct {
 	Documents string // path below which the documents are, with a slash at the end
 
 	Report func(context.Context) (*list.Report, error) // of a look at the host that is young enough
-	Reaper func() Reaper                               // nil: there is none
+	Reaper func() status.Status                        // nil: there is none
 	Now    func() time.Time
 }
 

@@ -6,45 +6,11 @@ import (
 	"time"
 
 	"closewait_exporter/list"
+	"closewait_exporter/reaper/status"
 )
-
-// Reaper is what the reaper does at present.
-type Reaper struct {
-	Enforces   bool // some rule acts; else all only say what they would do
-	Rules      []Rule
-	Suspended  []string // why rules are kept from acting
-	BudgetLeft int      // actions that are still allowed
-	Budget     int      // of so many
-	Per        time.Duration
-	LastRound  time.Time // zero before the first
-	Reloaded   bool      // the rules file was valid when it was last read
-	Decisions  []Note    // youngest first
-	Omitted    int       // decisions of the last round that are not among them
-	Deeds      []Note    // youngest first
-}
 
 // dryRun is the mode of a rule that only says what it would do, and its decision to.
 const dryRun = "dry_run"
-
-// Rule is a rule that is in force.
-type Rule struct {
-	Name    string
-	Mode    string // dry_run or enforce
-	Matched int    // processes
-}
-
-// Note tells of a decision, or of a deed.
-type Note struct {
-	Since, Until time.Time // the rounds in which it was so; the same for a deed
-	Now          bool      // the decision still stands
-	Rule         string    // empty where it is about all rules
-	Mode         string
-	Group        string // empty where it is about the rule as a whole, like the next two
-	PID          int
-	Comm         string
-	What         string // the decision, the step, or how it ended
-	Why          string
-}
 
 // reaperContent is what the templates show of it.
 type reaperContent struct {
@@ -52,29 +18,29 @@ type reaperContent struct {
 	Sentence  string
 	Did       string // heading of the deeds
 	Facts     []fact
-	Rules     []Rule
+	Rules     []status.Rule
 	Suspended []string
 	Decisions []noteContent
 	Omitted   int
-	Deeds     []noteContent
+	Actions   []noteContent
 }
 
-// noteContent is a Note, safe to be shown as it is.
+// noteContent is an Entry, safe to be shown as it is.
 type noteContent struct {
-	Note
+	status.Entry
 	When moment
 	Span string // how long it was so
 	Dry  bool   // of a rule that does nothing, and nothing else says so
 }
 
-func newReaperContent(r Reaper, now time.Time) *reaperContent {
+func newReaperContent(r status.Status, now time.Time) *reaperContent {
 	c := &reaperContent{
 		Mode:     "dry run",
 		Sentence: "Dry run: it says what it would do, and does nothing.",
 		Did:      "What it would have done",
 		Omitted:  r.Omitted,
 	}
-	if r.Enforces {
+	if r.Enforcing {
 		c.Mode, c.Did = "enforce", "What it did"
 		c.Sentence = "It acts by the rules that say enforce. The others only say what they would do."
 	}
@@ -87,7 +53,7 @@ func newReaperContent(r Reaper, now time.Time) *reaperContent {
 		{"Actions left", fmt.Sprintf("%d of %d per %s", r.BudgetLeft, r.Budget, list.Duration(r.Per))},
 	}
 	for _, rule := range r.Rules {
-		c.Rules = append(c.Rules, Rule{list.Text(rule.Name), list.Text(rule.Mode), rule.Matched})
+		c.Rules = append(c.Rules, status.Rule{Name: list.Text(rule.Name), Mode: list.Text(rule.Mode), Matched: rule.Matched})
 	}
 	for _, why := range r.Suspended {
 		c.Suspended = append(c.Suspended, list.Text(why))
@@ -98,16 +64,16 @@ func newReaperContent(r Reaper, now time.Time) *reaperContent {
 	for _, n := range r.Decisions {
 		c.Decisions = append(c.Decisions, newNote(n, now))
 	}
-	for _, n := range r.Deeds {
-		c.Deeds = append(c.Deeds, newNote(n, now))
+	for _, n := range r.Actions {
+		c.Actions = append(c.Actions, newNote(n, now))
 	}
 	return c
 }
 
-func newNote(n Note, now time.Time) noteContent {
-	c := noteContent{Note: n, When: newMoment(n.Since, now), Dry: n.Mode == dryRun && n.What != dryRun}
+func newNote(n status.Entry, now time.Time) noteContent {
+	c := noteContent{Entry: n, When: newMoment(n.Since, now), Dry: n.Mode == dryRun && n.What != dryRun}
 	switch {
-	case n.Now:
+	case n.Current:
 		c.Span = "for " + list.Duration(n.Until.Sub(n.Since)) + ", and still"
 	case n.Until.After(n.Since):
 		c.Span = "for " + list.Duration(n.Until.Sub(n.Since))

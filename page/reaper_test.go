@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/reaper/status"
+
 	"golang.org/x/net/html/atom"
 )
 
@@ -43,11 +45,11 @@ func TestThePageShowsWhatTheReaperDecidedAndWhy(t *testing.T) {
 }
 
 func TestThePageTellsEnforceAndWhatKeepsRulesFromActing(t *testing.T) {
-	enforcing := func() Reaper {
+	enforcing := func() status.Status {
 		yesterday := now.Add(-24 * time.Hour)
-		return Reaper{
-			Enforces: true, Omitted: 12, Suspended: []string{"another reaper acts on this host"},
-			Decisions: []Note{{Since: yesterday, Until: yesterday.Add(time.Minute), Rule: "java-leak", Mode: "enforce", What: "suspended", Why: "it is held by pid 7"}, {Since: now, Until: now, Now: true, Mode: "enforce", What: "low_coverage"}},
+		return status.Status{
+			Enforcing: true, Omitted: 12, Suspended: []string{"another reaper acts on this host"},
+			Decisions: []status.Entry{{Since: yesterday, Until: yesterday.Add(time.Minute), Rule: "java-leak", Mode: "enforce", What: "suspended", Why: "it is held by pid 7"}, {Since: now, Until: now, Current: true, Mode: "enforce", What: "low_coverage"}},
 		}
 	}
 	d := get(t, pageOf(shop(), nil, enforcing), "/")

@@ -6,40 +6,27 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/status"
 )
 
 // notesKept is how many decisions, and how many deeds, a diary keeps: as many as a person reads.
 const notesKept = 20
 
-// Note tells people of a decision, or of a deed: a step, or the end of a ladder.
-type Note struct {
-	Since time.Time // the first round with the decision; when it was done
-	Until time.Time // the last such round; the same as Since for a deed
-	Now   bool      // the decision stands: it was made in the last round that counts
-	Rule  string    // empty where it is about all rules
-	Mode  string    // of the rule, as in force
-	Group string    // empty where it is about the rule as a whole, like the next two
-	PID   int
-	Comm  string
-	What  string // the decision as metrics name it; the step, or the result of the ladder
-	Why   string // in words, with the numbers of Until
-}
-
-// diary keeps the latest Notes. A decision that is made again and again is one Note.
+// diary keeps the latest entries. A decision that is made again and again is one entry.
 type diary struct {
 	mu        sync.Mutex
 	mode      Mode
 	limits    Limits
-	rules     []RuleStatus
-	decisions []standing // those of the last round first, then the ones that ended last
-	omitted   int        // decisions of the last round that found no place
-	deeds     []Note     // newest first
+	rules     []status.Rule
+	decisions []standing     // those of the last round first, then the ones that ended last
+	omitted   int            // decisions of the last round that found no place
+	deeds     []status.Entry // newest first
 }
 
-// standing is a Note with what it is about.
+// standing is an entry with what it is about.
 type standing struct {
 	topic
-	Note
+	status.Entry
 }
 
 // topic makes decisions of two rounds the same one.
@@ -55,7 +42,7 @@ func (d *diary) adopt(p *Policy) {
 	defer d.mu.Unlock()
 	d.mode, d.limits, d.rules = p.Mode(), p.config.Limits, nil
 	for i := range p.rules {
-		d.rules = append(d.rules, RuleStatus{Name: p.rules[i].Name, Mode: p.rules[i].Mode.String()})
+		d.rules = append(d.rules, status.Rule{Name: p.rules[i].Name, Mode: p.rules[i].Mode.String()})
 	}
 }
 
@@ -69,7 +56,7 @@ func (d *diary) round(decisions []Decision, matched map[string]int, at time.Time
 	}
 	since := map[topic]time.Time{} // of the decisions that may go on
 	for i := range d.decisions {
-		if d.decisions[i].Now {
+		if d.decisions[i].Current {
 			since[d.decisions[i].topic] = d.decisions[i].Since
 		}
 	}
@@ -81,7 +68,7 @@ func (d *diary) round(decisions []Decision, matched map[string]int, at time.Time
 			continue
 		}
 		s := standing{t, newNote(&decisions[i], at, t.label.String(), decisions[i].Reason())}
-		if s.Now = true; goesOn {
+		if s.Current = true; goesOn {
 			s.Since = began
 			delete(since, t)
 		}
@@ -91,8 +78,8 @@ func (d *diary) round(decisions []Decision, matched map[string]int, at time.Time
 	d.omitted = len(decisions) - len(now)
 	var past []standing
 	for _, s := range d.decisions {
-		if _, ends := since[s.topic]; ends || !s.Now {
-			s.Now = false
+		if _, ends := since[s.topic]; ends || !s.Current {
+			s.Current = false
 			past = append(past, s)
 		}
 	}
@@ -104,15 +91,15 @@ func (d *diary) round(decisions []Decision, matched map[string]int, at time.Time
 func (d *diary) void(decision *Decision, at time.Time) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s := standing{topic{label: decision.Label}, Note{
-		Since: at, Until: at, Now: true, Mode: d.mode.String(), What: decision.Label.String(), Why: decision.Reason(),
+	s := standing{topic{label: decision.Label}, status.Entry{
+		Since: at, Until: at, Current: true, Mode: d.mode.String(), What: decision.Label.String(), Why: decision.Reason(),
 	}}
 	rest := slices.Clone(d.decisions)
 	for i := range rest { // one reason at a time keeps all rules from acting
-		rest[i].Now = rest[i].Now && (rest[i].rule != "" || rest[i].topic == s.topic)
+		rest[i].Current = rest[i].Current && (rest[i].rule != "" || rest[i].topic == s.topic)
 	}
 	rest = slices.DeleteFunc(rest, func(before standing) bool {
-		same := before.Now && before.topic == s.topic
+		same := before.Current && before.topic == s.topic
 		if same {
 			s.Since = before.Since
 		}
@@ -149,8 +136,8 @@ func (d *diary) deed(about *Decision, pid int, what, why string) {
 	d.deeds = d.deeds[:min(len(d.deeds), notesKept)]
 }
 
-func newNote(d *Decision, at time.Time, what, why string) Note {
-	n := Note{Since: at, Until: at, Rule: d.Rule.Name, Mode: d.Rule.Mode.String(), Group: d.Group, What: what, Why: why}
+func newNote(d *Decision, at time.Time, what, why string) status.Entry {
+	n := status.Entry{Since: at, Until: at, Rule: d.Rule.Name, Mode: d.Rule.Mode.String(), Group: d.Group, What: what, Why: why}
 	if d.Process != nil {
 		n.PID, n.Comm = d.Process.ID.PID, d.Process.Comm
 	}

@@ -5,30 +5,11 @@ import (
 	"slices"
 	"time"
 
+	"closewait_exporter/reaper/status"
+
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 )
-
-// Status is what a Reaper does at present, for people.
-type Status struct {
-	Mode       string // enforce when some rule acts, else dry_run
-	Rules      []RuleStatus
-	Suspended  []string // why rules are kept from acting, in words
-	BudgetLeft int      // actions that Limits still allow
-	Limits     Limits
-	LastRound  time.Time // that did not fail; zero before the first
-	Reloaded   bool      // the rules file was valid when it was last read
-	Decisions  []Note    // at most notesKept, the youngest first
-	Omitted    int       // decisions of the last round that are not among them
-	Deeds      []Note    // at most notesKept, the youngest first
-}
-
-// RuleStatus is a rule that is in force.
-type RuleStatus struct {
-	Name    string
-	Mode    string
-	Matched int // processes in the last round that counted
-}
 
 // suspensionWords explain closewait_reaper_suspended to people.
 var suspensionWords = map[string]string{
@@ -43,8 +24,8 @@ var suspensionWords = map[string]string{
 }
 
 // Status tells what the Reaper does. Its numbers are those that are scraped.
-func (r *Reaper) Status() Status {
-	s := Status{
+func (r *Reaper) Status() status.Status {
+	s := status.Status{
 		BudgetLeft: int(valueOf(r.metrics.budget)),
 		Reloaded:   valueOf(r.metrics.reloadOK) == 1,
 	}
@@ -61,15 +42,15 @@ func (r *Reaper) Status() Status {
 }
 
 // tell fills in what the diary has.
-func (d *diary) tell(s *Status) {
+func (d *diary) tell(s *status.Status) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	s.Mode, s.Limits, s.Rules = d.mode.String(), d.limits, slices.Clone(d.rules)
-	s.Omitted, s.Deeds = d.omitted, slices.Clone(d.deeds)
+	s.Enforcing, s.Budget, s.Per, s.Rules = d.mode == Enforce, d.limits.Actions, d.limits.Per, slices.Clone(d.rules)
+	s.Omitted, s.Actions = d.omitted, slices.Clone(d.deeds)
 	for i := range d.decisions {
-		s.Decisions = append(s.Decisions, d.decisions[i].Note)
+		s.Decisions = append(s.Decisions, d.decisions[i].Entry)
 	}
-	slices.SortStableFunc(s.Decisions, func(a, b Note) int { return b.Since.Compare(a.Since) })
+	slices.SortStableFunc(s.Decisions, func(a, b status.Entry) int { return b.Since.Compare(a.Since) })
 }
 
 // valueOf reads a gauge of our own, which cannot fail.

@@ -11,14 +11,15 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/status"
 )
 
 // lines are notes without their reasons, such as "1m0s-3m0s leak 7 cooldown now".
-func lines(notes []Note, began time.Time) []string {
+func lines(notes []status.Entry, began time.Time) []string {
 	var all []string
 	for _, n := range notes {
 		text := fmt.Sprintf("%s-%s %s %d %s", n.Since.Sub(began), n.Until.Sub(began), n.Rule, n.PID, n.What)
-		if n.Now {
+		if n.Current {
 			text += " now"
 		}
 		all = append(all, text)
@@ -51,13 +52,13 @@ func TestAStatusTellsWhatWasDecidedAndDone(t *testing.T) {
 			fmt.Sprintf("1m0s-1m0s leak %d signal KILL", pid),
 			fmt.Sprintf("1m0s-1m0s leak %d signal TERM", pid),
 		}
-		if diff := cmp.Diff(want, lines(s.Deeds, began)); diff != "" {
+		if diff := cmp.Diff(want, lines(s.Actions, began)); diff != "" {
 			t.Errorf("deeds (-want +got):\n%s", diff)
 		}
-		if s.Mode != "dry_run" || s.BudgetLeft != s.Limits.Actions-1 || !s.LastRound.Equal(time.Now()) || !s.Reloaded || len(s.Suspended) > 0 {
+		if s.Enforcing || s.BudgetLeft != s.Budget-1 || !s.LastRound.Equal(time.Now()) || !s.Reloaded || len(s.Suspended) > 0 {
 			t.Errorf("status %+v", s)
 		}
-		if diff := cmp.Diff([]RuleStatus{{Name: "leak", Mode: "dry_run", Matched: 1}}, s.Rules); diff != "" {
+		if diff := cmp.Diff([]status.Rule{{Name: "leak", Mode: "dry_run", Matched: 1}}, s.Rules); diff != "" {
 			t.Errorf("rules (-want +got):\n%s", diff)
 		}
 		r.halt()
@@ -104,7 +105,7 @@ func TestADiaryIsBoundedAndKeepsWhatStands(t *testing.T) {
 	at := func(minute int) time.Time { return epoch.Add(time.Duration(minute) * time.Minute) }
 	d.round(many(LabelProtected, 1, 3), nil, at(0))
 	d.round(append(many(LabelProtected, 1001, 1100), many(LabelProtected, 2, 2)...), nil, at(1))
-	var s Status
+	var s status.Status
 	d.tell(&s)
 	if len(s.Decisions) != notesKept || s.Omitted != 101-notesKept {
 		t.Fatalf("%d decisions, %d omitted", len(s.Decisions), s.Omitted)
@@ -112,7 +113,7 @@ func TestADiaryIsBoundedAndKeepsWhatStands(t *testing.T) {
 	d.round(many(LabelProtected, 1001, 1002), nil, at(2))
 	d.round(many(LabelProtected, 1001, 1001), nil, at(3))
 	d.round(many(LabelProtected, 1001, 1002), nil, at(4))
-	s = Status{}
+	s = status.Status{}
 	d.tell(&s)
 	got := lines(s.Decisions, epoch)
 	want := []string{"4m0s-4m0s leak 1002 protected now", "1m0s-4m0s leak 1001 protected now", "1m0s-2m0s leak 1002 protected"}
@@ -122,10 +123,10 @@ func TestADiaryIsBoundedAndKeepsWhatStands(t *testing.T) {
 	for pid := range 2 * notesKept {
 		d.deed(&many(LabelAct, pid, pid)[0], pid, "signal TERM", "")
 	}
-	s = Status{}
+	s = status.Status{}
 	d.tell(&s)
-	if len(s.Deeds) != notesKept || s.Deeds[0].PID != 2*notesKept-1 {
-		t.Errorf("%d deeds, the first about %d", len(s.Deeds), s.Deeds[0].PID)
+	if len(s.Actions) != notesKept || s.Actions[0].PID != 2*notesKept-1 {
+		t.Errorf("%d deeds, the first about %d", len(s.Actions), s.Actions[0].PID)
 	}
 }
 
@@ -137,14 +138,14 @@ func TestARoundThatDoesNotCountEndsNoDecision(t *testing.T) {
 	d.round(many(LabelProtected, 7, 7), nil, at(0))
 	d.void(&blind, at(1))
 	d.void(&blind, at(2))
-	var s Status
+	var s status.Status
 	d.tell(&s)
 	if diff := cmp.Diff([]string{"1m0s-2m0s  0 low_coverage now", "0s-0s leak 7 protected now"}, lines(s.Decisions, epoch)); diff != "" {
 		t.Errorf("meanwhile (-want +got):\n%s", diff)
 	}
 	d.round(many(LabelProtected, 7, 7), nil, at(3))
 	d.void(&blind, at(4))
-	s = Status{}
+	s = status.Status{}
 	d.tell(&s)
 	want := []string{"4m0s-4m0s  0 low_coverage now", "1m0s-2m0s  0 low_coverage", "0s-3m0s leak 7 protected now"}
 	if diff := cmp.Diff(want, lines(s.Decisions, epoch)); diff != "" {
