@@ -58,9 +58,8 @@ check: ## run the part of lint that is quick to install: gofmt, staticcheck, lan
 	scripts/check
 
 .PHONY: golden
-golden: ## update all golden files of the tests, and the generated manifests
+golden: kubernetes ## update all golden files of the tests, and the generated manifests
 	scripts/golden
-	$(MAKE) kubernetes
 
 .PHONY: generate
 generate: ## compile the BPF programs (Debian packages clang, llvm, libbpf-dev)
