@@ -1,4 +1,5 @@
-# docker build . or make image. What it needs to run: docs/INSTALL.md. Other base images: --build-arg.
+# Build with docker build . or make image. docs/INSTALL.md says how to run it, and how to choose
+# other base images with --build-arg.
 ARG BUILD_IMAGE=docker.io/library/golang:1.26
 ARG RUNTIME_IMAGE=scratch
 
@@ -10,8 +11,8 @@ COPY . .
 ARG VERSION=unknown REVISION=unknown BRANCH=unknown DATE=unknown TARGETOS TARGETARCH
 RUN GOOS=${TARGETOS} GOARCH=${TARGETARCH} make build
 
-# The exporter is all that is in the image: there is no shell, and nothing that it could be made to run. A reaper with
-# guards (`run` steps) needs a RUNTIME_IMAGE that has what they need.
+# The image contains only the exporter: no shell, and no other program that it could be made to
+# run. A reaper with guards (`run` steps) needs a RUNTIME_IMAGE that contains their programs.
 FROM ${RUNTIME_IMAGE}
 ARG VERSION=unknown REVISION=unknown DATE=unknown
 LABEL org.opencontainers.image.title="closewait_exporter" \
@@ -23,5 +24,6 @@ LABEL org.opencontainers.image.title="closewait_exporter" \
 COPY --from=build /src/LICENSE /LICENSE
 COPY --from=build /src/closewait_exporter /closewait_exporter
 EXPOSE 10052
-# No USER: Docker and Kubernetes give capabilities that are added to root only. Podman gives them to any --user.
+# No USER: Docker and Kubernetes grant added capabilities to root only. Podman grants them to any
+# --user.
 ENTRYPOINT ["/closewait_exporter"]

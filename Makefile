@@ -1,4 +1,4 @@
-# closewait_exporter: make help lists what can be made.
+# closewait_exporter: make help lists the targets.
 
 VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
@@ -19,7 +19,7 @@ IMAGE    ?= closewait_exporter:$(VERSION)
 .DEFAULT_GOAL := help
 
 .PHONY: help
-help: ## list what can be made
+help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: build
@@ -31,29 +31,38 @@ run: build ## build, and serve metrics on LISTEN (:10052)
 	./closewait_exporter --web.listen-address=$(LISTEN)
 
 .PHONY: demo
-demo: build ## the exporter beside a server that leaks, until interrupted
+demo: build ## run the exporter and a server that leaks, until interrupted
 	scripts/demo
 
 .PHONY: deps
-deps: ## install the programs that the tests compare with, or say what is missing
+deps: ## install the programs that the tests need, or list the missing ones
 	scripts/test-deps
 
 .PHONY: test
-test: deps ## everything: unit, real kernel, end to end, with the race detector
+test: deps ## run all tests with the race detector, and print CPU seconds per package
 	go vet ./...
-	go test -race -count=1 -timeout=15m ./...
+	CPU_BUDGET=900 scripts/test -race -count=1 -timeout=15m ./...
 
 .PHONY: test-long
-test-long: deps ## the same with many more rounds of what is random, and what takes minutes
-	CLOSEWAIT_LONG=1 go test -count=1 -timeout=2h -p 1 ./...
+test-long: deps ## run more rounds of random tests, and tests that take minutes
+	CLOSEWAIT_LONG=1 scripts/test -count=1 -timeout=2h -p 1 ./...
 	for scanner in netlink procfs; do CLOSEWAIT_SCANNER=$$scanner go test -count=1 -timeout=1h -p 1 ./e2e ./reapertest || exit 1; done
 
 .PHONY: lint
-lint: ## golangci-lint, built from its pinned version
+lint: ## run golangci-lint (pinned), and check the language of comments and documents
 	scripts/lint
+	go test -count=1 -run '^TestLanguage' .
+
+.PHONY: check
+check: ## run the part of lint that is quick to install: gofmt, staticcheck, language
+	scripts/check
+
+.PHONY: golden
+golden: kubernetes ## update all golden files of the tests, and the generated manifests
+	scripts/golden
 
 .PHONY: generate
-generate: ## compile the BPF programs anew (Debian packages clang, llvm, libbpf-dev)
+generate: ## compile the BPF programs (Debian packages clang, llvm, libbpf-dev)
 	go generate ./kernel/iterator/...
 	cd kernel/iterator && sha256sum bpf/* *.o bare/*.o > objects.sha256
 
@@ -62,7 +71,7 @@ fuzz: ## fuzz every decoder for FUZZTIME (30s) each
 	scripts/fuzz $(FUZZTIME)
 
 .PHONY: bench
-bench: build ## speed as ratios against ss, lsof and netstat in the same run
+bench: build ## measure speed relative to ss, lsof and netstat
 	scripts/bench
 
 .PHONY: man
@@ -71,7 +80,7 @@ man: ## write the man page to dist/
 	VERSION='$(VERSION)' DATE='$(DATE)' scripts/man > dist/closewait_exporter.1
 
 .PHONY: package
-package: build ## make a deb and an rpm in dist/
+package: build ## build a deb and an rpm in dist/
 	DATE='$(DATE)' scripts/package '$(VERSION)'
 
 .PHONY: image
@@ -79,9 +88,9 @@ image: ## build the container image IMAGE with docker, podman or buildah
 	VERSION='$(VERSION)' REVISION='$(REVISION)' BRANCH='$(BRANCH)' DATE='$(DATE)' scripts/image '$(IMAGE)'
 
 .PHONY: kubernetes
-kubernetes: ## write the alerting rules as a PrometheusRule
+kubernetes: ## generate the PrometheusRule from the alerting rules
 	scripts/prometheusrule > deploy/kubernetes/prometheusrule.yaml
 
 .PHONY: clean
-clean: ## remove what was built
+clean: ## remove all build results
 	rm -rf closewait_exporter bin dist

@@ -1,6 +1,7 @@
-# Makes the rules, and the example configurations beside them, 60 times as fast: sed -E -f scale-60.sed closewait.rules.yml
-# Minutes become seconds and hours minutes, in this order, and what is less than a minute becomes a second; so do the
-# seconds of an hour, and the age bucket.
+# Makes the rules and the example configurations 60 times as fast:
+#   sed -E -f scale-60.sed closewait.rules.yml
+# Everything shorter than a minute becomes a second, then minutes become seconds and hours minutes.
+# The 3600 seconds of an hour become 60, and the age bucket of 300 seconds becomes 5.
 s/\b[0-9]+s\b/1s/g
 s/\b([0-9]+)m\b/\1s/g
 s/\b([0-9]+)h\b/\1m/g

@@ -32,7 +32,7 @@ func capabilitiesOf(t *testing.T, path string) []string {
 
 func TestWhatIsGivenIsWhatIsWritten(t *testing.T) {
 	alone, bpf, added := capabilitiesOf(t, unit), capabilitiesOf(t, ebpf), capabilitiesOf(t, dropIn)
-	exporter, reaper, found := strings.Cut(read(t, "../SECURITY.md"), "\nA reaper that is to act needs more.")
+	exporter, reaper, found := strings.Cut(read(t, "../SECURITY.md"), "\nA reaper in enforce mode needs more.")
 	if !found {
 		t.Fatal("no part about the reaper in SECURITY.md")
 	}

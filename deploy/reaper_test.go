@@ -49,7 +49,7 @@ func TestTheReaperMayDoWhatTheDropInIsFor(t *testing.T) {
 		`closewait_reaper_actions_total{action="shutdown",mode="enforce",rule="shut-down"} [1-9]\d*`,
 		`closewait_reaper_action_failures_total{action="shutdown",mode="enforce",rule="shut-down"} 0`,
 		`closewait_reaper_actions_total{action="run",mode="enforce",rule="ask-and-end"} 1`,
-		`closewait_reaper_reaped_total{result="terminated",rule="ask-and-end"} 1`,
+		`closewait_reaper_remediations_total{result="terminated",rule="ask-and-end"} 1`,
 		`closewait_reaper_action_failures_total{action="raise_nofile",mode="enforce",rule="raise"} [1-9]\d*`,
 	)
 	if state, _ := m.try("systemctl", "is-active", "shop-end"); state != "inactive" {
@@ -116,7 +116,7 @@ rules:
 	m.leak("shop", "--sockets=3")
 	before := m.run("systemctl", "show", "--property=MainPID", "shop")
 	m.run("systemctl", "start", service)
-	m.awaitMetrics(`closewait_reaper_reaped_total{result="recovered",rule="restart"} [1-9]\d*`)
+	m.awaitMetrics(`closewait_reaper_remediations_total{result="recovered",rule="restart"} [1-9]\d*`)
 	if after := m.run("systemctl", "show", "--property=MainPID", "shop"); after == before || strings.HasSuffix(after, "=0") {
 		t.Errorf("%s before, %s after", before, after)
 	}
