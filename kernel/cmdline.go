@@ -42,9 +42,9 @@ type reading struct {
 }
 
 const (
-	commandLineBytes    = 64 << 10 // what is longer is cut; a process makes it as long as it likes
-	commandLinePatience = time.Second
-	commandLinesKept    = 4096
+	commandLineBytes   = 64 << 10 // what is longer is cut; a process makes it as long as it likes
+	commandLineTimeout = time.Second
+	commandLinesKept   = 4096
 )
 
 // NewCommandLines returns a reader for the processes that the Scanner sees, which must not be closed
@@ -78,7 +78,7 @@ func (c *CommandLines) ask(p program) (string, *reading, error) {
 		return "", r, nil
 	}
 	if len(c.pending) >= mostHanging {
-		return "", nil, fmt.Errorf("%w, and %d other reads are under way", errHangs, len(c.pending))
+		return "", nil, fmt.Errorf("%w, and %d other reads are under way", ErrHangs, len(c.pending))
 	}
 	r := &reading{since: time.Now(), done: make(chan struct{})}
 	c.pending[p] = r
@@ -103,13 +103,13 @@ func (c *CommandLines) settle(p program, r *reading) {
 }
 
 func (r *reading) wait(ctx context.Context) (string, error) {
-	late := time.NewTimer(time.Until(r.since.Add(commandLinePatience)))
+	late := time.NewTimer(time.Until(r.since.Add(commandLineTimeout)))
 	defer late.Stop()
 	select {
 	case <-r.done:
 		return r.text, r.err
 	case <-late.C:
-		return "", errHangs
+		return "", ErrHangs
 	case <-ctx.Done():
 		return "", context.Cause(ctx)
 	}
@@ -118,27 +118,27 @@ func (r *reading) wait(ctx context.Context) (string, error) {
 // readCommandLine reads it through one directory with the start time, so that both are of the same
 // process. It can hang.
 func (s *Scanner) readCommandLine(id closewait.ProcessID) (string, error) {
-	dir, err := s.proc.openProcess(id.PID)
+	dir, err := s.proc.OpenPID(id.PID)
 	if err != nil {
-		return "", goneIfVanished(err)
+		return "", GoneIfVanished(err)
 	}
-	defer dir.close()
-	data, err := dir.read("stat", nil)
+	defer dir.Close()
+	data, err := dir.Read("stat", nil)
 	if err != nil {
-		return "", goneIfVanished(err)
+		return "", GoneIfVanished(err)
 	}
-	if st, err := parseStat(data); err != nil || st.start != id.Start {
+	if st, err := ParseStat(data); err != nil || st.Start != id.Start {
 		return "", fmt.Errorf("%w: its pid means another one now", closewait.ErrGone)
 	}
 	fd, err := unix.Openat(int(dir), "cmdline", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
-		return "", goneIfVanished(err)
+		return "", GoneIfVanished(err)
 	}
 	file := os.NewFile(uintptr(fd), "cmdline")
 	defer file.Close()
 	line, err := io.ReadAll(io.LimitReader(file, commandLineBytes))
 	if err != nil {
-		return "", goneIfVanished(err)
+		return "", GoneIfVanished(err)
 	}
 	return string(bytes.ReplaceAll(bytes.TrimRight(line, "\x00"), []byte{0}, []byte{' '})), nil
 }

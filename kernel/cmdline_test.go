@@ -53,11 +53,11 @@ func fakeProcesses(t *testing.T, n int, commandLine string) *Scanner {
 			t.Fatal(err)
 		}
 	}
-	proc, err := openDirectory(unix.AT_FDCWD, root)
+	proc, err := OpenDirectory(unix.AT_FDCWD, root)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(proc.close)
+	t.Cleanup(proc.Close)
 	return &Scanner{proc: proc, options: Options{ProcFS: root}}
 }
 
@@ -108,12 +108,12 @@ func TestCommandLinesThatHangAreBoundedInTimeAndNumber(t *testing.T) {
 	began := time.Now()
 	for range 3 { // rounds of a reaper
 		for pid := 1; pid <= 3*mostHanging; pid++ {
-			if _, err := c.Of(t.Context(), process(pid)); !errors.Is(err, errHangs) {
-				t.Fatalf("process %d: %v, want %v", pid, err, errHangs)
+			if _, err := c.Of(t.Context(), process(pid)); !errors.Is(err, ErrHangs) {
+				t.Fatalf("process %d: %v, want %v", pid, err, ErrHangs)
 			}
 		}
 	}
-	if took := time.Since(began); took > (mostHanging+1)*commandLinePatience {
+	if took := time.Since(began); took > (mostHanging+1)*commandLineTimeout {
 		t.Errorf("all rounds took %v: no read is to be waited for twice", took)
 	}
 	if len(c.pending) != mostHanging {

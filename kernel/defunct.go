@@ -97,7 +97,7 @@ func (s *Scanner) judge(ctx context.Context, sockets []remnant) {
 	s.findStates(ctx, sockets)
 	var absent []remnant
 	for _, r := range sockets {
-		if r.settled && r.state == stateNone {
+		if r.settled && r.state == TCPNone {
 			absent = append(absent, r)
 		} else {
 			d.suspects = append(d.suspects, r)
@@ -161,10 +161,10 @@ func (s *Scanner) reportDefunct() {
 }
 
 // byInode are indices in known, sorted by inode.
-func (d *defuncts) byInode() []indexed {
-	sorted := make([]indexed, len(d.known))
+func (d *defuncts) byInode() []InodeIndex {
+	sorted := make([]InodeIndex, len(d.known))
 	for i := range d.known {
-		sorted[i] = newIndexed(d.known[i].Inode, i)
+		sorted[i] = NewInodeIndex(d.known[i].Inode, i)
 	}
 	slices.Sort(sorted)
 	return sorted
@@ -172,22 +172,22 @@ func (d *defuncts) byInode() []indexed {
 
 // refresh takes the holders of the defunct sockets from a walk. Of a process that it could not look into
 // nothing is known, so that it stays a holder.
-func (d *defuncts) refresh(w *walk) {
-	slices.Sort(w.unread)
+func (d *defuncts) refresh(w *Walk) {
+	slices.Sort(w.Unread)
 	for i := range d.known {
 		r := &d.known[i]
 		r.keep(func(holder int) bool {
-			_, unread := slices.BinarySearch(w.unread, r.holders[holder].PID)
+			_, unread := slices.BinarySearch(w.Unread, r.holders[holder].PID)
 			return unread
 		})
 	}
-	w.match(d.byInode(), func(index int, held []openSocket) {
+	w.Match(d.byInode(), func(index int, held []Descriptor) {
 		r := &d.known[index]
-		found := make([]handle, len(held))
+		found := make([]Handle, len(held))
 		for i := range held {
-			found[i] = held[i].handle
+			found[i] = held[i].Handle
 		}
-		r.holders, r.handles = addHolders(*w.holders(held), found, r.holders, r.handles)
+		r.holders, r.handles = addHolders(*w.Holders(held), found, r.holders, r.handles)
 	})
 	d.known = slices.DeleteFunc(d.known, remnant.isOver)
 }

@@ -28,7 +28,7 @@ func manyDefunct(t *testing.T, n int) (s *Scanner, dir string) {
 	for _, inode := range inodes {
 		s.defuncts.known = append(s.defuncts.known, remnant{
 			Facts:   closewait.Facts{Inode: uint64(inode), Defunct: true},
-			holders: []closewait.ProcessID{{PID: 100, Start: 5}}, handles: []handle{{number: int32(inode)}},
+			holders: []closewait.ProcessID{{PID: 100, Start: 5}}, handles: []Handle{{Number: int32(inode)}},
 		})
 	}
 	return s, dir
@@ -87,7 +87,7 @@ func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.
 			defer s.Close()
 			s.defuncts.known = []remnant{{
 				Facts:   closewait.Facts{Inode: 11, Defunct: true},
-				holders: []closewait.ProcessID{first, second}, handles: []handle{{number: 11}, {number: 11}},
+				holders: []closewait.ProcessID{first, second}, handles: []Handle{{Number: 11}, {Number: 11}},
 			}}
 			graft(t, dir, c.change)
 			s.sockets = []closewait.Sighting{accepted(12, 1)}
@@ -125,7 +125,7 @@ func TestEveryHolderHasAHandle(t *testing.T) {
 		for i := range s.owners.known {
 			o := &s.owners.known[i]
 			for n, h := range s.owners.handlesOf(o) {
-				got[uint64(o.inode)] += fmt.Sprintf("%d/%s ", o.holderList()[n].PID, strings.TrimSuffix(string(h.appendPath(nil)), "\x00"))
+				got[uint64(o.inode)] += fmt.Sprintf("%d/%s ", o.holderList()[n].PID, strings.TrimSuffix(string(h.AppendPath(nil)), "\x00"))
 			}
 		}
 		want := map[uint64]string{11: "100/fd/11 300/fd/11 ", 12: "100/fd/12 200/fd/12 300/fd/12 ", 13: "200/fd/13 300/fd/13 "}

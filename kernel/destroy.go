@@ -68,13 +68,13 @@ func (t *socketCounts) destroy(ctx context.Context, sockets []*closewait.Socket)
 type destroyer struct{ fd int }
 
 func openDestroyer() (destroyer, error) {
-	fd, err := openDiag()
+	fd, err := openSocket()
 	return destroyer{fd}, err
 }
 
 // destroy asks for the end of one socket and waits for the answer: ENOENT when there is none with
 // these addresses and this cookie.
-func (d destroyer) destroy(row *diagRow) error {
+func (d destroyer) destroy(row *Row) error {
 	const sockDestroy = 21 // SOCK_DESTROY, include/uapi/linux/sock_diag.h
 	request := singleRequest(sockDestroy, unix.NLM_F_ACK, row)
 	if err := unix.Sendto(d.fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
@@ -85,9 +85,9 @@ func (d destroyer) destroy(row *diagRow) error {
 	if err != nil {
 		return err
 	}
-	return eachMessage(answer[:n], func(header nlHeader, payload []byte) error {
+	return eachMessage(answer[:n], func(header header, payload []byte) error {
 		if header.Type != unix.NLMSG_ERROR {
-			return fmt.Errorf("%w answer of type %d", errMalformed, header.Type)
+			return fmt.Errorf("%w answer of type %d", ErrMalformed, header.Type)
 		}
 		return netlinkError(payload)
 	})

@@ -167,11 +167,11 @@ func (r *reconnector) reconnect(t *testing.T) *closewait.Socket {
 		t.Fatal(err)
 	}
 	return &closewait.Socket{Facts: closewait.Facts{
-		ID: closewait.CookieID(ns.id, live.cookie), Local: live.local, Remote: live.remote, Inode: live.inode,
+		ID: closewait.CookieID(ns.ID, live.cookie), Local: live.local, Remote: live.remote, Inode: live.inode,
 	}}
 }
 
-func rowOf(t *testing.T, s *closewait.Socket) diagRow {
+func rowOf(t *testing.T, s *closewait.Socket) Row {
 	t.Helper()
 	rows, err := rowsOf(t.Context(), []*closewait.Socket{s})
 	if err != nil || len(rows) != 1 {

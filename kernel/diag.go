@@ -8,17 +8,17 @@ import (
 )
 
 // diagRow is what a sock_diag dump says of one TCP socket.
-type diagRow struct {
-	family, state, timer uint8
-	local, remote        netip.AddrPort // of an AF_INET6 socket: v4-mapped addresses stay mapped
-	iface                uint32         // index of the interface that it is bound to, 0 = none
-	cookie               uint64
-	recvQueue, sendQueue uint32 // bytes; of a listener: connections that wait, and its backlog
-	uid, inode           uint32
+type Row struct {
+	Family, State, Timer uint8
+	Local, Remote        netip.AddrPort // of an AF_INET6 socket: v4-mapped addresses stay mapped
+	Interface            uint32         // index of the interface that it is bound to, 0 = none
+	Cookie               uint64
+	RecvQueue, SendQueue uint32 // bytes; of a listener: connections that wait, and its backlog
+	UID, Inode           uint32
 
-	hasInfo                                 bool   // whether the next fields are known
-	lastDataSent, lastDataRecv, lastAckRecv uint32 // milliseconds ago
-	bytesSent, bytesAcked, bytesReceived    uint64 // 0 on kernels that do not count them
+	HasInfo                                 bool   // whether the next fields are known
+	LastDataSent, LastDataRecv, LastAckRecv uint32 // milliseconds ago
+	BytesSent, BytesAcked, BytesReceived    uint64 // 0 on kernels that do not count them
 }
 
 // Layout of struct inet_diag_msg (include/uapi/linux/inet_diag.h): ports and addresses are in
@@ -42,16 +42,16 @@ const (
 
 // parseDiag parses the payload of one message of a dump. After an error the row is empty. It
 // allocates nothing unless it fails.
-func parseDiag(data []byte, row *diagRow) error {
-	*row = diagRow{}
+func parseRow(data []byte, row *Row) error {
+	*row = Row{}
 	if len(data) < diagSize {
-		return fmt.Errorf("%w inet_diag_msg: %d bytes of %d", errMalformed, len(data), diagSize)
+		return fmt.Errorf("%w inet_diag_msg: %d bytes of %d", ErrMalformed, len(data), diagSize)
 	}
-	if !row.takeMessage(data[:diagSize]) {
-		return fmt.Errorf("%w inet_diag_msg: address family %d", errMalformed, data[diagFamily])
+	if !row.parseMessage(data[:diagSize]) {
+		return fmt.Errorf("%w inet_diag_msg: address family %d", ErrMalformed, data[diagFamily])
 	}
-	if err := row.takeAttributes(data[diagSize:]); err != nil {
-		*row = diagRow{}
+	if err := row.parseAttributes(data[diagSize:]); err != nil {
+		*row = Row{}
 		return err
 	}
 	return nil
@@ -59,7 +59,7 @@ func parseDiag(data []byte, row *diagRow) error {
 
 // takeMessage takes in the fixed part; it is false, and has done nothing, for an address family
 // that is none of IP.
-func (r *diagRow) takeMessage(msg []byte) bool {
+func (r *Row) parseMessage(msg []byte) bool {
 	var local, remote netip.Addr
 	switch msg[diagFamily] {
 	case syscall.AF_INET:
@@ -69,14 +69,14 @@ func (r *diagRow) takeMessage(msg []byte) bool {
 	default:
 		return false
 	}
-	r.local = netip.AddrPortFrom(local, binary.BigEndian.Uint16(msg[diagLocalPort:]))
-	r.remote = netip.AddrPortFrom(remote, binary.BigEndian.Uint16(msg[diagRemotePort:]))
+	r.Local = netip.AddrPortFrom(local, binary.BigEndian.Uint16(msg[diagLocalPort:]))
+	r.Remote = netip.AddrPortFrom(remote, binary.BigEndian.Uint16(msg[diagRemotePort:]))
 	host := binary.NativeEndian
-	r.family, r.state, r.timer = msg[diagFamily], msg[diagState], msg[diagTimer]
-	r.iface = host.Uint32(msg[diagInterface:])
-	r.cookie = uint64(host.Uint32(msg[diagCookie:])) | uint64(host.Uint32(msg[diagCookie+4:]))<<32
-	r.recvQueue, r.sendQueue = host.Uint32(msg[diagRecvQueue:]), host.Uint32(msg[diagSendQueue:])
-	r.uid, r.inode = host.Uint32(msg[diagUID:]), host.Uint32(msg[diagInode:])
+	r.Family, r.State, r.Timer = msg[diagFamily], msg[diagState], msg[diagTimer]
+	r.Interface = host.Uint32(msg[diagInterface:])
+	r.Cookie = uint64(host.Uint32(msg[diagCookie:])) | uint64(host.Uint32(msg[diagCookie+4:]))<<32
+	r.RecvQueue, r.SendQueue = host.Uint32(msg[diagRecvQueue:]), host.Uint32(msg[diagSendQueue:])
+	r.UID, r.Inode = host.Uint32(msg[diagUID:]), host.Uint32(msg[diagInode:])
 	return true
 }
 
@@ -88,19 +88,19 @@ const (
 
 // takeAttributes takes in what follows the fixed part. New kernels add attributes: those that are
 // not known are passed over.
-func (r *diagRow) takeAttributes(data []byte) error {
+func (r *Row) parseAttributes(data []byte) error {
 	for len(data) > 0 {
 		if len(data) < attributeHeader {
-			return fmt.Errorf("%w attribute: %d bytes left", errMalformed, len(data))
+			return fmt.Errorf("%w attribute: %d bytes left", ErrMalformed, len(data))
 		}
 		size := int(binary.NativeEndian.Uint16(data))
 		if size < attributeHeader || size > len(data) {
-			return fmt.Errorf("%w attribute: length %d, %d bytes left", errMalformed, size, len(data))
+			return fmt.Errorf("%w attribute: length %d, %d bytes left", ErrMalformed, size, len(data))
 		}
 		if binary.NativeEndian.Uint16(data[2:]) == diagInfo {
-			r.takeInfo(data[attributeHeader:size])
+			r.parseInfo(data[attributeHeader:size])
 		}
-		data = data[min(nlAlign(size), len(data)):]
+		data = data[min(align(size), len(data)):]
 	}
 	return nil
 }
@@ -116,18 +116,18 @@ const (
 	infoBytesSent     = 200
 )
 
-func (r *diagRow) takeInfo(info []byte) {
+func (r *Row) parseInfo(info []byte) {
 	if len(info) < infoLastAckRecv+4 {
 		return
 	}
 	host := binary.NativeEndian
-	r.hasInfo = true
-	r.lastDataSent = host.Uint32(info[infoLastDataSent:])
-	r.lastDataRecv = host.Uint32(info[infoLastDataRecv:])
-	r.lastAckRecv = host.Uint32(info[infoLastAckRecv:])
-	r.bytesAcked = counterAt(info, infoBytesAcked)
-	r.bytesReceived = counterAt(info, infoBytesReceived)
-	r.bytesSent = counterAt(info, infoBytesSent)
+	r.HasInfo = true
+	r.LastDataSent = host.Uint32(info[infoLastDataSent:])
+	r.LastDataRecv = host.Uint32(info[infoLastDataRecv:])
+	r.LastAckRecv = host.Uint32(info[infoLastAckRecv:])
+	r.BytesAcked = counterAt(info, infoBytesAcked)
+	r.BytesReceived = counterAt(info, infoBytesReceived)
+	r.BytesSent = counterAt(info, infoBytesSent)
 }
 
 // counterAt is a 64-bit counter, 0 where the kernel is too old to have it.

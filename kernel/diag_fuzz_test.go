@@ -24,10 +24,10 @@ func FuzzParseDiag(f *testing.F) {
 	f.Add(slices.Concat(msg, []byte{0, 0, 0, 0}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		want, whole := parseDiagPlainly(t, data)
-		var row diagRow
-		err := parseDiag(data, &row)
+		var row Row
+		err := parseRow(data, &row)
 		if !whole {
-			if !errors.Is(err, errMalformed) || row != (diagRow{}) {
+			if !errors.Is(err, ErrMalformed) || row != (Row{}) {
 				t.Errorf("got %+v, %v, want the zero row and errMalformed", row, err)
 			}
 			return
@@ -39,12 +39,12 @@ func FuzzParseDiag(f *testing.F) {
 }
 
 // parseDiagPlainly is parseDiag by means of encoding/binary; false for what is malformed.
-func parseDiagPlainly(t *testing.T, data []byte) (diagRow, bool) {
+func parseDiagPlainly(t *testing.T, data []byte) (Row, bool) {
 	t.Helper()
 	reader := bytes.NewReader(data)
 	var m inetDiagMsg
 	if binary.Read(reader, binary.NativeEndian, &m) != nil || m.Family != syscall.AF_INET && m.Family != syscall.AF_INET6 {
-		return diagRow{}, false
+		return Row{}, false
 	}
 	addr := func(b [16]byte, p [2]byte) netip.AddrPort {
 		a := netip.AddrFrom16(b)
@@ -53,24 +53,24 @@ func parseDiagPlainly(t *testing.T, data []byte) (diagRow, bool) {
 		}
 		return netip.AddrPortFrom(a, uint16(p[0])<<8|uint16(p[1]))
 	}
-	row := diagRow{
-		family: m.Family, state: m.State, timer: m.Timer,
-		local: addr(m.Local, m.LocalPort), remote: addr(m.Remote, m.RemotePort),
-		iface: m.Interface, cookie: uint64(m.CookieHigh)<<32 + uint64(m.CookieLow),
-		recvQueue: m.RecvQueue, sendQueue: m.SendQueue, uid: m.UID, inode: m.Inode,
+	row := Row{
+		Family: m.Family, State: m.State, Timer: m.Timer,
+		Local: addr(m.Local, m.LocalPort), Remote: addr(m.Remote, m.RemotePort),
+		Interface: m.Interface, Cookie: uint64(m.CookieHigh)<<32 + uint64(m.CookieLow),
+		RecvQueue: m.RecvQueue, SendQueue: m.SendQueue, UID: m.UID, Inode: m.Inode,
 	}
 	for reader.Len() > 0 {
 		var header struct{ Size, Type uint16 }
 		if binary.Read(reader, binary.NativeEndian, &header) != nil || header.Size < 4 {
-			return diagRow{}, false
+			return Row{}, false
 		}
 		value := make([]byte, header.Size-4)
 		if n, _ := reader.Read(value); n < len(value) {
-			return diagRow{}, false
+			return Row{}, false
 		}
 		for reader.Len() > 0 && (int(reader.Size())-reader.Len())%4 != 0 {
 			if _, err := reader.ReadByte(); err != nil {
-				return diagRow{}, false
+				return Row{}, false
 			}
 		}
 		if header.Type == 2 && len(value) >= 60 {
@@ -80,18 +80,18 @@ func parseDiagPlainly(t *testing.T, data []byte) (diagRow, bool) {
 	return row, true
 }
 
-func (r *diagRow) takeInfoPlainly(value []byte) {
+func (r *Row) takeInfoPlainly(value []byte) {
 	var info unix.TCPInfo
 	copy((*[unsafe.Sizeof(info)]byte)(unsafe.Pointer(&info))[:], value)
-	r.hasInfo = true
-	r.lastDataSent, r.lastDataRecv, r.lastAckRecv = info.Last_data_sent, info.Last_data_recv, info.Last_ack_recv
+	r.HasInfo = true
+	r.LastDataSent, r.LastDataRecv, r.LastAckRecv = info.Last_data_sent, info.Last_data_recv, info.Last_ack_recv
 	if len(value) >= int(unsafe.Offsetof(info.Bytes_acked))+8 {
-		r.bytesAcked = info.Bytes_acked
+		r.BytesAcked = info.Bytes_acked
 	}
 	if len(value) >= int(unsafe.Offsetof(info.Bytes_received))+8 {
-		r.bytesReceived = info.Bytes_received
+		r.BytesReceived = info.Bytes_received
 	}
 	if len(value) >= int(unsafe.Offsetof(info.Bytes_sent))+8 {
-		r.bytesSent = info.Bytes_sent
+		r.BytesSent = info.Bytes_sent
 	}
 }

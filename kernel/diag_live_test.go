@@ -12,10 +12,10 @@ import (
 func TestDiagRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {
 	began := time.Now()
 	made := liveSockets(t)
-	rows := map[uint64]diagRow{}
+	rows := map[uint64]Row{}
 	for _, row := range dump(t) {
-		if row.inode != 0 {
-			rows[uint64(row.inode)] = row
+		if row.Inode != 0 {
+			rows[uint64(row.Inode)] = row
 		}
 	}
 	for name, want := range made {
@@ -25,24 +25,24 @@ func TestDiagRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {
 				t.Fatalf("no row of inode %d", want.inode)
 			}
 			got := liveSocket{
-				state: row.state, local: row.local, remote: row.remote, inode: uint64(row.inode), cookie: row.cookie,
-				recvQueue: row.recvQueue, bytesRead: row.bytesReceived, bytesSent: row.bytesSent, uid: row.uid,
+				state: row.State, local: row.Local, remote: row.Remote, inode: uint64(row.Inode), cookie: row.Cookie,
+				recvQueue: row.RecvQueue, bytesRead: row.BytesReceived, bytesSent: row.BytesSent, uid: row.UID,
 			}
 			if got != want {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
-			if v6 := row.family == syscall.AF_INET6; !row.hasInfo || v6 == want.local.Addr().Is4() {
-				t.Errorf("tcp_info %v, family %d", row.hasInfo, row.family)
+			if v6 := row.Family == syscall.AF_INET6; !row.HasInfo || v6 == want.local.Addr().Is4() {
+				t.Errorf("tcp_info %v, family %d", row.HasInfo, row.Family)
 			}
-			if most := uint32(time.Since(began).Milliseconds()) + 20; row.state == 8 && row.lastAckRecv > most {
-				t.Errorf("last ACK %d ms ago, and the test runs for %d", row.lastAckRecv, most)
+			if most := uint32(time.Since(began).Milliseconds()) + 20; row.State == 8 && row.LastAckRecv > most {
+				t.Errorf("last ACK %d ms ago, and the test runs for %d", row.LastAckRecv, most)
 			}
 		})
 	}
 }
 
 // dump asks for all sockets in CLOSE_WAIT and LISTEN, both families, as simply as it can be done.
-func dump(t *testing.T) []diagRow {
+func dump(t *testing.T) []Row {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_INET_DIAG)
 	if err != nil {
@@ -51,24 +51,24 @@ func dump(t *testing.T) []diagRow {
 	defer unix.Close(fd)
 	const getSock, states, wantInfo = 18, 1<<8 | 1<<10, 1 << (diagInfo - 1)
 	request := encode(t, uint8(unix.AF_UNSPEC), uint16(0), uint8(wantInfo), [48]byte{}, uint32(states), uint32(0))
-	header := nlHeader{Type: getSock, Flags: unix.NLM_F_REQUEST | unix.NLM_F_DUMP, Seq: 1}
-	if err := unix.Sendto(fd, message(t, header, request), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	head := header{Type: getSock, Flags: unix.NLM_F_REQUEST | unix.NLM_F_DUMP, Seq: 1}
+	if err := unix.Sendto(fd, message(t, head, request), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		t.Fatal(err)
 	}
-	var rows []diagRow
+	var rows []Row
 	buf := make([]byte, 1<<18)
 	for done := false; !done; {
 		n, _, flags, _, err := unix.Recvmsg(fd, buf, nil, 0)
 		if err != nil || flags&unix.MSG_TRUNC != 0 {
 			t.Fatal(os.NewSyscallError("recvmsg", err), flags)
 		}
-		if err := eachMessage(buf[:n], func(h nlHeader, payload []byte) error {
+		if err := eachMessage(buf[:n], func(h header, payload []byte) error {
 			if h.Type == unix.NLMSG_DONE {
 				done = true
 				return nil
 			}
-			var row diagRow
-			if err := parseDiag(payload, &row); err != nil || h.Type != getSock {
+			var row Row
+			if err := parseRow(payload, &row); err != nil || h.Type != getSock {
 				t.Fatalf("message of type %d: %v", h.Type, err)
 			}
 			rows = append(rows, row)

@@ -39,7 +39,7 @@ func encode(t testing.TB, values ...any) []byte {
 func attribute(t testing.TB, number uint16, value []byte) []byte {
 	t.Helper()
 	data := encode(t, uint16(4+len(value)), number, value)
-	return append(data, make([]byte, nlAlign(len(data))-len(data))...)
+	return append(data, make([]byte, align(len(data))-len(data))...)
 }
 
 func closeWaitMsg(family uint8) inetDiagMsg {
@@ -64,26 +64,26 @@ func infoBytes(info unix.TCPInfo) []byte {
 }
 
 func TestDiagMessage(t *testing.T) {
-	v4 := diagRow{
-		family: syscall.AF_INET, state: 8, timer: 2, iface: 3, cookie: 0x12fffffffe,
-		local: netip.MustParseAddrPort("127.0.0.1:8080"), remote: netip.MustParseAddrPort("0.0.0.0:49153"),
-		recvQueue: 6, sendQueue: 5, uid: 1000, inode: 0xfffffff0,
+	v4 := Row{
+		Family: syscall.AF_INET, State: 8, Timer: 2, Interface: 3, Cookie: 0x12fffffffe,
+		Local: netip.MustParseAddrPort("127.0.0.1:8080"), Remote: netip.MustParseAddrPort("0.0.0.0:49153"),
+		RecvQueue: 6, SendQueue: 5, UID: 1000, Inode: 0xfffffff0,
 	}
 	v6 := v4
-	v6.family = syscall.AF_INET6
-	v6.local, v6.remote = netip.MustParseAddrPort("[7f00:1::ffff:a00:1]:8080"), netip.MustParseAddrPort("[::ffff:10.0.0.2]:49153")
+	v6.Family = syscall.AF_INET6
+	v6.Local, v6.Remote = netip.MustParseAddrPort("[7f00:1::ffff:a00:1]:8080"), netip.MustParseAddrPort("[::ffff:10.0.0.2]:49153")
 	withInfo := v4
-	withInfo.hasInfo, withInfo.lastDataSent, withInfo.lastDataRecv, withInfo.lastAckRecv = true, 1001, 1002, 1003
+	withInfo.HasInfo, withInfo.LastDataSent, withInfo.LastDataRecv, withInfo.LastAckRecv = true, 1001, 1002, 1003
 	linux26, linux41 := withInfo, withInfo
-	linux41.bytesAcked, linux41.bytesReceived = 1<<40, 2<<40
+	linux41.BytesAcked, linux41.BytesReceived = 1<<40, 2<<40
 	linux419 := linux41
-	linux419.bytesSent = 3 << 40
+	linux419.BytesSent = 3 << 40
 
 	msg4, info := encode(t, closeWaitMsg(syscall.AF_INET)), infoBytes(someInfo)
 	unknown := attribute(t, 4711, []byte("abcde"))
 	for name, test := range map[string]struct {
 		data []byte
-		want diagRow
+		want Row
 	}{
 		"IPv4":                                  {msg4, v4},
 		"IPv6, a mapped address stays mapped":   {encode(t, closeWaitMsg(syscall.AF_INET6)), v6},
@@ -101,8 +101,8 @@ func TestDiagMessage(t *testing.T) {
 		"empty info":                            {slices.Concat(msg4, attribute(t, 2, nil)), v4},
 	} {
 		t.Run(name, func(t *testing.T) {
-			row := diagRow{family: 99, hasInfo: true, bytesSent: 1} // of the message before
-			if err := parseDiag(test.data, &row); err != nil || row != test.want {
+			row := Row{Family: 99, HasInfo: true, BytesSent: 1} // of the message before
+			if err := parseRow(test.data, &row); err != nil || row != test.want {
 				t.Errorf("got  %+v, %v\nwant %+v", row, err, test.want)
 			}
 		})
@@ -124,8 +124,8 @@ func TestMalformedDiagMessageLeavesAnEmptyRow(t *testing.T) {
 		"a byte after the attributes":   slices.Concat(msg, info, []byte{0}),
 	} {
 		t.Run(name, func(t *testing.T) {
-			row := diagRow{family: 99, hasInfo: true, bytesSent: 1}
-			if err := parseDiag(data, &row); !errors.Is(err, errMalformed) || row != (diagRow{}) {
+			row := Row{Family: 99, HasInfo: true, BytesSent: 1}
+			if err := parseRow(data, &row); !errors.Is(err, ErrMalformed) || row != (Row{}) {
 				t.Errorf("got %+v, %v, want the zero row and errMalformed", row, err)
 			}
 		})
@@ -153,18 +153,18 @@ func TestTCPInfoHasTheLayoutOfTheSystemHeaders(t *testing.T) {
 
 func TestParseDiagDoesNotAllocate(t *testing.T) {
 	data := slices.Concat(encode(t, closeWaitMsg(syscall.AF_INET6)), attribute(t, 2, infoBytes(someInfo)))
-	var row diagRow
-	if n := testing.AllocsPerRun(100, func() { _ = parseDiag(data, &row) }); n != 0 {
+	var row Row
+	if n := testing.AllocsPerRun(100, func() { _ = parseRow(data, &row) }); n != 0 {
 		t.Errorf("%v allocations a message", n)
 	}
 }
 
 func BenchmarkParseDiag(b *testing.B) {
 	data := slices.Concat(encode(b, closeWaitMsg(syscall.AF_INET6)), attribute(b, 2, infoBytes(someInfo)))
-	var row diagRow
+	var row Row
 	b.ReportAllocs()
 	for b.Loop() {
-		if err := parseDiag(data, &row); err != nil {
+		if err := parseRow(data, &row); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -57,7 +57,7 @@ func TestEntriesOfADirectoryAreRead(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			var got []string
 			err := eachEntry(c.entries, func(name []byte) { got = append(got, string(name)) })
-			if !slices.Equal(got, c.want) || errors.Is(err, errMalformed) != c.malformed || (err != nil) != c.malformed {
+			if !slices.Equal(got, c.want) || errors.Is(err, ErrMalformed) != c.malformed || (err != nil) != c.malformed {
 				t.Errorf("%q, %v, want %q, malformed %v", got, err, c.want, c.malformed)
 			}
 		})
@@ -91,12 +91,12 @@ func TestARealDirectoryIsReadWithASmallBuffer(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(dir, "12a"), nil, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	d, err := openDirectory(unix.AT_FDCWD, dir)
+	d, err := OpenDirectory(unix.AT_FDCWD, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.close()
-	got, err := d.numbers(make([]byte, 64))
+	defer d.Close()
+	got, err := d.Numbers(make([]byte, 64))
 	slices.Sort(got)
 	if err != nil || !slices.Equal(got, want) {
 		t.Errorf("%v, %v", got, err)
@@ -105,38 +105,38 @@ func TestARealDirectoryIsReadWithASmallBuffer(t *testing.T) {
 
 func TestFilesAreReadWhateverTheirSize(t *testing.T) {
 	dir := t.TempDir()
-	d, err := openDirectory(unix.AT_FDCWD, dir)
+	d, err := OpenDirectory(unix.AT_FDCWD, dir)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer d.close()
+	defer d.Close()
 	for _, size := range []int{0, 1, 15, 16, 17, 4096, 100_000} {
 		want := strings.Repeat("x", size)
 		if err := os.WriteFile(filepath.Join(dir, "file"), []byte(want), 0o600); err != nil {
 			t.Fatal(err)
 		}
 		for _, buf := range [][]byte{nil, make([]byte, 16), make([]byte, 0, 200_000)} {
-			if got, err := d.read("file", buf); err != nil || string(got) != want {
+			if got, err := d.Read("file", buf); err != nil || string(got) != want {
 				t.Errorf("%d bytes into a buffer of %d: got %d bytes, %v", size, cap(buf), len(got), err)
 			}
 		}
 	}
-	if _, err := d.read("none", nil); !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "none") {
+	if _, err := d.Read("none", nil); !errors.Is(err, unix.ENOENT) || !strings.Contains(err.Error(), "none") {
 		t.Errorf("error %v for a file that is not there", err)
 	}
-	if _, err := d.read(".", nil); !errors.Is(err, unix.EISDIR) {
+	if _, err := d.Read(".", nil); !errors.Is(err, unix.EISDIR) {
 		t.Errorf("error %v for a directory", err)
 	}
 }
 
 func TestNumbersAreDecimalDigitsAndNothingElse(t *testing.T) {
 	for s, want := range map[string]uint64{"0": 0, "7": 7, "4026531840": 4026531840, "007": 7, "9999999999999999999": 9999999999999999999} {
-		if n, ok := parseNumber([]byte(s)); !ok || n != want {
+		if n, ok := ParseNumber([]byte(s)); !ok || n != want {
 			t.Errorf("%q is %d, %v", s, n, ok)
 		}
 	}
 	for _, s := range []string{"", "-1", "+1", " 1", "1 ", "0x1", "1a", "١", "10000000000000000000", "18446744073709551616"} {
-		if n, ok := parseNumber([]byte(s)); ok {
+		if n, ok := ParseNumber([]byte(s)); ok {
 			t.Errorf("%q is %d", s, n)
 		}
 	}
@@ -144,13 +144,13 @@ func TestNumbersAreDecimalDigitsAndNothingElse(t *testing.T) {
 
 func TestOnlyLinksOfTheRightKindAreNumbers(t *testing.T) {
 	for s, want := range map[string]uint64{"socket:[1]": 1, "socket:[4294967295]": 4294967295} {
-		if n, ok := bracketed([]byte(s), "socket"); !ok || n != want {
+		if n, ok := ParseLink([]byte(s), "socket"); !ok || n != want {
 			t.Errorf("%q is %d, %v", s, n, ok)
 		}
 	}
 	for _, s := range []string{"", "socket:", "socket:[", "socket:[]", "socket:[1", "socket:1]", "socket:[-1]", "socket:[1] (deleted)",
 		"pipe:[1]", "/socket:[1]", "socket:[[1]]", "xsocket:[1]", "net:[1]", "anon_inode:[eventpoll]"} {
-		if n, ok := bracketed([]byte(s), "socket"); ok {
+		if n, ok := ParseLink([]byte(s), "socket"); ok {
 			t.Errorf("%q is %d", s, n)
 		}
 	}

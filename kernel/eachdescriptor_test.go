@@ -45,12 +45,12 @@ func TestEachDescriptorIsLookedAtOnce(t *testing.T) {
 			for _, b := range c.opened {
 				open(b)
 			}
-			fds, err := openDirectory(unix.AT_FDCWD, "/proc/self/fd")
+			fds, err := OpenDirectory(unix.AT_FDCWD, "/proc/self/fd")
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer fds.close()
-			want, err := fds.numbers(make([]byte, 32<<10))
+			defer fds.Close()
+			want, err := fds.Numbers(make([]byte, 32<<10))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,9 +59,9 @@ func TestEachDescriptorIsLookedAtOnce(t *testing.T) {
 			}
 			var got []int
 			var target [64]byte
-			err = fds.eachDescriptor(make([]byte, 4096), func(name []byte) bool {
-				_, err := fds.link(name, target[:])
-				number, ok := parseNumber(name)
+			err = fds.listDescriptors(make([]byte, 4096), func(name []byte) bool {
+				_, err := fds.Link(name, target[:])
+				number, ok := ParseNumber(name)
 				if !ok || name[:len(name)+1][len(name)] != 0 {
 					t.Errorf("the name %q", name)
 				}

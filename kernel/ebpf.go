@@ -31,11 +31,11 @@ func (s *Scanner) openIterator() (err error) {
 // checkIterator looks for the exporter itself.
 func (s *Scanner) checkIterator() error {
 	pid := os.Getpid()
-	dir, err := s.proc.openProcess(pid)
+	dir, err := s.proc.OpenPID(pid)
 	if err != nil {
 		return err
 	}
-	defer dir.close()
+	defer dir.Close()
 	self, err := s.readStat(dir)
 	if err != nil {
 		return err
@@ -44,8 +44,8 @@ func (s *Scanner) checkIterator() error {
 	malformed, err := s.iterator.Processes(context.Background(), func(p *iterator.Process) {
 		switch {
 		case int(p.Pid) != pid || p.Thread != p.Pid:
-		case startOf(p.Start) != self.start:
-			found = fmt.Errorf("BPF says that the exporter started at tick %d and %s that it was %d: a time namespace", startOf(p.Start), s.options.ProcFS, self.start)
+		case startOf(p.Start) != self.Start:
+			found = fmt.Errorf("BPF says that the exporter started at tick %d and %s that it was %d: a time namespace", startOf(p.Start), s.options.ProcFS, self.Start)
 		default:
 			found = nil
 		}
@@ -54,7 +54,7 @@ func (s *Scanner) checkIterator() error {
 }
 
 // startOf turns the nanoseconds of BPF into the ticks of /proc/PID/stat.
-func startOf(nanoseconds uint64) uint64 { return nanoseconds / uint64(clockTick) }
+func startOf(nanoseconds uint64) uint64 { return nanoseconds / uint64(ClockTick) }
 
 // jiffy is the unit of the kernel's own times, 1 to 10 ms. The resolution of the coarse clocks is one
 // (clock_getres(2)).

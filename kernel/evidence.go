@@ -83,7 +83,7 @@ func (g *Grip) settle(ctx context.Context, sockets []*closewait.Socket) ([]*clos
 // isOther tells whether an error of duplicate or identify means that the descriptor was closed or
 // is another socket, or the same one in another state.
 func isOther(err error) bool {
-	return errors.Is(err, errOther) || errors.Is(err, unix.EBADF) || vanished(err)
+	return errors.Is(err, errOther) || errors.Is(err, unix.EBADF) || Vanished(err)
 }
 
 // listed returns those of the sockets that stand in the tables of their namespaces in CLOSE_WAIT.
@@ -105,16 +105,16 @@ func (h *Hands) listed(ctx context.Context, sockets []*closewait.Socket) (still 
 
 // rowsOf dumps the network namespace of the current thread and returns what it says of those of the
 // sockets that are still in CLOSE_WAIT.
-func rowsOf(ctx context.Context, sockets []*closewait.Socket) (map[*closewait.Socket]diagRow, error) {
+func rowsOf(ctx context.Context, sockets []*closewait.Socket) (map[*closewait.Socket]Row, error) {
 	wanted := make(map[uint64]*closewait.Socket, len(sockets))
 	for _, s := range sockets {
 		if s.Accepted() {
 			wanted[s.Inode] = s
 		}
 	}
-	rows := make(map[*closewait.Socket]diagRow, len(wanted))
-	_, err := newDumper(stateCloseWait).dump(ctx, func(row *diagRow) {
-		if s := wanted[uint64(row.inode)]; s != nil && row.state == stateCloseWait && row.is(s) {
+	rows := make(map[*closewait.Socket]Row, len(wanted))
+	_, err := NewDumper(TCPCloseWait).Dump(ctx, func(row *Row) {
+		if s := wanted[uint64(row.Inode)]; s != nil && row.State == TCPCloseWait && row.is(s) {
 			rows[s] = *row
 		}
 	})
@@ -122,11 +122,11 @@ func rowsOf(ctx context.Context, sockets []*closewait.Socket) (map[*closewait.So
 }
 
 // is compares the cookie or, where the scan knew none, the addresses.
-func (r *diagRow) is(s *closewait.Socket) bool {
+func (r *Row) is(s *closewait.Socket) bool {
 	if s.ID.Cookie != 0 {
-		return r.cookie == s.ID.Cookie
+		return r.Cookie == s.ID.Cookie
 	}
-	return r.local == s.Local && r.remote == s.Remote
+	return r.Local == s.Local && r.Remote == s.Remote
 }
 
 // splitDefunct tells apart the sockets in CLOSE_WAIT and those that are defunct.

@@ -133,8 +133,8 @@ func TestAProcessThatHangsInTheKernelIsUnkillableAndHoldsNobodyUp(t *testing.T) 
 	lines := NewCommandLines(h.scanner)
 	began := time.Now()
 	for range 3 {
-		if text, err := lines.Of(t.Context(), &closewait.Process{ID: idOf(t, pid)}); !errors.Is(err, errHangs) {
-			t.Errorf("its command line: %q, %v, want %v", text, err, errHangs)
+		if text, err := lines.Of(t.Context(), &closewait.Process{ID: idOf(t, pid)}); !errors.Is(err, ErrHangs) {
+			t.Errorf("its command line: %q, %v, want %v", text, err, ErrHangs)
 		}
 	}
 	if text, err := lines.Of(t.Context(), &closewait.Process{ID: idOf(t, os.Getpid())}); err != nil || text == "" {
@@ -163,8 +163,8 @@ func TestAGuardThatHangsInTheKernelIsLeftBehind(t *testing.T) {
 	disk.freeze()
 	began := time.Now()
 	output, err := h.Run(t.Context(), shell("echo $$; echo x > "+filepath.Join(disk.dir, "file"), 300*time.Millisecond))
-	if !errors.Is(err, closewait.ErrGuardFailed) || !errors.Is(err, errHangs) {
-		t.Errorf("%v, want %v as %v", err, closewait.ErrGuardFailed, errHangs)
+	if !errors.Is(err, closewait.ErrGuardFailed) || !errors.Is(err, ErrHangs) {
+		t.Errorf("%v, want %v as %v", err, closewait.ErrGuardFailed, ErrHangs)
 	}
 	if took := time.Since(began); took > 2*guardKillPatience {
 		t.Errorf("it held us up for %v", took)

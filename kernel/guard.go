@@ -94,7 +94,7 @@ func endGroup(ctx context.Context, pid int) error {
 	if failure != nil {
 		return failure
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), guardKillPatience, errHangs)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), guardKillPatience, ErrHangs)
 	defer cancel()
 	return awaitExit(ctx, pidfd)
 }

@@ -12,21 +12,21 @@ import (
 )
 
 // handle is where a process had a descriptor of a socket when its tables were read.
-type handle struct {
-	thread int32 // whose table it is in; 0 for that of the main thread, which as a rule all share
-	number int32 // closed when nothing is there any more
+type Handle struct {
+	Thread int32 // whose table it is in; 0 for that of the main thread, which as a rule all share
+	Number int32 // closed when nothing is there any more
 }
 
 // closed stands for the number of a descriptor that shows another file by now, or none.
 const closed = -1
 
 // appendPath appends its path below the directory of the process, with a NUL at the end.
-func (h handle) appendPath(path []byte) []byte {
-	if h.thread != 0 {
-		path = strconv.AppendInt(append(path, "task/"...), int64(h.thread), 10)
+func (h Handle) AppendPath(path []byte) []byte {
+	if h.Thread != 0 {
+		path = strconv.AppendInt(append(path, "task/"...), int64(h.Thread), 10)
 		path = append(path, '/')
 	}
-	path = strconv.AppendInt(append(path, "fd/"...), int64(h.number), 10)
+	path = strconv.AppendInt(append(path, "fd/"...), int64(h.Number), 10)
 	return append(path, 0)
 }
 
@@ -61,13 +61,13 @@ func (s *Scanner) checkHolders(sockets []remnant) (still []remnant, sure bool) {
 			n++
 		}
 		err := s.checkClaims(rest[:n])
-		s.faults.add(stageOwners, err)
-		sure = sure && !short(err)
+		s.faults.Add(StageOwners, err)
+		sure = sure && !OutOfResources(err)
 		rest = rest[n:]
 	}
 	for i := range sockets {
 		r := &sockets[i]
-		r.keep(func(holder int) bool { return r.handles[holder].number != closed })
+		r.keep(func(holder int) bool { return r.handles[holder].Number != closed })
 	}
 	return slices.DeleteFunc(sockets, remnant.isOver), sure
 }
@@ -78,44 +78,44 @@ func (s *Scanner) checkClaims(claims []claim) error {
 	dir, err := s.openHolder(claims[0].id())
 	if err != nil {
 		for _, c := range claims {
-			c.settle(short(err))
+			c.settle(OutOfResources(err))
 		}
 		return err
 	}
-	defer dir.close()
+	defer dir.Close()
 	var refused error
 	var path, target [64]byte
 	for _, c := range claims {
-		link, err := dir.link(c.of.handles[c.holder].appendPath(path[:0]), target[:])
-		inode, isSocket := bracketed(link, "socket")
-		c.settle(isSocket && inode == c.of.Inode || short(err))
-		if err != nil && !vanished(err) {
+		link, err := dir.Link(c.of.handles[c.holder].AppendPath(path[:0]), target[:])
+		inode, isSocket := ParseLink(link, "socket")
+		c.settle(isSocket && inode == c.of.Inode || OutOfResources(err))
+		if err != nil && !Vanished(err) {
 			refused = fmt.Errorf("read a link of process %d: %w", c.id().PID, err)
 		}
 	}
-	return dir.unlessEnded(".", refused)
+	return dir.UnlessEnded(".", refused)
 }
 
 // settle closes the handle of a claim that is not good.
 func (c claim) settle(good bool) {
 	if !good {
-		c.of.handles[c.holder].number = closed
+		c.of.handles[c.holder].Number = closed
 	}
 }
 
 // openHolder opens the directory of this very process, and of no other with its pid: the start time
 // is read through the open directory.
-func (s *Scanner) openHolder(id closewait.ProcessID) (directory, error) {
-	dir, err := s.proc.openProcess(id.PID)
+func (s *Scanner) openHolder(id closewait.ProcessID) (Directory, error) {
+	dir, err := s.proc.OpenPID(id.PID)
 	if err != nil {
 		return -1, err
 	}
 	st, err := s.readStat(dir)
-	if err == nil && st.start != id.Start {
+	if err == nil && st.Start != id.Start {
 		err = fmt.Errorf("process %d is another one now: %w", id.PID, unix.ESRCH)
 	}
 	if err != nil {
-		dir.close()
+		dir.Close()
 		return -1, err
 	}
 	return dir, nil

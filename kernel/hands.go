@@ -51,11 +51,11 @@ func NewHands(s *Scanner) (*Hands, error) {
 // process in the pid namespace of the proc file system and in each below it that it lives in, so a
 // second one says that this process is in a namespace of its own.
 func (s *Scanner) checkPIDs() error {
-	status, err := s.proc.read("self/status", nil)
-	if err != nil && !vanished(err) {
+	status, err := s.proc.Read("self/status", nil)
+	if err != nil && !Vanished(err) {
 		return fmt.Errorf("find own pid: %w", err)
 	}
-	if !s.pidsAreOurs || len(strings.Fields(statusField(status, "NSpid"))) > 1 {
+	if !s.pidsAreOurs || len(strings.Fields(StatusField(status, "NSpid"))) > 1 {
 		return fmt.Errorf("%s belongs to another pid namespace, so its pids mean other processes here: run in that of the host (docker run --pid=host, hostPID: true)", s.options.ProcFS)
 	}
 	return nil
@@ -63,7 +63,7 @@ func (s *Scanner) checkPIDs() error {
 
 // statusField is the value of a line of /proc/PID/status, empty where there is none of that name.
 // The comm, which the process chooses, comes first; the kernel escapes newlines in it.
-func statusField(status []byte, name string) string {
+func StatusField(status []byte, name string) string {
 	for line := range strings.Lines(string(status)) {
 		if value, found := strings.CutPrefix(line, name+":"); found {
 			return strings.TrimSpace(value)
@@ -74,18 +74,18 @@ func statusField(status []byte, name string) string {
 
 // pids lists all processes. Unlike listPIDs it may be called while a scan runs.
 func (h *Hands) pids() ([]int, error) {
-	list, err := openDirectory(h.scanner.proc, ".")
+	list, err := OpenDirectory(h.scanner.proc, ".")
 	if err != nil {
 		return nil, err
 	}
-	defer list.close()
-	return list.numbers(make([]byte, 32<<10))
+	defer list.Close()
+	return list.Numbers(make([]byte, 32<<10))
 }
 
 // inNamespace calls f on a thread in a network namespace, which it enters through any process that
 // lives there. f is called once or not at all. ESRCH says that nobody lives there any more.
 func (h *Hands) inNamespace(ctx context.Context, id closewait.NetNS, f func() error) error {
-	if id == h.scanner.own.id {
+	if id == h.scanner.own.ID {
 		return f()
 	}
 	pids, err := h.pids()
@@ -94,12 +94,12 @@ func (h *Hands) inNamespace(ctx context.Context, id closewait.NetNS, f func() er
 	}
 	ways := h.waysInto(id, pids)
 	entered, failure := false, fmt.Errorf("network namespace %d has no process left: %w", id, unix.ESRCH)
-	inNamespaces(h.scanner.proc, ways, func(_ namespace, err error) {
+	inNamespaces(h.scanner.proc, ways, func(_ Namespace, err error) {
 		switch {
 		case entered || ctx.Err() != nil:
 		case err == nil:
 			entered, failure = true, f()
-		case !vanished(err):
+		case !Vanished(err):
 			failure = err
 		}
 	})
@@ -112,11 +112,11 @@ func (h *Hands) inNamespace(ctx context.Context, id closewait.NetNS, f func() er
 // mostWays is how many processes are tried to enter a namespace: any of them can end meanwhile.
 const mostWays = 4
 
-func (h *Hands) waysInto(id closewait.NetNS, pids []int) []namespace {
-	var ways []namespace
+func (h *Hands) waysInto(id closewait.NetNS, pids []int) []Namespace {
+	var ways []Namespace
 	for _, pid := range pids {
 		if via, ns := h.namespaceOf(strconv.Itoa(pid)); ns == id {
-			ways = append(ways, namespace{id: id, via: via})
+			ways = append(ways, Namespace{ID: id, Via: via})
 		}
 		if len(ways) == mostWays {
 			break
@@ -128,19 +128,19 @@ func (h *Hands) waysInto(id closewait.NetNS, pids []int) []namespace {
 // namespaceOf finds the network namespace of a process, or of a thread that is left when the main
 // thread has ended. It is 0 where it cannot be read: another process may do.
 func (h *Hands) namespaceOf(pid string) (via string, ns closewait.NetNS) {
-	ns, err := readNamespace(h.scanner.proc, pid+"/ns/net")
-	if !vanished(err) {
+	ns, err := ReadNamespace(h.scanner.proc, pid+"/ns/net")
+	if !Vanished(err) {
 		return pid, ns
 	}
-	threads, err := openDirectory(h.scanner.proc, pid+"/task")
+	threads, err := OpenDirectory(h.scanner.proc, pid+"/task")
 	if err != nil {
 		return pid, 0
 	}
-	defer threads.close()
-	_ = threads.each(make([]byte, 4096), func(tid []byte) {
+	defer threads.Close()
+	_ = threads.Each(make([]byte, 4096), func(tid []byte) {
 		if ns == 0 {
 			via = pid + "/task/" + string(tid)
-			ns, _ = readNamespace(h.scanner.proc, via+"/ns/net")
+			ns, _ = ReadNamespace(h.scanner.proc, via+"/ns/net")
 		}
 	})
 	return via, ns

@@ -21,10 +21,10 @@ func (h *Hands) Holders(ctx context.Context, sockets []*closewait.Socket) (close
 		return closewait.HolderLookup{}, fmt.Errorf("look for holders: list processes: %w", err)
 	}
 	slices.Sort(pids)
-	wanted := make([]indexed, 0, len(sockets))
+	wanted := make([]InodeIndex, 0, len(sockets))
 	for i, s := range sockets {
 		if s.Accepted() {
-			wanted = append(wanted, newIndexed(s.Inode, i))
+			wanted = append(wanted, NewInodeIndex(s.Inode, i))
 		}
 	}
 	slices.Sort(wanted)
@@ -32,7 +32,7 @@ func (h *Hands) Holders(ctx context.Context, sockets []*closewait.Socket) (close
 	if err != nil {
 		return closewait.HolderLookup{}, fmt.Errorf("look for holders: %w", err)
 	}
-	found := closewait.HolderLookup{Of: make(map[closewait.SocketID][]closewait.ProcessID, len(sockets)), Complete: !slices.ContainsFunc(w.unread, mayShare)}
-	w.match(wanted, func(index int, held []openSocket) { found.Of[sockets[index].ID] = *w.holders(held) })
+	found := closewait.HolderLookup{Of: make(map[closewait.SocketID][]closewait.ProcessID, len(sockets)), Complete: !slices.ContainsFunc(w.Unread, mayShare)}
+	w.Match(wanted, func(index int, held []Descriptor) { found.Of[sockets[index].ID] = *w.Holders(held) })
 	return found, nil
 }

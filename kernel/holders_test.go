@@ -42,7 +42,7 @@ func TestHoldersAreFoundAfresh(t *testing.T) {
 
 func TestHoldersAreIncompleteWhereAProcessCannotBeLookedInto(t *testing.T) {
 	s := fakeProcesses(t, 7, "x") // without descriptors: that is one which has ended
-	s.faults, s.options = newFaults(), s.options.withDefaults()
+	s.faults, s.options = NewScanErrors(), s.options.withDefaults()
 	h := &Hands{scanner: s}
 	if found, err := h.Holders(t.Context(), nil); err != nil || !found.Complete {
 		t.Errorf("%+v, %v, want them complete", found, err)

@@ -15,7 +15,7 @@ import (
 
 // BootID names this run of the kernel: start times and cookies mean nothing in another one.
 func (h *Hands) BootID() (string, error) {
-	id, err := h.scanner.proc.read("sys/kernel/random/boot_id", nil)
+	id, err := h.scanner.proc.Read("sys/kernel/random/boot_id", nil)
 	if err != nil {
 		return "", fmt.Errorf("read boot id: %w", err)
 	}
@@ -44,19 +44,19 @@ func (h *Hands) Ancestors() ([]closewait.ProcessID, error) {
 func (h *Hands) ancestorsOf(pid int) ([]closewait.ProcessID, error) {
 	var list []closewait.ProcessID
 	for next := pid; next > 0; { // the parent of the first one is 0
-		data, err := h.scanner.proc.read(strconv.Itoa(next)+"/stat", nil)
-		if vanished(err) && next != pid {
+		data, err := h.scanner.proc.Read(strconv.Itoa(next)+"/stat", nil)
+		if Vanished(err) && next != pid {
 			return h.ancestorsOf(pid) // it has ended meanwhile: its child has another parent now
 		}
 		if err != nil {
 			return nil, err
 		}
-		st, err := parseStat(data)
+		st, err := ParseStat(data)
 		if err != nil {
 			return nil, fmt.Errorf("stat of process %d: %w", next, err)
 		}
-		list = append(list, closewait.ProcessID{PID: next, Start: st.start})
-		next = st.ppid
+		list = append(list, closewait.ProcessID{PID: next, Start: st.Start})
+		next = st.Parent
 	}
 	return list, nil
 }
@@ -95,7 +95,7 @@ func (c *Claim) Release() { c.namespace.Close() }
 func (h *Hands) claimant() string {
 	const kind, pid, file = 1, 4, 5
 	var st unix.Stat_t
-	locks, err := h.scanner.proc.read("locks", nil)
+	locks, err := h.scanner.proc.Read("locks", nil)
 	if err != nil || unix.Stat("/proc/self/ns/pid", &st) != nil {
 		return "a process"
 	}

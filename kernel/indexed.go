@@ -2,28 +2,30 @@ package kernel
 
 import "slices"
 
-// indexed is the inode of a socket, which is a 32-bit number, above an index in some list. A slice of
+// InodeIndex is the inode of a socket, which is a 32-bit number, above an index in some list. A slice of
 // these sorts fast and is searched without a map, which for 100,000 sockets costs more to fill.
-type indexed uint64
+type InodeIndex uint64
 
-func newIndexed(inode uint64, index int) indexed { return indexed(inode<<32 | uint64(uint32(index))) }
-
-func (x indexed) inode() uint64 { return uint64(x >> 32) }
-func (x indexed) index() int    { return int(uint32(x)) }
-
-// indexOf is the first index of an inode in a sorted list.
-func indexOf(sorted []indexed, inode uint64) (index int, found bool) {
-	at, _ := slices.BinarySearch(sorted, newIndexed(inode, 0))
-	if at == len(sorted) || sorted[at].inode() != inode {
-		return 0, false
-	}
-	return sorted[at].index(), true
+func NewInodeIndex(inode uint64, index int) InodeIndex {
+	return InodeIndex(inode<<32 | uint64(uint32(index)))
 }
 
-// sortRuns sorts a list that consists of long ascending runs, as the sockets of a process in the order of
+func (x InodeIndex) Inode() uint64 { return uint64(x >> 32) }
+func (x InodeIndex) Index() int    { return int(uint32(x)) }
+
+// IndexOf is the first index of an inode in a sorted list.
+func IndexOf(sorted []InodeIndex, inode uint64) (index int, found bool) {
+	at, _ := slices.BinarySearch(sorted, NewInodeIndex(inode, 0))
+	if at == len(sorted) || sorted[at].Inode() != inode {
+		return 0, false
+	}
+	return sorted[at].Index(), true
+}
+
+// SortRuns sorts a list that consists of long ascending runs, as the sockets of a process in the order of
 // their descriptors do, for less than sorting it from scratch. It merges neighbours, to and fro between the
 // list and the space, and returns them as they are used then.
-func sortRuns(list, space []indexed) (sorted, spare []indexed) {
+func SortRuns(list, space []InodeIndex) (sorted, spare []InodeIndex) {
 	for {
 		space = slices.Grow(space[:0], len(list))
 		merged := 0
@@ -41,7 +43,7 @@ func sortRuns(list, space []indexed) (sorted, spare []indexed) {
 }
 
 // firstRun is the longest ascending list at the beginning.
-func firstRun(list []indexed) []indexed {
+func firstRun(list []InodeIndex) []InodeIndex {
 	for i := 1; i < len(list); i++ {
 		if list[i] < list[i-1] {
 			return list[:i]
@@ -50,7 +52,7 @@ func firstRun(list []indexed) []indexed {
 	return list
 }
 
-func appendMerged(to, a, b []indexed) []indexed {
+func appendMerged(to, a, b []InodeIndex) []InodeIndex {
 	for len(a) > 0 && len(b) > 0 {
 		if b[0] < a[0] {
 			a, b = b, a

@@ -8,7 +8,7 @@ import (
 
 func TestListsOfRunsAreSorted(t *testing.T) {
 	random := rand.New(rand.NewPCG(1, 2))
-	for name, list := range map[string][]indexed{
+	for name, list := range map[string][]InodeIndex{
 		"empty":                {},
 		"one":                  {3},
 		"one run":              {1, 2, 2, 5},
@@ -19,7 +19,7 @@ func TestListsOfRunsAreSorted(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			want := slices.Sorted(slices.Values(list))
-			got, _ := sortRuns(slices.Clone(list), nil)
+			got, _ := SortRuns(slices.Clone(list), nil)
 			if !slices.Equal(got, want) {
 				t.Errorf("%v, want %v", got, want)
 			}
@@ -27,14 +27,14 @@ func TestListsOfRunsAreSorted(t *testing.T) {
 	}
 }
 
-func randomList(random *rand.Rand, n int) []indexed {
-	list := make([]indexed, n)
+func randomList(random *rand.Rand, n int) []InodeIndex {
+	list := make([]InodeIndex, n)
 	for i := range list {
-		list[i] = indexed(random.Uint64())
+		list[i] = InodeIndex(random.Uint64())
 	}
 	return list
 }
 
-func ascending(random *rand.Rand, n int) []indexed {
+func ascending(random *rand.Rand, n int) []InodeIndex {
 	return slices.Sorted(slices.Values(randomList(random, n)))
 }

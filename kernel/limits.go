@@ -26,9 +26,9 @@ func parseMaxOpenFiles(data []byte) (uint64, error) {
 		}
 		limit, err := strconv.ParseUint(string(soft), 10, 64)
 		if err != nil || !whole {
-			return 0, fmt.Errorf("%w limits: soft limit %q of open files", errMalformed, soft)
+			return 0, fmt.Errorf("%w limits: soft limit %q of open files", ErrMalformed, soft)
 		}
 		return limit, nil
 	}
-	return 0, fmt.Errorf("%w limits: no line of open files", errMalformed)
+	return 0, fmt.Errorf("%w limits: no line of open files", ErrMalformed)
 }

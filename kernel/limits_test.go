@@ -36,17 +36,17 @@ func TestSoftLimitOfOpenFiles(t *testing.T) {
 		"zero":                             {limitsFile("0", "4096"), 0, nil},
 		"as large as the column":           {limitsFile("18446744073709551614", "18446744073709551614"), math.MaxUint64 - 1, nil},
 		"no other line":                    {"Max open files 7 8 files", 7, nil},
-		"empty":                            {"", 0, errMalformed},
-		"other lines only":                 {strings.ReplaceAll(file, "open", "shut"), 0, errMalformed},
-		"not at the start of its line":     {strings.ReplaceAll(file, "Max open", "xMax open"), 0, errMalformed},
-		"cut before the soft limit":        {file[:strings.Index(file, "1024")], 0, errMalformed},
-		"cut within the soft limit":        {file[:strings.Index(file, "1024")+2], 0, errMalformed},
-		"cut within unlimited":             {"Max open files            unlimited", 0, errMalformed},
-		"line that ends with the limit":    {"Max open files            10\n24 files\n", 0, errMalformed},
-		"negative":                         {limitsFile("-1", "4096"), 0, errMalformed},
-		"no number":                        {limitsFile("1e3", "4096"), 0, errMalformed},
-		"beyond 64 bits":                   {limitsFile("18446744073709551616", "4096"), 0, errMalformed},
-		"no soft limit, but on a next one": {"Max open files \nMax locked memory 8 8 bytes\n", 0, errMalformed},
+		"empty":                            {"", 0, ErrMalformed},
+		"other lines only":                 {strings.ReplaceAll(file, "open", "shut"), 0, ErrMalformed},
+		"not at the start of its line":     {strings.ReplaceAll(file, "Max open", "xMax open"), 0, ErrMalformed},
+		"cut before the soft limit":        {file[:strings.Index(file, "1024")], 0, ErrMalformed},
+		"cut within the soft limit":        {file[:strings.Index(file, "1024")+2], 0, ErrMalformed},
+		"cut within unlimited":             {"Max open files            unlimited", 0, ErrMalformed},
+		"line that ends with the limit":    {"Max open files            10\n24 files\n", 0, ErrMalformed},
+		"negative":                         {limitsFile("-1", "4096"), 0, ErrMalformed},
+		"no number":                        {limitsFile("1e3", "4096"), 0, ErrMalformed},
+		"beyond 64 bits":                   {limitsFile("18446744073709551616", "4096"), 0, ErrMalformed},
+		"no soft limit, but on a next one": {"Max open files \nMax locked memory 8 8 bytes\n", 0, ErrMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := parseMaxOpenFiles([]byte(test.data))
@@ -79,7 +79,7 @@ func FuzzParseMaxOpenFiles(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		limit, err := parseMaxOpenFiles(data)
 		if err != nil {
-			if limit != 0 || !errors.Is(err, errMalformed) {
+			if limit != 0 || !errors.Is(err, ErrMalformed) {
 				t.Errorf("got %d, %v", limit, err)
 			}
 			return

@@ -31,10 +31,10 @@ func TestWithoutPidfdGetfdTheTablesDecide(t *testing.T) {
 		if err != nil || len(still) != 1 || still[0] != v.socket {
 			t.Errorf("%d sockets verified, want one; %v", len(still), err)
 		}
-		if counts, err := g.shutdown(t.Context(), []*closewait.Socket{v.socket}); !denied(err) || counts.Failed != 1 {
+		if counts, err := g.shutdown(t.Context(), []*closewait.Socket{v.socket}); !Denied(err) || counts.Failed != 1 {
 			t.Errorf("shutdown: %+v, %v, want a denial", counts, err)
 		}
-		if err := h.lacksGetfd(); !denied(err) {
+		if err := h.lacksGetfd(); !Denied(err) {
 			t.Errorf("the self-test says %v, want a denial", err)
 		}
 		if counts, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || counts.Done != 1 {

@@ -12,7 +12,7 @@ import (
 
 // mapsLibrary tells whether a process has mapped a file of this name to execute it. The file
 // /proc/PID/maps can hang.
-func mapsLibrary(ctx context.Context, process directory, name string) (bool, error) {
+func MapsLibrary(ctx context.Context, process Directory, name string) (bool, error) {
 	fd, err := unix.Openat(int(process), "maps", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return false, os.NewSyscallError("open maps", err)

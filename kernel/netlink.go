@@ -11,9 +11,9 @@ import (
 )
 
 const (
-	stateNone      = 0  // none of the kernel's: of a socket that stands in no table
-	stateCloseWait = 8  // TCP_CLOSE_WAIT, include/net/tcp_states.h
-	stateListen    = 10 // TCP_LISTEN
+	TCPNone      = 0  // none of the kernel's: of a socket that stands in no table
+	TCPCloseWait = 8  // TCP_CLOSE_WAIT, include/net/tcp_states.h
+	TCPListen    = 10 // TCP_LISTEN
 
 	// tcpdiagGetsock is the old sock_diag request (include/uapi/linux/inet_diag.h): it asks for both
 	// families in one walk of the kernel's hash table, where SOCK_DIAG_BY_FAMILY takes one for each.
@@ -24,12 +24,12 @@ const (
 	dumpBuffer = 256 << 10
 
 	// dumpPatience is for how long the kernel may not answer at all.
-	dumpPatience = 5 * time.Second
+	answerTimeout = 5 * time.Second
 )
 
 // diagRequest asks for sockets of both families in the given states, with tcp_info: struct nlmsghdr
 // and struct inet_diag_req.
-func diagRequest(states ...uint) []byte {
+func DumpRequest(states ...uint) []byte {
 	const header, request = 16, 60
 	b := make([]byte, header+request)
 	binary.NativeEndian.PutUint32(b[0:], uint32(len(b)))
@@ -46,22 +46,22 @@ func diagRequest(states ...uint) []byte {
 }
 
 // dumper reads sockets by netlink, with a buffer of its own.
-type dumper struct {
+type Dumper struct {
 	request []byte
 	buf     []byte
-	row     diagRow
+	row     Row
 }
 
 // newDumper returns a dumper of the sockets in the given states.
-func newDumper(states ...uint) *dumper {
-	return &dumper{request: diagRequest(states...), buf: make([]byte, dumpBuffer)}
+func NewDumper(states ...uint) *Dumper {
+	return &Dumper{request: DumpRequest(states...), buf: make([]byte, dumpBuffer)}
 }
 
 // dump hands every socket of the calling thread's network namespace in the dumper's states to f.
 // The row is only valid until f returns. A row that makes no sense is left out and counted
 // in malformed; any other error ends the dump.
-func (d *dumper) dump(ctx context.Context, f func(*diagRow)) (malformed int, err error) {
-	fd, err := openDiag()
+func (d *Dumper) Dump(ctx context.Context, f func(*Row)) (malformed int, err error) {
+	fd, err := openSocket()
 	if err != nil {
 		return 0, err
 	}
@@ -86,12 +86,12 @@ func (d *dumper) dump(ctx context.Context, f func(*diagRow)) (malformed int, err
 }
 
 // openDiag opens a netlink socket in the network namespace of the calling thread.
-func openDiag() (fd int, err error) {
+func openSocket() (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_SOCK_DIAG)
 	if err != nil {
 		return -1, fmt.Errorf("open netlink socket: %w", err)
 	}
-	patience := unix.NsecToTimeval(dumpPatience.Nanoseconds())
+	patience := unix.NsecToTimeval(answerTimeout.Nanoseconds())
 	if err := unix.SetsockoptTimeval(fd, unix.SOL_SOCKET, unix.SO_RCVTIMEO, &patience); err != nil {
 		unix.Close(fd)
 		return -1, fmt.Errorf("set timeout of netlink socket: %w", err)
@@ -100,8 +100,8 @@ func openDiag() (fd int, err error) {
 }
 
 // decode hands the rows of one datagram to f; done says that it was the last.
-func (d *dumper) decode(datagram []byte, f func(*diagRow)) (done bool, malformed int, err error) {
-	err = eachMessage(datagram, func(header nlHeader, payload []byte) error {
+func (d *Dumper) decode(datagram []byte, f func(*Row)) (done bool, malformed int, err error) {
+	err = eachMessage(datagram, func(header header, payload []byte) error {
 		switch header.Type {
 		case unix.NLMSG_DONE:
 			done = true
@@ -109,7 +109,7 @@ func (d *dumper) decode(datagram []byte, f func(*diagRow)) (done bool, malformed
 		case unix.NLMSG_ERROR:
 			return netlinkError(payload)
 		case tcpdiagGetsock:
-			if bad := parseDiag(payload, &d.row); bad != nil {
+			if bad := parseRow(payload, &d.row); bad != nil {
 				malformed++
 			} else {
 				f(&d.row)
@@ -123,7 +123,7 @@ func (d *dumper) decode(datagram []byte, f func(*diagRow)) (done bool, malformed
 // netlinkError is the error with which a struct nlmsgerr or the end of a dump begins, if any.
 func netlinkError(payload []byte) error {
 	if len(payload) < 4 {
-		return fmt.Errorf("netlink error message: %w", errMalformed)
+		return fmt.Errorf("netlink error message: %w", ErrMalformed)
 	}
 	if code := int32(binary.NativeEndian.Uint32(payload)); code != 0 {
 		return fmt.Errorf("ask for sockets: %w", unix.Errno(-code))
@@ -134,8 +134,8 @@ func netlinkError(payload []byte) error {
 // netlinkWorks tells why sockets cannot be read by netlink here: the kernel may lack inet_diag, or
 // a seccomp filter may forbid it. Listeners stand in a small table of their own: to ask for them is
 // cheap.
-func netlinkWorks() error {
-	_, err := newDumper(stateListen).dump(context.Background(), func(*diagRow) {})
+func Probe() error {
+	_, err := NewDumper(TCPListen).Dump(context.Background(), func(*Row) {})
 	if errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("kernel module tcp_diag is missing: %w", err)
 	}
@@ -145,12 +145,12 @@ func netlinkWorks() error {
 // receive receives one datagram. With MSG_TRUNC the kernel tells its whole length: one that does not
 // fit could be cut between two messages, and look whole (recv(2)).
 func receive(fd int, buf []byte) (n int, err error) {
-	n, err = ignoringEINTR(func() (int, error) {
+	n, err = RetryEINTR(func() (int, error) {
 		n, _, err := unix.Recvfrom(fd, buf, unix.MSG_TRUNC)
 		return n, err
 	})
 	if n > len(buf) {
-		return 0, fmt.Errorf("%w datagram of %d bytes, longer than %d", errMalformed, n, len(buf))
+		return 0, fmt.Errorf("%w datagram of %d bytes, longer than %d", ErrMalformed, n, len(buf))
 	}
 	return n, err
 }

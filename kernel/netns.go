@@ -15,50 +15,50 @@ import (
 
 // namespace is a network namespace with a directory below /proc through which it can be reached: that
 // of a process, or of a thread, which lives in it.
-type namespace struct {
-	id  closewait.NetNS
-	via string
-	own bool // the exporter's own: no need to enter it
+type Namespace struct {
+	ID  closewait.NetNS
+	Via string
+	Own bool // the exporter's own: no need to enter it
 }
 
 // ownNamespace is the namespace of this process. It reads the real /proc, since --path.procfs can be
 // that of another pid namespace.
-func ownNamespace() (namespace, error) {
+func ownNamespace() (Namespace, error) {
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/net", &st); err != nil {
-		return namespace{}, fmt.Errorf("find own network namespace: %w", err)
+		return Namespace{}, fmt.Errorf("find own network namespace: %w", err)
 	}
-	return namespace{id: closewait.NetNS(st.Ino), via: "self", own: true}, nil
+	return Namespace{ID: closewait.NetNS(st.Ino), Via: "self", Own: true}, nil
 }
 
 // namespaces finds every network namespace that a process lives in, the own one first. Processes
 // move between namespaces without a trace, so each is asked at each scan.
-func (s *Scanner) namespaces(pids []int) []namespace {
-	list := []namespace{s.own}
+func (s *Scanner) namespaces(pids []int) []Namespace {
+	list := []Namespace{s.own}
 	if s.options.Namespaces == OwnNamespace {
 		return list
 	}
-	seen := map[closewait.NetNS]bool{s.own.id: true}
+	seen := map[closewait.NetNS]bool{s.own.ID: true}
 	for _, pid := range pids {
 		id, err := s.namespaceOf(pid)
 		via := ""
-		if vanished(err) {
+		if Vanished(err) {
 			id, via, err = s.namespaceOfThreads(pid)
 		}
 		if err != nil {
-			s.faults.add(stageNamespace, s.proc.unlessEnded(strconv.Itoa(pid), err))
+			s.faults.Add(StageNamespace, s.proc.UnlessEnded(strconv.Itoa(pid), err))
 			continue
 		}
 		if !seen[id] {
 			seen[id] = true
-			list = append(list, namespace{id: id, via: cmp.Or(via, strconv.Itoa(pid))})
+			list = append(list, Namespace{ID: id, Via: cmp.Or(via, strconv.Itoa(pid))})
 		}
 	}
 	return list
 }
 
 // namespacesAmong finds, of the given namespaces, those that some process lives in now.
-func (s *Scanner) namespacesAmong(ctx context.Context, wanted []closewait.NetNS) ([]namespace, error) {
+func (s *Scanner) namespacesAmong(ctx context.Context, wanted []closewait.NetNS) ([]Namespace, error) {
 	if len(wanted) == 0 {
 		return nil, nil
 	}
@@ -66,11 +66,11 @@ func (s *Scanner) namespacesAmong(ctx context.Context, wanted []closewait.NetNS)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(ns namespace) bool { return !slices.Contains(wanted, ns.id) }), nil
+	return slices.DeleteFunc(all, func(ns Namespace) bool { return !slices.Contains(wanted, ns.ID) }), nil
 }
 
 // findNamespaces lists processes anew, and finds every network namespace that they live in.
-func (s *Scanner) findNamespaces(ctx context.Context) ([]namespace, error) {
+func (s *Scanner) findNamespaces(ctx context.Context) ([]Namespace, error) {
 	if s.iterator != nil {
 		p, err := s.passProcesses(ctx)
 		if err != nil {
@@ -88,7 +88,7 @@ func (s *Scanner) findNamespaces(ctx context.Context) ([]namespace, error) {
 func (s *Scanner) namespaceOf(pid int) (closewait.NetNS, error) {
 	s.path = append(strconv.AppendInt(s.path[:0], int64(pid), 10), "/ns/net\x00"...)
 	var target [64]byte
-	link, err := s.proc.link(s.path, target[:])
+	link, err := s.proc.Link(s.path, target[:])
 	if err != nil {
 		return 0, err
 	}
@@ -97,38 +97,38 @@ func (s *Scanner) namespaceOf(pid int) (closewait.NetNS, error) {
 
 // namespaceOfThreads is for a process whose leader has ended: its own directory has no link then.
 func (s *Scanner) namespaceOfThreads(pid int) (id closewait.NetNS, via string, err error) {
-	dir, err := s.proc.openProcess(pid)
+	dir, err := s.proc.OpenPID(pid)
 	if err != nil {
 		return 0, "", err
 	}
-	defer dir.close()
+	defer dir.Close()
 	tid, err := s.standIn(dir, pid)
 	if err != nil {
 		return 0, "", err
 	}
 	via = fmt.Sprintf("%d/task/%d", pid, tid)
-	id, err = readNamespace(s.proc, via+"/ns/net")
+	id, err = ReadNamespace(s.proc, via+"/ns/net")
 	return id, via, err
 }
 
 // stillLivesIn is errMoved when the process or thread lives elsewhere by now.
-func (s *Scanner) stillLivesIn(ns namespace) error {
-	if ns.own {
+func (s *Scanner) stillLivesIn(ns Namespace) error {
+	if ns.Own {
 		return nil
 	}
-	id, err := readNamespace(s.proc, ns.via+"/ns/net")
-	if denied(err) && s.iterator != nil {
-		id, err = s.askWhere(ns.via)
+	id, err := ReadNamespace(s.proc, ns.Via+"/ns/net")
+	if Denied(err) && s.iterator != nil {
+		id, err = s.askWhere(ns.Via)
 	}
-	if err == nil && id != ns.id {
+	if err == nil && id != ns.ID {
 		return errMoved
 	}
-	return s.proc.unlessEnded(ns.via, err)
+	return s.proc.UnlessEnded(ns.Via, err)
 }
 
-func readNamespace(at directory, path string) (closewait.NetNS, error) {
+func ReadNamespace(at Directory, path string) (closewait.NetNS, error) {
 	var target [64]byte
-	link, err := at.readlink(path, target[:])
+	link, err := at.Readlink(path, target[:])
 	if err != nil {
 		return 0, err
 	}
@@ -136,9 +136,9 @@ func readNamespace(at directory, path string) (closewait.NetNS, error) {
 }
 
 func parseNamespace(link []byte) (closewait.NetNS, error) {
-	id, ok := bracketed(link, "net")
+	id, ok := ParseLink(link, "net")
 	if !ok {
-		return 0, fmt.Errorf("%w network namespace link %q", errMalformed, link)
+		return 0, fmt.Errorf("%w network namespace link %q", ErrMalformed, link)
 	}
 	return closewait.NetNS(id), nil
 }
@@ -150,7 +150,7 @@ var errMoved = fmt.Errorf("process has left the network namespace: %w", unix.ESR
 // inNamespaces calls f on a thread that is in each namespace in turn, with the error that kept it
 // from entering, if any. The caller's thread stays where it is: the visits have one of their own,
 // which ends with them unless it has found its way home.
-func inNamespaces(proc directory, list []namespace, f func(namespace, error)) {
+func inNamespaces(proc Directory, list []Namespace, f func(Namespace, error)) {
 	if len(list) == 0 {
 		return
 	}
@@ -167,7 +167,7 @@ func inNamespaces(proc directory, list []namespace, f func(namespace, error)) {
 				f(ns, fmt.Errorf("open own network namespace: %w", err))
 				continue
 			}
-			f(ns, proc.unlessEnded(ns.via, enter(proc, ns)))
+			f(ns, proc.UnlessEnded(ns.Via, enter(proc, ns)))
 		}
 		if err == nil && unix.Setns(home, unix.CLONE_NEWNET) == nil {
 			runtime.UnlockOSThread()
@@ -177,8 +177,8 @@ func inNamespaces(proc directory, list []namespace, f func(namespace, error)) {
 }
 
 // enter moves the current thread into a namespace (setns(2); needs CAP_SYS_ADMIN in both).
-func enter(proc directory, ns namespace) error {
-	path := ns.via + "/ns/net"
+func enter(proc Directory, ns Namespace) error {
+	path := ns.Via + "/ns/net"
 	fd, err := unix.Openat(int(proc), path, unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return fmt.Errorf("open %s: %w", path, err)
@@ -188,11 +188,11 @@ func enter(proc directory, ns namespace) error {
 	if err := unix.Fstat(fd, &st); err != nil {
 		return fmt.Errorf("stat %s: %w", path, err)
 	}
-	if closewait.NetNS(st.Ino) != ns.id {
+	if closewait.NetNS(st.Ino) != ns.ID {
 		return errMoved
 	}
 	if err := unix.Setns(fd, unix.CLONE_NEWNET); err != nil {
-		return fmt.Errorf("enter network namespace of process %s: %w", ns.via, err)
+		return fmt.Errorf("enter network namespace of process %s: %w", ns.Via, err)
 	}
 	return nil
 }

@@ -9,35 +9,35 @@ import (
 	"testing"
 )
 
-func message(t testing.TB, h nlHeader, payload []byte) []byte {
+func message(t testing.TB, h header, payload []byte) []byte {
 	t.Helper()
-	data := encode(t, uint32(nlHeaderSize+len(payload)), h, payload)
-	return append(data, make([]byte, nlAlign(len(data))-len(data))...)
+	data := encode(t, uint32(headerSize+len(payload)), h, payload)
+	return append(data, make([]byte, align(len(data))-len(data))...)
 }
 
 func TestEachMessageOfADatagramIsGivenOut(t *testing.T) {
-	a, b := nlHeader{Type: 20, Flags: 2, Seq: 7, PID: 99}, nlHeader{Type: syscall.NLMSG_DONE, Flags: 0x12, Seq: 8, PID: 100}
+	a, b := header{Type: 20, Flags: 2, Seq: 7, PID: 99}, header{Type: syscall.NLMSG_DONE, Flags: 0x12, Seq: 8, PID: 100}
 	padded, aligned, empty := message(t, a, []byte("hello")), message(t, b, []byte("four")), message(t, b, nil)
 	for name, test := range map[string]struct {
 		data    []byte
-		headers []nlHeader
+		headers []header
 		payload string
 		err     error
 	}{
 		"nothing":                      {nil, nil, "", nil},
-		"one":                          {aligned, []nlHeader{b}, "four|", nil},
-		"a padded one before others":   {slices.Concat(padded, aligned, empty), []nlHeader{a, b, b}, "hello|four||", nil},
-		"the last without its padding": {slices.Concat(aligned, padded[:21]), []nlHeader{b, a}, "four|hello|", nil},
-		"header cut":                   {slices.Concat(aligned, padded[:15]), []nlHeader{b}, "four|", errMalformed},
-		"payload cut":                  {slices.Concat(aligned, padded[:20]), []nlHeader{b}, "four|", errMalformed},
-		"length 0":                     {slices.Concat(aligned, make([]byte, 16)), []nlHeader{b}, "four|", errMalformed},
-		"length 15":                    {encode(t, uint32(15), a), nil, "", errMalformed},
-		"length beyond 31 bits":        {encode(t, uint32(0xfffffff0), a), nil, "", errMalformed},
+		"one":                          {aligned, []header{b}, "four|", nil},
+		"a padded one before others":   {slices.Concat(padded, aligned, empty), []header{a, b, b}, "hello|four||", nil},
+		"the last without its padding": {slices.Concat(aligned, padded[:21]), []header{b, a}, "four|hello|", nil},
+		"header cut":                   {slices.Concat(aligned, padded[:15]), []header{b}, "four|", ErrMalformed},
+		"payload cut":                  {slices.Concat(aligned, padded[:20]), []header{b}, "four|", ErrMalformed},
+		"length 0":                     {slices.Concat(aligned, make([]byte, 16)), []header{b}, "four|", ErrMalformed},
+		"length 15":                    {encode(t, uint32(15), a), nil, "", ErrMalformed},
+		"length beyond 31 bits":        {encode(t, uint32(0xfffffff0), a), nil, "", ErrMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
-			var headers []nlHeader
+			var headers []header
 			var payload []byte
-			err := eachMessage(test.data, func(h nlHeader, p []byte) error {
+			err := eachMessage(test.data, func(h header, p []byte) error {
 				headers, payload = append(headers, h), append(append(payload, p...), '|')
 				return nil
 			})
@@ -50,17 +50,17 @@ func TestEachMessageOfADatagramIsGivenOut(t *testing.T) {
 
 func TestEachMessageStopsAtTheFirstError(t *testing.T) {
 	calls, stop := 0, errors.New("stop")
-	one := message(t, nlHeader{}, nil)
-	err := eachMessage(slices.Concat(one, one), func(nlHeader, []byte) error { calls++; return stop })
+	one := message(t, header{}, nil)
+	err := eachMessage(slices.Concat(one, one), func(header, []byte) error { calls++; return stop })
 	if !errors.Is(err, stop) || calls != 1 {
 		t.Errorf("got %v after %d calls, want the error of the first", err, calls)
 	}
 }
 
 func TestEachMessageDoesNotAllocate(t *testing.T) {
-	data, size := bytes.Repeat(message(t, nlHeader{Type: 20}, []byte("hello")), 10), 0
+	data, size := bytes.Repeat(message(t, header{Type: 20}, []byte("hello")), 10), 0
 	if n := testing.AllocsPerRun(100, func() {
-		_ = eachMessage(data, func(_ nlHeader, p []byte) error { size += len(p); return nil })
+		_ = eachMessage(data, func(_ header, p []byte) error { size += len(p); return nil })
 	}); n != 0 {
 		t.Errorf("%v allocations a datagram", n)
 	}
@@ -69,7 +69,7 @@ func TestEachMessageDoesNotAllocate(t *testing.T) {
 // FuzzEachMessage checks that the messages together are the datagram: nothing is skipped or given out
 // twice, and what is left over after an error really is no message.
 func FuzzEachMessage(f *testing.F) {
-	one := message(f, nlHeader{Type: 20, Flags: 2, Seq: 1, PID: 2}, []byte("hello"))
+	one := message(f, header{Type: 20, Flags: 2, Seq: 1, PID: 2}, []byte("hello"))
 	f.Add([]byte{})
 	f.Add(one)
 	f.Add(slices.Concat(one, one[:21]))
@@ -77,7 +77,7 @@ func FuzzEachMessage(f *testing.F) {
 	f.Add(slices.Concat(one, make([]byte, 16)))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		var again []byte
-		err := eachMessage(data, func(h nlHeader, p []byte) error {
+		err := eachMessage(data, func(h header, p []byte) error {
 			again = append(again, message(t, h, p)...)
 			copyPadding(again, data)
 			return nil
@@ -88,7 +88,7 @@ func FuzzEachMessage(f *testing.F) {
 			t.Errorf("the messages are %x of %x", again, data)
 		case err == nil && len(rest) > 0:
 			t.Errorf("%x was left over without an error", rest)
-		case err != nil && (!errors.Is(err, errMalformed) || len(rest) == 0):
+		case err != nil && (!errors.Is(err, ErrMalformed) || len(rest) == 0):
 			t.Errorf("%v with %x left over", err, rest)
 		case err != nil && len(rest) >= 16 && binary.NativeEndian.Uint32(rest) >= 16 && int(binary.NativeEndian.Uint32(rest)) <= len(rest):
 			t.Errorf("%v though %x begins with a message", err, rest)

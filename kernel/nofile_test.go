@@ -86,7 +86,7 @@ func TestWhatIsNotPermittedIsDeniedAndNamesTheCapability(t *testing.T) {
 			onThread(func() {
 				if err := drop(c.capability); err != nil {
 					t.Error(err)
-				} else if err := c.do(); !denied(err) || !mentions(err, name) {
+				} else if err := c.do(); !Denied(err) || !mentions(err, name) {
 					t.Errorf("%v, want a denial that says what is missing", err)
 				}
 			})

@@ -27,7 +27,7 @@ func (o *owned) holderList() []closewait.ProcessID {
 }
 
 // handlesOf are the handles of the holders of a socket, in the same order.
-func (o *owners) handlesOf(known *owned) []handle {
+func (o *owners) handlesOf(known *owned) []Handle {
 	return o.handles[known.first:][:len(known.holderList())]
 }
 

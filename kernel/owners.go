@@ -16,8 +16,8 @@ import (
 type owners struct {
 	known   []owned       // in the order of the dump before the last look
 	ends    ends          // the addresses of each
-	handles []handle      // of the holders of each in turn
-	byInode []indexed     // indices in known, sorted
+	handles []Handle      // of the holders of each in turn
+	byInode []InodeIndex  // indices in known, sorted
 	next    int           // index in known after that of the last find
 	looked  time.Time     // the last look
 	cost    time.Duration // of the last look
@@ -35,7 +35,7 @@ func (o *owners) find(inode, cookie uint64) *owned {
 	i := o.next
 	if i >= len(o.known) || uint64(o.known[i].inode) != inode {
 		var known bool
-		if i, known = indexOf(o.byInode, inode); !known {
+		if i, known = IndexOf(o.byInode, inode); !known {
 			return nil
 		}
 	}
@@ -143,9 +143,9 @@ func (s *Scanner) look(ctx context.Context, now time.Time) (err error) {
 		return err
 	}
 	s.defuncts.refresh(w)
-	s.owners.looked, s.owners.cost, s.owners.unread = now, time.Since(started), len(w.unread)
+	s.owners.looked, s.owners.cost, s.owners.unread = now, time.Since(started), len(w.Unread)
 	s.owners.remember(w)
-	if w.short > 0 {
+	if w.OutOfResources > 0 {
 		s.keepHolders(&before)
 		s.owners.looked = time.Time{} // so the next scan looks again
 	}
@@ -173,22 +173,22 @@ func (s *Scanner) unknownOwners() owners {
 			}
 		}
 	}
-	o.byInode = make([]indexed, len(o.known))
+	o.byInode = make([]InodeIndex, len(o.known))
 	for i := range o.known {
-		o.byInode[i] = newIndexed(uint64(o.known[i].inode), i)
+		o.byInode[i] = NewInodeIndex(uint64(o.known[i].inode), i)
 	}
 	slices.Sort(o.byInode)
 	return o
 }
 
 // remember notes who holds what, and where.
-func (o *owners) remember(w *walk) {
-	o.handles = make([]handle, 0, len(w.descriptors))
-	w.match(o.byInode, func(index int, held []openSocket) {
+func (o *owners) remember(w *Walk) {
+	o.handles = make([]Handle, 0, len(w.descriptors))
+	w.Match(o.byInode, func(index int, held []Descriptor) {
 		known := &o.known[index]
-		known.owner, known.holders, known.first = closewait.OwnedByProcess, w.holders(held), uint32(len(o.handles))
+		known.owner, known.holders, known.first = closewait.OwnedByProcess, w.Holders(held), uint32(len(o.handles))
 		for _, d := range held {
-			o.handles = append(o.handles, d.handle)
+			o.handles = append(o.handles, d.Handle)
 		}
 	})
 }
@@ -218,12 +218,12 @@ func (s *Scanner) keepHolders(before *owners) {
 // rememberOwnerless notes which sockets the walk has looked for in vain. Only when every process was
 // readable it is sure that no process holds them; and where one could not be read for want of
 // something that may be there next time, the vain look does not count.
-func (s *Scanner) rememberOwnerless(before *owners, w *walk) {
+func (s *Scanner) rememberOwnerless(before *owners, w *Walk) {
 	nobody, looks := closewait.OwnerUnresolved, uint8(0)
-	if len(w.unread) == 0 && s.seesAllProcesses {
+	if len(w.Unread) == 0 && s.seesAllProcesses {
 		nobody = closewait.OwnedByKernel
 	}
-	if w.short == 0 {
+	if w.OutOfResources == 0 {
 		looks = 1
 	}
 	for i := range s.owners.known {

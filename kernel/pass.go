@@ -16,7 +16,7 @@ import (
 // pass is one look of the BPF iterators at the host: all processes, then all their sockets with who holds them.
 type pass struct {
 	scanner    *Scanner
-	namespaces []namespace              // that a process lives in, the own one first
+	namespaces []Namespace              // that a process lives in, the own one first
 	residents  map[int]iterator.Process // by pid
 	in         map[closewait.NetNS]bool // of the namespaces, and of those in which sockets were found
 
@@ -25,8 +25,8 @@ type pass struct {
 	sole      [][]closewait.ProcessID          // for each of them the list with nobody else
 	holder    []int32                          // of each row, an index in ids
 	holds     []bool                           // which of ids hold a socket that is not listening
-	byInode   []indexed                        // the rows
-	space     []indexed                        // to sort them
+	byInode   []InodeIndex                     // the rows
+	space     []InodeIndex                     // to sort them
 	ns        closewait.NetNS                  // of the last record
 	listening map[uint64][]closewait.ProcessID // who holds a listener, by its inode
 	accepting map[uint64][]closewait.ProcessID // who could accept a connection, by the first of its listeners
@@ -36,7 +36,7 @@ type pass struct {
 // passProcesses finds all processes and network namespaces.
 func (s *Scanner) passProcesses(ctx context.Context) (*pass, error) {
 	p := &pass{
-		scanner: s, namespaces: []namespace{s.own}, residents: map[int]iterator.Process{}, in: map[closewait.NetNS]bool{s.own.id: true},
+		scanner: s, namespaces: []Namespace{s.own}, residents: map[int]iterator.Process{}, in: map[closewait.NetNS]bool{s.own.ID: true},
 		listening: map[uint64][]closewait.ProcessID{}, accepting: map[uint64][]closewait.ProcessID{}, queues: map[closewait.NetNS]bool{}, index: map[closewait.ProcessID]int{},
 	}
 	if before := s.pass; before != nil && cap(before.byInode) <= 4*len(before.byInode)+1000 { // their space is used again
@@ -45,11 +45,11 @@ func (s *Scanner) passProcesses(ctx context.Context) (*pass, error) {
 	s.pids = s.pids[:0]
 	malformed, err := s.iterator.Processes(ctx, p.addProcess)
 	if err != nil {
-		s.faults.add(stageProcesses, err)
+		s.faults.Add(StageProcesses, err)
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
 	for _, err := range malformed {
-		s.faults.add(stageProcesses, err)
+		s.faults.Add(StageProcesses, err)
 	}
 	slices.Sort(s.pids)
 	s.pids = slices.Compact(s.pids)
@@ -67,7 +67,7 @@ func (p *pass) addProcess(record *iterator.Process) {
 	}
 	if !p.in[ns] && p.scanner.options.Namespaces == AllNamespaces {
 		p.in[ns] = true
-		p.namespaces = append(p.namespaces, namespace{id: ns, via: viaOf(record)})
+		p.namespaces = append(p.namespaces, Namespace{ID: ns, Via: viaOf(record)})
 	}
 }
 
@@ -105,11 +105,11 @@ func (s *Scanner) passSockets(ctx context.Context, p *pass) error {
 	tick := jiffy()
 	malformed, err := s.iterator.Sockets(ctx, func(record *iterator.Socket) { p.addSocket(record, tick) })
 	if err != nil {
-		s.faults.add(stageSockets, err)
+		s.faults.Add(StageSockets, err)
 		return fmt.Errorf("read sockets: %w", err)
 	}
 	for _, err := range malformed {
-		s.faults.add(stageSockets, err)
+		s.faults.Add(StageSockets, err)
 	}
 	p.join()
 	return nil
@@ -117,7 +117,7 @@ func (s *Scanner) passSockets(ctx context.Context, p *pass) error {
 
 func (p *pass) addSocket(record *iterator.Socket, tick time.Duration) {
 	s, ns := p.scanner, closewait.NetNS(record.Netns)
-	if ns != s.own.id && s.options.Namespaces == OwnNamespace {
+	if ns != s.own.ID && s.options.Namespaces == OwnNamespace {
 		return
 	}
 	if ns != p.ns {
@@ -132,7 +132,7 @@ func (p *pass) addSocket(record *iterator.Socket, tick time.Duration) {
 		}
 		return
 	}
-	p.byInode = append(p.byInode, newIndexed(record.Inode, len(s.sockets)))
+	p.byInode = append(p.byInode, NewInodeIndex(record.Inode, len(s.sockets)))
 	p.holder, p.holds[holder] = append(p.holder, int32(holder)), true
 	row := s.newRow()
 	row.Owner, row.Holders = closewait.OwnedByProcess, p.sole[holder]
@@ -175,15 +175,15 @@ func fillIn(row *closewait.Sighting, ns closewait.NetNS, record *iterator.Socket
 // join makes one row of the descriptors of each socket, with all of its holders, and fills in directions.
 func (p *pass) join() {
 	sockets := p.scanner.sockets
-	p.byInode, p.space = sortRuns(p.byInode, p.space)
+	p.byInode, p.space = SortRuns(p.byInode, p.space)
 	lists := map[string][]closewait.ProcessID{}
 	joined := 0
 	for rest := p.byInode; len(rest) > 0; {
 		n := p.sameSocket(rest)
 		if n > 1 {
-			sockets[rest[0].index()].Holders = p.holdersOf(rest[:n], lists)
+			sockets[rest[0].Index()].Holders = p.holdersOf(rest[:n], lists)
 			for _, x := range rest[1:n] {
-				sockets[x.index()].Holders = nil
+				sockets[x.Index()].Holders = nil
 			}
 			joined += n - 1
 		}
@@ -201,11 +201,11 @@ func (p *pass) join() {
 
 // sameSocket is how many rows are of the same socket as the first. They are made to stand together: inodes
 // are numbered anew after 2^32 of them, so that two sockets can have the same one.
-func (p *pass) sameSocket(rows []indexed) int {
+func (p *pass) sameSocket(rows []InodeIndex) int {
 	sockets := p.scanner.sockets
 	n := 1
-	for i := 1; i < len(rows) && rows[i].inode() == rows[0].inode(); i++ {
-		if sockets[rows[i].index()].ID == sockets[rows[0].index()].ID {
+	for i := 1; i < len(rows) && rows[i].Inode() == rows[0].Inode(); i++ {
+		if sockets[rows[i].Index()].ID == sockets[rows[0].Index()].ID {
 			rows[n], rows[i] = rows[i], rows[n]
 			n++
 		}
@@ -215,10 +215,10 @@ func (p *pass) sameSocket(rows []indexed) int {
 
 // holdersOf are those of the rows of one socket, by ascending pid. Sockets with the same holders share
 // one list.
-func (p *pass) holdersOf(rows []indexed, lists map[string][]closewait.ProcessID) []closewait.ProcessID {
+func (p *pass) holdersOf(rows []InodeIndex, lists map[string][]closewait.ProcessID) []closewait.ProcessID {
 	holders := make([]int32, len(rows))
 	for i, row := range rows {
-		holders[i] = p.holder[row.index()]
+		holders[i] = p.holder[row.Index()]
 	}
 	slices.Sort(holders)
 	holders = slices.Compact(holders)
@@ -255,7 +255,7 @@ func (p *pass) read(unread []closewait.NetNS) []closewait.NetNS {
 
 // has tells whether a process holds the socket with this inode.
 func (p *pass) has(inode uint64) bool {
-	_, found := indexOf(p.byInode, inode)
+	_, found := IndexOf(p.byInode, inode)
 	return found
 }
 

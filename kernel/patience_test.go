@@ -33,8 +33,8 @@ func TestPatienceLeavesAFewHangingCallsBehindAndRefusesMore(t *testing.T) {
 			return 0, nil
 		}
 		for range 10 {
-			if _, err := patiently(t.Context(), p, hang); !errors.Is(err, errHangs) {
-				t.Errorf("%v, want %v", err, errHangs)
+			if _, err := patiently(t.Context(), p, hang); !errors.Is(err, ErrHangs) {
+				t.Errorf("%v, want %v", err, ErrHangs)
 			}
 		}
 		if begun.Load() != most {

@@ -64,20 +64,20 @@ func (g *Grip) Close() {
 // verifyProcess opens /proc/PID and compares the start time. As the pidfd is alive afterwards the
 // pid was not free meanwhile, so that both mean the same process.
 func (g *Grip) verifyProcess() error {
-	dir, err := g.hands.scanner.proc.openProcess(g.id.PID)
+	dir, err := g.hands.scanner.proc.OpenPID(g.id.PID)
 	if err != nil {
-		return goneIfVanished(err)
+		return GoneIfVanished(err)
 	}
 	g.dir = os.NewFile(uintptr(dir), "process")
-	data, err := dir.read("stat", nil)
+	data, err := dir.Read("stat", nil)
 	if err != nil {
-		return goneIfVanished(err)
+		return GoneIfVanished(err)
 	}
-	st, err := parseStat(data)
+	st, err := ParseStat(data)
 	if err != nil {
 		return err
 	}
-	if st.start != g.id.Start {
+	if st.Start != g.id.Start {
 		return fmt.Errorf("%w: its pid means another one now", closewait.ErrGone)
 	}
 	return g.alive()
@@ -96,8 +96,8 @@ func (g *Grip) alive() error {
 func (g *Grip) control(f func(fd int) error) error { return control(g.pidfd, f) }
 
 // inDirectory calls f with /proc/PID, which stays open meanwhile.
-func (g *Grip) inDirectory(f func(directory) error) error {
-	return control(g.dir, func(fd int) error { return f(directory(fd)) })
+func (g *Grip) inDirectory(f func(Directory) error) error {
+	return control(g.dir, func(fd int) error { return f(Directory(fd)) })
 }
 
 func control(file *os.File, f func(fd int) error) error {
@@ -112,8 +112,8 @@ func control(file *os.File, f func(fd int) error) error {
 }
 
 // goneIfVanished says closewait.ErrGone for errors that mean it.
-func goneIfVanished(err error) error {
-	if vanished(err) {
+func GoneIfVanished(err error) error {
+	if Vanished(err) {
 		return fmt.Errorf("%w: %w", closewait.ErrGone, err)
 	}
 	return err

@@ -15,29 +15,29 @@ import (
 
 // clockTick is the unit of the start time in /proc/PID/stat: USER_HZ is 100 on every architecture
 // that Go runs on (proc_pid_stat(5), sysconf(_SC_CLK_TCK)).
-const clockTick = 10 * time.Millisecond
+const ClockTick = 10 * time.Millisecond
 
 // lives tells whether the process is still there and can hold anything. One that cannot be read counts
 // as gone, and so does a zombie that is only waiting to be collected.
 func (s *Scanner) lives(id closewait.ProcessID) bool {
-	dir, err := s.proc.openProcess(id.PID)
+	dir, err := s.proc.OpenPID(id.PID)
 	if err != nil {
 		return false
 	}
-	defer dir.close()
+	defer dir.Close()
 	st, err := s.readStat(dir)
-	return err == nil && st.start == id.Start && (!leaderless(st.state) || st.threads > 1)
+	return err == nil && st.Start == id.Start && (!LeaderEnded(st.State) || st.Threads > 1)
 }
 
 // leaderless tells by its state whether the main thread has ended. The process goes on as long as it has others.
-func leaderless(state byte) bool { return state == 'Z' || state == 'X' }
+func LeaderEnded(state byte) bool { return state == 'Z' || state == 'X' }
 
-func (s *Scanner) readStat(dir directory) (stat, error) {
+func (s *Scanner) readStat(dir Directory) (Stat, error) {
 	var err error
-	if s.data, err = dir.read("stat", s.data); err != nil {
-		return stat{}, err
+	if s.data, err = dir.Read("stat", s.data); err != nil {
+		return Stat{}, err
 	}
-	return parseStat(s.data)
+	return ParseStat(s.data)
 }
 
 // describeHolders reads who the holders of the sockets are. Only files that cannot hang are read. It
@@ -51,9 +51,9 @@ func (s *Scanner) describeHolders() error {
 			continue
 		}
 		p, err := s.describe(id, before[id])
-		s.faults.add(stageFacts, err)
+		s.faults.Add(StageFacts, err)
 		switch {
-		case short(err):
+		case OutOfResources(err):
 			return err
 		case err == nil:
 			s.processes = append(s.processes, p)
@@ -85,7 +85,7 @@ func (s *Scanner) describe(id closewait.ProcessID, before description) (closewai
 	if err != nil {
 		return p, err
 	}
-	defer dir.close()
+	defer dir.Close()
 	if current {
 		p.UID, p.User, p.Unit, p.Container, p.Pod, p.GroupUnknown = before.UID, before.User, before.Unit, before.Container, before.Pod, before.GroupUnknown
 		p.Exe, p.MaxFDs = before.Exe, before.MaxFDs
@@ -104,14 +104,14 @@ func (s *Scanner) describe(id closewait.ProcessID, before description) (closewai
 func (s *Scanner) retell(p closewait.Process, told *iterator.Process) (retold closewait.Process, whole bool) {
 	p.Comm, p.State, p.NetNS = told.Command(), told.StateLetter(), closewait.NetNS(told.Netns)
 	p.OpenFDs, p.FDsKnown = s.iterator.OpenDescriptors(told)
-	return p, p.FDsKnown && !leaderless(p.State)
+	return p, p.FDsKnown && !LeaderEnded(p.State)
 }
 
 // openFacts opens the directory of a process, or that of another thread where the leader has ended, and
 // reads who it is.
-func (s *Scanner) openFacts(id closewait.ProcessID) (directory, closewait.Process, error) {
-	p := closewait.Process{ID: id, StartTime: s.bootTime.Add(time.Duration(id.Start) * clockTick)}
-	dir, err := s.proc.openProcess(id.PID)
+func (s *Scanner) openFacts(id closewait.ProcessID) (Directory, closewait.Process, error) {
+	p := closewait.Process{ID: id, StartTime: s.bootTime.Add(time.Duration(id.Start) * ClockTick)}
+	dir, err := s.proc.OpenPID(id.PID)
 	if err != nil {
 		return -1, p, err
 	}
@@ -119,34 +119,34 @@ func (s *Scanner) openFacts(id closewait.ProcessID) (directory, closewait.Proces
 	switch {
 	case err != nil:
 		err = fmt.Errorf("stat of process %d: %w", id.PID, err)
-	case st.start != id.Start:
+	case st.Start != id.Start:
 		err = fmt.Errorf("process %d is another one now: %w", id.PID, unix.ESRCH)
 	}
 	if err != nil {
-		dir.close()
+		dir.Close()
 		return -1, p, err
 	}
-	p.Comm, p.State = string(st.comm), st.state
-	if leaderless(st.state) {
-		defer dir.close()
+	p.Comm, p.State = string(st.Comm), st.State
+	if LeaderEnded(st.State) {
+		defer dir.Close()
 		dir, err = s.openStandIn(dir, id.PID)
 	}
 	return dir, p, err
 }
 
 // readFacts is false where some could not be read.
-func (s *Scanner) readFacts(dir directory, p *closewait.Process, reads ...func(directory, *closewait.Process) error) bool {
+func (s *Scanner) readFacts(dir Directory, p *closewait.Process, reads ...func(Directory, *closewait.Process) error) bool {
 	whole := true
 	for _, read := range reads {
-		err := dir.unlessEnded(".", read(dir, p))
-		s.faults.add(stageFacts, err)
+		err := dir.UnlessEnded(".", read(dir, p))
+		s.faults.Add(StageFacts, err)
 		whole = whole && err == nil
 	}
 	return whole
 }
 
-func (s *Scanner) readUser(dir directory, p *closewait.Process) (err error) {
-	if s.data, err = dir.read("status", s.data); err != nil {
+func (s *Scanner) readUser(dir Directory, p *closewait.Process) (err error) {
+	if s.data, err = dir.Read("status", s.data); err != nil {
 		return err
 	}
 	if p.UID, err = parseEffectiveUID(s.data); err != nil {
@@ -170,9 +170,9 @@ func (s *Scanner) userName(uid uint32) string {
 	return name
 }
 
-func (s *Scanner) readGroup(dir directory, p *closewait.Process) (err error) {
-	if s.data, err = dir.read("cgroup", s.data); err != nil {
-		p.GroupUnknown = !vanished(err)
+func (s *Scanner) readGroup(dir Directory, p *closewait.Process) (err error) {
+	if s.data, err = dir.Read("cgroup", s.data); err != nil {
+		p.GroupUnknown = !Vanished(err)
 		return err
 	}
 	m := parseCgroup(s.data)
@@ -180,9 +180,9 @@ func (s *Scanner) readGroup(dir directory, p *closewait.Process) (err error) {
 	return nil
 }
 
-func (s *Scanner) readExe(dir directory, p *closewait.Process) error {
+func (s *Scanner) readExe(dir Directory, p *closewait.Process) error {
 	var target [unix.PathMax]byte
-	link, err := dir.readlink("exe", target[:])
+	link, err := dir.Readlink("exe", target[:])
 	if err != nil {
 		return err
 	}
@@ -190,38 +190,38 @@ func (s *Scanner) readExe(dir directory, p *closewait.Process) error {
 	return nil
 }
 
-func (s *Scanner) readNetNS(dir directory, p *closewait.Process) (err error) {
+func (s *Scanner) readNetNS(dir Directory, p *closewait.Process) (err error) {
 	if told, known := s.resident(p.ID); known { // BPF may tell where /proc may not
 		p.NetNS = closewait.NetNS(told.Netns)
 		return nil
 	}
-	p.NetNS, err = readNamespace(dir, "ns/net")
+	p.NetNS, err = ReadNamespace(dir, "ns/net")
 	return err
 }
 
 // readDescriptors counts the open descriptors: the size of /proc/PID/fd from Linux 6.2 on, which
 // needs no privilege, else its entries.
-func (s *Scanner) readDescriptors(dir directory, p *closewait.Process) error {
+func (s *Scanner) readDescriptors(dir Directory, p *closewait.Process) error {
 	if s.fdSizes {
-		st, err := dir.stat("fd")
+		st, err := dir.Stat("fd")
 		if err != nil {
 			return err
 		}
 		p.OpenFDs, p.FDsKnown = uint64(st.Size), true
 		return nil
 	}
-	fds, err := openDirectory(dir, "fd")
+	fds, err := OpenDirectory(dir, "fd")
 	if err != nil {
 		return err
 	}
-	defer fds.close()
-	err = fds.each(s.entries, func([]byte) { p.OpenFDs++ })
+	defer fds.Close()
+	err = fds.Each(s.entries, func([]byte) { p.OpenFDs++ })
 	p.FDsKnown = err == nil
 	return err
 }
 
-func (s *Scanner) readLimit(dir directory, p *closewait.Process) (err error) {
-	if s.data, err = dir.read("limits", s.data); err != nil {
+func (s *Scanner) readLimit(dir Directory, p *closewait.Process) (err error) {
+	if s.data, err = dir.Read("limits", s.data); err != nil {
 		return err
 	}
 	if len(s.data) == 0 { // of a process that is ending (proc_pid_limits in fs/proc/base.c)

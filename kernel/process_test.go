@@ -41,11 +41,11 @@ func idOf(t *testing.T, pid int) closewait.ProcessID {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := parseStat(data)
+	st, err := ParseStat(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return closewait.ProcessID{PID: pid, Start: st.start}
+	return closewait.ProcessID{PID: pid, Start: st.Start}
 }
 
 // grab takes hold of a process until the end of the test.

@@ -13,7 +13,7 @@ const tableLineSize = 512
 // parseProcTCP reads a /proc/PID/net/tcp or tcp6 and calls row for each socket in a wanted state. It
 // counts the lines that such a file does not have; one without a newline at the end was cut short
 // and is one of them. It allocates nothing, unless buf is too small for a line.
-func parseProcTCP(r io.Reader, buf []byte, wanted tableStates, row func(procTCPRow)) (malformed int, err error) {
+func parseTCP(r io.Reader, buf []byte, wanted States, row func(TCPRow)) (malformed int, err error) {
 	if len(buf) < tableLineSize {
 		buf = make([]byte, tableLineSize)
 	}
@@ -35,8 +35,8 @@ func parseProcTCP(r io.Reader, buf []byte, wanted tableStates, row func(procTCPR
 // procTable is what is known of a table that is being read. A hundred thousand of its lines may be
 // sockets in TIME_WAIT, so a line that is not wanted costs no more than finding the state in it.
 type procTable struct {
-	wanted    tableStates
-	row       func(procTCPRow)
+	wanted    States
+	row       func(TCPRow)
 	malformed int
 	endless   bool // a line too long for any is being passed over
 }
@@ -78,7 +78,7 @@ func (t *procTable) end(rest int) {
 func (t *procTable) line(line []byte) {
 	fields := tableFields(line)
 	head := tableHead{number: fields.next(), local: fields.next(), remote: fields.next(), state: fields.next()}
-	var row procTCPRow
+	var row TCPRow
 	switch {
 	case string(head.number) == "sl": // the names of the columns
 	case !head.sound() || len(line) >= tableLineSize:

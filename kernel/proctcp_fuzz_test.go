@@ -12,7 +12,7 @@ import (
 // FuzzParseProcTCP checks that it does not matter in which pieces a file is read, that what was
 // parsed can be printed and parsed again, and that no line is lost.
 func FuzzParseProcTCP(f *testing.F) {
-	for _, row := range []procTCPRow{closeWait4, closeWait6, closeMapped, listen4, listen6, timeWait4, timeWait6} {
+	for _, row := range []TCPRow{closeWait4, closeWait6, closeMapped, listen4, listen6, timeWait4, timeWait6} {
 		f.Add([]byte(tcpHeader+tableLine(0, row)), 600)
 		f.Add([]byte(tableLine(12345, row)[5:]), 0)
 	}
@@ -42,7 +42,7 @@ func FuzzParseProcTCP(f *testing.F) {
 func BenchmarkParseProcTCP(b *testing.B) {
 	for _, bench := range []struct {
 		name string
-		row  procTCPRow
+		row  TCPRow
 	}{{"131000 in TIME_WAIT", timeWait4}, {"131000 in CLOSE_WAIT", closeWait4}, {"131000 in CLOSE_WAIT, IPv6", closeWait6}} {
 		b.Run(bench.name, func(b *testing.B) {
 			table := []byte(tcpHeader + strings.Repeat(tableLine(1, bench.row), 131000))
@@ -51,7 +51,7 @@ func BenchmarkParseProcTCP(b *testing.B) {
 			b.SetBytes(int64(len(table)))
 			for b.Loop() {
 				reader.Reset(table)
-				if malformed, err := parseProcTCP(reader, buf, closeWaitOrListen, func(procTCPRow) {}); malformed != 0 || err != nil {
+				if malformed, err := parseTCP(reader, buf, CloseWaitOrListen, func(TCPRow) {}); malformed != 0 || err != nil {
 					b.Fatal(malformed, err)
 				}
 			}

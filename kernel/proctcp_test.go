@@ -29,19 +29,19 @@ func tableAddr(a netip.AddrPort) string {
 }
 
 // tableLine prints a row as get_tcp4_sock and get_tcp6_sock do.
-func tableLine(number int, r procTCPRow) string {
+func tableLine(number int, r TCPRow) string {
 	line := fmt.Sprintf("%4d: %s %s %02X %08X:%08X %02X:%08X %08X %5d %8d %d 1 00000000c8d42e11 20 4 30 10 -1",
-		number, tableAddr(r.local), tableAddr(r.remote), r.state, r.sendQueue, r.recvQueue, r.timer, 0x2A3, 0, r.uid, 0, r.inode)
-	if r.local.Addr().Is4() {
+		number, tableAddr(r.Local), tableAddr(r.Remote), r.State, r.SendQueue, r.RecvQueue, r.Timer, 0x2A3, 0, r.UID, 0, r.Inode)
+	if r.Local.Addr().Is4() {
 		line = fmt.Sprintf("%-149s", line)
 	}
 	return line + "\n"
 }
 
-func tableRow(local, remote string, state uint8) procTCPRow {
-	return procTCPRow{
-		local: netip.MustParseAddrPort(local), remote: netip.MustParseAddrPort(remote), state: state,
-		sendQueue: 5, recvQueue: 0xfffffff1, timer: 2, uid: 4294967294, inode: 1<<32 - 1,
+func tableRow(local, remote string, state uint8) TCPRow {
+	return TCPRow{
+		Local: netip.MustParseAddrPort(local), Remote: netip.MustParseAddrPort(remote), State: state,
+		SendQueue: 5, RecvQueue: 0xfffffff1, Timer: 2, UID: 4294967294, Inode: 1<<32 - 1,
 	}
 }
 
@@ -56,9 +56,9 @@ var (
 )
 
 // parseTable collects what parseProcTCP gives out.
-func parseTable(t *testing.T, r io.Reader, buf []byte) (rows []procTCPRow, malformed int) {
+func parseTable(t *testing.T, r io.Reader, buf []byte) (rows []TCPRow, malformed int) {
 	t.Helper()
-	malformed, err := parseProcTCP(r, buf, closeWaitOrListen, func(r procTCPRow) { rows = append(rows, r) })
+	malformed, err := parseTCP(r, buf, CloseWaitOrListen, func(r TCPRow) { rows = append(rows, r) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,32 +77,32 @@ func TestSocketTable(t *testing.T) {
 	}
 	for name, test := range map[string]struct {
 		table     string
-		rows      []procTCPRow
+		rows      []TCPRow
 		malformed int
 	}{
 		"empty file":  {"", nil, 0},
 		"header only": {tcpHeader, nil, 0},
 		"IPv4": {
 			tcpHeader + tableLine(0, listen4) + skipped + line + skipped,
-			[]procTCPRow{listen4, closeWait4}, 0,
+			[]TCPRow{listen4, closeWait4}, 0,
 		},
 		"IPv6, a mapped address stays mapped": {
 			tcp6Header + tableLine(0, timeWait6) + tableLine(1, listen6) + tableLine(2, closeWait6) + tableLine(3, closeMapped),
-			[]procTCPRow{listen6, closeWait6, closeMapped}, 0,
+			[]TCPRow{listen6, closeWait6, closeMapped}, 0,
 		},
-		"line number of more than 4 digits": {tableLine(1234567, closeWait4), []procTCPRow{closeWait4}, 0},
-		"expiry of more than 8 digits":      {change(":000002A3", ":FFFFFFFF000002A3"), []procTCPRow{closeWait4}, 0},
+		"line number of more than 4 digits": {tableLine(1234567, closeWait4), []TCPRow{closeWait4}, 0},
+		"expiry of more than 8 digits":      {change(":000002A3", ":FFFFFFFF000002A3"), []TCPRow{closeWait4}, 0},
 		"other states": {
 			tcpHeader + tableLine(0, tableRow("1.2.3.4:1", "1.2.3.4:2", 1)) + tableLine(1, tableRow("1.2.3.4:1", "1.2.3.4:2", 7)), nil, 0,
 		},
 
 		"no newline at the end":               {skipped + line[:len(line)-1], nil, 1},
-		"an unwanted line cut short":          {line + skipped[:50], []procTCPRow{closeWait4}, 1},
-		"empty line":                          {"\n" + line, []procTCPRow{closeWait4}, 1},
-		"garbage between lines":               {line + "\x00\xff garbage : x y z\n" + line, []procTCPRow{closeWait4, closeWait4}, 1},
-		"line too long, and others after it":  {strings.Repeat("x", 5000) + "\n" + line, []procTCPRow{closeWait4}, 1},
-		"line too long, though good so far":   {line[:len(line)-1] + strings.Repeat(" ", 5000) + "\n" + line, []procTCPRow{closeWait4}, 1},
-		"endless line":                        {line + strings.Repeat("x", 5000), []procTCPRow{closeWait4}, 1},
+		"an unwanted line cut short":          {line + skipped[:50], []TCPRow{closeWait4}, 1},
+		"empty line":                          {"\n" + line, []TCPRow{closeWait4}, 1},
+		"garbage between lines":               {line + "\x00\xff garbage : x y z\n" + line, []TCPRow{closeWait4, closeWait4}, 1},
+		"line too long, and others after it":  {strings.Repeat("x", 5000) + "\n" + line, []TCPRow{closeWait4}, 1},
+		"line too long, though good so far":   {line[:len(line)-1] + strings.Repeat(" ", 5000) + "\n" + line, []TCPRow{closeWait4}, 1},
+		"endless line":                        {line + strings.Repeat("x", 5000), []TCPRow{closeWait4}, 1},
 		"line that ends with the inode":       {change(" 4294967295 1", " 4294967295\n 1"), nil, 2},
 		"address that is no number":           {change("0100007F", "0100007G"), nil, 1},
 		"address with the colon elsewhere":    {change("0100007F:1F90", "0100007:F1F90"), nil, 1},
@@ -121,7 +121,7 @@ func TestSocketTable(t *testing.T) {
 		"column missing":                      {change(" 00000000 ", " "), nil, 1},
 		"wanted state of another spelling":    {change(" 08 ", " 0a "), nil, 0},
 		"tabs for spaces":                     {strings.ReplaceAll(line, " ", "\t"), nil, 1},
-		"carriage return within the line end": {line[:len(line)-1] + "\r\n", []procTCPRow{closeWait4}, 0},
+		"carriage return within the line end": {line[:len(line)-1] + "\r\n", []TCPRow{closeWait4}, 0},
 	} {
 		t.Run(name, func(t *testing.T) {
 			rows, malformed := parseTable(t, strings.NewReader(test.table), make([]byte, 1<<16))
@@ -134,7 +134,7 @@ func TestSocketTable(t *testing.T) {
 
 func TestSocketTableIsReadRightInPiecesOfAnySize(t *testing.T) {
 	table := tcp6Header + tableLine(0, listen6) + tableLine(1, timeWait6) + strings.Repeat("x", 700) + "\n" + tableLine(2, closeWait6) + "cut"
-	want := []procTCPRow{listen6, closeWait6}
+	want := []TCPRow{listen6, closeWait6}
 	for size := range 1500 {
 		rows, malformed := parseTable(t, strings.NewReader(table), make([]byte, size))
 		if !slices.Equal(rows, want) || malformed != 2 {
@@ -156,7 +156,7 @@ func TestErrorOfReadingASocketTableIsPassedOn(t *testing.T) {
 	broken := errors.New("broken")
 	reader := io.MultiReader(strings.NewReader(tableLine(0, closeWait4)+"   1: 01"), iotest.ErrReader(broken))
 	rows := 0
-	malformed, err := parseProcTCP(reader, nil, closeWaitOrListen, func(procTCPRow) { rows++ })
+	malformed, err := parseTCP(reader, nil, CloseWaitOrListen, func(TCPRow) { rows++ })
 	if !errors.Is(err, broken) || rows != 1 || malformed != 0 {
 		t.Errorf("got %d rows, %d malformed, %v", rows, malformed, err)
 	}
@@ -167,7 +167,7 @@ func TestSocketTableIsParsedWithoutAllocation(t *testing.T) {
 	reader, buf, rows := bytes.NewReader(table), make([]byte, 4096), 0
 	if n := testing.AllocsPerRun(20, func() {
 		reader.Reset(table)
-		_, _ = parseProcTCP(reader, buf, closeWaitOrListen, func(procTCPRow) { rows++ })
+		_, _ = parseTCP(reader, buf, CloseWaitOrListen, func(TCPRow) { rows++ })
 	}); n != 0 || rows == 0 {
 		t.Errorf("%v allocations for a table, %d rows", n, rows)
 	}
@@ -175,7 +175,7 @@ func TestSocketTableIsParsedWithoutAllocation(t *testing.T) {
 
 func TestTableRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {
 	made := liveSockets(t)
-	rows := map[uint64]procTCPRow{}
+	rows := map[uint64]TCPRow{}
 	for _, name := range []string{"tcp", "tcp6"} {
 		file, err := os.Open("/proc/self/net/" + name)
 		if err != nil {
@@ -187,20 +187,20 @@ func TestTableRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {
 			t.Errorf("%d lines of %s are malformed", malformed, name)
 		}
 		for _, row := range parsed {
-			if v6 := row.local.Addr().Is6(); v6 != (name == "tcp6") {
-				t.Errorf("%v in %s", row.local, name)
+			if v6 := row.Local.Addr().Is6(); v6 != (name == "tcp6") {
+				t.Errorf("%v in %s", row.Local, name)
 			}
-			rows[row.inode] = row
+			rows[row.Inode] = row
 		}
 	}
 	for name, socket := range made {
-		want := procTCPRow{
-			local: socket.local, remote: socket.remote, state: socket.state,
-			recvQueue: socket.recvQueue, uid: socket.uid, inode: socket.inode,
+		want := TCPRow{
+			Local: socket.local, Remote: socket.remote, State: socket.state,
+			RecvQueue: socket.recvQueue, UID: socket.uid, Inode: socket.inode,
 		}
 		got, found := rows[socket.inode]
-		want.timer = got.timer // Go sets keepalive on what it accepts
-		if !found || got != want || got.timer != 0 && got.timer != 2 {
+		want.Timer = got.Timer // Go sets keepalive on what it accepts
+		if !found || got != want || got.Timer != 0 && got.Timer != 2 {
 			t.Errorf("%s: got %+v, want %+v", name, got, want)
 		}
 	}

@@ -9,13 +9,13 @@ import (
 
 // procTCPRow is what /proc/PID/net/tcp or tcp6 says of one socket (get_tcp4_sock in
 // net/ipv4/tcp_ipv4.c and get_tcp6_sock in net/ipv6/tcp_ipv6.c).
-type procTCPRow struct {
-	local, remote        netip.AddrPort // v4-mapped addresses stay mapped
-	state                uint8
-	sendQueue, recvQueue uint32 // bytes; of a listener, recvQueue is the number of connections that wait
-	timer                uint8  // numbered as in sock_diag
-	uid                  uint32
-	inode                uint64
+type TCPRow struct {
+	Local, Remote        netip.AddrPort // v4-mapped addresses stay mapped
+	State                uint8
+	SendQueue, RecvQueue uint32 // bytes; of a listener, recvQueue is the number of connections that wait
+	Timer                uint8  // numbered as in sock_diag
+	UID                  uint32
+	Inode                uint64
 }
 
 // Some states, as the tables write them.
@@ -26,14 +26,14 @@ const (
 )
 
 // tableStates tells whether sockets in a state are wanted.
-type tableStates func(state []byte) bool
+type States func(state []byte) bool
 
-func closeWaitOrListen(state []byte) bool {
+func CloseWaitOrListen(state []byte) bool {
 	return string(state) == tableCloseWait || string(state) == tableListen
 }
 
 // allButTimeWait are the states in which a socket can have a descriptor.
-func allButTimeWait(state []byte) bool { return string(state) != tableTimeWait }
+func AllButTimeWait(state []byte) bool { return string(state) != tableTimeWait }
 
 // How long an address with its port is: words of 8 hex digits, a colon and 4 digits.
 const (
@@ -72,20 +72,20 @@ func (h tableHead) sound() bool {
 
 // parse parses the line of which head is the beginning and rest is what follows. It is false, and the
 // row is not to be used, for one with a field that is not of its type.
-func (r *procTCPRow) parse(head tableHead, rest tableFields) bool {
+func (r *TCPRow) parse(head tableHead, rest tableFields) bool {
 	n := tableNumbers{sound: true}
 	n.parse(bytes.TrimSuffix(head.number, []byte{':'}), 10, 64)
-	r.local, r.remote = n.addrPort(head.local), n.addrPort(head.remote)
-	r.state = uint8(n.parse(head.state, 16, 8))
+	r.Local, r.Remote = n.addrPort(head.local), n.addrPort(head.remote)
+	r.State = uint8(n.parse(head.state, 16, 8))
 	send, receive := n.pair(rest.next())
-	r.sendQueue, r.recvQueue = uint32(n.parse(send, 16, 32)), uint32(n.parse(receive, 16, 32))
+	r.SendQueue, r.RecvQueue = uint32(n.parse(send, 16, 32)), uint32(n.parse(receive, 16, 32))
 	timer, expires := n.pair(rest.next())
-	r.timer = uint8(n.parse(timer, 16, 8))
+	r.Timer = uint8(n.parse(timer, 16, 8))
 	n.parse(expires, 16, 64)
 	n.parse(rest.next(), 16, 32) // retransmits
-	r.uid = uint32(n.parse(rest.next(), 10, 32))
+	r.UID = uint32(n.parse(rest.next(), 10, 32))
 	n.parse(rest.next(), 10, 32) // unanswered probes
-	r.inode = n.parse(rest.next(), 10, 64)
+	r.Inode = n.parse(rest.next(), 10, 64)
 	return n.sound
 }
 

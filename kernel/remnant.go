@@ -10,7 +10,7 @@ import (
 type remnant struct {
 	closewait.Facts
 	holders []closewait.ProcessID // may be shared with other sockets: not to be changed
-	handles []handle              // of each holder
+	handles []Handle              // of each holder
 	settled bool                  // state is known
 	state   uint8                 // in the tables
 }
@@ -29,7 +29,7 @@ func (r *remnant) keep(good func(holder int) bool) {
 		return
 	}
 	var holders []closewait.ProcessID
-	var handles []handle
+	var handles []Handle
 	for i := range r.holders {
 		if good(i) {
 			holders, handles = append(holders, r.holders[i]), append(handles, r.handles[i])
@@ -40,7 +40,7 @@ func (r *remnant) keep(good func(holder int) bool) {
 
 // addHolders adds more holders, with their handles, to some of a socket, both ascending by pid. The
 // lists of holders are not changed: they may be shared.
-func addHolders(holders []closewait.ProcessID, handles []handle, more []closewait.ProcessID, theirs []handle) ([]closewait.ProcessID, []handle) {
+func addHolders(holders []closewait.ProcessID, handles []Handle, more []closewait.ProcessID, theirs []Handle) ([]closewait.ProcessID, []Handle) {
 	shared := true
 	for i, id := range more {
 		if slices.Contains(holders, id) {

@@ -70,8 +70,8 @@ type Scanner struct {
 	options  Options
 	engine   string
 	fallback string
-	proc     directory
-	own      namespace
+	proc     Directory
+	own      Namespace
 	bootTime time.Time
 
 	capabilities     uint64
@@ -79,18 +79,18 @@ type Scanner struct {
 	pidsAreOurs      bool // /proc shows the pid namespace that this process lives in
 	seesAllProcesses bool // it is the host's, and nothing is hidden
 
-	faults    *faults
+	faults    *ScanErrors
 	owners    owners
 	defuncts  defuncts
 	listeners listeners
 	users     map[uint32]string
-	dumper    *dumper            // nil: netlink is not used
+	dumper    *Dumper            // nil: netlink is not used
 	iterator  *iterator.Iterator // nil: BPF is not used
 	passes    passes
 	pass      *pass // of the current scan by BPF
 
 	pids    []int                        // of the current scan
-	reached []namespace                  // that it has read
+	reached []Namespace                  // that it has read
 	holders map[closewait.ProcessID]bool // of its sockets; whether they live
 
 	described map[closewait.ProcessID]description // holders, in the last scan by BPF
@@ -108,7 +108,7 @@ type Scanner struct {
 // NewScanner opens /proc and chooses the engine. It fails where /proc is unusable or the engine
 // that was asked for does not work.
 func NewScanner(o Options) (*Scanner, error) {
-	s := &Scanner{options: o.withDefaults(), faults: newFaults(), users: map[uint32]string{}, entries: make([]byte, 32<<10)}
+	s := &Scanner{options: o.withDefaults(), faults: NewScanErrors(), users: map[uint32]string{}, entries: make([]byte, 32<<10)}
 	if !slices.Contains(Engines, s.options.Engine) {
 		return nil, fmt.Errorf("unknown scanner %q: use one of %q", s.options.Engine, Engines)
 	}
@@ -119,7 +119,7 @@ func NewScanner(o Options) (*Scanner, error) {
 		return nil, err
 	}
 	if err := s.chooseEngine(); err != nil {
-		s.proc.close()
+		s.proc.Close()
 		return nil, err
 	}
 	return s, nil
@@ -142,13 +142,13 @@ func (s *Scanner) openProc() error {
 	if s.capabilities, err = effectiveCapabilities(); err != nil {
 		return err
 	}
-	if s.proc, err = openDirectory(unix.AT_FDCWD, s.options.ProcFS); err != nil {
+	if s.proc, err = OpenDirectory(unix.AT_FDCWD, s.options.ProcFS); err != nil {
 		return err
 	}
-	if self, err := s.proc.readlink("self", make([]byte, 32)); err == nil {
+	if self, err := s.proc.Readlink("self", make([]byte, 32)); err == nil {
 		s.pidsAreOurs = string(self) == fmt.Sprint(os.Getpid())
 	}
-	if fds, err := s.proc.stat("self/fd"); err == nil {
+	if fds, err := s.proc.Stat("self/fd"); err == nil {
 		s.fdSizes = fds.Size > 0
 	}
 	s.seesAllProcesses = s.seesKernelThreads()
@@ -159,13 +159,13 @@ func (s *Scanner) openProc() error {
 // only and is hidden by hidepid as are all processes of root.
 func (s *Scanner) seesKernelThreads() bool {
 	const kthreadd, kernelThread = 2, 0x00200000 // PF_KTHREAD, include/linux/sched.h
-	dir, err := s.proc.openProcess(kthreadd)
+	dir, err := s.proc.OpenPID(kthreadd)
 	if err != nil {
 		return false
 	}
-	defer dir.close()
+	defer dir.Close()
 	st, err := s.readStat(dir)
-	return err == nil && st.flags&kernelThread != 0
+	return err == nil && st.Flags&kernelThread != 0
 }
 
 // chooseEngine takes the engine that was asked for, or the best that works.
@@ -175,7 +175,7 @@ func (s *Scanner) chooseEngine() error {
 		engine string
 		open   func() error
 	}{
-		{EngineEBPF, s.openIterator}, {EngineNetlink, netlinkWorks}, {EngineProcFS, func() error { return nil }},
+		{EngineEBPF, s.openIterator}, {EngineNetlink, Probe}, {EngineProcFS, func() error { return nil }},
 	} {
 		if s.options.Engine != EngineAuto && s.options.Engine != candidate.engine {
 			continue
@@ -191,8 +191,8 @@ func (s *Scanner) chooseEngine() error {
 		lacks = append(lacks, fmt.Sprintf("%s does not work here: %v", candidate.engine, err))
 	}
 	s.fallback = strings.Join(lacks, "; ")
-	if s.engine == EngineNetlink || s.engine == EngineEBPF && netlinkWorks() == nil {
-		s.dumper = newDumper(stateCloseWait, stateListen)
+	if s.engine == EngineNetlink || s.engine == EngineEBPF && Probe() == nil {
+		s.dumper = NewDumper(TCPCloseWait, TCPListen)
 	}
 	return nil
 }
@@ -201,11 +201,11 @@ func (s *Scanner) chooseEngine() error {
 func (s *Scanner) Engine() string { return s.engine }
 
 // Faults counts what went wrong in all scans so far. It is safe for concurrent use.
-func (s *Scanner) Faults() map[closewait.Fault]uint64 { return s.faults.snapshot() }
+func (s *Scanner) ScanErrors() map[closewait.ScanError]uint64 { return s.faults.Snapshot() }
 
 // Close releases what the Scanner holds.
 func (s *Scanner) Close() {
-	s.proc.close()
+	s.proc.Close()
 	if s.iterator != nil {
 		s.iterator.Close()
 	}
@@ -233,7 +233,7 @@ func (s *Scanner) Scan(ctx context.Context) (*closewait.Snapshot, error) {
 func (s *Scanner) scanTables(ctx context.Context) (*closewait.Snapshot, error) {
 	var err error
 	if s.pids, err = s.listPIDs(); err != nil {
-		s.faults.add(stageProcesses, err)
+		s.faults.Add(StageProcesses, err)
 		return nil, fmt.Errorf("list processes in %s: %w", s.options.ProcFS, err)
 	}
 	read, unread, err := s.readSockets(ctx, s.namespaces(s.pids))
@@ -255,12 +255,12 @@ func (s *Scanner) scanTables(ctx context.Context) (*closewait.Snapshot, error) {
 
 // listPIDs lists all processes, ascending.
 func (s *Scanner) listPIDs() ([]int, error) {
-	list, err := openDirectory(s.proc, ".")
+	list, err := OpenDirectory(s.proc, ".")
 	if err != nil {
 		return nil, err
 	}
-	defer list.close()
-	pids, err := list.numbers(s.entries)
+	defer list.Close()
+	pids, err := list.Numbers(s.entries)
 	if err == nil && len(pids) == 0 {
 		err = errors.New("no process is visible there")
 	}

@@ -83,7 +83,7 @@ func (h *Hands) lacksDestroy() error {
 	}
 	defer unix.Close(d.fd)
 	nowhere := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 0)
-	err = d.destroy(&diagRow{family: unix.AF_INET, local: nowhere, remote: nowhere, cookie: 1 << 63})
+	err = d.destroy(&Row{Family: unix.AF_INET, Local: nowhere, Remote: nowhere, Cookie: 1 << 63})
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
@@ -93,7 +93,7 @@ func (h *Hands) lacksDestroy() error {
 // lacksGetfd duplicates a descriptor of this process, for which no right is needed, and reads what
 // Yama says of those of others.
 func (h *Hands) lacksGetfd() error {
-	scope, err := h.scanner.proc.read("sys/kernel/yama/ptrace_scope", nil)
+	scope, err := h.scanner.proc.Read("sys/kernel/yama/ptrace_scope", nil)
 	if err == nil && strings.TrimSpace(string(scope)) == "3" {
 		return fmt.Errorf("kernel.yama.ptrace_scope=3 forbids pidfd_getfd until the next boot: %w", os.ErrPermission)
 	}

@@ -95,11 +95,11 @@ func TestPidsOfAnotherNamespaceAreRefused(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			proc, err := openDirectory(unix.AT_FDCWD, dir)
+			proc, err := OpenDirectory(unix.AT_FDCWD, dir)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer proc.close()
+			defer proc.Close()
 			s := &Scanner{proc: proc, pidsAreOurs: c.ours}
 			if err := s.checkPIDs(); (err == nil) != c.want {
 				t.Error(err)

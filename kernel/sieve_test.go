@@ -4,16 +4,16 @@ import "testing"
 
 func TestASieveLetsAllWantedSocketsThroughAndFewOthers(t *testing.T) {
 	for _, n := range []int{0, 1, 7, 1000, 100_000} {
-		wanted := make([]indexed, n)
+		wanted := make([]InodeIndex, n)
 		for i := range wanted {
-			wanted[i] = newIndexed(uint64(i*5+1), i)
+			wanted[i] = NewInodeIndex(uint64(i*5+1), i)
 		}
-		s, others := newSieve(wanted), 0
+		s, others := newInodeFilter(wanted), 0
 		for i := range wanted {
-			if !s.passes(wanted[i].inode()) {
+			if !s.mayHold(wanted[i].Inode()) {
 				t.Fatalf("of %d, number %d is held back", n, i)
 			}
-			if s.passes(wanted[i].inode() + 2) { // as on a host: others came in between
+			if s.mayHold(wanted[i].Inode() + 2) { // as on a host: others came in between
 				others++
 			}
 		}

@@ -34,7 +34,7 @@ func pidfdError(err error) error {
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("%w: signals to other users' processes need CAP_KILL, and a seccomp filter must permit pidfds", err)
 	}
-	return goneIfVanished(err)
+	return GoneIfVanished(err)
 }
 
 // probePidfd tells why processes cannot be held on to here. It sends no signal: 0 is none.

@@ -26,7 +26,7 @@ func (g *Grip) socketFDs(ctx context.Context, sockets []*closewait.Socket) (map[
 		wanted[s.Inode] = s.Accepted()
 	}
 	found := make(map[uint64]socketFD, len(sockets))
-	err := g.inDirectory(func(dir directory) error {
+	err := g.inDirectory(func(dir Directory) error {
 		if err := searchTable(dir, "fd", g.id.PID, wanted, found); err != nil {
 			return err
 		}
@@ -35,23 +35,23 @@ func (g *Grip) socketFDs(ctx context.Context, sockets []*closewait.Socket) (map[
 		}
 		return g.searchThreads(ctx, dir, wanted, found)
 	})
-	return found, goneIfVanished(err)
+	return found, GoneIfVanished(err)
 }
 
-func searchTable(at directory, path string, thread int, wanted map[uint64]bool, found map[uint64]socketFD) error {
-	fds, err := openDirectory(at, path)
+func searchTable(at Directory, path string, thread int, wanted map[uint64]bool, found map[uint64]socketFD) error {
+	fds, err := OpenDirectory(at, path)
 	if err != nil {
 		return err
 	}
-	defer fds.close()
+	defer fds.Close()
 	var target [64]byte
-	return fds.each(make([]byte, 32<<10), func(name []byte) {
-		link, err := fds.link(name, target[:])
+	return fds.Each(make([]byte, 32<<10), func(name []byte) {
+		link, err := fds.Link(name, target[:])
 		if err != nil {
 			return // closed meanwhile
 		}
-		number, _ := parseNumber(name)
-		if inode, ok := bracketed(link, "socket"); ok && wanted[inode] {
+		number, _ := ParseNumber(name)
+		if inode, ok := ParseLink(link, "socket"); ok && wanted[inode] {
 			found[inode] = socketFD{thread, int(number)}
 		}
 	})
@@ -59,13 +59,13 @@ func searchTable(at directory, path string, thread int, wanted map[uint64]bool, 
 
 // searchThreads looks into the tables of threads that have one of their own, as all others have when
 // the main thread has ended before them.
-func (g *Grip) searchThreads(ctx context.Context, dir directory, wanted map[uint64]bool, found map[uint64]socketFD) error {
-	threads, err := openDirectory(dir, "task")
+func (g *Grip) searchThreads(ctx context.Context, dir Directory, wanted map[uint64]bool, found map[uint64]socketFD) error {
+	threads, err := OpenDirectory(dir, "task")
 	if err != nil {
 		return err
 	}
-	defer threads.close()
-	tids, err := threads.numbers(make([]byte, 32<<10))
+	defer threads.Close()
+	tids, err := threads.Numbers(make([]byte, 32<<10))
 	if err != nil {
 		return err
 	}
@@ -78,7 +78,7 @@ func (g *Grip) searchThreads(ctx context.Context, dir directory, wanted map[uint
 			continue
 		}
 		tables = append(tables, tid)
-		if err := searchTable(threads, strconv.Itoa(tid)+"/fd", tid, wanted, found); err != nil && !vanished(err) {
+		if err := searchTable(threads, strconv.Itoa(tid)+"/fd", tid, wanted, found); err != nil && !Vanished(err) {
 			return err
 		}
 	}
@@ -113,8 +113,8 @@ func (g *Grip) duplicate(d socketFD, f func(fd int) error) error {
 
 // ownsThread makes sure that a thread id which was opened is that of a thread of the process.
 func (g *Grip) ownsThread(tid int) error {
-	return g.inDirectory(func(dir directory) error {
-		_, err := dir.stat("task/" + strconv.Itoa(tid))
+	return g.inDirectory(func(dir Directory) error {
+		_, err := dir.Stat("task/" + strconv.Itoa(tid))
 		return err
 	})
 }
@@ -163,9 +163,9 @@ func identify(fd int, s *closewait.Socket) error {
 // stateOf is the state in which a socket is expected.
 func stateOf(s *closewait.Socket) uint8 {
 	if s.Defunct {
-		return stateClose
+		return TCPClose
 	}
-	return stateCloseWait
+	return TCPCloseWait
 }
 
 // hasIdentity compares the cookie or, where the scan knew none, the addresses. Of a defunct socket the

@@ -156,7 +156,7 @@ func receiveDump(buf []byte) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := unix.Sendto(fd, diagRequest(stateCloseWait, stateListen), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(fd, DumpRequest(TCPCloseWait, TCPListen), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
 	for done := false; !done; {
@@ -164,7 +164,7 @@ func receiveDump(buf []byte) error {
 		if err != nil {
 			return err
 		}
-		err = eachMessage(buf[:n], func(header nlHeader, _ []byte) error {
+		err = eachMessage(buf[:n], func(header header, _ []byte) error {
 			done = done || header.Type == unix.NLMSG_DONE
 			return nil
 		})

@@ -7,13 +7,13 @@ import (
 )
 
 // stat is what /proc/PID/stat says of a process (proc_pid_stat(5), do_task_stat in fs/proc/array.c).
-type stat struct {
-	comm    []byte // a part of the input: to be copied before the buffer is used again
-	state   byte   // R, S, D, T, Z, ...
-	ppid    int
-	flags   uint64 // PF_* of include/linux/sched.h
-	threads int
-	start   uint64 // clock ticks since boot
+type Stat struct {
+	Comm    []byte // a part of the input: to be copied before the buffer is used again
+	State   byte   // R, S, D, T, Z, ...
+	Parent  int
+	Flags   uint64 // PF_* of include/linux/sched.h
+	Threads int
+	Start   uint64 // clock ticks since boot
 }
 
 // The fields of /proc/PID/stat that are read, as the manual page numbers them.
@@ -29,21 +29,21 @@ const (
 //
 // The comm is printed as it is, and the process chooses it: it can hold `) Z 1`, newlines and half
 // UTF-8 sequences. It ends at the last parenthesis, as all that follows is numbers and one letter.
-func parseStat(data []byte) (stat, error) {
+func ParseStat(data []byte) (Stat, error) {
 	open, end := bytes.IndexByte(data, '('), bytes.LastIndexByte(data, ')')
 	if open < 0 || end < open {
-		return stat{}, fmt.Errorf("%w stat: no comm in parentheses", errMalformed)
+		return Stat{}, fmt.Errorf("%w stat: no comm in parentheses", ErrMalformed)
 	}
-	s := stat{comm: data[open+1 : end]}
+	s := Stat{Comm: data[open+1 : end]}
 	rest, spaced := bytes.CutPrefix(data[end+1:], []byte{' '})
 	if !spaced {
-		return stat{}, fmt.Errorf("%w stat: nothing after the comm", errMalformed)
+		return Stat{}, fmt.Errorf("%w stat: nothing after the comm", ErrMalformed)
 	}
 	for number := statState; number <= statStart; number++ {
 		// Every field but the last of the line ends with a space: one without is cut short.
 		field, after, whole := bytes.Cut(rest, []byte{' '})
 		if !whole || !s.set(number, field) {
-			return stat{}, fmt.Errorf("%w stat: field %d is missing or of another type", errMalformed, number)
+			return Stat{}, fmt.Errorf("%w stat: field %d is missing or of another type", ErrMalformed, number)
 		}
 		rest = after
 	}
@@ -51,22 +51,22 @@ func parseStat(data []byte) (stat, error) {
 }
 
 // set takes a field into the stat; it is false for one that is not of its type.
-func (s *stat) set(number int, field []byte) bool {
+func (s *Stat) set(number int, field []byte) bool {
 	var err error
 	switch number {
 	case statState:
 		if len(field) != 1 || !isLetter(field[0]) {
 			return false
 		}
-		s.state = field[0]
+		s.State = field[0]
 	case statParent:
-		s.ppid, err = strconv.Atoi(string(field))
+		s.Parent, err = strconv.Atoi(string(field))
 	case statFlags:
-		s.flags, err = strconv.ParseUint(string(field), 10, 64)
+		s.Flags, err = strconv.ParseUint(string(field), 10, 64)
 	case statThreads:
-		s.threads, err = strconv.Atoi(string(field))
+		s.Threads, err = strconv.Atoi(string(field))
 	case statStart:
-		s.start, err = strconv.ParseUint(string(field), 10, 64)
+		s.Start, err = strconv.ParseUint(string(field), 10, 64)
 	default:
 		return isNumber(field)
 	}

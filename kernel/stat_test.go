@@ -19,22 +19,22 @@ var hostileComms = []string{
 }
 
 // statLine prints a line as do_task_stat does.
-func statLine(s stat) []byte {
+func statLine(s Stat) []byte {
 	return fmt.Appendf(nil, "4711 (%s) %c %d 4711 4711 -1 -1 %d 96 0 0 0 1 2 0 0 20 0 %d 0 %d 3137536 441 18446744073709551615 1 1 0 0 0 0 0 0 0 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0\n",
-		s.comm, s.state, s.ppid, s.flags, s.threads, s.start)
+		s.Comm, s.State, s.Parent, s.Flags, s.Threads, s.Start)
 }
 
-func equalStat(a, b stat) bool {
-	return bytes.Equal(a.comm, b.comm) && a.state == b.state && a.ppid == b.ppid &&
-		a.flags == b.flags && a.threads == b.threads && a.start == b.start
+func equalStat(a, b Stat) bool {
+	return bytes.Equal(a.Comm, b.Comm) && a.State == b.State && a.Parent == b.Parent &&
+		a.Flags == b.Flags && a.Threads == b.Threads && a.Start == b.Start
 }
 
 func TestStatOfAnyCommIsReadRight(t *testing.T) {
 	comms := append([]string{"kworker/u8:2-events_unbound and more than fifteen bytes", "12 (x) S 1"}, hostileComms...)
 	for _, comm := range comms {
 		t.Run(fmt.Sprintf("%q", comm), func(t *testing.T) {
-			want := stat{comm: []byte(comm), state: 'D', ppid: 1, flags: 0x400100, threads: 3, start: 987654321}
-			got, err := parseStat(statLine(want))
+			want := Stat{Comm: []byte(comm), State: 'D', Parent: 1, Flags: 0x400100, Threads: 3, Start: 987654321}
+			got, err := ParseStat(statLine(want))
 			if err != nil || !equalStat(got, want) {
 				t.Errorf("got %+v, %v, want %+v", got, err, want)
 			}
@@ -43,7 +43,7 @@ func TestStatOfAnyCommIsReadRight(t *testing.T) {
 }
 
 func TestMalformedStatIsAnError(t *testing.T) {
-	line := string(statLine(stat{comm: []byte("x"), state: 'S', threads: 1, start: 7}))
+	line := string(statLine(Stat{Comm: []byte("x"), State: 'S', Threads: 1, Start: 7}))
 	for name, data := range map[string]string{
 		"empty":                      "",
 		"newline alone":              "\n",
@@ -66,7 +66,7 @@ func TestMalformedStatIsAnError(t *testing.T) {
 			if data == line {
 				t.Fatal("the test changed nothing in the line")
 			}
-			if s, err := parseStat([]byte(data)); !errors.Is(err, errMalformed) || !equalStat(s, stat{}) {
+			if s, err := ParseStat([]byte(data)); !errors.Is(err, ErrMalformed) || !equalStat(s, Stat{}) {
 				t.Errorf("got %+v, %v, want the zero stat and errMalformed", s, err)
 			}
 		})
@@ -74,19 +74,19 @@ func TestMalformedStatIsAnError(t *testing.T) {
 }
 
 func TestStatCutShortIsNeverTakenForAnotherStart(t *testing.T) {
-	line := statLine(stat{comm: []byte("a) S 1"), state: 'S', ppid: 1, threads: 1, start: 123456})
+	line := statLine(Stat{Comm: []byte("a) S 1"), State: 'S', Parent: 1, Threads: 1, Start: 123456})
 	whole := bytes.Index(line, []byte(" 123456 ")) + len(" 123456 ")
 	for n := range line {
-		_, err := parseStat(line[:n])
-		if n < whole && !errors.Is(err, errMalformed) || n >= whole && err != nil {
+		_, err := ParseStat(line[:n])
+		if n < whole && !errors.Is(err, ErrMalformed) || n >= whole && err != nil {
 			t.Errorf("the first %d bytes give %v", n, err)
 		}
 	}
 }
 
 func TestParseStatDoesNotAllocate(t *testing.T) {
-	line := statLine(stat{comm: []byte("java"), state: 'S', ppid: 1, flags: math.MaxUint32, threads: 300, start: math.MaxUint64})
-	if n := testing.AllocsPerRun(100, func() { _, _ = parseStat(line) }); n != 0 {
+	line := statLine(Stat{Comm: []byte("java"), State: 'S', Parent: 1, Flags: math.MaxUint32, Threads: 300, Start: math.MaxUint64})
+	if n := testing.AllocsPerRun(100, func() { _, _ = ParseStat(line) }); n != 0 {
 		t.Errorf("%v allocations a line", n)
 	}
 }
@@ -99,8 +99,8 @@ func TestStatOfThisThreadIsReadRightWhateverItsName(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := parseStat(data)
-			if err != nil || string(s.comm) != comm || s.state != 'R' || s.ppid != os.Getppid() || s.threads < 1 || s.start == 0 {
+			s, err := ParseStat(data)
+			if err != nil || string(s.Comm) != comm || s.State != 'R' || s.Parent != os.Getppid() || s.Threads < 1 || s.Start == 0 {
 				t.Errorf("got %+v, %v from %q", s, err, data)
 			}
 		})
@@ -136,19 +136,19 @@ func nameThisThread(t *testing.T, comm string) {
 
 func FuzzParseStat(f *testing.F) {
 	for _, comm := range hostileComms {
-		f.Add(statLine(stat{comm: []byte(comm), state: 'S', ppid: 1, threads: 1, start: 1}))
+		f.Add(statLine(Stat{Comm: []byte(comm), State: 'S', Parent: 1, Threads: 1, Start: 1}))
 	}
 	f.Add([]byte("1 (a)"))
 	f.Add([]byte(")("))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		s, err := parseStat(data)
+		s, err := ParseStat(data)
 		if err != nil {
-			if !errors.Is(err, errMalformed) {
+			if !errors.Is(err, ErrMalformed) {
 				t.Fatal(err)
 			}
 			return
 		}
-		again, err := parseStat(statLine(s))
+		again, err := ParseStat(statLine(s))
 		if err != nil || !equalStat(again, s) {
 			t.Errorf("%+v is printed and read as %+v, %v", s, again, err)
 		}
@@ -161,18 +161,18 @@ func FuzzStatRoundTrip(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, comm []byte, state byte, ppid int, flags uint64, threads int, start uint64) {
 		state = 'A' + state%26
-		want := stat{comm: comm, state: state, ppid: ppid, flags: flags, threads: threads, start: start}
-		if got, err := parseStat(statLine(want)); err != nil || !equalStat(got, want) {
+		want := Stat{Comm: comm, State: state, Parent: ppid, Flags: flags, Threads: threads, Start: start}
+		if got, err := ParseStat(statLine(want)); err != nil || !equalStat(got, want) {
 			t.Errorf("got %+v, %v, want %+v", got, err, want)
 		}
 	})
 }
 
 func BenchmarkParseStat(b *testing.B) {
-	line := statLine(stat{comm: []byte("java"), state: 'S', ppid: 1, threads: 300, start: 123456})
+	line := statLine(Stat{Comm: []byte("java"), State: 'S', Parent: 1, Threads: 300, Start: 123456})
 	b.ReportAllocs()
 	for b.Loop() {
-		if _, err := parseStat(line); err != nil {
+		if _, err := ParseStat(line); err != nil {
 			b.Fatal(err)
 		}
 	}

@@ -20,7 +20,7 @@ func (s State) Halted() bool { return s.Stopped > 0 || s.Frozen }
 // State tells what the process does at the moment. It reads files that cannot hang.
 func (g *Grip) State() (State, error) {
 	var s State
-	err := g.inDirectory(func(dir directory) error {
+	err := g.inDirectory(func(dir Directory) error {
 		if err := s.takeThreads(dir); err != nil {
 			return err
 		}
@@ -31,29 +31,29 @@ func (g *Grip) State() (State, error) {
 		err = g.alive() // else the last thread may have ended while it was looked at
 	}
 	if err != nil {
-		return State{}, fmt.Errorf("state of process %d: %w", g.id.PID, goneIfVanished(err))
+		return State{}, fmt.Errorf("state of process %d: %w", g.id.PID, GoneIfVanished(err))
 	}
 	return s, nil
 }
 
-func (s *State) takeThreads(dir directory) error {
-	threads, err := openDirectory(dir, "task")
+func (s *State) takeThreads(dir Directory) error {
+	threads, err := OpenDirectory(dir, "task")
 	if err != nil {
 		return err
 	}
-	defer threads.close()
+	defer threads.Close()
 	buf := make([]byte, 4096)
-	return threads.each(make([]byte, 32<<10), func(name []byte) {
+	return threads.Each(make([]byte, 32<<10), func(name []byte) {
 		var err error
-		if buf, err = threads.read(string(name)+"/stat", buf); err != nil {
+		if buf, err = threads.Read(string(name)+"/stat", buf); err != nil {
 			return // ended meanwhile
 		}
-		st, err := parseStat(buf)
+		st, err := ParseStat(buf)
 		if err != nil {
 			return
 		}
 		s.Threads++
-		switch st.state {
+		switch st.State {
 		case 'T', 't':
 			s.Stopped++
 		case 'D':
@@ -69,7 +69,7 @@ func (g *Grip) Describe() (closewait.Process, error) {
 		err = g.alive()
 	}
 	if err != nil {
-		return closewait.Process{}, fmt.Errorf("describe process %d: %w", g.id.PID, goneIfVanished(err))
+		return closewait.Process{}, fmt.Errorf("describe process %d: %w", g.id.PID, GoneIfVanished(err))
 	}
 	return p, nil
 }

@@ -17,14 +17,14 @@ func parseEffectiveUID(data []byte) (uint32, error) {
 	const field = "\nUid:\t"
 	at := bytes.LastIndex(data, []byte(field))
 	if at < 0 {
-		return 0, fmt.Errorf("%w status: no user ids", errMalformed)
+		return 0, fmt.Errorf("%w status: no user ids", ErrMalformed)
 	}
 	line, _, _ := bytes.Cut(data[at+len(field):], []byte{'\n'})
 	_, rest, _ := bytes.Cut(line, []byte{'\t'})
 	effective, _, whole := bytes.Cut(rest, []byte{'\t'})
 	uid, err := strconv.ParseUint(string(effective), 10, 32)
 	if err != nil || !whole {
-		return 0, fmt.Errorf("%w status: effective user id %q", errMalformed, effective)
+		return 0, fmt.Errorf("%w status: effective user id %q", ErrMalformed, effective)
 	}
 	return uint32(uid), nil
 }

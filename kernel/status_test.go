@@ -28,15 +28,15 @@ func TestEffectiveUser(t *testing.T) {
 		"name with an escaped line":       {statusFile(`\nUid:	7	7	7	7`, 1, 2), 2, nil},
 		"name with a line of its own":     {statusFile("\nUid:\t7\t7\t7\t7\n", 1, 2), 2, nil},
 		"name of half a UTF-8 sequence":   {statusFile("\xe2\x82", 1, 2), 2, nil},
-		"empty":                           {"", 0, errMalformed},
-		"cut before the line":             {file[:strings.Index(file, "Uid")], 0, errMalformed},
-		"cut after the real id":           {file[:strings.Index(file, "33")-1], 0, errMalformed},
-		"cut within the effective id":     {file[:strings.Index(file, "33")+1], 0, errMalformed},
-		"not at the start of its line":    {strings.Replace(file, "Uid", "xUid", 1), 0, errMalformed},
-		"no number":                       {strings.Replace(file, "33", "-1", 1), 0, errMalformed},
-		"beyond 32 bits":                  {strings.Replace(file, "33", "4294967296", 1), 0, errMalformed},
-		"spaces for tabs":                 {strings.ReplaceAll(file, "\t", " "), 0, errMalformed},
-		"effective id on the line of Gid": {strings.Replace(file, "\t33\t1000\t1000", "", 1), 0, errMalformed},
+		"empty":                           {"", 0, ErrMalformed},
+		"cut before the line":             {file[:strings.Index(file, "Uid")], 0, ErrMalformed},
+		"cut after the real id":           {file[:strings.Index(file, "33")-1], 0, ErrMalformed},
+		"cut within the effective id":     {file[:strings.Index(file, "33")+1], 0, ErrMalformed},
+		"not at the start of its line":    {strings.Replace(file, "Uid", "xUid", 1), 0, ErrMalformed},
+		"no number":                       {strings.Replace(file, "33", "-1", 1), 0, ErrMalformed},
+		"beyond 32 bits":                  {strings.Replace(file, "33", "4294967296", 1), 0, ErrMalformed},
+		"spaces for tabs":                 {strings.ReplaceAll(file, "\t", " "), 0, ErrMalformed},
+		"effective id on the line of Gid": {strings.Replace(file, "\t33\t1000\t1000", "", 1), 0, ErrMalformed},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := parseEffectiveUID([]byte(test.data))
@@ -74,7 +74,7 @@ func FuzzParseEffectiveUID(f *testing.F) {
 	f.Fuzz(func(t *testing.T, data []byte) {
 		uid, err := parseEffectiveUID(data)
 		if err != nil {
-			if uid != 0 || !errors.Is(err, errMalformed) {
+			if uid != 0 || !errors.Is(err, ErrMalformed) {
 				t.Errorf("got %d, %v", uid, err)
 			}
 		} else if !bytes.Contains(data, fmt.Appendf(nil, "%d\t", uid)) {

@@ -11,7 +11,7 @@ import (
 )
 
 // stateClose is TCP_CLOSE, include/net/tcp_states.h: that of sockets which stand in no table.
-const stateClose = 7
+const TCPClose = 7
 
 // listedStates are those in which a socket can have a descriptor and stands in the tables: all but SYN_RECV,
 // TIME_WAIT and NEW_SYN_RECV, which are of no socket yet or any more, and CLOSE.
@@ -23,7 +23,7 @@ func (h *Hands) unlisted(ctx context.Context, sockets []*closewait.Socket) (abse
 	for ns, group := range byNamespace(sockets) {
 		err := h.inNamespace(ctx, ns, func() error {
 			listed := map[uint64]bool{}
-			malformed, err := newDumper(listedStates...).dump(ctx, func(row *diagRow) { listed[uint64(row.inode)] = true })
+			malformed, err := NewDumper(listedStates...).Dump(ctx, func(row *Row) { listed[uint64(row.Inode)] = true })
 			for _, s := range group {
 				if err == nil && malformed == 0 && s.Accepted() && !listed[s.Inode] {
 					absent = append(absent, s)

@@ -104,7 +104,7 @@ func connect(t *testing.T, listener net.Listener, to string, dialer *net.Dialer)
 	if err := c.peer.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	awaitState(t, c.accepted, stateCloseWait)
+	awaitState(t, c.accepted, TCPCloseWait)
 	return c
 }
 

@@ -66,38 +66,38 @@ func TestOnlyTablesThatAreNotSharedAreReadOfThreads(t *testing.T) {
 				t.Fatal("/proc is that of another pid namespace")
 			}
 			s.pidsAreOurs = c.mayAsk
-			dir, err := s.proc.openProcess(c.pid)
+			dir, err := s.proc.OpenPID(c.pid)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer dir.close()
+			defer dir.Close()
 			leaked := leakedInodes(threads, private)
-			found := func(read func(*visit) error) (n int) {
-				v := &visit{walk: &walk{scanner: s, wanted: newSieve(leaked)}, entries: make([]byte, 4096)}
+			found := func(read func(*tableReader) error) (n int) {
+				v := &tableReader{Walk: &Walk{scanner: s, wanted: newInodeFilter(leaked)}, entries: make([]byte, 4096)}
 				if err := read(v); err != nil {
 					t.Fatal(err)
 				}
 				for _, inode := range v.inodes {
-					if _, wanted := indexOf(leaked, inode); wanted {
+					if _, wanted := IndexOf(leaked, inode); wanted {
 						n++
 					}
 				}
 				return n
 			}
-			if n := found(func(v *visit) error { return v.table(dir, 0) }); n != c.main {
+			if n := found(func(v *tableReader) error { return v.table(dir, 0) }); n != c.main {
 				t.Errorf("%d sockets in the table of the leader, want %d", n, c.main)
 			}
-			if n := found(func(v *visit) error { return v.otherTables(dir, c.pid) }); n != c.by {
+			if n := found(func(v *tableReader) error { return v.otherTables(dir, c.pid) }); n != c.by {
 				t.Errorf("%d sockets in the tables of other threads, want %d", n, c.by)
 			}
 		})
 	}
 }
 
-func leakedInodes(leaks ...*leaktest.Leak) (inodes []indexed) {
+func leakedInodes(leaks ...*leaktest.Leak) (inodes []InodeIndex) {
 	for _, l := range leaks {
 		for _, s := range l.Sockets {
-			inodes = append(inodes, newIndexed(s.Inode, 0))
+			inodes = append(inodes, NewInodeIndex(s.Inode, 0))
 		}
 	}
 	slices.Sort(inodes)
