@@ -32,7 +32,7 @@ func explain(ctx context.Context, f *flags) error {
 		return err
 	}
 	observer := closewait.NewObserver(ctx, scanner.Scan, closewait.NewTracker(nil), time.Now)
-	lines := kernel.NewCommandLines(scanner)
+	lines := kernel.NewCommandLines(scanner.Host())
 
 	view, err := observer.Observe(ctx)
 	if err != nil {

@@ -4,8 +4,6 @@ import (
 	"context"
 	"slices"
 
-	"golang.org/x/sys/unix"
-
 	"closewait_exporter/closewait"
 )
 
@@ -25,22 +23,21 @@ func (s *Scanner) findStates(ctx context.Context, sockets []remnant) {
 		}
 		return askForStates(ctx, in[ns.ID])
 	}
-	s.visitNamespaces(list, ask, search, func(_ Namespace, err error) { s.faults.Add(StageSockets, err) })
+	s.visitNamespaces(list, ask, search, func(_ Namespace, err error) { s.host.Errors.Add(StageSockets, err) })
 }
 
 // askForStates asks for sockets with cookies in the network namespace of the calling thread.
 func askForStates(ctx context.Context, sockets []*remnant) error {
-	fd, err := openSocket()
+	conn, err := NewConn()
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	buf := make([]byte, 8<<10)
+	defer conn.Close()
 	for _, r := range sockets {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if r.state, err = askFor(fd, buf, &r.Facts); err != nil {
+		if r.state, err = conn.State(&r.Facts); err != nil {
 			return err
 		}
 		r.settled = true
@@ -55,7 +52,7 @@ func (s *Scanner) searchTables(ctx context.Context, ns Namespace, sockets []*rem
 	for _, r := range sockets {
 		states[r.Inode] = TCPNone
 	}
-	err := s.eachTableRow(ctx, ns, AllButTimeWait, func(row TCPRow) {
+	err := s.tables.Each(ctx, ns, s.whereFromBPF(), AllButTimeWait, func(row TCPRow) {
 		if _, wanted := states[row.Inode]; wanted {
 			states[row.Inode] = row.State
 		}

@@ -2,16 +2,16 @@ package kernel
 
 import "bytes"
 
-// membership is what the control groups of a process tell of who started it. What they do not tell
-// is empty.
+// membership says who started a process, as far as its control groups show that. Unknown fields are
+// empty.
 type membership struct {
 	unit      string // systemd service, escaped as systemd escapes it
 	container string // id
 	pod       string // uid of the Kubernetes pod
 }
 
-// The hierarchies in the order in which they are asked: systemd moves a process in its own one first,
-// whatever else is mounted.
+// The hierarchies in the order in which they are read: systemd moves a process in its own hierarchy
+// first, whatever else is mounted.
 const (
 	systemdHierarchy = iota // cgroup v1, name=systemd
 	unifiedHierarchy        // cgroup v2, alone or beside v1
@@ -19,11 +19,12 @@ const (
 	hierarchies
 )
 
-// parseCgroup reads a /proc/PID/cgroup (cgroups(7)), a line "ID:controllers:path" for each hierarchy.
-// It knows many layouts and never fails: of an unknown one it can say nothing.
+// parseCgroup parses a /proc/PID/cgroup (cgroups(7)), a line "ID:controllers:path" for each hierarchy.
+// It knows many layouts and never fails: in an unknown layout it finds nothing.
 //
-// Where a hierarchy has told the container, those after it are not asked for the unit: a runtime that
-// uses v1 leaves its containers in its own service in v2, as `0::/system.slice/containerd.service`.
+// After a hierarchy that names the container, the unit is not read from the hierarchies that follow: a
+// runtime that uses v1 leaves its containers in its own service in v2, as in
+// `0::/system.slice/containerd.service`.
 func parseCgroup(data []byte) membership {
 	var m membership
 	for wanted := range hierarchies {
@@ -47,7 +48,7 @@ func parseCgroup(data []byte) membership {
 func parseCgroupLine(line []byte) (hierarchy int, path []byte) {
 	id, rest, _ := bytes.Cut(line, []byte{':'})
 	controllers, path, _ := bytes.Cut(rest, []byte{':'})
-	path = bytes.TrimSuffix(path, []byte(" (deleted)")) // by an rmdir while the process was in it
+	path = bytes.TrimSuffix(path, []byte(" (deleted)")) // an rmdir while the process was in it
 	switch {
 	case string(controllers) == "name=systemd":
 		return systemdHierarchy, path
@@ -57,62 +58,62 @@ func parseCgroupLine(line []byte) (hierarchy int, path []byte) {
 	return otherHierarchy, path
 }
 
-// parseCgroupPath goes through a path from the root to the process.
-func parseCgroupPath(path []byte) membership {
-	var walk cgroupWalk
-	for name := range bytes.SplitSeq(path, []byte{'/'}) {
-		// Seen from within a cgroup namespace, paths outside it begin with "..".
+// parseCgroupPath reads a path from the root to the process.
+func parseCgroupPath(names []byte) membership {
+	var path cgroupPath
+	for name := range bytes.SplitSeq(names, []byte{'/'}) {
+		// In a cgroup namespace, paths outside it begin with "..".
 		if len(name) > 0 && string(name) != ".." {
-			walk.enter(name)
+			path.enter(name)
 		}
 	}
-	if len(walk.manager) > 0 {
-		walk.unit = walk.manager
+	if len(path.manager) > 0 {
+		path.unit = path.manager
 	}
-	return membership{unit: string(walk.unit), container: string(walk.container), pod: walk.pod}
+	return membership{unit: string(path.unit), container: string(path.container), pod: path.pod}
 }
 
-// cgroupWalk is what the part of a path told that was gone through.
-type cgroupWalk struct {
+// cgroupPath is what the names of a path have shown so far.
+type cgroupPath struct {
 	unit, manager, container []byte
 	pod                      string
 	parent                   []byte // the name before
 }
 
-// enter goes one level down. The innermost name of each kind counts. A service around a container
-// or a pod is that of the runtime or the kubelet, which would be the same for all of them, except
+// enter takes the name of the next level down. The innermost name of each kind counts. A service around
+// a container or a pod is the runtime or the kubelet, which would be the same for all of them, except
 // where podman runs as the unit and splits its group (quadlet).
-func (w *cgroupWalk) enter(name []byte) {
+func (p *cgroupPath) enter(name []byte) {
 	if string(name) != "init.scope" {
-		w.manager = nil
+		p.manager = nil
 	}
 	if bytes.Contains(name, []byte("kubepods")) {
-		w.unit = nil
+		p.unit = nil
 	}
 	if pod := podUID(name); pod != "" {
-		w.pod, w.container, w.unit = pod, nil, nil
+		p.pod, p.container, p.unit = pod, nil, nil
 	}
-	if id, runtime := containerID(name, w.parent); len(id) > 0 {
-		w.container = id
+	if id, runtime := containerID(name, p.parent); len(id) > 0 {
+		p.container = id
 		if string(runtime) != "libpod-payload" {
-			w.unit = nil
+			p.unit = nil
 		}
 	}
 	switch {
 	case !bytes.HasSuffix(name, []byte(".service")):
 	case bytes.HasPrefix(name, []byte("user@")):
-		// All of a user's services, terminals and containers are below the user's manager, so
-		// it is the unit of none of them: only of itself, in its init.scope.
-		w.manager = name
+		// All services, terminals and containers of a user are below the manager of the user, so it
+		// is not their unit. It is the unit of itself, in its init.scope.
+		p.manager = name
 	default:
-		w.unit = name
+		p.unit = name
 	}
-	w.parent = name
+	p.parent = name
 }
 
-// podUID is the uid of the pod that a group is of, with dashes: from "pod<uid>" below kubepods, or
-// "kubepods-burstable-pod<uid>.slice", where dashes would mean a level and so are underscores. The
-// kubelet gives static pods a hash of 32 digits.
+// podUID returns the uid of the pod to which a group belongs, with dashes. It is in the names "pod<uid>"
+// below kubepods and "kubepods-burstable-pod<uid>.slice", where it has underscores, as a dash would
+// mean a level. The uid of a static pod is a hash of 32 digits.
 func podUID(name []byte) string {
 	name, _, _ = bytes.Cut(name, []byte{':'}) // as in "...-pod<uid>.slice:cri-containerd:<id>"
 	name = bytes.TrimSuffix(name, []byte(".slice"))

@@ -16,25 +16,25 @@ import (
 
 // CommandLines reads the command lines of processes, each once. It is safe for concurrent use.
 //
-// Reading one can hang for ever: the kernel takes a lock of the process that a thread in
-// uninterruptible sleep can hold. So each is waited for a second at most, a few may be under way
-// at the same time, and one that hangs is not begun again.
+// Reading a command line can hang for ever: the kernel takes a lock of the process that a thread in
+// uninterruptible sleep can hold. So each read is waited for at most a second, at most
+// commandLinesPending are under way at the same time, and one that hangs is not started again.
 type CommandLines struct {
-	scanner *Scanner
+	host *Host
 
 	mu      sync.Mutex
 	known   map[program]string
-	pending map[program]*reading
+	pending map[program]*pendingRead
 }
 
-// program is what a process runs: execve(2) changes it, and the command line with it.
+// program identifies what a process runs. execve(2) changes it, and the command line with it.
 type program struct {
 	process closewait.ProcessID
 	exe     string
 }
 
-// reading is a command line under way. The rest may be read when done is closed.
-type reading struct {
+// pendingRead is the read of a command line. text and err may be read when done is closed.
+type pendingRead struct {
 	since time.Time
 	done  chan struct{}
 	text  string
@@ -42,20 +42,21 @@ type reading struct {
 }
 
 const (
-	commandLineBytes   = 64 << 10 // what is longer is cut; a process makes it as long as it likes
-	commandLineTimeout = time.Second
-	commandLinesKept   = 4096
+	commandLineBytes    = 64 << 10 // a longer one is cut; a process can make it as long as it likes
+	commandLineTimeout  = time.Second
+	commandLinesPending = 4
+	commandLinesKept    = 4096
 )
 
-// NewCommandLines returns a reader for the processes that the Scanner sees, which must not be closed
-// before it is done.
-func NewCommandLines(s *Scanner) *CommandLines {
-	return &CommandLines{scanner: s, known: map[program]string{}, pending: map[program]*reading{}}
+// NewCommandLines returns a reader for the processes of a host, which must not be closed before the
+// last read has ended.
+func NewCommandLines(h *Host) *CommandLines {
+	return &CommandLines{host: h, known: map[program]string{}, pending: map[program]*pendingRead{}}
 }
 
-// Of returns the arguments of a process with a space between them, 64 KiB at most. It is empty for a
-// zombie, a kernel thread and a process that has overwritten it. It fails with ErrGone when
-// the process has ended.
+// Of returns the arguments of a process, separated by spaces, 64 KiB at most. The result is empty for
+// a zombie, a kernel thread and a process that has overwritten its arguments. Of fails with
+// closewait.ErrGone if the process has ended.
 func (c *CommandLines) Of(ctx context.Context, p *closewait.Process) (string, error) {
 	text, r, err := c.ask(program{p.ID, p.Exe})
 	if r != nil {
@@ -67,8 +68,8 @@ func (c *CommandLines) Of(ctx context.Context, p *closewait.Process) (string, er
 	return text, nil
 }
 
-// ask returns a command line that is known, or the reading of it.
-func (c *CommandLines) ask(p program) (string, *reading, error) {
+// ask returns a command line that is known, or the pending read of it.
+func (c *CommandLines) ask(p program) (string, *pendingRead, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if text, known := c.known[p]; known {
@@ -77,19 +78,19 @@ func (c *CommandLines) ask(p program) (string, *reading, error) {
 	if r := c.pending[p]; r != nil {
 		return "", r, nil
 	}
-	if len(c.pending) >= mostHanging {
+	if len(c.pending) >= commandLinesPending {
 		return "", nil, fmt.Errorf("%w, and %d other reads are under way", ErrHangs, len(c.pending))
 	}
-	r := &reading{since: time.Now(), done: make(chan struct{})}
+	r := &pendingRead{since: time.Now(), done: make(chan struct{})}
 	c.pending[p] = r
 	go func() {
-		r.text, r.err = c.scanner.readCommandLine(p.process)
-		c.settle(p, r)
+		r.text, r.err = readCommandLine(c.host, p.process)
+		c.finish(p, r)
 	}()
 	return "", r, nil
 }
 
-func (c *CommandLines) settle(p program, r *reading) {
+func (c *CommandLines) finish(p program, r *pendingRead) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	delete(c.pending, p)
@@ -102,7 +103,7 @@ func (c *CommandLines) settle(p program, r *reading) {
 	close(r.done)
 }
 
-func (r *reading) wait(ctx context.Context) (string, error) {
+func (r *pendingRead) wait(ctx context.Context) (string, error) {
 	late := time.NewTimer(time.Until(r.since.Add(commandLineTimeout)))
 	defer late.Stop()
 	select {
@@ -115,21 +116,13 @@ func (r *reading) wait(ctx context.Context) (string, error) {
 	}
 }
 
-// readCommandLine reads it through one directory with the start time, so that both are of the same
-// process. It can hang.
-func (s *Scanner) readCommandLine(id closewait.ProcessID) (string, error) {
-	dir, err := s.proc.OpenPID(id.PID)
+// readCommandLine can hang.
+func readCommandLine(h *Host, id closewait.ProcessID) (string, error) {
+	dir, err := h.OpenProcess(id)
 	if err != nil {
 		return "", GoneIfVanished(err)
 	}
 	defer dir.Close()
-	data, err := dir.Read("stat", nil)
-	if err != nil {
-		return "", GoneIfVanished(err)
-	}
-	if st, err := ParseStat(data); err != nil || st.Start != id.Start {
-		return "", fmt.Errorf("%w: its pid means another one now", closewait.ErrGone)
-	}
 	fd, err := unix.Openat(int(dir), "cmdline", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return "", GoneIfVanished(err)

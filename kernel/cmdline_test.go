@@ -3,8 +3,9 @@ package kernel
 import (
 	"context"
 	"errors"
-	"os"
+	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -12,20 +13,33 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
 )
 
 func TestCommandLinesAreThoseOfTheProcesses(t *testing.T) {
-	h := newHands(t)
-	c := NewCommandLines(h.scanner)
-	pid := startSleep(t).Process.Pid
+	h, err := Open(DefaultPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	c := NewCommandLines(h)
+	sleep := exec.Command("sleep", "1000")
+	if err := sleep.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = sleep.Process.Kill()
+		_ = sleep.Wait()
+	}()
+	pid := sleep.Process.Pid
 	for _, want := range []struct {
 		name string
 		id   closewait.ProcessID
 		text string
 		err  error
 	}{
-		{"a process", idOf(t, pid), "sleep 1000", nil},
+		{"a process", identityOf(t, h, pid), "sleep 1000", nil},
 		{"another one that has its pid", closewait.ProcessID{PID: pid, Start: 1}, "", closewait.ErrGone},
 		{"none", closewait.ProcessID{PID: 1 << 22, Start: 1}, "", closewait.ErrGone},
 	} {
@@ -36,33 +50,35 @@ func TestCommandLinesAreThoseOfTheProcesses(t *testing.T) {
 	}
 }
 
-// fakeProcess makes a /proc with the processes 1 to n whose command lines are as given, or FIFOs,
-// which hang as a locked process does.
-func fakeProcesses(t *testing.T, n int, commandLine string) *Scanner {
+// fakeHost is a host whose /proc has the processes 1 to n with a command line each.
+func fakeHost(t *testing.T, n int, commandLine string) *Host {
 	t.Helper()
-	root := t.TempDir()
-	for pid := 1; pid <= n; pid++ {
-		dir := filepath.Join(root, itoa(pid))
-		if err := os.Mkdir(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-		write(t, filepath.Join(dir, "stat"), itoa(pid)+" (x) S 1"+strings.Repeat(" 0", 17)+" 7 0 0\n")
-		if commandLine != "" {
-			write(t, filepath.Join(dir, "cmdline"), commandLine)
-		} else if err := unix.Mkfifo(filepath.Join(dir, "cmdline"), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+	root := kerneltest.FakeProcesses(t, n, commandLine)
 	proc, err := OpenDirectory(unix.AT_FDCWD, root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(proc.Close)
-	return &Scanner{proc: proc, options: Options{ProcFS: root}}
+	return &Host{Path: root, Proc: proc, Errors: NewScanErrors()}
+}
+
+// identityOf returns the identity of a process that lives.
+func identityOf(t *testing.T, h *Host, pid int) closewait.ProcessID {
+	t.Helper()
+	dir, err := h.Proc.OpenPID(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	st, _, err := dir.ReadStat(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return closewait.ProcessID{PID: pid, Start: st.Start}
 }
 
 func process(pid int) *closewait.Process {
-	return &closewait.Process{ID: closewait.ProcessID{PID: pid, Start: 7}}
+	return &closewait.Process{ID: closewait.ProcessID{PID: pid, Start: kerneltest.FakeStart}}
 }
 
 func TestCommandLinesAreJoinedBySpacesAndCut(t *testing.T) {
@@ -76,7 +92,7 @@ func TestCommandLinesAreJoinedBySpacesAndCut(t *testing.T) {
 		{"too long", long, long[:commandLineBytes]},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, err := NewCommandLines(fakeProcesses(t, 1, c.raw)).Of(t.Context(), process(1))
+			got, err := NewCommandLines(fakeHost(t, 1, c.raw)).Of(t.Context(), process(1))
 			if err != nil || got != c.want {
 				t.Errorf("%.50q, %v", got, err)
 			}
@@ -85,15 +101,15 @@ func TestCommandLinesAreJoinedBySpacesAndCut(t *testing.T) {
 }
 
 func TestACommandLineIsReadOnceForEachProgram(t *testing.T) {
-	s := fakeProcesses(t, 1, "first\x00")
-	c := NewCommandLines(s)
-	name := filepath.Join(s.options.ProcFS, "1", "cmdline")
+	h := fakeHost(t, 1, "first\x00")
+	c := NewCommandLines(h)
+	name := filepath.Join(h.Path, "1", "cmdline")
 	for _, step := range []struct{ exe, now, want string }{
 		{"/a", "first", "first"},
 		{"/a", "changed by the process", "first"},
 		{"/b", "after an exec", "after an exec"},
 	} {
-		write(t, name, step.now)
+		kerneltest.Write(t, name, step.now)
 		p := process(1)
 		p.Exe = step.exe
 		if got, err := c.Of(t.Context(), p); err != nil || got != step.want {
@@ -103,37 +119,37 @@ func TestACommandLineIsReadOnceForEachProgram(t *testing.T) {
 }
 
 func TestCommandLinesThatHangAreBoundedInTimeAndNumber(t *testing.T) {
-	s := fakeProcesses(t, 3*mostHanging, "")
-	c := NewCommandLines(s)
+	h := fakeHost(t, 3*commandLinesPending, "")
+	c := NewCommandLines(h)
 	began := time.Now()
 	for range 3 { // rounds of a reaper
-		for pid := 1; pid <= 3*mostHanging; pid++ {
+		for pid := 1; pid <= 3*commandLinesPending; pid++ {
 			if _, err := c.Of(t.Context(), process(pid)); !errors.Is(err, ErrHangs) {
 				t.Fatalf("process %d: %v, want %v", pid, err, ErrHangs)
 			}
 		}
 	}
-	if took := time.Since(began); took > (mostHanging+1)*commandLineTimeout {
+	if took := time.Since(began); took > (commandLinesPending+1)*commandLineTimeout {
 		t.Errorf("all rounds took %v: no read is to be waited for twice", took)
 	}
-	if len(c.pending) != mostHanging {
-		t.Errorf("%d reads hang, want %d", len(c.pending), mostHanging)
+	if len(c.pending) != commandLinesPending {
+		t.Errorf("%d reads hang, want %d", len(c.pending), commandLinesPending)
 	}
-	for pid := 1; pid <= mostHanging; pid++ { // those that were begun
-		write(t, filepath.Join(s.options.ProcFS, itoa(pid), "cmdline"), "it answers\x00")
+	for pid := 1; pid <= commandLinesPending; pid++ { // those that were begun
+		kerneltest.Write(t, filepath.Join(h.Path, strconv.Itoa(pid), "cmdline"), "it answers\x00")
 	}
-	leaktest.Eventually(t, soon, func() (bool, string) {
+	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
 		text, err := c.Of(t.Context(), process(1))
 		return err == nil && text == "it answers", "no command line after the hang"
 	})
 }
 
 func TestACommandLineIsNotWaitedForLongerThanItsContext(t *testing.T) {
-	s := fakeProcesses(t, 1, "")
+	h := fakeHost(t, 1, "")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := NewCommandLines(s).Of(ctx, process(1)); !errors.Is(err, context.Canceled) {
+	if _, err := NewCommandLines(h).Of(ctx, process(1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want %v", err, context.Canceled)
 	}
-	write(t, filepath.Join(s.options.ProcFS, "1", "cmdline"), "x") // lets go of it
+	kerneltest.Write(t, filepath.Join(h.Path, "1", "cmdline"), "x") // lets go of it
 }

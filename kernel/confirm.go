@@ -1,9 +1,6 @@
 package kernel
 
 import (
-	"encoding/binary"
-	"errors"
-	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +23,7 @@ func (s *Scanner) confirm(missed []*closewait.Socket) map[closewait.SocketID]boo
 		if err == nil {
 			err = confirmHere(in[ns.ID], still)
 		}
-		s.faults.Add(StageSockets, err)
+		s.host.Errors.Add(StageSockets, err)
 		if err != nil && !Vanished(err) {
 			takeForThere(in[ns.ID], still)
 		}
@@ -41,8 +38,8 @@ func (s *Scanner) confirm(missed []*closewait.Socket) map[closewait.SocketID]boo
 			away = append(away, ns)
 		}
 	}
-	if s.capable(unix.CAP_SYS_ADMIN) {
-		inNamespaces(s.proc, away, ask)
+	if s.host.Capable(unix.CAP_SYS_ADMIN) {
+		s.host.InNamespaces(away, ask)
 	}
 	return still
 }
@@ -59,77 +56,17 @@ func takeForThere(sockets []*closewait.Socket, still map[closewait.SocketID]bool
 
 // confirmHere asks for sockets in the network namespace of the calling thread.
 func confirmHere(sockets []*closewait.Socket, still map[closewait.SocketID]bool) error {
-	fd, err := openSocket()
+	conn, err := NewConn()
 	if err != nil {
 		return err
 	}
-	defer unix.Close(fd)
-	buf := make([]byte, 8<<10)
+	defer conn.Close()
 	for _, socket := range sockets {
-		state, err := askFor(fd, buf, &socket.Facts)
+		state, err := conn.State(&socket.Facts)
 		if err != nil {
 			return err
 		}
 		still[socket.ID] = state == TCPCloseWait
 	}
 	return nil
-}
-
-// askFor asks for the state of one socket, whatever it is, in the network namespace of the calling
-// thread. It is stateNone when no table has one with this cookie.
-func askFor(fd int, buf []byte, f *closewait.Facts) (state uint8, err error) {
-	wanted := Row{Family: unix.AF_INET6, Local: f.Local, Remote: f.Remote, Interface: f.Interface, Cookie: f.ID.Cookie}
-	if f.Family() == closewait.IPv4 {
-		wanted.Family = unix.AF_INET
-	}
-	request := singleRequest(unix.SOCK_DIAG_BY_FAMILY, 0, &wanted)
-	if err := unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return TCPNone, fmt.Errorf("ask for a socket: %w", err)
-	}
-	n, err := receive(fd, buf)
-	if err != nil {
-		return TCPNone, fmt.Errorf("receive a socket: %w", err)
-	}
-	var row Row
-	err = eachMessage(buf[:n], func(header header, payload []byte) error {
-		switch header.Type {
-		case unix.NLMSG_ERROR:
-			return netlinkError(payload)
-		case unix.SOCK_DIAG_BY_FAMILY:
-			return parseRow(payload, &row)
-		}
-		return nil
-	})
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESTALE) { // no such socket, or with another cookie
-		return TCPNone, nil
-	}
-	if row.Cookie != f.ID.Cookie {
-		return TCPNone, err
-	}
-	return row.State, err
-}
-
-// singleRequest is about one socket: struct nlmsghdr and struct inet_diag_req_v2
-// (include/uapi/linux/inet_diag.h). Without the cookie the kernel would take any socket with these
-// addresses, and for want of one the listener. The states of the request bind dumps only.
-func singleRequest(kind, flags uint16, row *Row) []byte {
-	const header, request, id = 16, 56, 8
-	b := make([]byte, header+request)
-	host := binary.NativeEndian
-	host.PutUint32(b[0:], uint32(len(b)))
-	host.PutUint16(b[4:], kind)
-	host.PutUint16(b[6:], unix.NLM_F_REQUEST|flags)
-	r := b[header:]
-	r[0], r[1] = row.Family, unix.IPPROTO_TCP
-	host.PutUint32(r[4:], 1<<TCPCloseWait)
-	// struct inet_diag_sockid is laid out as in the answers, where it begins 4 bytes earlier.
-	const shift = id - diagLocalPort
-	binary.BigEndian.PutUint16(r[diagLocalPort+shift:], row.Local.Port())
-	binary.BigEndian.PutUint16(r[diagRemotePort+shift:], row.Remote.Port())
-	copy(r[diagLocal+shift:diagRemote+shift], row.Local.Addr().AsSlice())
-	copy(r[diagRemote+shift:diagInterface+shift], row.Remote.Addr().AsSlice())
-	host.PutUint32(r[diagInterface+shift:], row.Interface)
-	host.PutUint32(r[diagCookie+shift:], uint32(row.Cookie))
-	host.PutUint32(r[diagCookie+shift+4:], uint32(row.Cookie>>32))
-	return b
 }

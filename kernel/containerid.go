@@ -2,16 +2,17 @@ package kernel
 
 import "bytes"
 
-// containerID returns the id of the container that a group is of, if any, and the runtime as far as
-// the name tells it. Runtimes write
+// containerID returns the id of the container to which a group belongs, if any, and the runtime if the
+// name contains it. Runtimes write
 //
 //	<id>                    Docker, containerd, ECS, with the cgroupfs driver
 //	<runtime>-<id>.scope    docker, cri-containerd, crio, libpod, nerdctl, with the systemd driver
 //	<runtime>-<id>          crio, libpod, libpod-payload
-//	<slice>:<runtime>:<id>  what is meant for the systemd driver, given to the other one
+//	<slice>:<runtime>:<id>  a name for the systemd driver, given to the cgroupfs driver
 //
-// and the id is 64 hex digits but for these: 32 hex digits, a dash and up to 10 digits (Fargate), 25
-// letters and digits (a build step of BuildKit), a UUID, whole or with the last part cut to 4 (garden).
+// The id has 64 hex digits, with these exceptions: 32 hex digits, a dash and up to 10 digits (Fargate),
+// 25 letters and digits (a build step of BuildKit), a UUID, whole or with the last part cut to 4
+// digits (garden).
 func containerID(name, parent []byte) (id, runtime []byte) {
 	name = bytes.TrimSuffix(name, []byte(".scope"))
 	at := bytes.LastIndexAny(name, "-:")
@@ -27,7 +28,7 @@ func containerID(name, parent []byte) (id, runtime []byte) {
 	return nil, nil
 }
 
-// isBuildStep tells whether an id is one of BuildKit's. They could as well be words, so they only
+// isBuildStep reports whether an id is one of BuildKit's. They could be ordinary words, so they only
 // count where BuildKit puts them.
 func isBuildStep(id, runtime, parent []byte) bool {
 	place := runtime
@@ -45,7 +46,8 @@ func isBuildStep(id, runtime, parent []byte) bool {
 	return true
 }
 
-// isFargate tells whether a name is the id of a container, made of that of its task and a number.
+// isFargate reports whether a name is the id of a container on Fargate: the id of its task and a
+// number.
 func isFargate(name []byte) bool {
 	task, number, _ := bytes.Cut(name, []byte{'-'})
 	for _, c := range number {
@@ -56,7 +58,7 @@ func isFargate(name []byte) bool {
 	return isHex(task, 32) && len(number) > 0 && len(number) <= 10
 }
 
-// isUUID tells whether s is a UUID whose last group has the given length, which is 12 by right.
+// isUUID reports whether s is a UUID whose last group has the given length, 12 in a whole UUID.
 func isUUID(s []byte, last int) bool {
 	groups := 0
 	for group := range bytes.SplitSeq(s, []byte{'-'}) {
@@ -75,7 +77,7 @@ func isUUID(s []byte, last int) bool {
 	return groups == 5
 }
 
-// isHex tells whether s is so many hex digits, in lower case as runtimes write them.
+// isHex reports whether s consists of length hex digits, in lower case as runtimes write them.
 func isHex(s []byte, length int) bool {
 	for _, c := range s {
 		if !isDigit(c) && (c < 'a' || c > 'f') {

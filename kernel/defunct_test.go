@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 )
 
 // manyDefunct is a Scanner that knows so many defunct sockets of a fake process.
@@ -19,7 +20,7 @@ func manyDefunct(t *testing.T, n int) (s *Scanner, dir string) {
 	for i := range inodes {
 		inodes[i] = 1000 + i
 	}
-	plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, inodes...)))
+	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, inodes...)))
 	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
 	if err != nil {
 		t.Fatal(err)
@@ -79,7 +80,7 @@ func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11), alive(200, 6, 11, 12)))
+			kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11), alive(200, 6, 11, 12)))
 			s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
 			if err != nil {
 				t.Fatal(err)
@@ -110,7 +111,7 @@ func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.
 
 func TestEveryHolderHasAHandle(t *testing.T) {
 	dir := t.TempDir()
-	plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12), alive(200, 6, 12, 13), alive(300, 7, 11, 12, 13)))
+	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12), alive(200, 6, 12, 13), alive(300, 7, 11, 12, 13)))
 	for workers := range 3 {
 		s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS, Workers: workers + 1})
 		if err != nil {

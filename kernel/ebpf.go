@@ -15,7 +15,7 @@ import (
 // openIterator loads the BPF iterators, and makes sure that what they say of a process is what /proc says:
 // they know the pid namespace of the exporter, and start times of the host.
 func (s *Scanner) openIterator() (err error) {
-	if !s.pidsAreOurs {
+	if !s.host.PIDsAreOurs {
 		return fmt.Errorf("%s is that of another pid namespace than the exporter's, and the pids of BPF are not", s.options.ProcFS)
 	}
 	if s.iterator, err = iterator.New(); err != nil {
@@ -31,12 +31,12 @@ func (s *Scanner) openIterator() (err error) {
 // checkIterator looks for the exporter itself.
 func (s *Scanner) checkIterator() error {
 	pid := os.Getpid()
-	dir, err := s.proc.OpenPID(pid)
+	dir, err := s.host.Proc.OpenPID(pid)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	self, err := s.readStat(dir)
+	self, _, err := dir.ReadStat(nil)
 	if err != nil {
 		return err
 	}

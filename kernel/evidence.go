@@ -89,7 +89,7 @@ func isOther(err error) bool {
 // listed returns those of the sockets that stand in the tables of their namespaces in CLOSE_WAIT.
 func (h *Hands) listed(ctx context.Context, sockets []*closewait.Socket) (still []*closewait.Socket, err error) {
 	for ns, group := range byNamespace(sockets) {
-		err := h.inNamespace(ctx, ns, func() error {
+		err := h.host.InNamespace(ctx, ns, func() error {
 			rows, err := rowsOf(ctx, group)
 			for s := range rows {
 				still = append(still, s)

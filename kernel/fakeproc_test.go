@@ -2,8 +2,6 @@ package kernel
 
 import (
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,30 +10,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 )
 
-// link marks a value in a tree as the target of a symbolic link.
-const link = "-> "
-
-// plant writes files and symbolic links below a directory: a fake /proc is a literal tree.
-func plant(t *testing.T, dir string, tree map[string]string) {
-	t.Helper()
-	for name, content := range tree {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if target, isLink := strings.CutPrefix(content, link); isLink {
-			err = os.Symlink(target, path)
-		} else {
-			err = os.WriteFile(path, []byte(content), 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
+const link = kerneltest.Link
 
 const (
 	fakeBoot = "cpu  1 2 3 4 5 6 7 8 9 10\nbtime 1700000000\nprocesses 3\n"
@@ -69,7 +47,7 @@ func fakeProcess() map[string]string {
 func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[closewait.ScanError]uint64) {
 	t.Helper()
 	dir := t.TempDir()
-	plant(t, dir, tree)
+	kerneltest.Plant(t, dir, tree)
 	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
 	if err != nil {
 		t.Fatal(err)
@@ -207,7 +185,7 @@ func TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn(t *testing.T) {
 
 func TestNoProcessAtAllIsAnError(t *testing.T) {
 	dir := t.TempDir()
-	plant(t, dir, map[string]string{"stat": fakeBoot, "self": link + "1"})
+	kerneltest.Plant(t, dir, map[string]string{"stat": fakeBoot, "self": link + "1"})
 	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
 	if err != nil {
 		t.Fatal(err)

@@ -130,7 +130,7 @@ func TestAProcessThatHangsInTheKernelIsUnkillableAndHoldsNobodyUp(t *testing.T) 
 		s, err := g.State()
 		return err == nil && s.Blocked == 2 && !s.Halted(), fmt.Sprintf("%+v, %v, want two threads blocked", s, err)
 	})
-	lines := NewCommandLines(h.scanner)
+	lines := NewCommandLines(h.host)
 	began := time.Now()
 	for range 3 {
 		if text, err := lines.Of(t.Context(), &closewait.Process{ID: idOf(t, pid)}); !errors.Is(err, ErrHangs) {

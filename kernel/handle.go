@@ -4,31 +4,12 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
-
-	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
 )
 
-// handle is where a process had a descriptor of a socket when its tables were read.
-type Handle struct {
-	Thread int32 // whose table it is in; 0 for that of the main thread, which as a rule all share
-	Number int32 // closed when nothing is there any more
-}
-
 // closed stands for the number of a descriptor that shows another file by now, or none.
 const closed = -1
-
-// appendPath appends its path below the directory of the process, with a NUL at the end.
-func (h Handle) AppendPath(path []byte) []byte {
-	if h.Thread != 0 {
-		path = strconv.AppendInt(append(path, "task/"...), int64(h.Thread), 10)
-		path = append(path, '/')
-	}
-	path = strconv.AppendInt(append(path, "fd/"...), int64(h.Number), 10)
-	return append(path, 0)
-}
 
 // claim is that of a process to have a descriptor of a socket.
 type claim struct {
@@ -52,7 +33,7 @@ func (s *Scanner) checkHolders(sockets []remnant) (still []remnant, sure bool) {
 	}
 	// Those of a process together, for to open it costs more than to read a link.
 	slices.SortStableFunc(claims, func(a, b claim) int {
-		return cmp.Or(byPID(a.id(), b.id()), cmp.Compare(a.id().Start, b.id().Start))
+		return cmp.Or(ByPID(a.id(), b.id()), cmp.Compare(a.id().Start, b.id().Start))
 	})
 	sure = true
 	for rest := claims; len(rest) > 0; {
@@ -61,7 +42,7 @@ func (s *Scanner) checkHolders(sockets []remnant) (still []remnant, sure bool) {
 			n++
 		}
 		err := s.checkClaims(rest[:n])
-		s.faults.Add(StageOwners, err)
+		s.host.Errors.Add(StageOwners, err)
 		sure = sure && !OutOfResources(err)
 		rest = rest[n:]
 	}
@@ -75,7 +56,7 @@ func (s *Scanner) checkHolders(sockets []remnant) (still []remnant, sure bool) {
 // checkClaims closes the handles of one process that show their sockets no more, or may not be read.
 // Where descriptors or memory of our own are short it leaves them as they are: that says nothing of them.
 func (s *Scanner) checkClaims(claims []claim) error {
-	dir, err := s.openHolder(claims[0].id())
+	dir, err := s.host.OpenProcess(claims[0].id())
 	if err != nil {
 		for _, c := range claims {
 			c.settle(OutOfResources(err))
@@ -101,22 +82,4 @@ func (c claim) settle(good bool) {
 	if !good {
 		c.of.handles[c.holder].Number = closed
 	}
-}
-
-// openHolder opens the directory of this very process, and of no other with its pid: the start time
-// is read through the open directory.
-func (s *Scanner) openHolder(id closewait.ProcessID) (Directory, error) {
-	dir, err := s.proc.OpenPID(id.PID)
-	if err != nil {
-		return -1, err
-	}
-	st, err := s.readStat(dir)
-	if err == nil && st.Start != id.Start {
-		err = fmt.Errorf("process %d is another one now: %w", id.PID, unix.ESRCH)
-	}
-	if err != nil {
-		dir.Close()
-		return -1, err
-	}
-	return dir, nil
 }

@@ -16,11 +16,10 @@ func mayShare(pid int) bool { return pid != 1 }
 // Holders looks afresh who holds the sockets: it reads the descriptors of all processes, for any of
 // them can have got one by fork or SCM_RIGHTS. What that costs is in docs/PERFORMANCE.md.
 func (h *Hands) Holders(ctx context.Context, sockets []*closewait.Socket) (closewait.HolderLookup, error) {
-	pids, err := h.pids()
+	pids, err := h.host.ListPIDs()
 	if err != nil {
 		return closewait.HolderLookup{}, fmt.Errorf("look for holders: list processes: %w", err)
 	}
-	slices.Sort(pids)
 	wanted := make([]InodeIndex, 0, len(sockets))
 	for i, s := range sockets {
 		if s.Accepted() {
@@ -28,7 +27,7 @@ func (h *Hands) Holders(ctx context.Context, sockets []*closewait.Socket) (close
 		}
 	}
 	slices.Sort(wanted)
-	w, err := h.scanner.walkProcesses(ctx, pids, wanted)
+	w, err := WalkProcesses(ctx, h.host, pids, h.options.Workers, wanted)
 	if err != nil {
 		return closewait.HolderLookup{}, fmt.Errorf("look for holders: %w", err)
 	}

@@ -5,7 +5,10 @@ import (
 	"slices"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
 )
 
@@ -41,13 +44,17 @@ func TestHoldersAreFoundAfresh(t *testing.T) {
 }
 
 func TestHoldersAreIncompleteWhereAProcessCannotBeLookedInto(t *testing.T) {
-	s := fakeProcesses(t, 7, "x") // without descriptors: that is one which has ended
-	s.faults, s.options = NewScanErrors(), s.options.withDefaults()
-	h := &Hands{scanner: s}
+	root := kerneltest.FakeProcesses(t, 7, "x") // without descriptors: that is one which has ended
+	proc, err := OpenDirectory(unix.AT_FDCWD, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proc.Close()
+	h := &Hands{host: &Host{Path: root, Proc: proc, Errors: NewScanErrors()}, options: Options{}.withDefaults()}
 	if found, err := h.Holders(t.Context(), nil); err != nil || !found.Complete {
 		t.Errorf("%+v, %v, want them complete", found, err)
 	}
-	write(t, filepath.Join(s.options.ProcFS, "7", "fd"), "no directory")
+	write(t, filepath.Join(root, "7", "fd"), "no directory")
 	if found, err := h.Holders(t.Context(), nil); err != nil || found.Complete {
 		t.Errorf("%+v, %v, want them incomplete", found, err)
 	}

@@ -1,109 +1,90 @@
 package kernel
 
 import (
-	"errors"
 	"fmt"
 	"os"
-	"strconv"
-	"strings"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
-
-	"closewait_exporter/closewait"
 )
 
-// BootID names this run of the kernel: start times and cookies mean nothing in another one.
-func (h *Hands) BootID() (string, error) {
-	id, err := h.scanner.proc.Read("sys/kernel/random/boot_id", nil)
+// DefaultPath is where the proc file system is mounted on every ordinary host.
+const DefaultPath = procfs.DefaultMountPoint
+
+// Host is an open proc file system, with what the exporter can learn there about the host and about
+// its own position. The fields do not change after Open. It is safe for concurrent use.
+type Host struct {
+	Path     string    // mount point of the proc file system
+	Proc     Directory // Path, open
+	BootTime time.Time // wall clock
+	OwnNetNS Namespace // the one in which this process lives
+
+	Capabilities     uint64 // effective ones of this process, a bit each
+	FDSizes          bool   // the size of /proc/PID/fd is the number of descriptors (Linux 6.2)
+	PIDsAreOurs      bool   // Proc shows the pid namespace in which this process lives
+	SeesAllProcesses bool   // Proc shows the pid namespace of the host, and hidepid hides no process
+
+	Errors *ScanErrors // of all scans of this host
+
+	users userNames
+}
+
+// Open opens the proc file system that is mounted at a path. It fails where that is not one.
+func Open(path string) (*Host, error) {
+	fs, err := procfs.NewFS(path)
 	if err != nil {
-		return "", fmt.Errorf("read boot id: %w", err)
+		return nil, fmt.Errorf("open proc file system: %w: mount one, or name another with --path.procfs", err)
 	}
-	return strings.TrimSpace(string(id)), nil
-}
-
-// Uptime is for how long the kernel runs, suspended time included (CLOCK_BOOTTIME).
-func (h *Hands) Uptime() (time.Duration, error) {
-	var now unix.Timespec
-	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &now); err != nil {
-		return 0, fmt.Errorf("read uptime: %w", err)
-	}
-	return time.Duration(now.Nano()), nil
-}
-
-// Ancestors returns this process, its parent, and so on up to the first process of the host or of
-// the pid namespace.
-func (h *Hands) Ancestors() ([]closewait.ProcessID, error) {
-	list, err := h.ancestorsOf(os.Getpid())
+	stat, err := fs.Stat()
 	if err != nil {
-		return nil, fmt.Errorf("find own ancestors: %w", err)
+		return nil, fmt.Errorf("%s is no proc file system: %w: mount one, or name another with --path.procfs", path, err)
 	}
-	return list, nil
+	h := &Host{Path: path, BootTime: time.Unix(int64(stat.BootTime), 0), Errors: NewScanErrors()}
+	if h.OwnNetNS, err = ownNamespace(); err != nil {
+		return nil, err
+	}
+	if h.Capabilities, err = effectiveCapabilities(); err != nil {
+		return nil, err
+	}
+	if h.Proc, err = OpenDirectory(unix.AT_FDCWD, path); err != nil {
+		return nil, err
+	}
+	if self, err := h.Proc.Readlink("self", make([]byte, 32)); err == nil {
+		h.PIDsAreOurs = string(self) == fmt.Sprint(os.Getpid())
+	}
+	if fds, err := h.Proc.Stat("self/fd"); err == nil {
+		h.FDSizes = fds.Size > 0
+	}
+	h.SeesAllProcesses = h.seesKernelThreads()
+	return h, nil
 }
 
-func (h *Hands) ancestorsOf(pid int) ([]closewait.ProcessID, error) {
-	var list []closewait.ProcessID
-	for next := pid; next > 0; { // the parent of the first one is 0
-		data, err := h.scanner.proc.Read(strconv.Itoa(next)+"/stat", nil)
-		if Vanished(err) && next != pid {
-			return h.ancestorsOf(pid) // it has ended meanwhile: its child has another parent now
-		}
-		if err != nil {
-			return nil, err
-		}
-		st, err := ParseStat(data)
-		if err != nil {
-			return nil, fmt.Errorf("stat of process %d: %w", next, err)
-		}
-		list = append(list, closewait.ProcessID{PID: next, Start: st.Start})
-		next = st.Parent
-	}
-	return list, nil
-}
+// Close closes the proc file system. No method may be called afterwards.
+func (h *Host) Close() { h.Proc.Close() }
 
-// ErrClaimed says that another process acts on this host already.
-var ErrClaimed = errors.New("another reaper acts on this host")
-
-// Claim is the right to act on the processes of a host, which one process has at a time.
-type Claim struct{ namespace *os.File }
-
-// Claim takes the right to act, or fails with ErrClaimed. It is a lock (flock(2)) on the pid
-// namespace itself: containers with file systems of their own share that too when they
-// act on the same processes. The kernel releases it when the process ends, however it ends.
-func (h *Hands) Claim() (*Claim, error) {
-	namespace, err := os.Open("/proc/self/ns/pid")
+// seesKernelThreads reports whether /proc shows kthreadd, which lives only in the pid namespace of
+// the host, and which hidepid hides like all processes of root.
+func (h *Host) seesKernelThreads() bool {
+	const kthreadd, kernelThread = 2, 0x00200000 // PF_KTHREAD, include/linux/sched.h
+	dir, err := h.Proc.OpenPID(kthreadd)
 	if err != nil {
-		return nil, fmt.Errorf("claim this host: %w", err)
+		return false
 	}
-	err = control(namespace, func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
-	if err != nil {
-		namespace.Close()
-	}
-	switch {
-	case errors.Is(err, unix.EWOULDBLOCK):
-		return nil, fmt.Errorf("%w: %s holds the lock on %s: stop it, or leave out --reaper.enforce here", ErrClaimed, h.claimant(), namespace.Name())
-	case err != nil:
-		return nil, fmt.Errorf("claim this host: %w", err)
-	}
-	return &Claim{namespace}, nil
+	defer dir.Close()
+	st, _, err := dir.ReadStat(nil)
+	return err == nil && st.Flags&kernelThread != 0
 }
 
-// Release gives the claim up.
-func (c *Claim) Release() { c.namespace.Close() }
+// Capable reports whether this process has a capability (unix.CAP_*).
+func (h *Host) Capable(capability uint) bool { return h.Capabilities&(1<<capability) != 0 }
 
-// claimant finds in /proc/locks who holds the lock: "1: FLOCK  ADVISORY  WRITE 11031 00:04:4026531836 0 EOF".
-func (h *Hands) claimant() string {
-	const kind, pid, file = 1, 4, 5
-	var st unix.Stat_t
-	locks, err := h.scanner.proc.Read("locks", nil)
-	if err != nil || unix.Stat("/proc/self/ns/pid", &st) != nil {
-		return "a process"
+// effectiveCapabilities returns those of this thread as a bit mask (capget(2)).
+func effectiveCapabilities() (uint64, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return 0, fmt.Errorf("read own capabilities: %w", err)
 	}
-	for line := range strings.Lines(string(locks)) {
-		fields := strings.Fields(line)
-		if len(fields) > file && fields[kind] == "FLOCK" && strings.HasSuffix(fields[file], fmt.Sprintf(":%d", st.Ino)) {
-			return "process " + fields[pid]
-		}
-	}
-	return "a process"
+	return uint64(data[0].Effective) | uint64(data[1].Effective)<<32, nil
 }

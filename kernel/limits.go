@@ -11,7 +11,7 @@ import (
 // maxOpenFiles begins the line of RLIMIT_NOFILE in /proc/PID/limits (fs/proc/base.c).
 var maxOpenFiles = []byte("Max open files ")
 
-// parseMaxOpenFiles returns the soft limit of open descriptors from a /proc/PID/limits, which is
+// parseMaxOpenFiles returns the soft limit of open descriptors from a /proc/PID/limits. It is
 // closewait.UnlimitedFDs for "unlimited".
 func parseMaxOpenFiles(data []byte) (uint64, error) {
 	for line := range bytes.Lines(data) {
@@ -19,7 +19,7 @@ func parseMaxOpenFiles(data []byte) (uint64, error) {
 		if !found {
 			continue
 		}
-		// The hard limit follows: a soft limit without a space behind it was cut short.
+		// The hard limit follows, so a soft limit without a space behind it was cut short.
 		soft, _, whole := bytes.Cut(bytes.TrimLeft(rest, " "), []byte{' '})
 		if string(soft) == "unlimited" && whole {
 			return closewait.UnlimitedFDs, nil

@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mapsLibrary tells whether a process has mapped a file of this name to execute it. The file
+// MapsLibrary reports whether a process has mapped a file of this name as executable. Reading
 // /proc/PID/maps can hang.
 func MapsLibrary(ctx context.Context, process Directory, name string) (bool, error) {
 	fd, err := unix.Openat(int(process), "maps", unix.O_RDONLY|unix.O_CLOEXEC, 0)
@@ -28,7 +28,7 @@ func MapsLibrary(ctx context.Context, process Directory, name string) (bool, err
 	return false, lines.Err()
 }
 
-// executes tells whether a line of maps is an executable mapping of a file of this name:
+// executes reports whether a line of maps is an executable mapping of a file of this name, such as
 // "7f6bf4851000-7f6bf5634000 r-xp 00251000 fe:00 315152     /usr/lib/jvm/lib/server/libjvm.so".
 func executes(line, name string) bool {
 	const permissions, file = 1, 5

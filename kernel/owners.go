@@ -123,7 +123,7 @@ func (s *Scanner) stillHolds(o *owned) bool {
 func (s *Scanner) livesNow(id closewait.ProcessID) bool {
 	lives, asked := s.holders[id]
 	if !asked {
-		lives = s.lives(id)
+		lives = s.host.Lives(id)
 		s.holders[id] = lives
 	}
 	return lives
@@ -132,12 +132,12 @@ func (s *Scanner) livesNow(id closewait.ProcessID) bool {
 // look finds the holders of all sockets anew: with the descriptors read anyway, it costs little to
 // look for all instead of the new ones.
 func (s *Scanner) look(ctx context.Context, now time.Time) (err error) {
-	if s.pids, err = s.listPIDs(); err != nil { // again: the holder may be younger than the scan
+	if s.pids, err = s.host.ListPIDs(); err != nil { // again: the holder may be younger than the scan
 		return err
 	}
 	before, started := s.owners, time.Now()
 	s.owners = s.unknownOwners()
-	w, err := s.walkProcesses(ctx, s.pids, s.owners.byInode, s.defuncts.byInode())
+	w, err := WalkProcesses(ctx, s.host, s.pids, s.options.Workers, s.owners.byInode, s.defuncts.byInode())
 	if err != nil {
 		s.owners = before
 		return err
@@ -183,7 +183,7 @@ func (s *Scanner) unknownOwners() owners {
 
 // remember notes who holds what, and where.
 func (o *owners) remember(w *Walk) {
-	o.handles = make([]Handle, 0, len(w.descriptors))
+	o.handles = make([]Handle, 0, w.Len())
 	w.Match(o.byInode, func(index int, held []Descriptor) {
 		known := &o.known[index]
 		known.owner, known.holders, known.first = closewait.OwnedByProcess, w.Holders(held), uint32(len(o.handles))
@@ -220,7 +220,7 @@ func (s *Scanner) keepHolders(before *owners) {
 // something that may be there next time, the vain look does not count.
 func (s *Scanner) rememberOwnerless(before *owners, w *Walk) {
 	nobody, looks := closewait.OwnerUnresolved, uint8(0)
-	if len(w.Unread) == 0 && s.seesAllProcesses {
+	if len(w.Unread) == 0 && s.host.SeesAllProcesses {
 		nobody = closewait.OwnedByKernel
 	}
 	if w.OutOfResources == 0 {
@@ -258,7 +258,7 @@ func (s *Scanner) holdersOfListener(row *closewait.Sighting, good func(*owned) b
 			all = append(all, o.holderList()...)
 		}
 	}
-	slices.SortFunc(all, byPID)
+	slices.SortFunc(all, ByPID)
 	s.accepters[&inodes[0]] = slices.Compact(all)
 	return s.accepters[&inodes[0]], true
 }

@@ -1,9 +1,7 @@
 package kernel
 
 import (
-	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
@@ -36,7 +34,7 @@ type pass struct {
 // passProcesses finds all processes and network namespaces.
 func (s *Scanner) passProcesses(ctx context.Context) (*pass, error) {
 	p := &pass{
-		scanner: s, namespaces: []Namespace{s.own}, residents: map[int]iterator.Process{}, in: map[closewait.NetNS]bool{s.own.ID: true},
+		scanner: s, namespaces: []Namespace{s.host.OwnNetNS}, residents: map[int]iterator.Process{}, in: map[closewait.NetNS]bool{s.host.OwnNetNS.ID: true},
 		listening: map[uint64][]closewait.ProcessID{}, accepting: map[uint64][]closewait.ProcessID{}, queues: map[closewait.NetNS]bool{}, index: map[closewait.ProcessID]int{},
 	}
 	if before := s.pass; before != nil && cap(before.byInode) <= 4*len(before.byInode)+1000 { // their space is used again
@@ -45,11 +43,11 @@ func (s *Scanner) passProcesses(ctx context.Context) (*pass, error) {
 	s.pids = s.pids[:0]
 	malformed, err := s.iterator.Processes(ctx, p.addProcess)
 	if err != nil {
-		s.faults.Add(StageProcesses, err)
+		s.host.Errors.Add(StageProcesses, err)
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
 	for _, err := range malformed {
-		s.faults.Add(StageProcesses, err)
+		s.host.Errors.Add(StageProcesses, err)
 	}
 	slices.Sort(s.pids)
 	s.pids = slices.Compact(s.pids)
@@ -105,11 +103,11 @@ func (s *Scanner) passSockets(ctx context.Context, p *pass) error {
 	tick := jiffy()
 	malformed, err := s.iterator.Sockets(ctx, func(record *iterator.Socket) { p.addSocket(record, tick) })
 	if err != nil {
-		s.faults.Add(StageSockets, err)
+		s.host.Errors.Add(StageSockets, err)
 		return fmt.Errorf("read sockets: %w", err)
 	}
 	for _, err := range malformed {
-		s.faults.Add(StageSockets, err)
+		s.host.Errors.Add(StageSockets, err)
 	}
 	p.join()
 	return nil
@@ -117,7 +115,7 @@ func (s *Scanner) passSockets(ctx context.Context, p *pass) error {
 
 func (p *pass) addSocket(record *iterator.Socket, tick time.Duration) {
 	s, ns := p.scanner, closewait.NetNS(record.Netns)
-	if ns != s.own.ID && s.options.Namespaces == OwnNamespace {
+	if ns != s.host.OwnNetNS.ID && s.options.Namespaces == OwnNamespace {
 		return
 	}
 	if ns != p.ns {
@@ -176,12 +174,12 @@ func fillIn(row *closewait.Sighting, ns closewait.NetNS, record *iterator.Socket
 func (p *pass) join() {
 	sockets := p.scanner.sockets
 	p.byInode, p.space = SortRuns(p.byInode, p.space)
-	lists := map[string][]closewait.ProcessID{}
+	var lists HolderLists
 	joined := 0
 	for rest := p.byInode; len(rest) > 0; {
 		n := p.sameSocket(rest)
 		if n > 1 {
-			sockets[rest[0].Index()].Holders = p.holdersOf(rest[:n], lists)
+			sockets[rest[0].Index()].Holders = p.holdersOf(rest[:n], &lists)
 			for _, x := range rest[1:n] {
 				sockets[x.Index()].Holders = nil
 			}
@@ -215,7 +213,7 @@ func (p *pass) sameSocket(rows []InodeIndex) int {
 
 // holdersOf are those of the rows of one socket, by ascending pid. Sockets with the same holders share
 // one list.
-func (p *pass) holdersOf(rows []InodeIndex, lists map[string][]closewait.ProcessID) []closewait.ProcessID {
+func (p *pass) holdersOf(rows []InodeIndex, lists *HolderLists) []closewait.ProcessID {
 	holders := make([]int32, len(rows))
 	for i, row := range rows {
 		holders[i] = p.holder[row.Index()]
@@ -225,22 +223,8 @@ func (p *pass) holdersOf(rows []InodeIndex, lists map[string][]closewait.Process
 	if len(holders) == 1 {
 		return p.sole[holders[0]]
 	}
-	var key []byte
-	for _, holder := range holders {
-		key = binary.NativeEndian.AppendUint32(key, uint32(holder))
-	}
-	if lists[string(key)] == nil {
-		list := make([]closewait.ProcessID, len(holders))
-		for i, holder := range holders {
-			list[i] = p.ids[holder]
-		}
-		slices.SortFunc(list, byPID)
-		lists[string(key)] = list
-	}
-	return lists[string(key)]
+	return *lists.Of(holders, p.ids)
 }
-
-func byPID(a, b closewait.ProcessID) int { return cmp.Compare(a.PID, b.PID) }
 
 // read are the namespaces of the host without those that could not be read.
 func (p *pass) read(unread []closewait.NetNS) []closewait.NetNS {
@@ -272,7 +256,7 @@ func (p *pass) accepters(row *closewait.Sighting) []closewait.ProcessID {
 	for _, inode := range inodes {
 		all = append(all, p.listening[inode]...)
 	}
-	slices.SortFunc(all, byPID)
+	slices.SortFunc(all, ByPID)
 	p.accepting[inodes[0]] = slices.Compact(all)
 	return p.accepting[inodes[0]]
 }

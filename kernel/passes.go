@@ -84,7 +84,7 @@ func (s *Scanner) dumpInstead(ctx context.Context) (*closewait.Snapshot, error) 
 }
 
 func (s *Scanner) cannotDump(ns Namespace) bool {
-	return s.dumper == nil || !ns.Own && !s.capable(unix.CAP_SYS_ADMIN)
+	return s.dumper == nil || !ns.Own && !s.host.Capable(unix.CAP_SYS_ADMIN)
 }
 
 // ofSmallHost is what a pass costs where some 10,000 descriptors are open.
@@ -123,7 +123,7 @@ func (s *Scanner) dumpUnheld(ctx context.Context) (unread []closewait.NetNS, err
 // accepted is taken out at first: a process can have got it after the pass has looked there.
 func (s *Scanner) assignUnheld(from int) {
 	nobody := closewait.OwnerUnresolved
-	if s.seesAllProcesses {
+	if s.host.SeesAllProcesses {
 		nobody = closewait.OwnedByKernel
 	}
 	before := s.passes.orphans

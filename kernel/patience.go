@@ -2,15 +2,10 @@ package kernel
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
 )
-
-// errHangs says that the kernel did not answer in time: /proc/PID/cmdline and maps wait for a lock
-// that a thread in uninterruptible sleep can hold for ever, and so does what locks a socket.
-var ErrHangs = errors.New("the kernel does not answer: some thread of the process hangs in it")
 
 // patience bounds calls into the kernel that can hang. Nothing can end such a call: its
 // goroutine, and a thread with it, is left behind. At most so many are; then every call is refused.

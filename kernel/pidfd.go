@@ -64,22 +64,11 @@ func (g *Grip) Close() {
 // verifyProcess opens /proc/PID and compares the start time. As the pidfd is alive afterwards the
 // pid was not free meanwhile, so that both mean the same process.
 func (g *Grip) verifyProcess() error {
-	dir, err := g.hands.scanner.proc.OpenPID(g.id.PID)
+	dir, err := g.hands.host.OpenProcess(g.id)
 	if err != nil {
 		return GoneIfVanished(err)
 	}
 	g.dir = os.NewFile(uintptr(dir), "process")
-	data, err := dir.Read("stat", nil)
-	if err != nil {
-		return GoneIfVanished(err)
-	}
-	st, err := ParseStat(data)
-	if err != nil {
-		return err
-	}
-	if st.Start != g.id.Start {
-		return fmt.Errorf("%w: its pid means another one now", closewait.ErrGone)
-	}
 	return g.alive()
 }
 
@@ -107,14 +96,6 @@ func control(file *os.File, f func(fd int) error) error {
 	}
 	if raw.Control(func(fd uintptr) { err = f(int(fd)) }) != nil {
 		return os.ErrClosed
-	}
-	return err
-}
-
-// goneIfVanished says closewait.ErrGone for errors that mean it.
-func GoneIfVanished(err error) error {
-	if Vanished(err) {
-		return fmt.Errorf("%w: %w", closewait.ErrGone, err)
 	}
 	return err
 }

@@ -49,7 +49,7 @@ func addHolders(holders []closewait.ProcessID, handles []Handle, more []closewai
 		if shared {
 			holders, shared = slices.Clone(holders), false
 		}
-		at, _ := slices.BinarySearchFunc(holders, id, byPID)
+		at, _ := slices.BinarySearchFunc(holders, id, ByPID)
 		holders, handles = slices.Insert(holders, at, id), slices.Insert(handles, at, theirs[i])
 	}
 	return holders, handles

@@ -2,15 +2,10 @@ package kernel
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
-
-	"github.com/prometheus/procfs"
-	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel/iterator"
@@ -50,7 +45,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.ProcFS == "" {
-		o.ProcFS = procfs.DefaultMountPoint
+		o.ProcFS = DefaultPath
 	}
 	if o.Engine == "" {
 		o.Engine = EngineAuto
@@ -70,20 +65,11 @@ type Scanner struct {
 	options  Options
 	engine   string
 	fallback string
-	proc     Directory
-	own      Namespace
-	bootTime time.Time
+	host     *Host
 
-	capabilities     uint64
-	fdSizes          bool // the size of /proc/PID/fd is the number of descriptors
-	pidsAreOurs      bool // /proc shows the pid namespace that this process lives in
-	seesAllProcesses bool // it is the host's, and nothing is hidden
-
-	faults    *ScanErrors
 	owners    owners
 	defuncts  defuncts
 	listeners listeners
-	users     map[uint32]string
 	dumper    *Dumper            // nil: netlink is not used
 	iterator  *iterator.Iterator // nil: BPF is not used
 	passes    passes
@@ -100,72 +86,30 @@ type Scanner struct {
 	// Used again at each scan.
 	sockets   []closewait.Sighting
 	processes []closewait.Process
-	entries   []byte
-	data      []byte
-	path      []byte
+	describer *Describer
+	tables    *SocketTables
 }
 
 // NewScanner opens /proc and chooses the engine. It fails where /proc is unusable or the engine
 // that was asked for does not work.
 func NewScanner(o Options) (*Scanner, error) {
-	s := &Scanner{options: o.withDefaults(), faults: NewScanErrors(), users: map[uint32]string{}, entries: make([]byte, 32<<10)}
+	s := &Scanner{options: o.withDefaults()}
 	if !slices.Contains(Engines, s.options.Engine) {
 		return nil, fmt.Errorf("unknown scanner %q: use one of %q", s.options.Engine, Engines)
 	}
 	if !slices.Contains(NamespaceScopes, s.options.Namespaces) {
 		return nil, fmt.Errorf("unknown network namespaces %q: use one of %q", s.options.Namespaces, NamespaceScopes)
 	}
-	if err := s.openProc(); err != nil {
+	var err error
+	if s.host, err = Open(s.options.ProcFS); err != nil {
 		return nil, err
 	}
+	s.describer, s.tables = NewDescriber(s.host), NewSocketTables(s.host)
 	if err := s.chooseEngine(); err != nil {
-		s.proc.Close()
+		s.host.Close()
 		return nil, err
 	}
 	return s, nil
-}
-
-// openProc opens the proc file system and learns what it can tell.
-func (s *Scanner) openProc() error {
-	fs, err := procfs.NewFS(s.options.ProcFS)
-	if err != nil {
-		return fmt.Errorf("open proc file system: %w: mount one, or name another with --path.procfs", err)
-	}
-	stat, err := fs.Stat()
-	if err != nil {
-		return fmt.Errorf("%s is no proc file system: %w: mount one, or name another with --path.procfs", s.options.ProcFS, err)
-	}
-	s.bootTime = time.Unix(int64(stat.BootTime), 0)
-	if s.own, err = ownNamespace(); err != nil {
-		return err
-	}
-	if s.capabilities, err = effectiveCapabilities(); err != nil {
-		return err
-	}
-	if s.proc, err = OpenDirectory(unix.AT_FDCWD, s.options.ProcFS); err != nil {
-		return err
-	}
-	if self, err := s.proc.Readlink("self", make([]byte, 32)); err == nil {
-		s.pidsAreOurs = string(self) == fmt.Sprint(os.Getpid())
-	}
-	if fds, err := s.proc.Stat("self/fd"); err == nil {
-		s.fdSizes = fds.Size > 0
-	}
-	s.seesAllProcesses = s.seesKernelThreads()
-	return nil
-}
-
-// seesKernelThreads tells whether /proc shows kthreadd, which lives in the host's pid namespace
-// only and is hidden by hidepid as are all processes of root.
-func (s *Scanner) seesKernelThreads() bool {
-	const kthreadd, kernelThread = 2, 0x00200000 // PF_KTHREAD, include/linux/sched.h
-	dir, err := s.proc.OpenPID(kthreadd)
-	if err != nil {
-		return false
-	}
-	defer dir.Close()
-	st, err := s.readStat(dir)
-	return err == nil && st.Flags&kernelThread != 0
 }
 
 // chooseEngine takes the engine that was asked for, or the best that works.
@@ -201,11 +145,11 @@ func (s *Scanner) chooseEngine() error {
 func (s *Scanner) Engine() string { return s.engine }
 
 // Faults counts what went wrong in all scans so far. It is safe for concurrent use.
-func (s *Scanner) ScanErrors() map[closewait.ScanError]uint64 { return s.faults.Snapshot() }
+func (s *Scanner) ScanErrors() map[closewait.ScanError]uint64 { return s.host.Errors.Snapshot() }
 
 // Close releases what the Scanner holds.
 func (s *Scanner) Close() {
-	s.proc.Close()
+	s.host.Close()
 	if s.iterator != nil {
 		s.iterator.Close()
 	}
@@ -232,8 +176,8 @@ func (s *Scanner) Scan(ctx context.Context) (*closewait.Snapshot, error) {
 // scanTables finds sockets in the tables of the kernel, and their holders in /proc.
 func (s *Scanner) scanTables(ctx context.Context) (*closewait.Snapshot, error) {
 	var err error
-	if s.pids, err = s.listPIDs(); err != nil {
-		s.faults.Add(StageProcesses, err)
+	if s.pids, err = s.host.ListPIDs(); err != nil {
+		s.host.Errors.Add(StageProcesses, err)
 		return nil, fmt.Errorf("list processes in %s: %w", s.options.ProcFS, err)
 	}
 	read, unread, err := s.readSockets(ctx, s.namespaces(s.pids))
@@ -253,17 +197,5 @@ func (s *Scanner) scanTables(ctx context.Context) (*closewait.Snapshot, error) {
 	return snapshot, nil
 }
 
-// listPIDs lists all processes, ascending.
-func (s *Scanner) listPIDs() ([]int, error) {
-	list, err := OpenDirectory(s.proc, ".")
-	if err != nil {
-		return nil, err
-	}
-	defer list.Close()
-	pids, err := list.Numbers(s.entries)
-	if err == nil && len(pids) == 0 {
-		err = errors.New("no process is visible there")
-	}
-	slices.Sort(pids)
-	return pids, err
-}
+// Host is the host that the Scanner reads.
+func (s *Scanner) Host() *Host { return s.host }

@@ -31,9 +31,9 @@ func TestRightsSayWhatEachDeedLacks(t *testing.T) {
 		{"no directories of others", nobody, []uint{unix.CAP_DAC_READ_SEARCH}, []string{"Destroy", "Shutdown", "Holders"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h.scanner.capabilities = ^uint64(0)
+			h.host.Capabilities = ^uint64(0)
 			for _, capability := range c.without {
-				h.scanner.capabilities &^= 1 << capability
+				h.host.Capabilities &^= 1 << capability
 			}
 			if lost := lostRights(t, h.Rights(c.uid), c.without); !slices.Equal(lost, c.lost) {
 				t.Errorf("lost %v, want %v", lost, c.lost)
@@ -100,7 +100,7 @@ func TestPidsOfAnotherNamespaceAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer proc.Close()
-			s := &Scanner{proc: proc, pidsAreOurs: c.ours}
+			s := &Scanner{host: &Host{Path: dir, Proc: proc, PIDsAreOurs: c.ours}}
 			if err := s.checkPIDs(); (err == nil) != c.want {
 				t.Error(err)
 			}

@@ -12,100 +12,44 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// socketFD is a descriptor of the process that is a socket.
-type socketFD struct {
-	thread int // whose table it is in: as a rule the main thread's, which all share
-	number int
-}
-
-// socketFDs finds the descriptors of the process that are the wanted sockets, by inode. One for each
-// socket is enough.
-func (g *Grip) socketFDs(ctx context.Context, sockets []*closewait.Socket) (map[uint64]socketFD, error) {
-	wanted := make(map[uint64]bool, len(sockets))
+// socketFDs finds the descriptors of the process that are the wanted sockets, by inode: one for each
+// socket.
+func (g *Grip) socketFDs(ctx context.Context, sockets []*closewait.Socket) (map[uint64]Handle, error) {
+	inodes := make([]uint64, 0, len(sockets))
 	for _, s := range sockets {
-		wanted[s.Inode] = s.Accepted()
+		if s.Accepted() {
+			inodes = append(inodes, s.Inode)
+		}
 	}
-	found := make(map[uint64]socketFD, len(sockets))
-	err := g.inDirectory(func(dir Directory) error {
-		if err := searchTable(dir, "fd", g.id.PID, wanted, found); err != nil {
-			return err
-		}
-		if len(found) == len(wanted) {
-			return nil
-		}
-		return g.searchThreads(ctx, dir, wanted, found)
+	var found map[uint64]Handle
+	err := g.inDirectory(func(dir Directory) (err error) {
+		found, err = Find(ctx, g.hands.host, dir, g.id.PID, inodes)
+		return err
 	})
 	return found, GoneIfVanished(err)
-}
-
-func searchTable(at Directory, path string, thread int, wanted map[uint64]bool, found map[uint64]socketFD) error {
-	fds, err := OpenDirectory(at, path)
-	if err != nil {
-		return err
-	}
-	defer fds.Close()
-	var target [64]byte
-	return fds.Each(make([]byte, 32<<10), func(name []byte) {
-		link, err := fds.Link(name, target[:])
-		if err != nil {
-			return // closed meanwhile
-		}
-		number, _ := ParseNumber(name)
-		if inode, ok := ParseLink(link, "socket"); ok && wanted[inode] {
-			found[inode] = socketFD{thread, int(number)}
-		}
-	})
-}
-
-// searchThreads looks into the tables of threads that have one of their own, as all others have when
-// the main thread has ended before them.
-func (g *Grip) searchThreads(ctx context.Context, dir Directory, wanted map[uint64]bool, found map[uint64]socketFD) error {
-	threads, err := OpenDirectory(dir, "task")
-	if err != nil {
-		return err
-	}
-	defer threads.Close()
-	tids, err := threads.Numbers(make([]byte, 32<<10))
-	if err != nil {
-		return err
-	}
-	tables := []int{g.id.PID}
-	for _, tid := range tids {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if tid == g.id.PID || g.hands.scanner.sharesTable(threads, tid, tables) {
-			continue
-		}
-		tables = append(tables, tid)
-		if err := searchTable(threads, strconv.Itoa(tid)+"/fd", tid, wanted, found); err != nil && !Vanished(err) {
-			return err
-		}
-	}
-	return nil
 }
 
 // duplicate calls f with a descriptor of our own for what the process has there: a socket that is
 // still to be identified, for the number can mean another one by now. It is closed at once, as
 // the close(2) of the program sends no FIN as long as it is open.
-func (g *Grip) duplicate(d socketFD, f func(fd int) error) error {
+func (g *Grip) duplicate(d Handle, f func(fd int) error) error {
 	get := func(pidfd int) error {
-		fd, err := unix.PidfdGetfd(pidfd, d.number, 0)
+		fd, err := unix.PidfdGetfd(pidfd, int(d.Number), 0)
 		if err != nil {
 			return err
 		}
 		defer unix.Close(fd)
 		return f(fd)
 	}
-	if d.thread == g.id.PID {
+	if d.Thread == 0 {
 		return g.control(get)
 	}
-	thread, err := unix.PidfdOpen(d.thread, unix.PIDFD_THREAD) // since Linux 6.9
+	thread, err := unix.PidfdOpen(int(d.Thread), unix.PIDFD_THREAD) // since Linux 6.9
 	if err != nil {
-		return fmt.Errorf("open pidfd of thread %d: %w", d.thread, err)
+		return fmt.Errorf("open pidfd of thread %d: %w", int(d.Thread), err)
 	}
 	defer unix.Close(thread)
-	if err := g.ownsThread(d.thread); err != nil {
+	if err := g.ownsThread(int(d.Thread)); err != nil {
 		return err
 	}
 	return get(thread)

@@ -6,17 +6,11 @@ import (
 	"fmt"
 	"math"
 	"os"
-	"path/filepath"
-	"runtime"
 	"strings"
 	"testing"
-)
 
-// hostileComms are names that a process can give itself.
-var hostileComms = []string{
-	"sleep", "", ")", "(", "()", "a) Z 1 2 3", ") Z 1", "x\ny", "\nUid:\t0\t0", "\\n\\", "\t \"'",
-	"half \xc3", "\xff\xfe", "fifteen bytes\xe2\x82",
-}
+	"closewait_exporter/internal/kerneltest"
+)
 
 // statLine prints a line as do_task_stat does.
 func statLine(s Stat) []byte {
@@ -30,7 +24,7 @@ func equalStat(a, b Stat) bool {
 }
 
 func TestStatOfAnyCommIsReadRight(t *testing.T) {
-	comms := append([]string{"kworker/u8:2-events_unbound and more than fifteen bytes", "12 (x) S 1"}, hostileComms...)
+	comms := append([]string{"kworker/u8:2-events_unbound and more than fifteen bytes", "12 (x) S 1"}, kerneltest.HostileComms...)
 	for _, comm := range comms {
 		t.Run(fmt.Sprintf("%q", comm), func(t *testing.T) {
 			want := Stat{Comm: []byte(comm), State: 'D', Parent: 1, Flags: 0x400100, Threads: 3, Start: 987654321}
@@ -92,9 +86,9 @@ func TestParseStatDoesNotAllocate(t *testing.T) {
 }
 
 func TestStatOfThisThreadIsReadRightWhateverItsName(t *testing.T) {
-	for _, comm := range hostileComms {
+	for _, comm := range kerneltest.HostileComms {
 		t.Run(fmt.Sprintf("%q", comm), func(t *testing.T) {
-			nameThisThread(t, comm)
+			kerneltest.NameThisThread(t, comm)
 			data, err := os.ReadFile("/proc/thread-self/stat")
 			if err != nil {
 				t.Fatal(err)
@@ -107,35 +101,8 @@ func TestStatOfThisThreadIsReadRightWhateverItsName(t *testing.T) {
 	}
 }
 
-// nameThisThread gives the thread a comm for the rest of the test.
-func nameThisThread(t *testing.T, comm string) {
-	t.Helper()
-	if comm == "" {
-		comm = "\x00" // a write of nothing changes nothing
-	}
-	runtime.LockOSThread()
-	t.Cleanup(runtime.UnlockOSThread)
-	before, err := os.ReadFile("/proc/thread-self/comm")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path, err := os.Readlink("/proc/thread-self")
-	if err != nil {
-		t.Fatal(err)
-	}
-	path = filepath.Join("/proc", path, "comm")
-	if err := os.WriteFile(path, []byte(comm), 0); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := os.WriteFile(path, bytes.TrimSuffix(before, []byte{'\n'}), 0); err != nil {
-			t.Error(err)
-		}
-	})
-}
-
 func FuzzParseStat(f *testing.F) {
-	for _, comm := range hostileComms {
+	for _, comm := range kerneltest.HostileComms {
 		f.Add(statLine(Stat{Comm: []byte(comm), State: 'S', Parent: 1, Threads: 1, Start: 1}))
 	}
 	f.Add([]byte("1 (a)"))
@@ -156,7 +123,7 @@ func FuzzParseStat(f *testing.F) {
 }
 
 func FuzzStatRoundTrip(f *testing.F) {
-	for _, comm := range hostileComms {
+	for _, comm := range kerneltest.HostileComms {
 		f.Add([]byte(comm), byte('S'), 1, uint64(0x400000), 1, uint64(100))
 	}
 	f.Fuzz(func(t *testing.T, comm []byte, state byte, ppid int, flags uint64, threads int, start uint64) {

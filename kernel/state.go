@@ -64,7 +64,7 @@ func (s *State) takeThreads(dir Directory) error {
 
 // Describe reads anew who the process is: it can run another program by now.
 func (g *Grip) Describe() (closewait.Process, error) {
-	p, err := g.hands.scanner.twin().describe(g.id, description{})
+	p, _, err := NewDescriber(g.hands.host).Describe(g.id, Known{})
 	if err == nil {
 		err = g.alive()
 	}
@@ -72,12 +72,4 @@ func (g *Grip) Describe() (closewait.Process, error) {
 		return closewait.Process{}, fmt.Errorf("describe process %d: %w", g.id.PID, GoneIfVanished(err))
 	}
 	return p, nil
-}
-
-// twin sees what s sees and has buffers of its own, so that it can describe processes while s scans.
-func (s *Scanner) twin() *Scanner {
-	return &Scanner{
-		options: s.options, proc: s.proc, bootTime: s.bootTime, fdSizes: s.fdSizes, pidsAreOurs: s.pidsAreOurs,
-		faults: s.faults, users: map[uint32]string{}, entries: make([]byte, 32<<10),
-	}
 }

@@ -4,15 +4,16 @@ import (
 	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 )
 
 // parseEffectiveUID returns the effective user id from a /proc/PID/status, as the user namespace of
 // the reader numbers it.
 //
-// The line reads "Uid:", real, effective, saved and file system id, each after a tab. The name of
-// the process stands before it, and the process chooses it. The kernel escapes newlines in it
-// (proc_task_name in fs/proc/array.c), so that it cannot make a line of its own; as none of the lines
-// after Uid holds a foreign string, the last one that looks like it is the right one in any case.
+// The line reads "Uid:" and the real, effective, saved and file system id, each after a tab. The name
+// of the process precedes it, and the process chooses the name. The kernel escapes newlines in the
+// name (proc_task_name in fs/proc/array.c), so that it cannot form a line of its own. As no line
+// after Uid holds a string of the process, the last match is the right one in any case.
 func parseEffectiveUID(data []byte) (uint32, error) {
 	const field = "\nUid:\t"
 	at := bytes.LastIndex(data, []byte(field))
@@ -27,4 +28,15 @@ func parseEffectiveUID(data []byte) (uint32, error) {
 		return 0, fmt.Errorf("%w status: effective user id %q", ErrMalformed, effective)
 	}
 	return uint32(uid), nil
+}
+
+// StatusField returns the value of a line of /proc/PID/status, empty if there is no such line. The
+// name of the process, which it chooses, comes first, and the kernel escapes newlines in it.
+func StatusField(status []byte, name string) string {
+	for line := range strings.Lines(string(status)) {
+		if value, found := strings.CutPrefix(line, name+":"); found {
+			return strings.TrimSpace(value)
+		}
+	}
+	return ""
 }

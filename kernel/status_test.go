@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"closewait_exporter/internal/kerneltest"
 )
 
 // statusFile prints the lines of a /proc/PID/status that matter, with a name that was escaped or not.
@@ -48,9 +50,9 @@ func TestEffectiveUser(t *testing.T) {
 }
 
 func TestEffectiveUserOfThisThreadIsReadRightWhateverItsName(t *testing.T) {
-	for _, comm := range append([]string{"\nUid:\t7\t7", "\nUid:\t77\t7\t"}, hostileComms...) {
+	for _, comm := range append([]string{"\nUid:\t7\t7", "\nUid:\t77\t7\t"}, kerneltest.HostileComms...) {
 		t.Run(fmt.Sprintf("%q", comm), func(t *testing.T) {
-			nameThisThread(t, comm)
+			kerneltest.NameThisThread(t, comm)
 			data, err := os.ReadFile("/proc/thread-self/status")
 			if err != nil {
 				t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
@@ -55,7 +54,7 @@ func (s *Scanner) readNamespaces(ctx context.Context, list []Namespace) (read, u
 			case Vanished(failure) && !ns.Own && try < waysIn:
 				lost = append(lost, ns.ID)
 			default:
-				s.faults.Add(StageSockets, failure)
+				s.host.Errors.Add(StageSockets, failure)
 				unread = append(unread, ns.ID)
 				failures = errors.Join(failures, failure)
 			}
@@ -77,8 +76,8 @@ func (s *Scanner) visitNamespaces(list []Namespace, dump, read func(Namespace) e
 		done(list[0], dump(list[0]))
 		list = list[1:]
 	}
-	if s.dumper != nil && s.capable(unix.CAP_SYS_ADMIN) {
-		inNamespaces(s.proc, list, func(ns Namespace, err error) {
+	if s.dumper != nil && s.host.Capable(unix.CAP_SYS_ADMIN) {
+		s.host.InNamespaces(list, func(ns Namespace, err error) {
 			switch {
 			case err == nil:
 				err = dump(ns)
@@ -104,7 +103,7 @@ func (s *Scanner) dumpSockets(ctx context.Context, ns Namespace) error {
 		}
 		s.addSocket(sightingOf(ns.ID, row))
 	})
-	s.countMalformed(malformed)
+	s.host.Errors.AddMalformedRows(malformed)
 	if err != nil {
 		s.sockets = s.sockets[:before]
 	}
@@ -158,7 +157,7 @@ func atLeast(milliseconds uint32) time.Duration {
 // readTables reads a namespace from /proc/PID/net/tcp and tcp6: all of it or nothing.
 func (s *Scanner) readTables(ctx context.Context, ns Namespace) error {
 	before := len(s.sockets)
-	err := s.eachTableRow(ctx, ns, CloseWaitOrListen, func(row TCPRow) {
+	err := s.tables.Each(ctx, ns, s.whereFromBPF(), CloseWaitOrListen, func(row TCPRow) {
 		if row.State == TCPListen {
 			s.listeners.add(ns.ID, row.Local, row.Inode)
 			return
@@ -171,41 +170,6 @@ func (s *Scanner) readTables(ctx context.Context, ns Namespace) error {
 	return err
 }
 
-// eachTableRow hands the rows of /proc/PID/net/tcp and tcp6 in the wanted states to f. The files are
-// opened anew each time: some kernels break seeking on them.
-func (s *Scanner) eachTableRow(ctx context.Context, ns Namespace, wanted States, f func(TCPRow)) error {
-	for _, name := range []string{"tcp", "tcp6"} {
-		if err := s.readTable(ctx, ns, name, wanted, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Scanner) readTable(ctx context.Context, ns Namespace, name string, wanted States, f func(TCPRow)) error {
-	path := s.options.ProcFS + "/" + ns.Via + "/net/" + name
-	if ns.Own {
-		path = "/proc/self/net/" + name
-	}
-	file, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) && name == "tcp6" {
-		return nil // a kernel without IPv6
-	}
-	if err != nil {
-		return fmt.Errorf("read socket table: %w", err)
-	}
-	defer file.Close()
-	if err := s.stillLivesIn(ns); err != nil { // an open table is that of one namespace, whatever the process does
-		return err
-	}
-	malformed, err := parseTCP(file, s.entries, wanted, f)
-	s.countMalformed(malformed)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	return ctx.Err()
-}
-
 // sightingOfTableRow translates a line of /proc/PID/net/tcp, which knows no cookie and no times.
 func sightingOfTableRow(ns closewait.NetNS, row TCPRow) closewait.Sighting {
 	return closewait.Sighting{Facts: closewait.Facts{
@@ -213,10 +177,4 @@ func sightingOfTableRow(ns closewait.NetNS, row TCPRow) closewait.Sighting {
 		Local: row.Local, Remote: row.Remote, Inode: row.Inode, UID: row.UID,
 		RecvQueue: row.RecvQueue, SendQueue: row.SendQueue, Timer: closewait.Timer(row.Timer),
 	}}
-}
-
-func (s *Scanner) countMalformed(rows int) {
-	for range rows {
-		s.faults.Add(StageSockets, fmt.Errorf("socket row: %w", ErrMalformed))
-	}
 }

@@ -7,16 +7,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hasOtherThreads tells whether a process has more threads than its leader.
-func hasOtherThreads(process Directory) (bool, error) {
+// HasOtherThreads reports whether a process has more threads than its leader.
+func HasOtherThreads(process Directory) (bool, error) {
 	task, err := process.Stat("task")
 	return task.Nlink > 3, err // ".", ".." and the leader
 }
 
-// standIn returns a thread of a process whose leader has ended: descriptors, network namespace and
-// executable are to be found below the other threads only. It is the one with most descriptors.
-func (s *Scanner) standIn(process Directory, pid int) (tid int, err error) {
-	if others, err := hasOtherThreads(process); err != nil || !others {
+// StandIn returns a thread of a process whose leader has ended: descriptors, network namespace and
+// executable are then only visible below the other threads. It returns the thread with the most
+// descriptors.
+func StandIn(process Directory, pid int) (tid int, err error) {
+	if others, err := HasOtherThreads(process); err != nil || !others {
 		return 0, cmp.Or(err, error(unix.ESRCH))
 	}
 	threads, err := OpenDirectory(process, "task")
@@ -24,7 +25,7 @@ func (s *Scanner) standIn(process Directory, pid int) (tid int, err error) {
 		return 0, err
 	}
 	defer threads.Close()
-	tids, err := threads.Numbers(s.entries)
+	tids, err := threads.Numbers(make([]byte, EntriesSize))
 	if err != nil {
 		return 0, err
 	}
@@ -41,9 +42,9 @@ func (s *Scanner) standIn(process Directory, pid int) (tid int, err error) {
 	return tid, nil
 }
 
-// openStandIn opens the directory of that thread.
-func (s *Scanner) openStandIn(process Directory, pid int) (Directory, error) {
-	tid, err := s.standIn(process, pid)
+// OpenStandIn opens the directory of the thread that StandIn finds.
+func OpenStandIn(process Directory, pid int) (Directory, error) {
+	tid, err := StandIn(process, pid)
 	if err != nil {
 		return -1, err
 	}

@@ -10,9 +10,6 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// stateClose is TCP_CLOSE, include/net/tcp_states.h: that of sockets which stand in no table.
-const TCPClose = 7
-
 // listedStates are those in which a socket can have a descriptor and stands in the tables: all but SYN_RECV,
 // TIME_WAIT and NEW_SYN_RECV, which are of no socket yet or any more, and CLOSE.
 var listedStates = []uint{1, 2, 4, 5, 8, 9, 10, 11}
@@ -21,7 +18,7 @@ var listedStates = []uint{1, 2, 4, 5, 8, 9, 10, 11}
 // nobody lives in a namespace any more, so that it cannot be looked into, nobody knows.
 func (h *Hands) unlisted(ctx context.Context, sockets []*closewait.Socket) (absent []*closewait.Socket, err error) {
 	for ns, group := range byNamespace(sockets) {
-		err := h.inNamespace(ctx, ns, func() error {
+		err := h.host.InNamespace(ctx, ns, func() error {
 			listed := map[uint64]bool{}
 			malformed, err := NewDumper(listedStates...).Dump(ctx, func(row *Row) { listed[uint64(row.Inode)] = true })
 			for _, s := range group {

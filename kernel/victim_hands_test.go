@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
 )
 
@@ -104,7 +105,7 @@ func connect(t *testing.T, listener net.Listener, to string, dialer *net.Dialer)
 	if err := c.peer.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	awaitState(t, c.accepted, TCPCloseWait)
+	kerneltest.AwaitState(t, c.accepted, TCPCloseWait)
 	return c
 }
 
@@ -163,7 +164,7 @@ func (v victim) peerGets(t *testing.T) error {
 // stillOpen tells that the peer has noticed nothing.
 func stillOpen(t *testing.T, peer *net.TCPConn) {
 	t.Helper()
-	descriptor(t, peer, func(fd int) {
+	kerneltest.Descriptor(t, peer, func(fd int) {
 		n, _, err := syscall.Recvfrom(fd, make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		if err != syscall.EAGAIN {
 			t.Errorf("the peer reads %d bytes, %v: its connection was touched", n, err)

@@ -36,7 +36,8 @@ func TestSightSaysWhichCapabilityIsMissingAndWhatIsLostByIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &Scanner{
-				options: Options{Namespaces: OwnNamespace}, engine: c.engine, fdSizes: c.fdSizes, capabilities: c.capabilities, seesAllProcesses: true,
+				options: Options{Namespaces: OwnNamespace}, engine: c.engine,
+				host: &Host{FDSizes: c.fdSizes, Capabilities: c.capabilities, SeesAllProcesses: true},
 			}
 			if diff := cmp.Diff(c.want, s.Visibility().Missing); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)

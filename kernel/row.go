@@ -7,13 +7,13 @@ import (
 	"syscall"
 )
 
-// diagRow is what a sock_diag dump says of one TCP socket.
+// Row describes one TCP socket in an answer of sock_diag.
 type Row struct {
 	Family, State, Timer uint8
-	Local, Remote        netip.AddrPort // of an AF_INET6 socket: v4-mapped addresses stay mapped
+	Local, Remote        netip.AddrPort // v4-mapped addresses of an AF_INET6 socket stay mapped
 	Interface            uint32         // index of the interface that it is bound to, 0 = none
 	Cookie               uint64
-	RecvQueue, SendQueue uint32 // bytes; of a listener: connections that wait, and its backlog
+	RecvQueue, SendQueue uint32 // bytes; of a listener: waiting connections, and its backlog
 	UID, Inode           uint32
 
 	HasInfo                                 bool   // whether the next fields are known
@@ -22,7 +22,7 @@ type Row struct {
 }
 
 // Layout of struct inet_diag_msg (include/uapi/linux/inet_diag.h): ports and addresses are in
-// network byte order, the rest in that of the host.
+// network byte order, the rest in the byte order of the host.
 const (
 	diagFamily     = 0
 	diagState      = 1
@@ -40,7 +40,7 @@ const (
 	diagSize       = 72
 )
 
-// parseDiag parses the payload of one message of a dump. After an error the row is empty. It
+// parseRow parses the payload of one message of an answer. After an error the row is empty. It
 // allocates nothing unless it fails.
 func parseRow(data []byte, row *Row) error {
 	*row = Row{}
@@ -57,8 +57,8 @@ func parseRow(data []byte, row *Row) error {
 	return nil
 }
 
-// takeMessage takes in the fixed part; it is false, and has done nothing, for an address family
-// that is none of IP.
+// parseMessage parses the fixed part. For an address family other than IPv4 and IPv6 it does nothing
+// and returns false.
 func (r *Row) parseMessage(msg []byte) bool {
 	var local, remote netip.Addr
 	switch msg[diagFamily] {
@@ -86,8 +86,8 @@ const (
 	diagInfo        = 2 // INET_DIAG_INFO
 )
 
-// takeAttributes takes in what follows the fixed part. New kernels add attributes: those that are
-// not known are passed over.
+// parseAttributes parses what follows the fixed part. New kernels add attributes: unknown ones are
+// skipped.
 func (r *Row) parseAttributes(data []byte) error {
 	for len(data) > 0 {
 		if len(data) < attributeHeader {
@@ -130,7 +130,7 @@ func (r *Row) parseInfo(info []byte) {
 	r.BytesSent = counterAt(info, infoBytesSent)
 }
 
-// counterAt is a 64-bit counter, 0 where the kernel is too old to have it.
+// counterAt returns a 64-bit counter, 0 if the kernel is too old to have it.
 func counterAt(info []byte, offset int) uint64 {
 	if len(info) < offset+8 {
 		return 0

@@ -6,12 +6,14 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/kerneltest"
+
 	"golang.org/x/sys/unix"
 )
 
 func TestDiagRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {
 	began := time.Now()
-	made := liveSockets(t)
+	made := kerneltest.LiveSockets(t)
 	rows := map[uint64]Row{}
 	for _, row := range dump(t) {
 		if row.Inode != 0 {
@@ -20,18 +22,18 @@ func TestDiagRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {
 	}
 	for name, want := range made {
 		t.Run(name, func(t *testing.T) {
-			row, found := rows[want.inode]
+			row, found := rows[want.Inode]
 			if !found {
-				t.Fatalf("no row of inode %d", want.inode)
+				t.Fatalf("no row of inode %d", want.Inode)
 			}
-			got := liveSocket{
-				state: row.State, local: row.Local, remote: row.Remote, inode: uint64(row.Inode), cookie: row.Cookie,
-				recvQueue: row.RecvQueue, bytesRead: row.BytesReceived, bytesSent: row.BytesSent, uid: row.UID,
+			got := kerneltest.LiveSocket{
+				State: row.State, Local: row.Local, Remote: row.Remote, Inode: uint64(row.Inode), Cookie: row.Cookie,
+				RecvQueue: row.RecvQueue, BytesRead: row.BytesReceived, BytesSent: row.BytesSent, UID: row.UID,
 			}
 			if got != want {
 				t.Errorf("got  %+v\nwant %+v", got, want)
 			}
-			if v6 := row.Family == syscall.AF_INET6; !row.HasInfo || v6 == want.local.Addr().Is4() {
+			if v6 := row.Family == syscall.AF_INET6; !row.HasInfo || v6 == want.Local.Addr().Is4() {
 				t.Errorf("tcp_info %v, family %d", row.HasInfo, row.Family)
 			}
 			if most := uint32(time.Since(began).Milliseconds()) + 20; row.State == 8 && row.LastAckRecv > most {

@@ -59,7 +59,7 @@ func TestEachDescriptorIsLookedAtOnce(t *testing.T) {
 			}
 			var got []int
 			var target [64]byte
-			err = fds.listDescriptors(make([]byte, 4096), func(name []byte) bool {
+			err = listDescriptors(fds, make([]byte, 4096), func(name []byte) bool {
 				_, err := fds.Link(name, target[:])
 				number, ok := ParseNumber(name)
 				if !ok || name[:len(name)+1][len(name)] != 0 {

@@ -1,4 +1,4 @@
-package kernel
+package kerneltest
 
 import (
 	"net"
@@ -11,22 +11,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// liveSocket is a socket of this test with all that a table should say of it.
-type liveSocket struct {
-	state                uint8
-	local, remote        netip.AddrPort
-	inode, cookie        uint64
-	recvQueue            uint32
-	bytesRead, bytesSent uint64
-	uid                  uint32
+// LiveSocket is a socket of this process, with all that a table should say about it.
+type LiveSocket struct {
+	State                uint8
+	Local, Remote        netip.AddrPort
+	Inode, Cookie        uint64
+	RecvQueue            uint32
+	BytesRead, BytesSent uint64
+	UID                  uint32
 }
 
-// liveSockets makes listeners and sockets in CLOSE_WAIT on the loopback that live as long as the test.
-func liveSockets(t *testing.T) map[string]liveSocket {
+// LiveSockets makes listeners and sockets in CLOSE_WAIT on the loopback that live as long as the test.
+func LiveSockets(t *testing.T) map[string]LiveSocket {
 	t.Helper()
-	made := map[string]liveSocket{}
-	// Go listens with MPTCP, where it can. The cookie of an MPTCP socket is not that of the TCP socket
-	// below it, which is the one that stands in the tables.
+	made := map[string]LiveSocket{}
+	// Go listens with MPTCP where it can. The cookie of an MPTCP socket differs from the cookie of the
+	// TCP socket below it, which is the one in the tables.
 	var config net.ListenConfig
 	config.SetMultipathTCP(false)
 	for _, place := range []struct{ name, network, listen, dial string }{
@@ -41,7 +41,7 @@ func liveSockets(t *testing.T) map[string]liveSocket {
 			continue
 		}
 		t.Cleanup(func() { _ = listener.Close() })
-		made[place.name+" listener"] = describe(t, listener.(*net.TCPListener))
+		made[place.name+" listener"] = Describe(t, listener.(*net.TCPListener))
 		_, port, err := net.SplitHostPort(listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -54,8 +54,9 @@ func liveSockets(t *testing.T) map[string]liveSocket {
 	return made
 }
 
-// closeWait accepts a connection whose peer sends some data and closes, and may read to the end of it.
-func closeWait(t *testing.T, listener net.Listener, to, data string, read bool) liveSocket {
+// closeWait accepts a connection whose peer sends some data and closes, and reads it to the end if
+// wanted.
+func closeWait(t *testing.T, listener net.Listener, to, data string, read bool) LiveSocket {
 	t.Helper()
 	peer, err := net.Dial("tcp", to)
 	if err != nil {
@@ -72,7 +73,7 @@ func closeWait(t *testing.T, listener net.Listener, to, data string, read bool) 
 	if err := peer.Close(); err != nil {
 		t.Fatal(err)
 	}
-	awaitState(t, conn.(*net.TCPConn), 8)
+	AwaitState(t, conn.(*net.TCPConn), 8)
 	if read {
 		if n, err := conn.Read(make([]byte, len(data)+1)); n != len(data) || err != nil {
 			t.Fatalf("read %d bytes, %v, want %d", n, err, len(data))
@@ -81,16 +82,16 @@ func closeWait(t *testing.T, listener net.Listener, to, data string, read bool) 
 			t.Fatal("there is more to read than was written")
 		}
 	}
-	s := describe(t, conn.(*net.TCPConn))
-	s.bytesRead = uint64(len(data)) + 1 // the FIN counts
+	s := Describe(t, conn.(*net.TCPConn))
+	s.BytesRead = uint64(len(data)) + 1 // the FIN counts
 	if !read {
-		s.recvQueue = uint32(len(data)) + 1
+		s.RecvQueue = uint32(len(data)) + 1
 	}
 	return s
 }
 
-// descriptor calls f with the descriptor of a socket.
-func descriptor(t *testing.T, s syscall.Conn, f func(fd int)) {
+// Descriptor calls f with the descriptor of a socket.
+func Descriptor(t *testing.T, s syscall.Conn, f func(fd int)) {
 	t.Helper()
 	raw, err := s.SyscallConn()
 	if err != nil {
@@ -101,10 +102,11 @@ func descriptor(t *testing.T, s syscall.Conn, f func(fd int)) {
 	}
 }
 
-func awaitState(t *testing.T, conn *net.TCPConn, state uint8) {
+// AwaitState waits until a connection is in a state.
+func AwaitState(t *testing.T, conn *net.TCPConn, state uint8) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
-	descriptor(t, conn, func(fd int) {
+	Descriptor(t, conn, func(fd int) {
 		for tcpState(t, fd) != state {
 			if time.Now().After(deadline) {
 				t.Fatalf("state %d, want %d", tcpState(t, fd), state)
@@ -123,25 +125,25 @@ func tcpState(t *testing.T, fd int) uint8 {
 	return info.State
 }
 
-// describe asks the socket itself.
-func describe(t *testing.T, s syscall.Conn) liveSocket {
+// Describe asks the socket itself.
+func Describe(t *testing.T, s syscall.Conn) LiveSocket {
 	t.Helper()
-	made := liveSocket{uid: uint32(os.Getuid())}
-	descriptor(t, s, func(fd int) {
+	made := LiveSocket{UID: uint32(os.Getuid())}
+	Descriptor(t, s, func(fd int) {
 		var file unix.Stat_t
 		cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
 		if err != nil || unix.Fstat(fd, &file) != nil {
 			t.Fatal(err)
 		}
-		made.state, made.inode, made.cookie = tcpState(t, fd), file.Ino, cookie
+		made.State, made.Inode, made.Cookie = tcpState(t, fd), file.Ino, cookie
 		local, err := unix.Getsockname(fd)
 		if err != nil {
 			t.Fatal(err)
 		}
-		made.local = addrPortOf(local)
-		made.remote = netip.AddrPortFrom(unspecified(made.local.Addr()), 0)
+		made.Local = addrPortOf(local)
+		made.Remote = netip.AddrPortFrom(unspecified(made.Local.Addr()), 0)
 		if remote, err := unix.Getpeername(fd); err == nil {
-			made.remote = addrPortOf(remote)
+			made.Remote = addrPortOf(remote)
 		}
 	})
 	return made

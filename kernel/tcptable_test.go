@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 	"testing/iotest"
+
+	"closewait_exporter/internal/kerneltest"
 )
 
 const (
@@ -174,7 +176,7 @@ func TestSocketTableIsParsedWithoutAllocation(t *testing.T) {
 }
 
 func TestTableRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {
-	made := liveSockets(t)
+	made := kerneltest.LiveSockets(t)
 	rows := map[uint64]TCPRow{}
 	for _, name := range []string{"tcp", "tcp6"} {
 		file, err := os.Open("/proc/self/net/" + name)
@@ -195,10 +197,10 @@ func TestTableRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {
 	}
 	for name, socket := range made {
 		want := TCPRow{
-			Local: socket.local, Remote: socket.remote, State: socket.state,
-			RecvQueue: socket.recvQueue, UID: socket.uid, Inode: socket.inode,
+			Local: socket.Local, Remote: socket.Remote, State: socket.State,
+			RecvQueue: socket.RecvQueue, UID: socket.UID, Inode: socket.Inode,
 		}
-		got, found := rows[socket.inode]
+		got, found := rows[socket.Inode]
 		want.Timer = got.Timer // Go sets keepalive on what it accepts
 		if !found || got != want || got.Timer != 0 && got.Timer != 2 {
 			t.Errorf("%s: got %+v, want %+v", name, got, want)
