@@ -54,8 +54,8 @@ lint: ## golangci-lint, built from its pinned version
 
 .PHONY: generate
 generate: ## compile the BPF programs anew (Debian packages clang, llvm, libbpf-dev)
-	go generate ./kernel/iterator/...
-	cd kernel/iterator && sha256sum bpf/* *.o bare/*.o > objects.sha256
+	go generate ./kernel/bpf/...
+	cd kernel/bpf && sha256sum bpf/* *.o bare/*.o > objects.sha256
 
 .PHONY: fuzz
 fuzz: ## fuzz every decoder for FUZZTIME (30s) each

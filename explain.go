@@ -32,7 +32,7 @@ func explain(ctx context.Context, f *flags) error {
 		return err
 	}
 	observer := closewait.NewObserver(ctx, scanner.Scan, closewait.NewTracker(nil), time.Now)
-	lines := kernel.NewCommandLines(scanner.Host())
+	lines := kernel.NewCommandLines(scanner)
 
 	view, err := observer.Observe(ctx)
 	if err != nil {

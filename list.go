@@ -70,7 +70,7 @@ func matchingRules(ctx context.Context, file string, scanner *kernel.Scanner) (l
 	if err != nil {
 		return nil, err
 	}
-	lines := kernel.NewCommandLines(scanner.Host())
+	lines := kernel.NewCommandLines(scanner)
 	return func(p *closewait.Process) (names []string) {
 		for i := range config.Rules {
 			command := func() (string, error) { return lines.Of(ctx, p) }

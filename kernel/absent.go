@@ -5,6 +5,9 @@ import (
 	"slices"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // findStates finds out in which state sockets are in the tables of their namespaces, by netlink each by
@@ -15,20 +18,20 @@ func (s *Scanner) findStates(ctx context.Context, sockets []remnant) {
 		sockets[i].settled = false
 		in[sockets[i].ID.NetNS] = append(in[sockets[i].ID.NetNS], &sockets[i])
 	}
-	list := slices.DeleteFunc(slices.Clone(s.reached), func(ns Namespace) bool { return in[ns.ID] == nil })
-	search := func(ns Namespace) error { return s.searchTables(ctx, ns, in[ns.ID]) }
-	ask := func(ns Namespace) error {
+	list := slices.DeleteFunc(slices.Clone(s.reached), func(ns host.Namespace) bool { return in[ns.ID] == nil })
+	search := func(ns host.Namespace) error { return s.searchTables(ctx, ns, in[ns.ID]) }
+	ask := func(ns host.Namespace) error {
 		if slices.ContainsFunc(in[ns.ID], func(r *remnant) bool { return r.ID.Cookie == 0 }) {
 			return search(ns)
 		}
 		return askForStates(ctx, in[ns.ID])
 	}
-	s.visitNamespaces(list, ask, search, func(_ Namespace, err error) { s.host.Errors.Add(StageSockets, err) })
+	s.visitNamespaces(list, ask, search, func(_ host.Namespace, err error) { s.host.Errors.Add(host.StageSockets, err) })
 }
 
 // askForStates asks for sockets with cookies in the network namespace of the calling thread.
 func askForStates(ctx context.Context, sockets []*remnant) error {
-	conn, err := NewConn()
+	conn, err := sockdiag.NewConn()
 	if err != nil {
 		return err
 	}
@@ -47,12 +50,12 @@ func askForStates(ctx context.Context, sockets []*remnant) error {
 
 // searchTables looks for sockets by their inodes in /proc/PID/net/tcp and tcp6. One that is held has an
 // inode there in every state.
-func (s *Scanner) searchTables(ctx context.Context, ns Namespace, sockets []*remnant) error {
+func (s *Scanner) searchTables(ctx context.Context, ns host.Namespace, sockets []*remnant) error {
 	states := make(map[uint64]uint8, len(sockets))
 	for _, r := range sockets {
-		states[r.Inode] = TCPNone
+		states[r.Inode] = host.TCPNone
 	}
-	err := s.tables.Each(ctx, ns, s.whereFromBPF(), AllButTimeWait, func(row TCPRow) {
+	err := s.tables.Each(ctx, ns, s.whereFromBPF(), procfs.AllButTimeWait, func(row procfs.TCPRow) {
 		if _, wanted := states[row.Inode]; wanted {
 			states[row.Inode] = row.State
 		}

@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 )
 
 // BootID names this run of the kernel: start times and cookies mean nothing in another one.
@@ -45,13 +46,13 @@ func (h *Hands) ancestorsOf(pid int) ([]closewait.ProcessID, error) {
 	var list []closewait.ProcessID
 	for next := pid; next > 0; { // the parent of the first one is 0
 		data, err := h.host.Proc.Read(strconv.Itoa(next)+"/stat", nil)
-		if Vanished(err) && next != pid {
+		if host.Vanished(err) && next != pid {
 			return h.ancestorsOf(pid) // it has ended meanwhile: its child has another parent now
 		}
 		if err != nil {
 			return nil, err
 		}
-		st, err := ParseStat(data)
+		st, err := host.ParseStat(data)
 		if err != nil {
 			return nil, fmt.Errorf("stat of process %d: %w", next, err)
 		}

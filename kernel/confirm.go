@@ -6,6 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // mostConfirmed bounds how many sockets are asked for one by one in a scan. A dump misses a few; where
@@ -19,16 +21,16 @@ func (s *Scanner) confirm(missed []*closewait.Socket) map[closewait.SocketID]boo
 	missed = missed[:min(len(missed), mostConfirmed)]
 	fromTable := func(socket *closewait.Socket) bool { return socket.ID.Cookie == 0 }
 	in := byNamespace(slices.DeleteFunc(slices.Clone(missed), fromTable))
-	ask := func(ns Namespace, err error) {
+	ask := func(ns host.Namespace, err error) {
 		if err == nil {
 			err = confirmHere(in[ns.ID], still)
 		}
-		s.host.Errors.Add(StageSockets, err)
-		if err != nil && !Vanished(err) {
+		s.host.Errors.Add(host.StageSockets, err)
+		if err != nil && !host.Vanished(err) {
 			takeForThere(in[ns.ID], still)
 		}
 	}
-	var away []Namespace
+	var away []host.Namespace
 	for _, ns := range s.reached {
 		switch {
 		case in[ns.ID] == nil:
@@ -56,7 +58,7 @@ func takeForThere(sockets []*closewait.Socket, still map[closewait.SocketID]bool
 
 // confirmHere asks for sockets in the network namespace of the calling thread.
 func confirmHere(sockets []*closewait.Socket, still map[closewait.SocketID]bool) error {
-	conn, err := NewConn()
+	conn, err := sockdiag.NewConn()
 	if err != nil {
 		return err
 	}
@@ -66,7 +68,7 @@ func confirmHere(sockets []*closewait.Socket, still map[closewait.SocketID]bool)
 		if err != nil {
 			return err
 		}
-		still[socket.ID] = state == TCPCloseWait
+		still[socket.ID] = state == host.TCPCloseWait
 	}
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/fdscan"
+	"closewait_exporter/kernel/host"
 )
 
 // defuncts remembers the sockets that have become defunct before our eyes: they were in CLOSE_WAIT in
@@ -97,7 +99,7 @@ func (s *Scanner) judge(ctx context.Context, sockets []remnant) {
 	s.findStates(ctx, sockets)
 	var absent []remnant
 	for _, r := range sockets {
-		if r.settled && r.state == TCPNone {
+		if r.settled && r.state == host.TCPNone {
 			absent = append(absent, r)
 		} else {
 			d.suspects = append(d.suspects, r)
@@ -161,10 +163,10 @@ func (s *Scanner) reportDefunct() {
 }
 
 // byInode are indices in known, sorted by inode.
-func (d *defuncts) byInode() []InodeIndex {
-	sorted := make([]InodeIndex, len(d.known))
+func (d *defuncts) byInode() []fdscan.InodeIndex {
+	sorted := make([]fdscan.InodeIndex, len(d.known))
 	for i := range d.known {
-		sorted[i] = NewInodeIndex(d.known[i].Inode, i)
+		sorted[i] = fdscan.NewInodeIndex(d.known[i].Inode, i)
 	}
 	slices.Sort(sorted)
 	return sorted
@@ -172,7 +174,7 @@ func (d *defuncts) byInode() []InodeIndex {
 
 // refresh takes the holders of the defunct sockets from a walk. Of a process that it could not look into
 // nothing is known, so that it stays a holder.
-func (d *defuncts) refresh(w *Walk) {
+func (d *defuncts) refresh(w *fdscan.Walk) {
 	slices.Sort(w.Unread)
 	for i := range d.known {
 		r := &d.known[i]
@@ -181,9 +183,9 @@ func (d *defuncts) refresh(w *Walk) {
 			return unread
 		})
 	}
-	w.Match(d.byInode(), func(index int, held []Descriptor) {
+	w.Match(d.byInode(), func(index int, held []fdscan.Descriptor) {
 		r := &d.known[index]
-		found := make([]Handle, len(held))
+		found := make([]fdscan.Handle, len(held))
 		for i := range held {
 			found[i] = held[i].Handle
 		}

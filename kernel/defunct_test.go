@@ -10,6 +10,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/kerneltest"
+	"closewait_exporter/kernel/fdscan"
 )
 
 // manyDefunct is a Scanner that knows so many defunct sockets of a fake process.
@@ -29,7 +30,7 @@ func manyDefunct(t *testing.T, n int) (s *Scanner, dir string) {
 	for _, inode := range inodes {
 		s.defuncts.known = append(s.defuncts.known, remnant{
 			Facts:   closewait.Facts{Inode: uint64(inode), Defunct: true},
-			holders: []closewait.ProcessID{{PID: 100, Start: 5}}, handles: []Handle{{Number: int32(inode)}},
+			holders: []closewait.ProcessID{{PID: 100, Start: 5}}, handles: []fdscan.Handle{{Number: int32(inode)}},
 		})
 	}
 	return s, dir
@@ -88,7 +89,7 @@ func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.
 			defer s.Close()
 			s.defuncts.known = []remnant{{
 				Facts:   closewait.Facts{Inode: 11, Defunct: true},
-				holders: []closewait.ProcessID{first, second}, handles: []Handle{{Number: 11}, {Number: 11}},
+				holders: []closewait.ProcessID{first, second}, handles: []fdscan.Handle{{Number: 11}, {Number: 11}},
 			}}
 			graft(t, dir, c.change)
 			s.sockets = []closewait.Sighting{accepted(12, 1)}

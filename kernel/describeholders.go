@@ -4,7 +4,9 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/kernel/iterator"
+	"closewait_exporter/kernel/bpf"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
 )
 
 // describeHolders reads the facts of the holders of the sockets. It fails if the exporter itself is out
@@ -18,9 +20,9 @@ func (s *Scanner) describeHolders() error {
 			continue
 		}
 		p, err := s.describe(id, before[id])
-		s.host.Errors.Add(StageFacts, err)
+		s.host.Errors.Add(host.StageFacts, err)
 		switch {
-		case OutOfResources(err):
+		case host.OutOfResources(err):
 			return err
 		case err == nil:
 			s.processes = append(s.processes, p)
@@ -33,7 +35,7 @@ func (s *Scanner) describeHolders() error {
 // still holds.
 type description struct {
 	closewait.Process
-	version iterator.Version
+	version bpf.Version
 	at      time.Time
 }
 
@@ -41,10 +43,10 @@ type description struct {
 func (s *Scanner) describe(id closewait.ProcessID, before description) (closewait.Process, error) {
 	told, resident := s.resident(id)
 	if !resident {
-		p, _, err := s.describer.Describe(id, Known{})
+		p, _, err := s.describer.Describe(id, procfs.Known{})
 		return p, err
 	}
-	known := Known{NetNS: closewait.NetNS(told.Netns)} // BPF shows it where /proc may not
+	known := procfs.Known{NetNS: closewait.NetNS(told.Netns)} // BPF shows it where /proc may not
 	if before.version == told.Version && time.Since(before.at) < s.options.Relook {
 		s.described[id] = before
 		if p, whole := s.update(before.Process, &told); whole {
@@ -63,8 +65,8 @@ func (s *Scanner) describe(id closewait.ProcessID, before description) (closewai
 
 // update brings an earlier description up to date with what BPF has reported in this scan. It is whole
 // if nothing else can have changed.
-func (s *Scanner) update(p closewait.Process, told *iterator.Process) (updated closewait.Process, whole bool) {
+func (s *Scanner) update(p closewait.Process, told *bpf.Process) (updated closewait.Process, whole bool) {
 	p.Comm, p.State, p.NetNS = told.Command(), told.StateLetter(), closewait.NetNS(told.Netns)
 	p.OpenFDs, p.FDsKnown = s.iterator.OpenDescriptors(told)
-	return p, p.FDsKnown && !LeaderEnded(p.State)
+	return p, p.FDsKnown && !host.LeaderEnded(p.State)
 }

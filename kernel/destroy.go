@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // Destroy resets connections by SOCK_DESTROY: the peer gets a RST, and whoever waits for the socket
@@ -44,7 +45,7 @@ func (t *socketCounts) destroy(ctx context.Context, sockets []*closewait.Socket)
 	if err != nil {
 		return err
 	}
-	conn, err := NewConn()
+	conn, err := sockdiag.NewConn()
 	if err != nil {
 		return err
 	}

@@ -11,6 +11,8 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/kerneltest"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 func TestADeedEndsTheConnectionAndLeavesTheDescriptor(t *testing.T) {
@@ -100,7 +102,7 @@ func TestASocketWithoutAKnownCookieIsFoundByItsAddresses(t *testing.T) {
 // the request, and makes another one with the same addresses.
 func TestNoForeignSocketIsDestroyedWhenPortsAreUsedAgain(t *testing.T) {
 	h := newHands(t)
-	conn, err := NewConn()
+	conn, err := sockdiag.NewConn()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -163,7 +165,7 @@ func (r *reconnector) reconnect(t *testing.T) *closewait.Socket {
 	}
 	r.halfClosed = connect(t, r.listener, r.to, r.dialer)
 	live := kerneltest.Describe(t, r.accepted)
-	h, err := Open(DefaultPath)
+	h, err := host.Open(host.DefaultPath)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -173,7 +175,7 @@ func (r *reconnector) reconnect(t *testing.T) *closewait.Socket {
 	}}
 }
 
-func rowOf(t *testing.T, s *closewait.Socket) Row {
+func rowOf(t *testing.T, s *closewait.Socket) sockdiag.Row {
 	t.Helper()
 	rows, err := rowsOf(t.Context(), []*closewait.Socket{s})
 	if err != nil || len(rows) != 1 {

@@ -11,6 +11,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/kerneltest"
+	"closewait_exporter/kernel/host"
 )
 
 const link = kerneltest.Link
@@ -95,7 +96,7 @@ func TestAFakeProcIsReadAsARealOne(t *testing.T) {
 func TestWhatIsMissingOfAProcessStaysEmpty(t *testing.T) {
 	const gone = "\x00"
 	malformed := func(stage string) map[closewait.ScanError]uint64 {
-		return map[closewait.ScanError]uint64{{Stage: stage, Reason: ReasonMalformed}: 1}
+		return map[closewait.ScanError]uint64{{Stage: stage, Reason: host.ReasonMalformed}: 1}
 	}
 	none := map[closewait.ScanError]uint64{}
 	id := strings.Repeat("0123456789abcdef", 4)
@@ -114,10 +115,10 @@ func TestWhatIsMissingOfAProcessStaysEmpty(t *testing.T) {
 		"no executable":       {"100/exe", gone, func(p *closewait.Process) { p.Exe = "" }, none},
 		"a plain executable":  {"100/exe", link + "/usr/bin/x", func(p *closewait.Process) { p.Exe = "/usr/bin/x" }, none},
 		"no limits":           {"100/limits", gone, func(p *closewait.Process) { p.MaxFDs = 0 }, none},
-		"limits without it":   {"100/limits", "Max cpu time unlimited\n", func(p *closewait.Process) { p.MaxFDs = 0 }, malformed(StageFacts)},
+		"limits without it":   {"100/limits", "Max cpu time unlimited\n", func(p *closewait.Process) { p.MaxFDs = 0 }, malformed(host.StageFacts)},
 		"a limit in numbers":  {"100/limits", "Max open files            1024                 4096                 files     \n", func(p *closewait.Process) { p.MaxFDs = 1024 }, none},
 		"no status":           {"100/status", gone, func(p *closewait.Process) { p.UID, p.User = 0, "" }, none},
-		"a status without it": {"100/status", "Name:\tUid:\t1\n", func(p *closewait.Process) { p.UID, p.User = 0, "" }, malformed(StageFacts)},
+		"a status without it": {"100/status", "Name:\tUid:\t1\n", func(p *closewait.Process) { p.UID, p.User = 0, "" }, malformed(host.StageFacts)},
 		"root":                {"100/status", "Name:\tx\nUid:\t9\t0\t9\t9\n", func(p *closewait.Process) { p.UID, p.User = 0, "root" }, none},
 		"a name of any bytes": {"100/stat", strings.Replace(fakeStat, "java", ") Z 1\n\xff", 1), func(p *closewait.Process) { p.Comm = ") Z 1\n\xff" }, none},
 	} {
@@ -148,14 +149,14 @@ func TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn(t *testing.T) {
 	}{
 		"a process that ends while it is read":   {map[string]string{"200/ns/net": link + "net:[1234567890]"}, "", 0},
 		"an entry that is no process":            {map[string]string{"sys/x": "", "1a/stat": "", "-5/stat": ""}, "", 0},
-		"a link of another sort for a namespace": {map[string]string{"200/ns/net": link + "mnt:[1]"}, StageNamespace, 0},
+		"a link of another sort for a namespace": {map[string]string{"200/ns/net": link + "mnt:[1]"}, host.StageNamespace, 0},
 		"a stat line cut short, of a holder": {map[string]string{"200/stat": "200 (a)", "200/ns/net": link + "net:[1234567890]", "200/fd/3": link + "socket:[4242]"},
-			StageOwners, 0},
-		"a line that is no socket":     {map[string]string{"100/net/tcp": fakeTCP + "garbage\n" + fakeRow}, StageSockets, 0},
-		"a table that is cut short":    {map[string]string{"100/net/tcp": fakeTCP + fakeRow + "   1: 0100007F:1F90 0200"}, StageSockets, 0},
+			host.StageOwners, 0},
+		"a line that is no socket":     {map[string]string{"100/net/tcp": fakeTCP + "garbage\n" + fakeRow}, host.StageSockets, 0},
+		"a table that is cut short":    {map[string]string{"100/net/tcp": fakeTCP + fakeRow + "   1: 0100007F:1F90 0200"}, host.StageSockets, 0},
 		"links of every odd sort":      {map[string]string{"100/fd/10": link + "socket:[", "100/fd/11": link + "socket:[99999999999999999999]"}, "", 0},
-		"a descriptor that is no link": {map[string]string{"100/fd/12": "a file"}, StageOwners, 0},
-		"a directory among tables":     {map[string]string{"100/net/tcp6/x": ""}, StageSockets, 0},
+		"a descriptor that is no link": {map[string]string{"100/fd/12": "a file"}, host.StageOwners, 0},
+		"a directory among tables":     {map[string]string{"100/net/tcp6/x": ""}, host.StageSockets, 0},
 		"no holder of a socket":        {map[string]string{"100/net/tcp": fakeTCP + fakeRow + strings.Replace(fakeRow, "4242", "4243", 1)}, "", 1},
 		"the same socket once more":    {map[string]string{"100/net/tcp": fakeTCP + fakeRow + fakeRow}, "", 0},
 		"a file in place of threads":   {map[string]string{"100/task": "x"}, "", 0},

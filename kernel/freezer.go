@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"closewait_exporter/kernel/host"
 )
 
 // freezer is a mounted cgroup hierarchy that can freeze processes.
@@ -42,7 +44,7 @@ func findFreezers() []freezer {
 
 // frozen tells whether a process is in a frozen cgroup. Where its cgroup cannot be seen, as from a
 // container, it looks at where in the kernel the main thread sleeps.
-func (h *Hands) frozen(process Directory) bool {
+func (h *Hands) frozen(process host.Directory) bool {
 	membership, err := process.Read("cgroup", nil)
 	if err != nil {
 		return false
@@ -100,7 +102,7 @@ func (f freezer) isFrozen(group string) (frozen, known bool) {
 
 // sleepsFrozen looks for the functions in which frozen threads sleep (kernel/signal.c; which one is
 // named depends on what the compiler has inlined). A stopped thread sleeps in others.
-func sleepsFrozen(process Directory) bool {
+func sleepsFrozen(process host.Directory) bool {
 	where, err := process.Read("wchan", nil)
 	return err == nil && slices.Contains([]string{"get_signal", "do_freezer_trap", "__refrigerator"}, string(where))
 }

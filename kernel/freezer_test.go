@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
 )
 
 // TestAFrozenProcessIsHalted freezes a real process by each kind of cgroup that is mounted here.
@@ -79,7 +80,7 @@ func TestAFrozenProcessIsHaltedWhereItsCgroupCannotBeSeen(t *testing.T) {
 			dir := t.TempDir()
 			write(t, filepath.Join(dir, "cgroup"), c.cgroup)
 			write(t, filepath.Join(dir, "wchan"), c.wchan)
-			process, err := OpenDirectory(unix.AT_FDCWD, dir)
+			process, err := host.OpenDirectory(unix.AT_FDCWD, dir)
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -6,6 +6,8 @@ import (
 	"slices"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/fdscan"
+	"closewait_exporter/kernel/host"
 )
 
 // closed stands for the number of a descriptor that shows another file by now, or none.
@@ -33,7 +35,7 @@ func (s *Scanner) checkHolders(sockets []remnant) (still []remnant, sure bool) {
 	}
 	// Those of a process together, for to open it costs more than to read a link.
 	slices.SortStableFunc(claims, func(a, b claim) int {
-		return cmp.Or(ByPID(a.id(), b.id()), cmp.Compare(a.id().Start, b.id().Start))
+		return cmp.Or(fdscan.ByPID(a.id(), b.id()), cmp.Compare(a.id().Start, b.id().Start))
 	})
 	sure = true
 	for rest := claims; len(rest) > 0; {
@@ -42,8 +44,8 @@ func (s *Scanner) checkHolders(sockets []remnant) (still []remnant, sure bool) {
 			n++
 		}
 		err := s.checkClaims(rest[:n])
-		s.host.Errors.Add(StageOwners, err)
-		sure = sure && !OutOfResources(err)
+		s.host.Errors.Add(host.StageOwners, err)
+		sure = sure && !host.OutOfResources(err)
 		rest = rest[n:]
 	}
 	for i := range sockets {
@@ -59,7 +61,7 @@ func (s *Scanner) checkClaims(claims []claim) error {
 	dir, err := s.host.OpenProcess(claims[0].id())
 	if err != nil {
 		for _, c := range claims {
-			c.settle(OutOfResources(err))
+			c.settle(host.OutOfResources(err))
 		}
 		return err
 	}
@@ -68,9 +70,9 @@ func (s *Scanner) checkClaims(claims []claim) error {
 	var path, target [64]byte
 	for _, c := range claims {
 		link, err := dir.Link(c.of.handles[c.holder].AppendPath(path[:0]), target[:])
-		inode, isSocket := ParseLink(link, "socket")
-		c.settle(isSocket && inode == c.of.Inode || OutOfResources(err))
-		if err != nil && !Vanished(err) {
+		inode, isSocket := host.ParseLink(link, "socket")
+		c.settle(isSocket && inode == c.of.Inode || host.OutOfResources(err))
+		if err != nil && !host.Vanished(err) {
 			refused = fmt.Errorf("read a link of process %d: %w", c.id().PID, err)
 		}
 	}

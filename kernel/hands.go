@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
 )
 
 // Hands act on processes and sockets of the host that a Scanner sees. They are safe for concurrent
@@ -13,7 +16,7 @@ import (
 // guard.go, destroy.go, shutdown.go, threaddump.go and signal.go are the steps, and wait.go sees
 // the end of it.
 type Hands struct {
-	host     *Host
+	host     *host.Host
 	options  Options // of the Scanner
 	freezers []freezer
 	short    *patience // for what takes microseconds, unless the kernel hangs
@@ -48,10 +51,10 @@ func NewHands(s *Scanner) (*Hands, error) {
 // second one says that this process is in a namespace of its own.
 func (s *Scanner) checkPIDs() error {
 	status, err := s.host.Proc.Read("self/status", nil)
-	if err != nil && !Vanished(err) {
+	if err != nil && !host.Vanished(err) {
 		return fmt.Errorf("find own pid: %w", err)
 	}
-	if !s.host.PIDsAreOurs || len(strings.Fields(StatusField(status, "NSpid"))) > 1 {
+	if !s.host.PIDsAreOurs || len(strings.Fields(procfs.StatusField(status, "NSpid"))) > 1 {
 		return fmt.Errorf("%s belongs to another pid namespace, so its pids mean other processes here: run in that of the host (docker run --pid=host, hostPID: true)", s.host.Path)
 	}
 	return nil

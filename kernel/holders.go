@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/fdscan"
 )
 
 // mayShare tells whether a process could hold a socket of others. The first one of the host, which
@@ -20,18 +21,18 @@ func (h *Hands) Holders(ctx context.Context, sockets []*closewait.Socket) (close
 	if err != nil {
 		return closewait.HolderLookup{}, fmt.Errorf("look for holders: list processes: %w", err)
 	}
-	wanted := make([]InodeIndex, 0, len(sockets))
+	wanted := make([]fdscan.InodeIndex, 0, len(sockets))
 	for i, s := range sockets {
 		if s.Accepted() {
-			wanted = append(wanted, NewInodeIndex(s.Inode, i))
+			wanted = append(wanted, fdscan.NewInodeIndex(s.Inode, i))
 		}
 	}
 	slices.Sort(wanted)
-	w, err := WalkProcesses(ctx, h.host, pids, h.options.Workers, wanted)
+	w, err := fdscan.WalkProcesses(ctx, h.host, pids, h.options.Workers, wanted)
 	if err != nil {
 		return closewait.HolderLookup{}, fmt.Errorf("look for holders: %w", err)
 	}
 	found := closewait.HolderLookup{Of: make(map[closewait.SocketID][]closewait.ProcessID, len(sockets)), Complete: !slices.ContainsFunc(w.Unread, mayShare)}
-	w.Match(wanted, func(index int, held []Descriptor) { found.Of[sockets[index].ID] = *w.Holders(held) })
+	w.Match(wanted, func(index int, held []fdscan.Descriptor) { found.Of[sockets[index].ID] = *w.Holders(held) })
 	return found, nil
 }

@@ -10,6 +10,7 @@ import (
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
 )
 
 func TestHoldersAreFoundAfresh(t *testing.T) {
@@ -45,12 +46,12 @@ func TestHoldersAreFoundAfresh(t *testing.T) {
 
 func TestHoldersAreIncompleteWhereAProcessCannotBeLookedInto(t *testing.T) {
 	root := kerneltest.FakeProcesses(t, 7, "x") // without descriptors: that is one which has ended
-	proc, err := OpenDirectory(unix.AT_FDCWD, root)
+	proc, err := host.OpenDirectory(unix.AT_FDCWD, root)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer proc.Close()
-	h := &Hands{host: &Host{Path: root, Proc: proc, Errors: NewScanErrors()}, options: Options{}.withDefaults()}
+	h := &Hands{host: &host.Host{Path: root, Proc: proc, Errors: host.NewScanErrors()}, options: Options{}.withDefaults()}
 	if found, err := h.Holders(t.Context(), nil); err != nil || !found.Complete {
 		t.Errorf("%+v, %v, want them complete", found, err)
 	}

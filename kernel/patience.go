@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"sync"
 	"time"
+
+	"closewait_exporter/kernel/host"
 )
 
 // patience bounds calls into the kernel that can hang. Nothing can end such a call: its
@@ -26,9 +28,9 @@ func patiently[T any](ctx context.Context, p *patience, f func(context.Context) 
 	}
 	var none T
 	if !p.left() {
-		return none, fmt.Errorf("%w, and %d calls hang already", ErrHangs, p.most)
+		return none, fmt.Errorf("%w, and %d calls hang already", host.ErrHangs, p.most)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, p.limit, ErrHangs)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.limit, host.ErrHangs)
 	defer cancel()
 	answered := make(chan answer, 1)
 	done := make(chan struct{})

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 )
 
 // Grip holds on to one process: whatever is done through it is done to that process or not at all,
@@ -66,7 +67,7 @@ func (g *Grip) Close() {
 func (g *Grip) verifyProcess() error {
 	dir, err := g.hands.host.OpenProcess(g.id)
 	if err != nil {
-		return GoneIfVanished(err)
+		return host.GoneIfVanished(err)
 	}
 	g.dir = os.NewFile(uintptr(dir), "process")
 	return g.alive()
@@ -85,8 +86,8 @@ func (g *Grip) alive() error {
 func (g *Grip) control(f func(fd int) error) error { return control(g.pidfd, f) }
 
 // inDirectory calls f with /proc/PID, which stays open meanwhile.
-func (g *Grip) inDirectory(f func(Directory) error) error {
-	return control(g.dir, func(fd int) error { return f(Directory(fd)) })
+func (g *Grip) inDirectory(f func(host.Directory) error) error {
+	return control(g.dir, func(fd int) error { return f(host.Directory(fd)) })
 }
 
 func control(file *os.File, f func(fd int) error) error {

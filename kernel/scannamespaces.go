@@ -5,18 +5,19 @@ import (
 	"slices"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 )
 
 // namespaces finds the network namespaces to read, the own one first.
-func (s *Scanner) namespaces(pids []int) []Namespace {
+func (s *Scanner) namespaces(pids []int) []host.Namespace {
 	if s.options.Namespaces == OwnNamespace {
-		return []Namespace{s.host.OwnNetNS}
+		return []host.Namespace{s.host.OwnNetNS}
 	}
 	return s.host.Namespaces(pids)
 }
 
 // namespacesAmong finds which of the given namespaces some process lives in now.
-func (s *Scanner) namespacesAmong(ctx context.Context, wanted []closewait.NetNS) ([]Namespace, error) {
+func (s *Scanner) namespacesAmong(ctx context.Context, wanted []closewait.NetNS) ([]host.Namespace, error) {
 	if len(wanted) == 0 {
 		return nil, nil
 	}
@@ -24,11 +25,11 @@ func (s *Scanner) namespacesAmong(ctx context.Context, wanted []closewait.NetNS)
 	if err != nil {
 		return nil, err
 	}
-	return slices.DeleteFunc(all, func(ns Namespace) bool { return !slices.Contains(wanted, ns.ID) }), nil
+	return slices.DeleteFunc(all, func(ns host.Namespace) bool { return !slices.Contains(wanted, ns.ID) }), nil
 }
 
 // findNamespaces lists the processes again and finds the network namespaces in which they live.
-func (s *Scanner) findNamespaces(ctx context.Context) ([]Namespace, error) {
+func (s *Scanner) findNamespaces(ctx context.Context) ([]host.Namespace, error) {
 	if s.iterator != nil {
 		p, err := s.passProcesses(ctx)
 		if err != nil {

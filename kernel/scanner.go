@@ -8,7 +8,10 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/kernel/iterator"
+	"closewait_exporter/kernel/bpf"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // The values of Options.Engine.
@@ -45,7 +48,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.ProcFS == "" {
-		o.ProcFS = DefaultPath
+		o.ProcFS = host.DefaultPath
 	}
 	if o.Engine == "" {
 		o.Engine = EngineAuto
@@ -65,18 +68,18 @@ type Scanner struct {
 	options  Options
 	engine   string
 	fallback string
-	host     *Host
+	host     *host.Host
 
 	owners    owners
 	defuncts  defuncts
 	listeners listeners
-	dumper    *Dumper            // nil: netlink is not used
-	iterator  *iterator.Iterator // nil: BPF is not used
+	dumper    *sockdiag.Dumper // nil: netlink is not used
+	iterator  *bpf.Iterator    // nil: BPF is not used
 	passes    passes
 	pass      *pass // of the current scan by BPF
 
 	pids    []int                        // of the current scan
-	reached []Namespace                  // that it has read
+	reached []host.Namespace             // that it has read
 	holders map[closewait.ProcessID]bool // of its sockets; whether they live
 
 	described map[closewait.ProcessID]description // holders, in the last scan by BPF
@@ -86,8 +89,8 @@ type Scanner struct {
 	// Used again at each scan.
 	sockets   []closewait.Sighting
 	processes []closewait.Process
-	describer *Describer
-	tables    *SocketTables
+	describer *procfs.Describer
+	tables    *procfs.SocketTables
 }
 
 // NewScanner opens /proc and chooses the engine. It fails where /proc is unusable or the engine
@@ -101,10 +104,10 @@ func NewScanner(o Options) (*Scanner, error) {
 		return nil, fmt.Errorf("unknown network namespaces %q: use one of %q", s.options.Namespaces, NamespaceScopes)
 	}
 	var err error
-	if s.host, err = Open(s.options.ProcFS); err != nil {
+	if s.host, err = host.Open(s.options.ProcFS); err != nil {
 		return nil, err
 	}
-	s.describer, s.tables = NewDescriber(s.host), NewSocketTables(s.host)
+	s.describer, s.tables = procfs.NewDescriber(s.host), procfs.NewSocketTables(s.host)
 	if err := s.chooseEngine(); err != nil {
 		s.host.Close()
 		return nil, err
@@ -119,7 +122,7 @@ func (s *Scanner) chooseEngine() error {
 		engine string
 		open   func() error
 	}{
-		{EngineEBPF, s.openIterator}, {EngineNetlink, Probe}, {EngineProcFS, func() error { return nil }},
+		{EngineEBPF, s.openIterator}, {EngineNetlink, sockdiag.Probe}, {EngineProcFS, func() error { return nil }},
 	} {
 		if s.options.Engine != EngineAuto && s.options.Engine != candidate.engine {
 			continue
@@ -135,8 +138,8 @@ func (s *Scanner) chooseEngine() error {
 		lacks = append(lacks, fmt.Sprintf("%s does not work here: %v", candidate.engine, err))
 	}
 	s.fallback = strings.Join(lacks, "; ")
-	if s.engine == EngineNetlink || s.engine == EngineEBPF && Probe() == nil {
-		s.dumper = NewDumper(TCPCloseWait, TCPListen)
+	if s.engine == EngineNetlink || s.engine == EngineEBPF && sockdiag.Probe() == nil {
+		s.dumper = sockdiag.NewDumper(host.TCPCloseWait, host.TCPListen)
 	}
 	return nil
 }
@@ -177,7 +180,7 @@ func (s *Scanner) Scan(ctx context.Context) (*closewait.Snapshot, error) {
 func (s *Scanner) scanTables(ctx context.Context) (*closewait.Snapshot, error) {
 	var err error
 	if s.pids, err = s.host.ListPIDs(); err != nil {
-		s.host.Errors.Add(StageProcesses, err)
+		s.host.Errors.Add(host.StageProcesses, err)
 		return nil, fmt.Errorf("list processes in %s: %w", s.options.ProcFS, err)
 	}
 	read, unread, err := s.readSockets(ctx, s.namespaces(s.pids))
@@ -196,6 +199,3 @@ func (s *Scanner) scanTables(ctx context.Context) (*closewait.Snapshot, error) {
 	}
 	return snapshot, nil
 }
-
-// Host is the host that the Scanner reads.
-func (s *Scanner) Host() *Host { return s.host }

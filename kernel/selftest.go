@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	"closewait_exporter/kernel/sockdiag"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -77,13 +79,13 @@ func (h *Hands) lacksDestroy() error {
 			return err
 		}
 	}
-	conn, err := NewConn()
+	conn, err := sockdiag.NewConn()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	nowhere := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 0)
-	err = conn.Destroy(&Row{Family: unix.AF_INET, Local: nowhere, Remote: nowhere, Cookie: 1 << 63})
+	err = conn.Destroy(&sockdiag.Row{Family: unix.AF_INET, Local: nowhere, Remote: nowhere, Cookie: 1 << 63})
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}

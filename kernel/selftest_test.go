@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"closewait_exporter/kernel/host"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -95,12 +97,12 @@ func TestPidsOfAnotherNamespaceAreRefused(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			proc, err := OpenDirectory(unix.AT_FDCWD, dir)
+			proc, err := host.OpenDirectory(unix.AT_FDCWD, dir)
 			if err != nil {
 				t.Fatal(err)
 			}
 			defer proc.Close()
-			s := &Scanner{host: &Host{Path: dir, Proc: proc, PIDsAreOurs: c.ours}}
+			s := &Scanner{host: &host.Host{Path: dir, Proc: proc, PIDsAreOurs: c.ours}}
 			if err := s.checkPIDs(); (err == nil) != c.want {
 				t.Error(err)
 			}

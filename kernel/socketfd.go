@@ -10,29 +10,31 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/fdscan"
+	"closewait_exporter/kernel/host"
 )
 
 // socketFDs finds the descriptors of the process that are the wanted sockets, by inode: one for each
 // socket.
-func (g *Grip) socketFDs(ctx context.Context, sockets []*closewait.Socket) (map[uint64]Handle, error) {
+func (g *Grip) socketFDs(ctx context.Context, sockets []*closewait.Socket) (map[uint64]fdscan.Handle, error) {
 	inodes := make([]uint64, 0, len(sockets))
 	for _, s := range sockets {
 		if s.Accepted() {
 			inodes = append(inodes, s.Inode)
 		}
 	}
-	var found map[uint64]Handle
-	err := g.inDirectory(func(dir Directory) (err error) {
-		found, err = Find(ctx, g.hands.host, dir, g.id.PID, inodes)
+	var found map[uint64]fdscan.Handle
+	err := g.inDirectory(func(dir host.Directory) (err error) {
+		found, err = fdscan.Find(ctx, g.hands.host, dir, g.id.PID, inodes)
 		return err
 	})
-	return found, GoneIfVanished(err)
+	return found, host.GoneIfVanished(err)
 }
 
 // duplicate calls f with a descriptor of our own for what the process has there: a socket that is
 // still to be identified, for the number can mean another one by now. It is closed at once, as
 // the close(2) of the program sends no FIN as long as it is open.
-func (g *Grip) duplicate(d Handle, f func(fd int) error) error {
+func (g *Grip) duplicate(d fdscan.Handle, f func(fd int) error) error {
 	get := func(pidfd int) error {
 		fd, err := unix.PidfdGetfd(pidfd, int(d.Number), 0)
 		if err != nil {
@@ -57,7 +59,7 @@ func (g *Grip) duplicate(d Handle, f func(fd int) error) error {
 
 // ownsThread makes sure that a thread id which was opened is that of a thread of the process.
 func (g *Grip) ownsThread(tid int) error {
-	return g.inDirectory(func(dir Directory) error {
+	return g.inDirectory(func(dir host.Directory) error {
 		_, err := dir.Stat("task/" + strconv.Itoa(tid))
 		return err
 	})
@@ -107,9 +109,9 @@ func identify(fd int, s *closewait.Socket) error {
 // stateOf is the state in which a socket is expected.
 func stateOf(s *closewait.Socket) uint8 {
 	if s.Defunct {
-		return TCPClose
+		return host.TCPClose
 	}
-	return TCPCloseWait
+	return host.TCPCloseWait
 }
 
 // hasIdentity compares the cookie or, where the scan knew none, the addresses. Of a defunct socket the

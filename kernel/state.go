@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
 )
 
 // State is what the threads of a process are kept from at the moment.
@@ -20,7 +22,7 @@ func (s State) Halted() bool { return s.Stopped > 0 || s.Frozen }
 // State tells what the process does at the moment. It reads files that cannot hang.
 func (g *Grip) State() (State, error) {
 	var s State
-	err := g.inDirectory(func(dir Directory) error {
+	err := g.inDirectory(func(dir host.Directory) error {
 		if err := s.takeThreads(dir); err != nil {
 			return err
 		}
@@ -31,13 +33,13 @@ func (g *Grip) State() (State, error) {
 		err = g.alive() // else the last thread may have ended while it was looked at
 	}
 	if err != nil {
-		return State{}, fmt.Errorf("state of process %d: %w", g.id.PID, GoneIfVanished(err))
+		return State{}, fmt.Errorf("state of process %d: %w", g.id.PID, host.GoneIfVanished(err))
 	}
 	return s, nil
 }
 
-func (s *State) takeThreads(dir Directory) error {
-	threads, err := OpenDirectory(dir, "task")
+func (s *State) takeThreads(dir host.Directory) error {
+	threads, err := host.OpenDirectory(dir, "task")
 	if err != nil {
 		return err
 	}
@@ -48,7 +50,7 @@ func (s *State) takeThreads(dir Directory) error {
 		if buf, err = threads.Read(string(name)+"/stat", buf); err != nil {
 			return // ended meanwhile
 		}
-		st, err := ParseStat(buf)
+		st, err := host.ParseStat(buf)
 		if err != nil {
 			return
 		}
@@ -64,12 +66,12 @@ func (s *State) takeThreads(dir Directory) error {
 
 // Describe reads anew who the process is: it can run another program by now.
 func (g *Grip) Describe() (closewait.Process, error) {
-	p, _, err := NewDescriber(g.hands.host).Describe(g.id, Known{})
+	p, _, err := procfs.NewDescriber(g.hands.host).Describe(g.id, procfs.Known{})
 	if err == nil {
 		err = g.alive()
 	}
 	if err != nil {
-		return closewait.Process{}, fmt.Errorf("describe process %d: %w", g.id.PID, GoneIfVanished(err))
+		return closewait.Process{}, fmt.Errorf("describe process %d: %w", g.id.PID, host.GoneIfVanished(err))
 	}
 	return p, nil
 }

@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // waysIn is in how many ways a namespace is tried to be reached: the process through which it was
@@ -18,13 +21,13 @@ const waysIn = 3
 
 // readSockets reads the sockets of all namespaces into s.sockets, and tells which could be read
 // and which could not. It fails when none could, and when we were short of something ourselves.
-func (s *Scanner) readSockets(ctx context.Context, list []Namespace) (read, unread []closewait.NetNS, err error) {
+func (s *Scanner) readSockets(ctx context.Context, list []host.Namespace) (read, unread []closewait.NetNS, err error) {
 	s.forgetSockets()
 	read, unread, failures, err := s.readNamespaces(ctx, list)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(read) == 0 || OutOfResources(failures) {
+	if len(read) == 0 || host.OutOfResources(failures) {
 		return nil, nil, fmt.Errorf("read sockets: %w", failures)
 	}
 	return read, unread, nil
@@ -41,20 +44,20 @@ func (s *Scanner) forgetSockets() {
 
 // readNamespaces adds the sockets of namespaces to s.sockets, and tells which could be read and which
 // could not, for what reasons.
-func (s *Scanner) readNamespaces(ctx context.Context, list []Namespace) (read, unread []closewait.NetNS, failures, err error) {
+func (s *Scanner) readNamespaces(ctx context.Context, list []host.Namespace) (read, unread []closewait.NetNS, failures, err error) {
 	for try := 1; len(list) > 0; try++ {
 		var lost []closewait.NetNS
-		dump := func(ns Namespace) error { return s.dumpSockets(ctx, ns) }
-		look := func(ns Namespace) error { return s.readTables(ctx, ns) }
-		s.visitNamespaces(list, dump, look, func(ns Namespace, failure error) {
+		dump := func(ns host.Namespace) error { return s.dumpSockets(ctx, ns) }
+		look := func(ns host.Namespace) error { return s.readTables(ctx, ns) }
+		s.visitNamespaces(list, dump, look, func(ns host.Namespace, failure error) {
 			switch {
 			case failure == nil:
 				read = append(read, ns.ID)
 				s.reached = append(s.reached, ns)
-			case Vanished(failure) && !ns.Own && try < waysIn:
+			case host.Vanished(failure) && !ns.Own && try < waysIn:
 				lost = append(lost, ns.ID)
 			default:
-				s.host.Errors.Add(StageSockets, failure)
+				s.host.Errors.Add(host.StageSockets, failure)
 				unread = append(unread, ns.ID)
 				failures = errors.Join(failures, failure)
 			}
@@ -71,17 +74,17 @@ func (s *Scanner) readNamespaces(ctx context.Context, list []Namespace) (read, u
 
 // visitNamespaces goes through namespaces, the own one first, and calls done with the outcome of each:
 // that of dump, in the namespace itself, or of read where netlink is not to be had.
-func (s *Scanner) visitNamespaces(list []Namespace, dump, read func(Namespace) error, done func(Namespace, error)) {
+func (s *Scanner) visitNamespaces(list []host.Namespace, dump, read func(host.Namespace) error, done func(host.Namespace, error)) {
 	if s.dumper != nil && len(list) > 0 && list[0].Own {
 		done(list[0], dump(list[0]))
 		list = list[1:]
 	}
 	if s.dumper != nil && s.host.Capable(unix.CAP_SYS_ADMIN) {
-		s.host.InNamespaces(list, func(ns Namespace, err error) {
+		s.host.InNamespaces(list, func(ns host.Namespace, err error) {
 			switch {
 			case err == nil:
 				err = dump(ns)
-			case Denied(err): // by a user namespace or a security module, whatever our capabilities
+			case host.Denied(err): // by a user namespace or a security module, whatever our capabilities
 				err = read(ns)
 			}
 			done(ns, err)
@@ -94,10 +97,10 @@ func (s *Scanner) visitNamespaces(list []Namespace, dump, read func(Namespace) e
 }
 
 // dumpSockets reads the namespace of the current thread by netlink: all of it or nothing.
-func (s *Scanner) dumpSockets(ctx context.Context, ns Namespace) error {
+func (s *Scanner) dumpSockets(ctx context.Context, ns host.Namespace) error {
 	before := len(s.sockets)
-	malformed, err := s.dumper.Dump(ctx, func(row *Row) {
-		if row.State == TCPListen {
+	malformed, err := s.dumper.Dump(ctx, func(row *sockdiag.Row) {
+		if row.State == host.TCPListen {
 			s.listeners.add(ns.ID, row.Local, uint64(row.Inode))
 			return
 		}
@@ -130,7 +133,7 @@ func (s *Scanner) newRow() *closewait.Sighting {
 }
 
 // sightingOf translates a row of a netlink dump.
-func sightingOf(ns closewait.NetNS, row *Row) closewait.Sighting {
+func sightingOf(ns closewait.NetNS, row *sockdiag.Row) closewait.Sighting {
 	s := closewait.Sighting{
 		Facts: closewait.Facts{
 			Local: row.Local, Remote: row.Remote, Interface: row.Interface, Inode: uint64(row.Inode), UID: row.UID,
@@ -155,10 +158,10 @@ func atLeast(milliseconds uint32) time.Duration {
 }
 
 // readTables reads a namespace from /proc/PID/net/tcp and tcp6: all of it or nothing.
-func (s *Scanner) readTables(ctx context.Context, ns Namespace) error {
+func (s *Scanner) readTables(ctx context.Context, ns host.Namespace) error {
 	before := len(s.sockets)
-	err := s.tables.Each(ctx, ns, s.whereFromBPF(), CloseWaitOrListen, func(row TCPRow) {
-		if row.State == TCPListen {
+	err := s.tables.Each(ctx, ns, s.whereFromBPF(), procfs.CloseWaitOrListen, func(row procfs.TCPRow) {
+		if row.State == host.TCPListen {
 			s.listeners.add(ns.ID, row.Local, row.Inode)
 			return
 		}
@@ -171,7 +174,7 @@ func (s *Scanner) readTables(ctx context.Context, ns Namespace) error {
 }
 
 // sightingOfTableRow translates a line of /proc/PID/net/tcp, which knows no cookie and no times.
-func sightingOfTableRow(ns closewait.NetNS, row TCPRow) closewait.Sighting {
+func sightingOfTableRow(ns closewait.NetNS, row procfs.TCPRow) closewait.Sighting {
 	return closewait.Sighting{Facts: closewait.Facts{
 		ID:    closewait.TupleID(ns, row.Local, row.Remote, row.Inode),
 		Local: row.Local, Remote: row.Remote, Inode: row.Inode, UID: row.UID,

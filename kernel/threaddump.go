@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strconv"
 
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -30,27 +33,27 @@ func (g *Grip) ThreadDump(ctx context.Context) error {
 func (g *Grip) verifyJVM(ctx context.Context) error {
 	err := g.inDirectory(isJava)
 	if err != nil {
-		return GoneIfVanished(err)
+		return host.GoneIfVanished(err)
 	}
 	mapped, err := patiently(ctx, g.hands.short, func(ctx context.Context) (bool, error) {
 		mapped := false
-		err := g.inDirectory(func(dir Directory) (err error) {
-			mapped, err = MapsLibrary(ctx, dir, "libjvm.so")
+		err := g.inDirectory(func(dir host.Directory) (err error) {
+			mapped, err = procfs.MapsLibrary(ctx, dir, "libjvm.so")
 			return err
 		})
 		return mapped, err
 	})
 	switch {
 	case err != nil:
-		return fmt.Errorf("look for libjvm.so: %w", GoneIfVanished(err))
+		return fmt.Errorf("look for libjvm.so: %w", host.GoneIfVanished(err))
 	case !mapped:
 		return fmt.Errorf("%w: libjvm.so is not mapped", ErrNoJVM)
 	}
 	// Last, as an exec(2) changes everything, and takes the handler away.
-	return GoneIfVanished(g.inDirectory(handlesQuit))
+	return host.GoneIfVanished(g.inDirectory(handlesQuit))
 }
 
-func isJava(dir Directory) error {
+func isJava(dir host.Directory) error {
 	var target [unix.PathMax]byte
 	exe, err := dir.Readlink("exe", target[:])
 	if err != nil {
@@ -66,14 +69,14 @@ func isJava(dir Directory) error {
 // handlesQuit tells whether SIGQUIT goes to the handler of HotSpot: it is caught, and there is the
 // thread that does what the handler asks for, which -Xrs (-XX:+ReduceSignalUsage) leaves out. A handler
 // without it is that of somebody else. These files cannot hang, unlike the command line.
-func handlesQuit(dir Directory) error {
+func handlesQuit(dir host.Directory) error {
 	status, err := dir.Read("status", nil)
 	if err != nil {
 		return err
 	}
-	caught, err := strconv.ParseUint(StatusField(status, "SigCgt"), 16, 64)
+	caught, err := strconv.ParseUint(procfs.StatusField(status, "SigCgt"), 16, 64)
 	if err != nil {
-		return fmt.Errorf("%w signals that are caught: %w", ErrMalformed, err)
+		return fmt.Errorf("%w signals that are caught: %w", host.ErrMalformed, err)
 	}
 	if caught&(1<<(unix.SIGQUIT-1)) == 0 {
 		return fmt.Errorf("%w: SIGQUIT is not caught, as with -Xrs, or it has just started", ErrNoJVM)
@@ -86,8 +89,8 @@ func handlesQuit(dir Directory) error {
 	return err
 }
 
-func threadNames(dir Directory) ([]string, error) {
-	threads, err := OpenDirectory(dir, "task")
+func threadNames(dir host.Directory) ([]string, error) {
+	threads, err := host.OpenDirectory(dir, "task")
 	if err != nil {
 		return nil, err
 	}

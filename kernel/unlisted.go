@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // listedStates are those in which a socket can have a descriptor and stands in the tables: all but SYN_RECV,
@@ -20,7 +21,7 @@ func (h *Hands) unlisted(ctx context.Context, sockets []*closewait.Socket) (abse
 	for ns, group := range byNamespace(sockets) {
 		err := h.host.InNamespace(ctx, ns, func() error {
 			listed := map[uint64]bool{}
-			malformed, err := NewDumper(listedStates...).Dump(ctx, func(row *Row) { listed[uint64(row.Inode)] = true })
+			malformed, err := sockdiag.NewDumper(listedStates...).Dump(ctx, func(row *sockdiag.Row) { listed[uint64(row.Inode)] = true })
 			for _, s := range group {
 				if err == nil && malformed == 0 && s.Accepted() && !listed[s.Inode] {
 					absent = append(absent, s)

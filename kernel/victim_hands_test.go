@@ -13,6 +13,7 @@ import (
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
 )
 
 // soon is for how long a test waits for what must come.
@@ -105,7 +106,7 @@ func connect(t *testing.T, listener net.Listener, to string, dialer *net.Dialer)
 	if err := c.peer.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	kerneltest.AwaitState(t, c.accepted, TCPCloseWait)
+	kerneltest.AwaitState(t, c.accepted, host.TCPCloseWait)
 	return c
 }
 

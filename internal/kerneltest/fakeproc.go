@@ -35,8 +35,9 @@ func Plant(t *testing.T, dir string, tree map[string]string) {
 // FakeStart is the start time of the processes of FakeProcesses.
 const FakeStart = 7
 
-// FakeProcesses makes a fake /proc with the processes 1 to n, and returns its path. Their command lines
-// are as given or, if that is empty, FIFOs, which hang as the command line of a locked process does.
+// FakeProcesses makes a fake /proc with the processes 1 to n, and returns its path. Their command
+// lines are as given or, if that is empty, FIFOs, which hang as the command line of a locked
+// process does.
 func FakeProcesses(t *testing.T, n int, commandLine string) string {
 	t.Helper()
 	root := t.TempDir()

@@ -21,7 +21,8 @@ type LiveSocket struct {
 	UID                  uint32
 }
 
-// LiveSockets makes listeners and sockets in CLOSE_WAIT on the loopback that live as long as the test.
+// LiveSockets makes listeners and sockets in CLOSE_WAIT on the loopback that live as long as the
+// test.
 func LiveSockets(t *testing.T) map[string]LiveSocket {
 	t.Helper()
 	made := map[string]LiveSocket{}
