@@ -9,8 +9,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestHoldsFewDescriptors: whoever watches others run out of descriptors takes few himself. Links
-// keep the programs and their maps in the kernel.
+// TestHoldsFewDescriptors counts the descriptors of an Iterator. Links keep the programs and their
+// maps in the kernel.
 func TestHoldsFewDescriptors(t *testing.T) {
 	leaktest.RequireRoot(t)
 	before := bpfDescriptors(t)
@@ -19,13 +19,13 @@ func TestHoldsFewDescriptors(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(it.Close)
-	const most = 5 // two iterators, the walk, and the program by which it gives cookies, with its types
+	const most = 5 // two iterators, the walk, and the program that assigns cookies, with its types
 	if n := bpfDescriptors(t) - before; n > most {
 		t.Errorf("%d descriptors stay open, want %d at most", n, most)
 	}
 }
 
-// bpfDescriptors is how many descriptors of programs, maps, links and types this process has open.
+// bpfDescriptors counts the open descriptors of programs, maps, links and types in this process.
 func bpfDescriptors(t *testing.T) (n int) {
 	t.Helper()
 	const directory = "/proc/self/fd"
@@ -34,7 +34,8 @@ func bpfDescriptors(t *testing.T) (n int) {
 		t.Fatal(err)
 	}
 	for _, entry := range entries {
-		target, err := os.Readlink(filepath.Join(directory, entry.Name())) // that of the directory itself is closed
+		// The descriptor of the directory itself is closed by now.
+		target, err := os.Readlink(filepath.Join(directory, entry.Name()))
 		if err == nil && (strings.HasPrefix(target, "anon_inode:bpf") || target == "anon_inode:btf") {
 			n++
 		}

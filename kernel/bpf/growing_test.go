@@ -11,8 +11,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// holder holds sockets in CLOSE_WAIT. Told to, it forks a child with a table of descriptors that is
-// as small as they allow, and has the child need a larger one.
+// holder holds sockets in CLOSE_WAIT. On demand it forks a child with the smallest table of
+// descriptors that they fit into, and lets the child need a larger one.
 const holder = `
 import os, resource, signal, socket, sys
 resource.setrlimit(resource.RLIMIT_NOFILE, (10000, 10000))
@@ -53,7 +53,7 @@ if child:
         pass
 `
 
-// TestATableThatGrowsIsSeenWhole has tables move to other memory while they are read.
+// TestATableThatGrowsIsSeenWhole moves tables to other memory while they are read.
 func TestATableThatGrowsIsSeenWhole(t *testing.T) {
 	leaktest.RequireRoot(t)
 	const sockets, rounds = 3500, 20

@@ -33,7 +33,8 @@ var outputSize = 8 * os.Getpagesize()
 // New loads the programs into the kernel. It needs CAP_BPF and CAP_PERFMON. It takes a few dozen
 // milliseconds, most of them to read the types of the kernel. Its error says what is missing.
 func New() (*Iterator, error) {
-	_ = rlimit.RemoveMemlock() // only kernels before 5.11 count it, and loading fails where that matters
+	// Only kernels before 5.11 count locked memory, and loading fails where the limit matters.
+	_ = rlimit.RemoveMemlock()
 	attempts := [][]string{{objectProgSockets, objectProgWalk}, {objectProgSockets}, {objectProgSocketsUntyped}}
 	if unsafe.Sizeof(uintptr(0)) != 8 { // the walk only knows the tables of 64-bit kernels
 		attempts = attempts[1:]

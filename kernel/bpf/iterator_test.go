@@ -22,7 +22,8 @@ import (
 // TestMain lifts limits: of locked memory, which Linux 5.10 counts, and of descriptors.
 func TestMain(m *testing.M) {
 	const descriptors = 1 << 16
-	_ = errors.Join(rlimit.RemoveMemlock(), unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: descriptors, Max: descriptors})) // takes root, as the tests that need it
+	// This needs root, as do the tests that depend on it.
+	_ = errors.Join(rlimit.RemoveMemlock(), unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: descriptors, Max: descriptors}))
 	goleak.VerifyTestMain(m)
 }
 
@@ -32,8 +33,8 @@ type endpoint struct {
 	local, remote string
 }
 
-// TestAllProgramsSayTheSame compares the program for typed pointers with that for old kernels and
-// with that which holds nothing, and all with what this process knows of its sockets.
+// TestAllProgramsSayTheSame compares the program for typed pointers with the one for old kernels
+// and the walk, and all of them with what this process knows about its sockets.
 func TestAllProgramsSayTheSame(t *testing.T) {
 	leaktest.RequireRoot(t)
 	if !kernelHas(t, forTypedPointers) {
@@ -94,7 +95,7 @@ func TestAllProgramsSayTheSame(t *testing.T) {
 	}
 }
 
-// The functions of the kernel that came with what the newer programs need: Linux 5.12 and 6.2.
+// Kernel functions that show whether the newer programs are supported: Linux 5.12 and 6.2.
 const forTypedPointers, forTheWalk = "bpf_get_socket_ptr_cookie", "bpf_rdonly_cast"
 
 func kernelHas(t *testing.T, function string) bool {
@@ -107,7 +108,7 @@ func kernelHas(t *testing.T, function string) bool {
 	return kernel.TypeByName(function, &found) == nil
 }
 
-// opened has an Iterator that reads sockets by one of the programs.
+// opened returns an Iterator that reads sockets with one of the programs.
 func opened(t *testing.T, program string) *Iterator {
 	t.Helper()
 	programs := []string{program}
@@ -181,7 +182,7 @@ func TestAPassThatIsCalledOffEnds(t *testing.T) {
 	}
 }
 
-// scripted answers reads with what it is told to.
+// scripted answers reads with the given results.
 type scripted []struct {
 	data []byte
 	err  error
@@ -221,7 +222,7 @@ func TestReadsGoOnUntilTheEnd(t *testing.T) {
 	}
 }
 
-// own are the records of this process.
+// own returns the records of this process.
 func own(t *testing.T, it *Iterator) map[endpoint]objectRecord {
 	t.Helper()
 	records := map[endpoint]objectRecord{}
@@ -297,7 +298,7 @@ func closeWrite(t *testing.T, c *net.TCPConn) {
 	}
 }
 
-// awaitEnd waits until the FIN is there, and reads nothing.
+// awaitEnd waits for the FIN and reads nothing.
 func awaitEnd(t *testing.T, c *net.TCPConn) { awaitEvent(t, c, unix.POLLRDHUP) }
 
 // abort makes the client reset the connection, and waits until the server has noticed.

@@ -28,7 +28,7 @@ func TestOtherLayoutsAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		theirs btf.Struct
-		says   string // empty: it is the same
+		says   string // empty: the layouts are the same
 	}{
 		{"the same", btf.Struct{Size: 16, Members: []btf.Member{member("a", 0), member("b", 64), member("c", 96)}}, ""},
 		{"another size", btf.Struct{Size: 24, Members: []btf.Member{member("a", 0), member("b", 64), member("c", 96)}}, "24 bytes in C, 16 in Go"},

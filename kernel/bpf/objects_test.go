@@ -41,8 +41,8 @@ func TestObjectFilesBelongToTheirSources(t *testing.T) {
 	}
 }
 
-// TestReadsAreOrderedOnAllProcessors: arm64 keeps reads in order around an atomic operation only if
-// that fetches, which a compiler may leave out.
+// TestReadsAreOrderedOnAllProcessors checks the atomic operations that order reads: on arm64 they
+// only do if they return the old value, which a compiler may optimise away.
 func TestReadsAreOrderedOnAllProcessors(t *testing.T) {
 	spec, err := loadObject()
 	if err != nil {
@@ -55,7 +55,7 @@ func TestReadsAreOrderedOnAllProcessors(t *testing.T) {
 		case asm.Xchg:
 			fences++
 		default:
-			t.Errorf("%v orders nothing", instruction)
+			t.Errorf("%v does not order reads", instruction)
 		}
 	}
 	if fences != 2 {

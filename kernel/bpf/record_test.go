@@ -13,7 +13,7 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// encoded is a record as the kernel writes it.
+// encoded returns a record as the kernel writes it.
 func encoded(t testing.TB, records ...any) []byte {
 	t.Helper()
 	var b bytes.Buffer

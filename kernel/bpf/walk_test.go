@@ -17,7 +17,7 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// closeWaits are the sockets of a process that are in CLOSE_WAIT, by the address of the peer.
+// closeWaits returns the sockets of a process that are in CLOSE_WAIT, by the address of the peer.
 func closeWaits(t *testing.T, sockets func(func(*Socket)) ([]error, error), pid int) map[netip.AddrPort][]Socket {
 	t.Helper()
 	found := map[netip.AddrPort][]Socket{}
@@ -47,8 +47,7 @@ func cookieOf(t *testing.T, c connection) (cookie uint64) {
 	return cookie
 }
 
-// TestNewSocketsGetCookies has sockets appear after the pass over files that gives all of them
-// cookies.
+// TestNewSocketsGetCookies makes sockets after the pass over files that assigns cookies to all.
 func TestNewSocketsGetCookies(t *testing.T) {
 	leaktest.RequireRoot(t)
 	listener := listen(t, "127.0.0.1:0", false)
@@ -81,8 +80,7 @@ func TestNewSocketsGetCookies(t *testing.T) {
 	}
 }
 
-// TestSocketsOfManyProcessesGetCookiesInOnePass asks for more processes than are looked into one by
-// one.
+// TestSocketsOfManyProcessesGetCookiesInOnePass asks for more processes than are read one by one.
 func TestSocketsOfManyProcessesGetCookiesInOnePass(t *testing.T) {
 	leaktest.RequireRoot(t)
 	listener := listen(t, "127.0.0.1:0", false)
@@ -96,8 +94,8 @@ func TestSocketsOfManyProcessesGetCookiesInOnePass(t *testing.T) {
 	inode := closeWaits(t, walk, os.Getpid())[remoteOf(c)][0].Inode
 	for _, processes := range []int{1, manyProcesses + 1} {
 		cookieless := map[holding]uint8{{uint32(os.Getpid()), inode}: 1}
-		for nobody := uint32(1 << 30); len(cookieless) < processes; nobody++ {
-			cookieless[holding{nobody, inode}] = 1
+		for unused := uint32(1 << 30); len(cookieless) < processes; unused++ {
+			cookieless[holding{unused, inode}] = 1
 		}
 		assign := func(each func(*Socket)) ([]error, error) { return it.assignCookies(t.Context(), cookieless, each) }
 		found := closeWaits(t, assign, os.Getpid())
@@ -107,7 +105,7 @@ func TestSocketsOfManyProcessesGetCookiesInOnePass(t *testing.T) {
 	}
 }
 
-// TestNewSocketsInATableOfAThreadGetCookies has a descriptor that the leader of the process does
+// TestNewSocketsInATableOfAThreadGetCookies makes a descriptor that the leader of the process does
 // not have.
 func TestNewSocketsInATableOfAThreadGetCookies(t *testing.T) {
 	leaktest.RequireRoot(t)
@@ -151,7 +149,7 @@ func TestNewSocketsInATableOfAThreadGetCookies(t *testing.T) {
 	}
 }
 
-// inThread runs something in a thread that is not the main one, and ends with it.
+// inThread runs a function on a thread that is not the main one and ends afterwards.
 func inThread(do func()) {
 	runtime.LockOSThread()
 	if unix.Gettid() != os.Getpid() {
@@ -167,11 +165,11 @@ func inThread(do func()) {
 	<-ended
 }
 
-// TestTablesOfAnySizeAreWalkedToTheEnd has more records than there is room for, and more
-// descriptors than one run of the program visits.
+// TestTablesOfAnySizeAreWalkedToTheEnd makes more records than fit the array, and more descriptors
+// than one run of the program visits.
 func TestTablesOfAnySizeAreWalkedToTheEnd(t *testing.T) {
 	leaktest.RequireRoot(t)
-	const room, run = 1024, 8192 // in walk.h
+	const room, run = 1024, 8192 // MAX_RECORDS and CHUNK * CHUNKS in walk.h
 	listener := listen(t, "127.0.0.1:0", false)
 	it := opened(t, objectProgWalk)
 	c := connect(t, listener)
@@ -203,7 +201,7 @@ func TestTablesOfAnySizeAreWalkedToTheEnd(t *testing.T) {
 		}
 	}
 	all := func(each func(*Socket)) ([]error, error) { return it.Sockets(t.Context(), each) }
-	for range 2 { // the cookie is given in the first pass at the latest
+	for range 2 { // the cookie is assigned in the first pass at the latest
 		var got []uint32
 		for _, s := range closeWaits(t, all, os.Getpid())[remoteOf(c)] {
 			got = append(got, s.Fd)
@@ -222,7 +220,7 @@ func TestTablesOfAnySizeAreWalkedToTheEnd(t *testing.T) {
 			return
 		}
 		var n uint64
-		// the directory itself, and the iterators at work, come and go
+		// descriptors of the directory and of running iterators come and go
 		if n, counted = it.OpenDescriptors(p); int(n) < len(open)-2 || int(n) > len(open)+2 {
 			t.Errorf("%d open descriptors, want about %d", n, len(open))
 		}

@@ -2,7 +2,7 @@ package fdscan
 
 import "testing"
 
-func TestASieveLetsAllWantedSocketsThroughAndFewOthers(t *testing.T) {
+func TestAFilterAcceptsAllWantedSocketsAndFewOthers(t *testing.T) {
 	for _, n := range []int{0, 1, 7, 1000, 100_000} {
 		wanted := make([]InodeIndex, n)
 		for i := range wanted {
@@ -11,14 +11,14 @@ func TestASieveLetsAllWantedSocketsThroughAndFewOthers(t *testing.T) {
 		s, others := newInodeFilter(wanted), 0
 		for i := range wanted {
 			if !s.mayHold(wanted[i].Inode()) {
-				t.Fatalf("of %d, number %d is held back", n, i)
+				t.Fatalf("of %d, number %d is rejected", n, i)
 			}
-			if s.mayHold(wanted[i].Inode() + 2) { // as on a host: others came in between
+			if s.mayHold(wanted[i].Inode() + 2) { // as on a host, where other sockets have the inodes in between
 				others++
 			}
 		}
 		if others > n/4+1 {
-			t.Errorf("of %d others %d are let through", n, others)
+			t.Errorf("of %d others %d are accepted", n, others)
 		}
 	}
 }

@@ -10,13 +10,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestEachDescriptorIsLookedAtOnce has tables with many descriptors and with gaps, which are listed
+// TestEachDescriptorIsVisitedOnce has tables with many descriptors and with gaps, which are listed
 // in parts, or not at all.
-func TestEachDescriptorIsLookedAtOnce(t *testing.T) {
+func TestEachDescriptorIsVisitedOnce(t *testing.T) {
 	type block struct{ from, n int }
 	for name, c := range map[string]struct {
 		opened    []block
-		meanwhile func(open func(block), at uint64) // while the one with this number is looked at
+		meanwhile func(open func(block), at uint64) // while the descriptor with this number is visited
 	}{
 		"few":                  {opened: []block{{500, 3}}},
 		"many without a gap":   {opened: []block{{0, 300}}},
@@ -24,7 +24,7 @@ func TestEachDescriptorIsLookedAtOnce(t *testing.T) {
 		"many after a gap":     {opened: []block{{3000, 300}}},
 		"many with small gaps": {opened: []block{{0, 100}, {150, 50}, {230, 20}, {300, 100}}},
 		"a gap is filled meanwhile": {opened: []block{{0, 300}, {325, 5}}, meanwhile: func(open func(block), at uint64) {
-			if at == 200 { // the count of the beginning is reached before the end
+			if at == 200 { // the number of descriptors at the beginning is reached before the end
 				open(block{320, 5})
 			}
 		}},
@@ -79,11 +79,11 @@ func TestEachDescriptorIsLookedAtOnce(t *testing.T) {
 				t.Fatal(err)
 			}
 			if !slices.IsSorted(got) || len(slices.Compact(slices.Clone(got))) != len(got) {
-				t.Errorf("some were looked at twice: %v", got)
+				t.Errorf("some were visited twice: %v", got)
 			}
 			for _, fd := range want {
 				if !slices.Contains(got, fd) {
-					t.Errorf("descriptor %d was not looked at", fd)
+					t.Errorf("descriptor %d was not visited", fd)
 				}
 			}
 		})

@@ -16,7 +16,7 @@ func TestOnlyTablesThatAreNotSharedAreReadOfThreads(t *testing.T) {
 	for name, c := range map[string]struct {
 		pid      int
 		mayAsk   bool // kcmp(2)
-		main, by int  // sockets in CLOSE_WAIT in the table of the leader, and in those of other threads
+		main, by int  // sockets in CLOSE_WAIT in the table of the leader, and in the tables of other threads
 	}{
 		"one table":                            {threads.PID, true, 3, 0},
 		"one table, where kcmp is refused":     {threads.PID, false, 3, 0},

@@ -12,7 +12,7 @@ import (
 
 // Walk is the result of reading the descriptors of many processes.
 type Walk struct {
-	Unread         []int // pids of the processes that could not be read, usually for lack of permission
+	Unread         []int // pids of processes that could not be read, usually for lack of permission
 	OutOfResources int   // how many of those could not be read because of OutOfResources errors
 
 	host   *host.Host

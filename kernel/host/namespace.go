@@ -93,7 +93,7 @@ func ReadNamespace(at Directory, process string) (closewait.NetNS, error) {
 func parseNamespace(link []byte) (closewait.NetNS, error) {
 	id, ok := ParseLink(link, "net")
 	if !ok {
-		return 0, fmt.Errorf("%w network namespace link %q", ErrMalformed, link)
+		return 0, fmt.Errorf("%w network namespace link %q", ErrMalformed, string(link))
 	}
 	return closewait.NetNS(id), nil
 }

@@ -115,7 +115,7 @@ var cgroupLayouts = []struct {
 	{"neighbour in the same pod", "0::/../cri-containerd-" + idA + ".scope", membership{container: idA}},
 	{"service of the host", "0::/../../../../system.slice/nginx.service", membership{unit: "nginx.service"}},
 
-	// nothing to be told
+	// nothing to find
 	{"root", "0::/", membership{}},
 	{"root, v1", "9:name=systemd:/\n8:pids:/\n0::/", membership{}},
 	{"empty", "", membership{}},

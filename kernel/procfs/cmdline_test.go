@@ -136,7 +136,7 @@ func TestCommandLinesThatHangAreBoundedInTimeAndNumber(t *testing.T) {
 	if len(c.pending) != commandLinesPending {
 		t.Errorf("%d reads hang, want %d", len(c.pending), commandLinesPending)
 	}
-	for pid := 1; pid <= commandLinesPending; pid++ { // those that were begun
+	for pid := 1; pid <= commandLinesPending; pid++ { // the ones that are under way
 		kerneltest.Write(t, filepath.Join(h.Path, strconv.Itoa(pid), "cmdline"), "it answers\x00")
 	}
 	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
@@ -152,5 +152,5 @@ func TestACommandLineIsNotWaitedForLongerThanItsContext(t *testing.T) {
 	if _, err := NewCommandLines(h).Of(ctx, process(1)); !errors.Is(err, context.Canceled) {
 		t.Errorf("%v, want %v", err, context.Canceled)
 	}
-	kerneltest.Write(t, filepath.Join(h.Path, "1", "cmdline"), "x") // lets go of it
+	kerneltest.Write(t, filepath.Join(h.Path, "1", "cmdline"), "x") // ends the read
 }

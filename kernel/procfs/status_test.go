@@ -12,8 +12,7 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// statusFile prints the lines of a /proc/PID/status that matter, with a name that was escaped or
-// not.
+// statusFile prints the relevant lines of a /proc/PID/status, with the name as it is.
 func statusFile(name string, real, effective uint32) string {
 	return fmt.Sprintf("Name:\t%s\nUmask:\t0022\nState:\tS (sleeping)\nTgid:\t42\nTracerPid:\t0\n"+
 		"Uid:\t%d\t%d\t%d\t%d\nGid:\t0\t0\t0\t0\nFDSize:\t64\nGroups:\t \nKthread:\t0\n", name, real, effective, real, real)
@@ -62,7 +61,7 @@ func TestEffectiveUserOfThisThreadIsReadRightWhateverItsName(t *testing.T) {
 			if got, err := parseEffectiveUID(data); got != uint32(os.Geteuid()) || err != nil {
 				t.Errorf("got %d, %v from %q", got, err, data[:80])
 			}
-			// The comment of parseEffectiveUID says so of the kernel.
+			// The comment of parseEffectiveUID relies on it.
 			if lines := bytes.Count(data, []byte("\nUid:")); lines != 1 {
 				t.Errorf("%d lines of user ids", lines)
 			}

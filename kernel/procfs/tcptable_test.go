@@ -57,7 +57,7 @@ var (
 	timeWait6   = tableRow("[::1]:8080", "[::1]:49154", 6)
 )
 
-// parseTable collects what parseProcTCP gives out.
+// parseTable collects the rows of parseTCP.
 func parseTable(t *testing.T, r io.Reader, buf []byte) (rows []TCPRow, malformed int) {
 	t.Helper()
 	malformed, err := parseTCP(r, buf, CloseWaitOrListen, func(r TCPRow) { rows = append(rows, r) })

@@ -68,8 +68,8 @@ func TestEachMessageDoesNotAllocate(t *testing.T) {
 	}
 }
 
-// FuzzEachMessage checks that the messages together are the datagram: nothing is skipped or given
-// out twice, and what is left over after an error really is no message.
+// FuzzEachMessage checks that the messages together are the datagram: none is skipped or passed
+// twice, and the rest after an error is not a message.
 func FuzzEachMessage(f *testing.F) {
 	one := message(f, header{Type: 20, Flags: 2, Seq: 1, PID: 2}, []byte("hello"))
 	f.Add([]byte{})
@@ -98,7 +98,7 @@ func FuzzEachMessage(f *testing.F) {
 	})
 }
 
-// copyPadding makes the last three bytes, which may be padding, those of the original.
+// copyPadding copies the last three bytes, which may be padding, from the original.
 func copyPadding(again, data []byte) {
 	n := min(len(again), len(data))
 	for i := max(0, n-3); i < n; i++ {

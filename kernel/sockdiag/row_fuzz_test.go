@@ -25,7 +25,7 @@ func FuzzParseDiag(f *testing.F) {
 	f.Add(slices.Concat(msg, info[:100]))
 	f.Add(slices.Concat(msg, []byte{0, 0, 0, 0}))
 	f.Fuzz(func(t *testing.T, data []byte) {
-		want, whole := parseDiagPlainly(t, data)
+		want, whole := parseRowPlainly(t, data)
 		var row Row
 		err := parseRow(data, &row)
 		if !whole {
@@ -40,8 +40,9 @@ func FuzzParseDiag(f *testing.F) {
 	})
 }
 
-// parseDiagPlainly is parseDiag by means of encoding/binary; false for what is malformed.
-func parseDiagPlainly(t *testing.T, data []byte) (Row, bool) {
+// parseRowPlainly does what parseRow does, with encoding/binary. It returns false for malformed
+// data.
+func parseRowPlainly(t *testing.T, data []byte) (Row, bool) {
 	t.Helper()
 	reader := bytes.NewReader(data)
 	var m inetDiagMsg

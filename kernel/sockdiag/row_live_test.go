@@ -43,7 +43,7 @@ func TestDiagRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {
 	}
 }
 
-// dump asks for all sockets in CLOSE_WAIT and LISTEN, both families, as simply as it can be done.
+// dump asks for all sockets in CLOSE_WAIT and LISTEN, both families, in the simplest way.
 func dump(t *testing.T) []Row {
 	t.Helper()
 	fd, err := unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, unix.NETLINK_INET_DIAG)

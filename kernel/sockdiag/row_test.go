@@ -60,7 +60,7 @@ var someInfo = unix.TCPInfo{
 	Bytes_acked: 1 << 40, Bytes_received: 2 << 40, Bytes_sent: 3 << 40,
 }
 
-// infoBytes is a struct tcp_info as it lies in memory: encoding/binary knows no padding.
+// infoBytes is a struct tcp_info as it is in memory: encoding/binary knows no padding.
 func infoBytes(info unix.TCPInfo) []byte {
 	return bytes.Clone((*[unsafe.Sizeof(info)]byte)(unsafe.Pointer(&info))[:])
 }

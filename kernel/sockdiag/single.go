@@ -54,7 +54,7 @@ func (c *Conn) State(f *closewait.Facts) (state uint8, err error) {
 		}
 		return nil
 	})
-	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESTALE) { // no such socket, or another cookie
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESTALE) { // none, or another cookie
 		return host.TCPNone, nil
 	}
 	if row.Cookie != f.ID.Cookie {

@@ -42,8 +42,9 @@ func (c *Counter) Count() (n uint64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	defer func() { _ = pass.Close() }()                                       // nothing was written, so nothing can be lost
-	for buf := make([]byte, 16); err == nil || errors.Is(err, unix.EAGAIN); { // after a million descriptors
+	defer func() { _ = pass.Close() }() // nothing was written, so nothing can be lost
+	// EAGAIN comes after a million descriptors.
+	for buf := make([]byte, 16); err == nil || errors.Is(err, unix.EAGAIN); {
 		_, err = pass.Read(buf)
 	}
 	if !errors.Is(err, io.EOF) {
