@@ -63,8 +63,8 @@ golden: kubernetes ## update all golden files of the tests, and the generated ma
 
 .PHONY: generate
 generate: ## compile the BPF programs (Debian packages clang, llvm, libbpf-dev)
-	go generate ./kernel/iterator/...
-	cd kernel/iterator && sha256sum bpf/* *.o bare/*.o > objects.sha256
+	go generate ./kernel/bpf/...
+	cd kernel/bpf && sha256sum bpf/* *.o bare/*.o > objects.sha256
 
 .PHONY: fuzz
 fuzz: ## fuzz every decoder for FUZZTIME (30s) each

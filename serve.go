@@ -101,7 +101,7 @@ func checkWebConfig(file string) error {
 func newHandler(f *flags, scanner *kernel.Scanner, observe observation, look func(context.Context) error, reap *reaper.Reaper, reload func() error, health *web.Health, logger log.Logger) (http.Handler, error) {
 	metrics := collector.New(collector.Options{
 		Observe:      observe,
-		Faults:       scanner.Faults,
+		Faults:       scanner.ScanErrors,
 		Scanner:      scanner.Engine(),
 		MinAge:       f.minAge,
 		MaxProcesses: f.serve.maxProcesses,

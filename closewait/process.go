@@ -36,8 +36,8 @@ type Process struct {
 	MaxFDs       uint64 // soft limit; UnlimitedFDs, or 0 where it could not be read
 }
 
-// containerDigits is how many digits of a container id people and docker ps use.
-const containerDigits = 12
+// ContainerDigits is the number of digits to which people and docker ps shorten a container id.
+const ContainerDigits = 12
 
 // Group names what survives a restart of the process: its systemd unit, else its container, else
 // its comm.
@@ -46,7 +46,7 @@ func (p *Process) Group() string {
 	case p.Unit != "":
 		return p.Unit
 	case p.Container != "":
-		return "container:" + p.Container[:min(containerDigits, len(p.Container))]
+		return "container:" + p.Container[:min(ContainerDigits, len(p.Container))]
 	}
 	return p.Comm
 }

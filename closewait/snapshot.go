@@ -23,8 +23,8 @@ type Snapshot struct {
 	Confirm func(missed []*Socket) map[SocketID]bool
 }
 
-// Fault is a kind of thing that went wrong in scans. Both labels come from closed sets.
-type Fault struct {
-	Stage  string // what was attempted
+// ScanError is a kind of error that scans count. Both labels come from closed sets.
+type ScanError struct {
+	Stage  string // what the scan attempted
 	Reason string // why it failed
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 )
 
 // Rows of a table with other states than that of fakeRow, which is in CLOSE_WAIT.
@@ -138,7 +139,7 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			plant(t, dir, fakeProcess())
+			kerneltest.Plant(t, dir, fakeProcess())
 			s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS, Relook: time.Hour})
 			if err != nil {
 				t.Fatal(err)

@@ -7,6 +7,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
 )
 
 func TestSingleSocketsAreConfirmed(t *testing.T) {
@@ -64,7 +65,7 @@ func TestSingleSocketsAreConfirmed(t *testing.T) {
 	if n != 2+1 {
 		t.Errorf("%d confirmed after most were closed, want the 2 unaccepted ones and the one that is left", n)
 	}
-	if faults := s.Faults()[closewait.Fault{Stage: stageSockets, Reason: reasonOther}]; faults != 0 {
+	if faults := s.ScanErrors()[closewait.ScanError{Stage: host.StageSockets, Reason: host.ReasonOther}]; faults != 0 {
 		t.Errorf("%d faults", faults)
 	}
 }

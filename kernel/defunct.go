@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/fdscan"
+	"closewait_exporter/kernel/host"
 )
 
 // defuncts remembers the sockets that have become defunct before our eyes: they were in CLOSE_WAIT in
@@ -97,7 +99,7 @@ func (s *Scanner) judge(ctx context.Context, sockets []remnant) {
 	s.findStates(ctx, sockets)
 	var absent []remnant
 	for _, r := range sockets {
-		if r.settled && r.state == stateNone {
+		if r.settled && r.state == host.TCPNone {
 			absent = append(absent, r)
 		} else {
 			d.suspects = append(d.suspects, r)
@@ -161,10 +163,10 @@ func (s *Scanner) reportDefunct() {
 }
 
 // byInode are indices in known, sorted by inode.
-func (d *defuncts) byInode() []indexed {
-	sorted := make([]indexed, len(d.known))
+func (d *defuncts) byInode() []fdscan.InodeIndex {
+	sorted := make([]fdscan.InodeIndex, len(d.known))
 	for i := range d.known {
-		sorted[i] = newIndexed(d.known[i].Inode, i)
+		sorted[i] = fdscan.NewInodeIndex(d.known[i].Inode, i)
 	}
 	slices.Sort(sorted)
 	return sorted
@@ -172,22 +174,22 @@ func (d *defuncts) byInode() []indexed {
 
 // refresh takes the holders of the defunct sockets from a walk. Of a process that it could not look into
 // nothing is known, so that it stays a holder.
-func (d *defuncts) refresh(w *walk) {
-	slices.Sort(w.unread)
+func (d *defuncts) refresh(w *fdscan.Walk) {
+	slices.Sort(w.Unread)
 	for i := range d.known {
 		r := &d.known[i]
 		r.keep(func(holder int) bool {
-			_, unread := slices.BinarySearch(w.unread, r.holders[holder].PID)
+			_, unread := slices.BinarySearch(w.Unread, r.holders[holder].PID)
 			return unread
 		})
 	}
-	w.match(d.byInode(), func(index int, held []openSocket) {
+	w.Match(d.byInode(), func(index int, held []fdscan.Descriptor) {
 		r := &d.known[index]
-		found := make([]handle, len(held))
+		found := make([]fdscan.Handle, len(held))
 		for i := range held {
-			found[i] = held[i].handle
+			found[i] = held[i].Handle
 		}
-		r.holders, r.handles = addHolders(*w.holders(held), found, r.holders, r.handles)
+		r.holders, r.handles = addHolders(*w.Holders(held), found, r.holders, r.handles)
 	})
 	d.known = slices.DeleteFunc(d.known, remnant.isOver)
 }

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
+	"closewait_exporter/kernel/fdscan"
 )
 
 // manyDefunct is a Scanner that knows so many defunct sockets of a fake process.
@@ -19,7 +21,7 @@ func manyDefunct(t *testing.T, n int) (s *Scanner, dir string) {
 	for i := range inodes {
 		inodes[i] = 1000 + i
 	}
-	plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, inodes...)))
+	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, inodes...)))
 	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
 	if err != nil {
 		t.Fatal(err)
@@ -28,7 +30,7 @@ func manyDefunct(t *testing.T, n int) (s *Scanner, dir string) {
 	for _, inode := range inodes {
 		s.defuncts.known = append(s.defuncts.known, remnant{
 			Facts:   closewait.Facts{Inode: uint64(inode), Defunct: true},
-			holders: []closewait.ProcessID{{PID: 100, Start: 5}}, handles: []handle{{number: int32(inode)}},
+			holders: []closewait.ProcessID{{PID: 100, Start: 5}}, handles: []fdscan.Handle{{Number: int32(inode)}},
 		})
 	}
 	return s, dir
@@ -79,7 +81,7 @@ func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11), alive(200, 6, 11, 12)))
+			kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11), alive(200, 6, 11, 12)))
 			s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
 			if err != nil {
 				t.Fatal(err)
@@ -87,7 +89,7 @@ func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.
 			defer s.Close()
 			s.defuncts.known = []remnant{{
 				Facts:   closewait.Facts{Inode: 11, Defunct: true},
-				holders: []closewait.ProcessID{first, second}, handles: []handle{{number: 11}, {number: 11}},
+				holders: []closewait.ProcessID{first, second}, handles: []fdscan.Handle{{Number: 11}, {Number: 11}},
 			}}
 			graft(t, dir, c.change)
 			s.sockets = []closewait.Sighting{accepted(12, 1)}
@@ -110,7 +112,7 @@ func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.
 
 func TestEveryHolderHasAHandle(t *testing.T) {
 	dir := t.TempDir()
-	plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12), alive(200, 6, 12, 13), alive(300, 7, 11, 12, 13)))
+	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12), alive(200, 6, 12, 13), alive(300, 7, 11, 12, 13)))
 	for workers := range 3 {
 		s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS, Workers: workers + 1})
 		if err != nil {
@@ -125,7 +127,7 @@ func TestEveryHolderHasAHandle(t *testing.T) {
 		for i := range s.owners.known {
 			o := &s.owners.known[i]
 			for n, h := range s.owners.handlesOf(o) {
-				got[uint64(o.inode)] += fmt.Sprintf("%d/%s ", o.holderList()[n].PID, strings.TrimSuffix(string(h.appendPath(nil)), "\x00"))
+				got[uint64(o.inode)] += fmt.Sprintf("%d/%s ", o.holderList()[n].PID, strings.TrimSuffix(string(h.AppendPath(nil)), "\x00"))
 			}
 		}
 		want := map[uint64]string{11: "100/fd/11 300/fd/11 ", 12: "100/fd/12 200/fd/12 300/fd/12 ", 13: "200/fd/13 300/fd/13 "}

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // Destroy resets connections by SOCK_DESTROY: the peer gets a RST, and whoever waits for the socket
@@ -21,7 +22,7 @@ func (g *Grip) Destroy(ctx context.Context, sockets []*closewait.Socket) (closew
 			return counts.SocketCounts, err
 		}
 		for ns, group := range byNamespace(counts.skipDefunct(sockets)) {
-			err := g.hands.inNamespace(ctx, ns, func() error { return counts.destroy(ctx, group) })
+			err := g.hands.host.InNamespace(ctx, ns, func() error { return counts.destroy(ctx, group) })
 			switch {
 			case errors.Is(err, unix.ESRCH):
 				counts.Gone += len(group)
@@ -44,11 +45,11 @@ func (t *socketCounts) destroy(ctx context.Context, sockets []*closewait.Socket)
 	if err != nil {
 		return err
 	}
-	d, err := openDestroyer()
+	conn, err := sockdiag.NewConn()
 	if err != nil {
 		return err
 	}
-	defer unix.Close(d.fd)
+	defer conn.Close()
 	for _, s := range sockets {
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
@@ -58,48 +59,8 @@ func (t *socketCounts) destroy(ctx context.Context, sockets []*closewait.Socket)
 			t.Gone++
 			continue
 		}
-		err := d.destroy(&row)
-		t.count(destroyError(err), errors.Is(err, unix.ENOENT))
+		err := conn.Destroy(&row)
+		t.count(err, errors.Is(err, unix.ENOENT))
 	}
 	return nil
-}
-
-// destroyer sends SOCK_DESTROY requests in the network namespace in which it was opened.
-type destroyer struct{ fd int }
-
-func openDestroyer() (destroyer, error) {
-	fd, err := openDiag()
-	return destroyer{fd}, err
-}
-
-// destroy asks for the end of one socket and waits for the answer: ENOENT when there is none with
-// these addresses and this cookie.
-func (d destroyer) destroy(row *diagRow) error {
-	const sockDestroy = 21 // SOCK_DESTROY, include/uapi/linux/sock_diag.h
-	request := singleRequest(sockDestroy, unix.NLM_F_ACK, row)
-	if err := unix.Sendto(d.fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
-		return err
-	}
-	answer := make([]byte, 4096)
-	n, err := receive(d.fd, answer)
-	if err != nil {
-		return err
-	}
-	return eachMessage(answer[:n], func(header nlHeader, payload []byte) error {
-		if header.Type != unix.NLMSG_ERROR {
-			return fmt.Errorf("%w answer of type %d", errMalformed, header.Type)
-		}
-		return netlinkError(payload)
-	})
-}
-
-// destroyError says how to mend what makes SOCK_DESTROY fail.
-func destroyError(err error) error {
-	switch {
-	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%w: it needs CAP_NET_ADMIN in the network namespace", err)
-	case errors.Is(err, unix.EOPNOTSUPP):
-		return fmt.Errorf("%w: it needs a kernel with CONFIG_INET_DIAG_DESTROY, and does not work for MPTCP", err)
-	}
-	return err
 }

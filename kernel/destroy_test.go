@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 func TestADeedEndsTheConnectionAndLeavesTheDescriptor(t *testing.T) {
@@ -99,11 +102,11 @@ func TestASocketWithoutAKnownCookieIsFoundByItsAddresses(t *testing.T) {
 // the request, and makes another one with the same addresses.
 func TestNoForeignSocketIsDestroyedWhenPortsAreUsedAgain(t *testing.T) {
 	h := newHands(t)
-	d, err := openDestroyer()
+	conn, err := sockdiag.NewConn()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer unix.Close(d.fd)
+	defer conn.Close()
 	g := grab(t, h, syscall.Getpid())
 	for _, at := range places {
 		t.Run(at.name, func(t *testing.T) {
@@ -115,7 +118,7 @@ func TestNoForeignSocketIsDestroyedWhenPortsAreUsedAgain(t *testing.T) {
 				if before.Local != after.Local || before.Remote != after.Remote || before.ID == after.ID {
 					t.Fatalf("%+v and %+v are no test", before, after)
 				}
-				if err := d.destroy(&row); !errors.Is(err, unix.ENOENT) {
+				if err := conn.Destroy(&row); !errors.Is(err, unix.ENOENT) {
 					t.Fatalf("destroy what is gone: %v", err)
 				}
 				for name, do := range deeds {
@@ -161,17 +164,18 @@ func (r *reconnector) reconnect(t *testing.T) *closewait.Socket {
 		_ = r.accepted.Close()
 	}
 	r.halfClosed = connect(t, r.listener, r.to, r.dialer)
-	live := describe(t, r.accepted)
-	ns, err := ownNamespace()
+	live := kerneltest.Describe(t, r.accepted)
+	h, err := host.Open(host.DefaultPath)
 	if err != nil {
 		t.Fatal(err)
 	}
+	defer h.Close()
 	return &closewait.Socket{Facts: closewait.Facts{
-		ID: closewait.CookieID(ns.id, live.cookie), Local: live.local, Remote: live.remote, Inode: live.inode,
+		ID: closewait.CookieID(h.OwnNetNS.ID, live.Cookie), Local: live.Local, Remote: live.Remote, Inode: live.Inode,
 	}}
 }
 
-func rowOf(t *testing.T, s *closewait.Socket) diagRow {
+func rowOf(t *testing.T, s *closewait.Socket) sockdiag.Row {
 	t.Helper()
 	rows, err := rowsOf(t.Context(), []*closewait.Socket{s})
 	if err != nil || len(rows) != 1 {

@@ -1,10 +1,10 @@
-// Package kernel is all that the exporter knows of Linux: its eyes read the sockets in CLOSE_WAIT and
-// the processes that hold them, its hands (hands.go) act on them for the reaper. No other package
-// imports x/sys/unix or procfs.
+// Package kernel scans a Linux host for sockets that leak, and acts on their processes for the
+// reaper.
 //
-// A scan goes through the files of this package in this order: scanner.go lists the processes,
-// netns.go the namespaces they live in, tables.go the sockets of each by netlink.go or proctcp.go,
-// listeners.go tells inbound from outbound and finds the listener of an unaccepted socket,
-// owners.go and walk.go find who holds what, defunct.go follows the sockets that no table has any more,
-// and process.go says who that is.
+// A scan uses the packages below this one: scanner.go lists the processes, kernel/host finds the
+// network namespaces in which they live, tables.go reads the sockets of each by kernel/sockdiag or
+// kernel/procfs, listeners.go tells inbound from outbound connections and finds the listener of a
+// socket that waits to be accepted, owners.go finds the holders of sockets by kernel/fdscan,
+// defunct.go follows the sockets that are in no table any more, and kernel/procfs describes the
+// holders. With BPF, pass.go and passes.go do most of that by kernel/bpf.
 package kernel

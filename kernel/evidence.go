@@ -8,6 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // Verify returns those of the sockets that are still held by the process and in CLOSE_WAIT or, where they
@@ -83,13 +85,13 @@ func (g *Grip) settle(ctx context.Context, sockets []*closewait.Socket) ([]*clos
 // isOther tells whether an error of duplicate or identify means that the descriptor was closed or
 // is another socket, or the same one in another state.
 func isOther(err error) bool {
-	return errors.Is(err, errOther) || errors.Is(err, unix.EBADF) || vanished(err)
+	return errors.Is(err, errOther) || errors.Is(err, unix.EBADF) || host.Vanished(err)
 }
 
 // listed returns those of the sockets that stand in the tables of their namespaces in CLOSE_WAIT.
 func (h *Hands) listed(ctx context.Context, sockets []*closewait.Socket) (still []*closewait.Socket, err error) {
 	for ns, group := range byNamespace(sockets) {
-		err := h.inNamespace(ctx, ns, func() error {
+		err := h.host.InNamespace(ctx, ns, func() error {
 			rows, err := rowsOf(ctx, group)
 			for s := range rows {
 				still = append(still, s)
@@ -105,28 +107,20 @@ func (h *Hands) listed(ctx context.Context, sockets []*closewait.Socket) (still 
 
 // rowsOf dumps the network namespace of the current thread and returns what it says of those of the
 // sockets that are still in CLOSE_WAIT.
-func rowsOf(ctx context.Context, sockets []*closewait.Socket) (map[*closewait.Socket]diagRow, error) {
+func rowsOf(ctx context.Context, sockets []*closewait.Socket) (map[*closewait.Socket]sockdiag.Row, error) {
 	wanted := make(map[uint64]*closewait.Socket, len(sockets))
 	for _, s := range sockets {
 		if s.Accepted() {
 			wanted[s.Inode] = s
 		}
 	}
-	rows := make(map[*closewait.Socket]diagRow, len(wanted))
-	_, err := newDumper(stateCloseWait).dump(ctx, func(row *diagRow) {
-		if s := wanted[uint64(row.inode)]; s != nil && row.state == stateCloseWait && row.is(s) {
+	rows := make(map[*closewait.Socket]sockdiag.Row, len(wanted))
+	_, err := sockdiag.NewDumper(host.TCPCloseWait).Dump(ctx, func(row *sockdiag.Row) {
+		if s := wanted[uint64(row.Inode)]; s != nil && row.State == host.TCPCloseWait && row.Matches(s) {
 			rows[s] = *row
 		}
 	})
 	return rows, err
-}
-
-// is compares the cookie or, where the scan knew none, the addresses.
-func (r *diagRow) is(s *closewait.Socket) bool {
-	if s.ID.Cookie != 0 {
-		return r.cookie == s.ID.Cookie
-	}
-	return r.local == s.Local && r.remote == s.Remote
 }
 
 // splitDefunct tells apart the sockets in CLOSE_WAIT and those that are defunct.

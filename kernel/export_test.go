@@ -4,7 +4,7 @@ import "time"
 
 // PretendToSeeAllProcesses makes a Scanner believe that /proc hides no process, or that it does. The
 // tests run in a pid namespace, where it hides those of the host, and none of them matters there.
-func PretendToSeeAllProcesses(s *Scanner, all bool) { s.seesAllProcesses = all }
+func PretendToSeeAllProcesses(s *Scanner, all bool) { s.host.SeesAllProcesses = all }
 
 // TakeNoHolderForGranted makes the next scan look for all holders anew, as after Options.Relook, and for
 // sockets in flight.

@@ -2,8 +2,6 @@ package kernel
 
 import (
 	"maps"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -12,30 +10,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
+	"closewait_exporter/kernel/host"
 )
 
-// link marks a value in a tree as the target of a symbolic link.
-const link = "-> "
-
-// plant writes files and symbolic links below a directory: a fake /proc is a literal tree.
-func plant(t *testing.T, dir string, tree map[string]string) {
-	t.Helper()
-	for name, content := range tree {
-		path := filepath.Join(dir, name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-			t.Fatal(err)
-		}
-		var err error
-		if target, isLink := strings.CutPrefix(content, link); isLink {
-			err = os.Symlink(target, path)
-		} else {
-			err = os.WriteFile(path, []byte(content), 0o644)
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-	}
-}
+const link = kerneltest.Link
 
 const (
 	fakeBoot = "cpu  1 2 3 4 5 6 7 8 9 10\nbtime 1700000000\nprocesses 3\n"
@@ -66,10 +45,10 @@ func fakeProcess() map[string]string {
 }
 
 // fakeScan scans a tree with the procfs engine. The sockets of the namespace of the test are left out.
-func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[closewait.Fault]uint64) {
+func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[closewait.ScanError]uint64) {
 	t.Helper()
 	dir := t.TempDir()
-	plant(t, dir, tree)
+	kerneltest.Plant(t, dir, tree)
 	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
 	if err != nil {
 		t.Fatal(err)
@@ -80,8 +59,8 @@ func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[cl
 		t.Fatal(err)
 	}
 	snapshot.Sockets = slices.DeleteFunc(snapshot.Sockets, func(s closewait.Sighting) bool { return s.ID.NetNS != fakeNS })
-	faults := s.Faults()
-	maps.DeleteFunc(faults, func(_ closewait.Fault, n uint64) bool { return n == 0 })
+	faults := s.ScanErrors()
+	maps.DeleteFunc(faults, func(_ closewait.ScanError, n uint64) bool { return n == 0 })
 	return snapshot, faults
 }
 
@@ -116,15 +95,15 @@ func TestAFakeProcIsReadAsARealOne(t *testing.T) {
 
 func TestWhatIsMissingOfAProcessStaysEmpty(t *testing.T) {
 	const gone = "\x00"
-	malformed := func(stage string) map[closewait.Fault]uint64 {
-		return map[closewait.Fault]uint64{{Stage: stage, Reason: reasonMalformed}: 1}
+	malformed := func(stage string) map[closewait.ScanError]uint64 {
+		return map[closewait.ScanError]uint64{{Stage: stage, Reason: host.ReasonMalformed}: 1}
 	}
-	none := map[closewait.Fault]uint64{}
+	none := map[closewait.ScanError]uint64{}
 	id := strings.Repeat("0123456789abcdef", 4)
 	for name, c := range map[string]struct {
 		file, content string
 		want          func(*closewait.Process)
-		faults        map[closewait.Fault]uint64
+		faults        map[closewait.ScanError]uint64
 	}{
 		"no cgroup":     {"100/cgroup", gone, func(p *closewait.Process) { p.Unit = "" }, none},
 		"an odd cgroup": {"100/cgroup", "\x00\xff:::\n\n", func(p *closewait.Process) { p.Unit = "" }, none},
@@ -136,10 +115,10 @@ func TestWhatIsMissingOfAProcessStaysEmpty(t *testing.T) {
 		"no executable":       {"100/exe", gone, func(p *closewait.Process) { p.Exe = "" }, none},
 		"a plain executable":  {"100/exe", link + "/usr/bin/x", func(p *closewait.Process) { p.Exe = "/usr/bin/x" }, none},
 		"no limits":           {"100/limits", gone, func(p *closewait.Process) { p.MaxFDs = 0 }, none},
-		"limits without it":   {"100/limits", "Max cpu time unlimited\n", func(p *closewait.Process) { p.MaxFDs = 0 }, malformed(stageFacts)},
+		"limits without it":   {"100/limits", "Max cpu time unlimited\n", func(p *closewait.Process) { p.MaxFDs = 0 }, malformed(host.StageFacts)},
 		"a limit in numbers":  {"100/limits", "Max open files            1024                 4096                 files     \n", func(p *closewait.Process) { p.MaxFDs = 1024 }, none},
 		"no status":           {"100/status", gone, func(p *closewait.Process) { p.UID, p.User = 0, "" }, none},
-		"a status without it": {"100/status", "Name:\tUid:\t1\n", func(p *closewait.Process) { p.UID, p.User = 0, "" }, malformed(stageFacts)},
+		"a status without it": {"100/status", "Name:\tUid:\t1\n", func(p *closewait.Process) { p.UID, p.User = 0, "" }, malformed(host.StageFacts)},
 		"root":                {"100/status", "Name:\tx\nUid:\t9\t0\t9\t9\n", func(p *closewait.Process) { p.UID, p.User = 0, "root" }, none},
 		"a name of any bytes": {"100/stat", strings.Replace(fakeStat, "java", ") Z 1\n\xff", 1), func(p *closewait.Process) { p.Comm = ") Z 1\n\xff" }, none},
 	} {
@@ -170,14 +149,14 @@ func TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn(t *testing.T) {
 	}{
 		"a process that ends while it is read":   {map[string]string{"200/ns/net": link + "net:[1234567890]"}, "", 0},
 		"an entry that is no process":            {map[string]string{"sys/x": "", "1a/stat": "", "-5/stat": ""}, "", 0},
-		"a link of another sort for a namespace": {map[string]string{"200/ns/net": link + "mnt:[1]"}, stageNamespace, 0},
+		"a link of another sort for a namespace": {map[string]string{"200/ns/net": link + "mnt:[1]"}, host.StageNamespace, 0},
 		"a stat line cut short, of a holder": {map[string]string{"200/stat": "200 (a)", "200/ns/net": link + "net:[1234567890]", "200/fd/3": link + "socket:[4242]"},
-			stageOwners, 0},
-		"a line that is no socket":     {map[string]string{"100/net/tcp": fakeTCP + "garbage\n" + fakeRow}, stageSockets, 0},
-		"a table that is cut short":    {map[string]string{"100/net/tcp": fakeTCP + fakeRow + "   1: 0100007F:1F90 0200"}, stageSockets, 0},
+			host.StageOwners, 0},
+		"a line that is no socket":     {map[string]string{"100/net/tcp": fakeTCP + "garbage\n" + fakeRow}, host.StageSockets, 0},
+		"a table that is cut short":    {map[string]string{"100/net/tcp": fakeTCP + fakeRow + "   1: 0100007F:1F90 0200"}, host.StageSockets, 0},
 		"links of every odd sort":      {map[string]string{"100/fd/10": link + "socket:[", "100/fd/11": link + "socket:[99999999999999999999]"}, "", 0},
-		"a descriptor that is no link": {map[string]string{"100/fd/12": "a file"}, stageOwners, 0},
-		"a directory among tables":     {map[string]string{"100/net/tcp6/x": ""}, stageSockets, 0},
+		"a descriptor that is no link": {map[string]string{"100/fd/12": "a file"}, host.StageOwners, 0},
+		"a directory among tables":     {map[string]string{"100/net/tcp6/x": ""}, host.StageSockets, 0},
 		"no holder of a socket":        {map[string]string{"100/net/tcp": fakeTCP + fakeRow + strings.Replace(fakeRow, "4242", "4243", 1)}, "", 1},
 		"the same socket once more":    {map[string]string{"100/net/tcp": fakeTCP + fakeRow + fakeRow}, "", 0},
 		"a file in place of threads":   {map[string]string{"100/task": "x"}, "", 0},
@@ -207,7 +186,7 @@ func TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn(t *testing.T) {
 
 func TestNoProcessAtAllIsAnError(t *testing.T) {
 	dir := t.TempDir()
-	plant(t, dir, map[string]string{"stat": fakeBoot, "self": link + "1"})
+	kerneltest.Plant(t, dir, map[string]string{"stat": fakeBoot, "self": link + "1"})
 	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
 	if err != nil {
 		t.Fatal(err)

@@ -7,6 +7,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"closewait_exporter/kernel/host"
 )
 
 // freezer is a mounted cgroup hierarchy that can freeze processes.
@@ -42,8 +44,8 @@ func findFreezers() []freezer {
 
 // frozen tells whether a process is in a frozen cgroup. Where its cgroup cannot be seen, as from a
 // container, it looks at where in the kernel the main thread sleeps.
-func (h *Hands) frozen(process directory) bool {
-	membership, err := process.read("cgroup", nil)
+func (h *Hands) frozen(process host.Directory) bool {
+	membership, err := process.Read("cgroup", nil)
 	if err != nil {
 		return false
 	}
@@ -100,7 +102,7 @@ func (f freezer) isFrozen(group string) (frozen, known bool) {
 
 // sleepsFrozen looks for the functions in which frozen threads sleep (kernel/signal.c; which one is
 // named depends on what the compiler has inlined). A stopped thread sleeps in others.
-func sleepsFrozen(process directory) bool {
-	where, err := process.read("wchan", nil)
+func sleepsFrozen(process host.Directory) bool {
+	where, err := process.Read("wchan", nil)
 	return err == nil && slices.Contains([]string{"get_signal", "do_freezer_trap", "__refrigerator"}, string(where))
 }

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
 )
 
 // TestAFrozenProcessIsHalted freezes a real process by each kind of cgroup that is mounted here.
@@ -79,11 +80,11 @@ func TestAFrozenProcessIsHaltedWhereItsCgroupCannotBeSeen(t *testing.T) {
 			dir := t.TempDir()
 			write(t, filepath.Join(dir, "cgroup"), c.cgroup)
 			write(t, filepath.Join(dir, "wchan"), c.wchan)
-			process, err := openDirectory(unix.AT_FDCWD, dir)
+			process, err := host.OpenDirectory(unix.AT_FDCWD, dir)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer process.close()
+			defer process.Close()
 			h := &Hands{freezers: []freezer{{version2: true, mount: filepath.Join(dir, "nowhere"), root: "/"}}}
 			if got := h.frozen(process); got != c.want {
 				t.Errorf("frozen %v", got)

@@ -16,6 +16,8 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
 )
 
 // frozenDisk is a file system on a loop device. While it is frozen, who writes to it is in
@@ -130,11 +132,11 @@ func TestAProcessThatHangsInTheKernelIsUnkillableAndHoldsNobodyUp(t *testing.T) 
 		s, err := g.State()
 		return err == nil && s.Blocked == 2 && !s.Halted(), fmt.Sprintf("%+v, %v, want two threads blocked", s, err)
 	})
-	lines := NewCommandLines(h.scanner)
+	lines := procfs.NewCommandLines(h.host)
 	began := time.Now()
 	for range 3 {
-		if text, err := lines.Of(t.Context(), &closewait.Process{ID: idOf(t, pid)}); !errors.Is(err, errHangs) {
-			t.Errorf("its command line: %q, %v, want %v", text, err, errHangs)
+		if text, err := lines.Of(t.Context(), &closewait.Process{ID: idOf(t, pid)}); !errors.Is(err, host.ErrHangs) {
+			t.Errorf("its command line: %q, %v, want %v", text, err, host.ErrHangs)
 		}
 	}
 	if text, err := lines.Of(t.Context(), &closewait.Process{ID: idOf(t, os.Getpid())}); err != nil || text == "" {
@@ -163,8 +165,8 @@ func TestAGuardThatHangsInTheKernelIsLeftBehind(t *testing.T) {
 	disk.freeze()
 	began := time.Now()
 	output, err := h.Run(t.Context(), shell("echo $$; echo x > "+filepath.Join(disk.dir, "file"), 300*time.Millisecond))
-	if !errors.Is(err, closewait.ErrGuardFailed) || !errors.Is(err, errHangs) {
-		t.Errorf("%v, want %v as %v", err, closewait.ErrGuardFailed, errHangs)
+	if !errors.Is(err, closewait.ErrGuardFailed) || !errors.Is(err, host.ErrHangs) {
+		t.Errorf("%v, want %v as %v", err, closewait.ErrGuardFailed, host.ErrHangs)
 	}
 	if took := time.Since(began); took > 2*guardKillPatience {
 		t.Errorf("it held us up for %v", took)

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 )
 
 const (
@@ -94,7 +95,7 @@ func endGroup(ctx context.Context, pid int) error {
 	if failure != nil {
 		return failure
 	}
-	ctx, cancel := context.WithTimeoutCause(context.Background(), guardKillPatience, errHangs)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), guardKillPatience, host.ErrHangs)
 	defer cancel()
 	return awaitExit(ctx, pidfd)
 }

@@ -4,31 +4,14 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
-	"strconv"
-
-	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/fdscan"
+	"closewait_exporter/kernel/host"
 )
-
-// handle is where a process had a descriptor of a socket when its tables were read.
-type handle struct {
-	thread int32 // whose table it is in; 0 for that of the main thread, which as a rule all share
-	number int32 // closed when nothing is there any more
-}
 
 // closed stands for the number of a descriptor that shows another file by now, or none.
 const closed = -1
-
-// appendPath appends its path below the directory of the process, with a NUL at the end.
-func (h handle) appendPath(path []byte) []byte {
-	if h.thread != 0 {
-		path = strconv.AppendInt(append(path, "task/"...), int64(h.thread), 10)
-		path = append(path, '/')
-	}
-	path = strconv.AppendInt(append(path, "fd/"...), int64(h.number), 10)
-	return append(path, 0)
-}
 
 // claim is that of a process to have a descriptor of a socket.
 type claim struct {
@@ -52,7 +35,7 @@ func (s *Scanner) checkHolders(sockets []remnant) (still []remnant, sure bool) {
 	}
 	// Those of a process together, for to open it costs more than to read a link.
 	slices.SortStableFunc(claims, func(a, b claim) int {
-		return cmp.Or(byPID(a.id(), b.id()), cmp.Compare(a.id().Start, b.id().Start))
+		return cmp.Or(fdscan.ByPID(a.id(), b.id()), cmp.Compare(a.id().Start, b.id().Start))
 	})
 	sure = true
 	for rest := claims; len(rest) > 0; {
@@ -61,13 +44,13 @@ func (s *Scanner) checkHolders(sockets []remnant) (still []remnant, sure bool) {
 			n++
 		}
 		err := s.checkClaims(rest[:n])
-		s.faults.add(stageOwners, err)
-		sure = sure && !short(err)
+		s.host.Errors.Add(host.StageOwners, err)
+		sure = sure && !host.OutOfResources(err)
 		rest = rest[n:]
 	}
 	for i := range sockets {
 		r := &sockets[i]
-		r.keep(func(holder int) bool { return r.handles[holder].number != closed })
+		r.keep(func(holder int) bool { return r.handles[holder].Number != closed })
 	}
 	return slices.DeleteFunc(sockets, remnant.isOver), sure
 }
@@ -75,48 +58,30 @@ func (s *Scanner) checkHolders(sockets []remnant) (still []remnant, sure bool) {
 // checkClaims closes the handles of one process that show their sockets no more, or may not be read.
 // Where descriptors or memory of our own are short it leaves them as they are: that says nothing of them.
 func (s *Scanner) checkClaims(claims []claim) error {
-	dir, err := s.openHolder(claims[0].id())
+	dir, err := s.host.OpenProcess(claims[0].id())
 	if err != nil {
 		for _, c := range claims {
-			c.settle(short(err))
+			c.settle(host.OutOfResources(err))
 		}
 		return err
 	}
-	defer dir.close()
+	defer dir.Close()
 	var refused error
 	var path, target [64]byte
 	for _, c := range claims {
-		link, err := dir.link(c.of.handles[c.holder].appendPath(path[:0]), target[:])
-		inode, isSocket := bracketed(link, "socket")
-		c.settle(isSocket && inode == c.of.Inode || short(err))
-		if err != nil && !vanished(err) {
+		link, err := dir.Link(c.of.handles[c.holder].AppendPath(path[:0]), target[:])
+		inode, isSocket := host.ParseLink(link, "socket")
+		c.settle(isSocket && inode == c.of.Inode || host.OutOfResources(err))
+		if err != nil && !host.Vanished(err) {
 			refused = fmt.Errorf("read a link of process %d: %w", c.id().PID, err)
 		}
 	}
-	return dir.unlessEnded(".", refused)
+	return dir.UnlessEnded(".", refused)
 }
 
 // settle closes the handle of a claim that is not good.
 func (c claim) settle(good bool) {
 	if !good {
-		c.of.handles[c.holder].number = closed
+		c.of.handles[c.holder].Number = closed
 	}
-}
-
-// openHolder opens the directory of this very process, and of no other with its pid: the start time
-// is read through the open directory.
-func (s *Scanner) openHolder(id closewait.ProcessID) (directory, error) {
-	dir, err := s.proc.openProcess(id.PID)
-	if err != nil {
-		return -1, err
-	}
-	st, err := s.readStat(dir)
-	if err == nil && st.start != id.Start {
-		err = fmt.Errorf("process %d is another one now: %w", id.PID, unix.ESRCH)
-	}
-	if err != nil {
-		dir.close()
-		return -1, err
-	}
-	return dir, nil
 }

@@ -1,15 +1,12 @@
 package kernel
 
 import (
-	"context"
 	"fmt"
-	"strconv"
 	"strings"
 	"time"
 
-	"golang.org/x/sys/unix"
-
-	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
 )
 
 // Hands act on processes and sockets of the host that a Scanner sees. They are safe for concurrent
@@ -19,7 +16,8 @@ import (
 // guard.go, destroy.go, shutdown.go, threaddump.go and signal.go are the steps, and wait.go sees
 // the end of it.
 type Hands struct {
-	scanner  *Scanner // its way into /proc and its walk; nothing that a Scan changes
+	host     *host.Host
+	options  Options // of the Scanner
 	freezers []freezer
 	short    *patience // for what takes microseconds, unless the kernel hangs
 	long     *patience // for what may go through all sockets of a namespace
@@ -40,7 +38,8 @@ func NewHands(s *Scanner) (*Hands, error) {
 		return nil, err
 	}
 	return &Hands{
-		scanner:  s,
+		host:     s.host,
+		options:  s.options,
 		freezers: findFreezers(),
 		short:    &patience{most: mostHanging, limit: time.Second},
 		long:     &patience{most: mostHanging, limit: 30 * time.Second},
@@ -51,97 +50,12 @@ func NewHands(s *Scanner) (*Hands, error) {
 // process in the pid namespace of the proc file system and in each below it that it lives in, so a
 // second one says that this process is in a namespace of its own.
 func (s *Scanner) checkPIDs() error {
-	status, err := s.proc.read("self/status", nil)
-	if err != nil && !vanished(err) {
+	status, err := s.host.Proc.Read("self/status", nil)
+	if err != nil && !host.Vanished(err) {
 		return fmt.Errorf("find own pid: %w", err)
 	}
-	if !s.pidsAreOurs || len(strings.Fields(statusField(status, "NSpid"))) > 1 {
-		return fmt.Errorf("%s belongs to another pid namespace, so its pids mean other processes here: run in that of the host (docker run --pid=host, hostPID: true)", s.options.ProcFS)
+	if !s.host.PIDsAreOurs || len(strings.Fields(procfs.StatusField(status, "NSpid"))) > 1 {
+		return fmt.Errorf("%s belongs to another pid namespace, so its pids mean other processes here: run in that of the host (docker run --pid=host, hostPID: true)", s.host.Path)
 	}
 	return nil
-}
-
-// statusField is the value of a line of /proc/PID/status, empty where there is none of that name.
-// The comm, which the process chooses, comes first; the kernel escapes newlines in it.
-func statusField(status []byte, name string) string {
-	for line := range strings.Lines(string(status)) {
-		if value, found := strings.CutPrefix(line, name+":"); found {
-			return strings.TrimSpace(value)
-		}
-	}
-	return ""
-}
-
-// pids lists all processes. Unlike listPIDs it may be called while a scan runs.
-func (h *Hands) pids() ([]int, error) {
-	list, err := openDirectory(h.scanner.proc, ".")
-	if err != nil {
-		return nil, err
-	}
-	defer list.close()
-	return list.numbers(make([]byte, 32<<10))
-}
-
-// inNamespace calls f on a thread in a network namespace, which it enters through any process that
-// lives there. f is called once or not at all. ESRCH says that nobody lives there any more.
-func (h *Hands) inNamespace(ctx context.Context, id closewait.NetNS, f func() error) error {
-	if id == h.scanner.own.id {
-		return f()
-	}
-	pids, err := h.pids()
-	if err != nil {
-		return fmt.Errorf("look for network namespace %d: %w", id, err)
-	}
-	ways := h.waysInto(id, pids)
-	entered, failure := false, fmt.Errorf("network namespace %d has no process left: %w", id, unix.ESRCH)
-	inNamespaces(h.scanner.proc, ways, func(_ namespace, err error) {
-		switch {
-		case entered || ctx.Err() != nil:
-		case err == nil:
-			entered, failure = true, f()
-		case !vanished(err):
-			failure = err
-		}
-	})
-	if !entered && ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-	return failure
-}
-
-// mostWays is how many processes are tried to enter a namespace: any of them can end meanwhile.
-const mostWays = 4
-
-func (h *Hands) waysInto(id closewait.NetNS, pids []int) []namespace {
-	var ways []namespace
-	for _, pid := range pids {
-		if via, ns := h.namespaceOf(strconv.Itoa(pid)); ns == id {
-			ways = append(ways, namespace{id: id, via: via})
-		}
-		if len(ways) == mostWays {
-			break
-		}
-	}
-	return ways
-}
-
-// namespaceOf finds the network namespace of a process, or of a thread that is left when the main
-// thread has ended. It is 0 where it cannot be read: another process may do.
-func (h *Hands) namespaceOf(pid string) (via string, ns closewait.NetNS) {
-	ns, err := readNamespace(h.scanner.proc, pid+"/ns/net")
-	if !vanished(err) {
-		return pid, ns
-	}
-	threads, err := openDirectory(h.scanner.proc, pid+"/task")
-	if err != nil {
-		return pid, 0
-	}
-	defer threads.close()
-	_ = threads.each(make([]byte, 4096), func(tid []byte) {
-		if ns == 0 {
-			via = pid + "/task/" + string(tid)
-			ns, _ = readNamespace(h.scanner.proc, via+"/ns/net")
-		}
-	})
-	return via, ns
 }

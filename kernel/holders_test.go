@@ -5,8 +5,12 @@ import (
 	"slices"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
 )
 
 func TestHoldersAreFoundAfresh(t *testing.T) {
@@ -41,13 +45,17 @@ func TestHoldersAreFoundAfresh(t *testing.T) {
 }
 
 func TestHoldersAreIncompleteWhereAProcessCannotBeLookedInto(t *testing.T) {
-	s := fakeProcesses(t, 7, "x") // without descriptors: that is one which has ended
-	s.faults, s.options = newFaults(), s.options.withDefaults()
-	h := &Hands{scanner: s}
+	root := kerneltest.FakeProcesses(t, 7, "x") // without descriptors: that is one which has ended
+	proc, err := host.OpenDirectory(unix.AT_FDCWD, root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proc.Close()
+	h := &Hands{host: &host.Host{Path: root, Proc: proc, Errors: host.NewScanErrors()}, options: Options{}.withDefaults()}
 	if found, err := h.Holders(t.Context(), nil); err != nil || !found.Complete {
 		t.Errorf("%+v, %v, want them complete", found, err)
 	}
-	write(t, filepath.Join(s.options.ProcFS, "7", "fd"), "no directory")
+	write(t, filepath.Join(root, "7", "fd"), "no directory")
 	if found, err := h.Holders(t.Context(), nil); err != nil || found.Complete {
 		t.Errorf("%+v, %v, want them incomplete", found, err)
 	}

@@ -10,6 +10,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
 )
 
 // TestWithoutPidfdGetfdTheTablesDecide runs where a seccomp filter forbids pidfd_getfd, as that of
@@ -31,10 +32,10 @@ func TestWithoutPidfdGetfdTheTablesDecide(t *testing.T) {
 		if err != nil || len(still) != 1 || still[0] != v.socket {
 			t.Errorf("%d sockets verified, want one; %v", len(still), err)
 		}
-		if counts, err := g.shutdown(t.Context(), []*closewait.Socket{v.socket}); !denied(err) || counts.Failed != 1 {
+		if counts, err := g.shutdown(t.Context(), []*closewait.Socket{v.socket}); !host.Denied(err) || counts.Failed != 1 {
 			t.Errorf("shutdown: %+v, %v, want a denial", counts, err)
 		}
-		if err := h.lacksGetfd(); !denied(err) {
+		if err := h.lacksGetfd(); !host.Denied(err) {
 			t.Errorf("the self-test says %v, want a denial", err)
 		}
 		if counts, err := g.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || counts.Done != 1 {

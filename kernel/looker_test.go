@@ -152,7 +152,7 @@ func (r *report) take(v *closewait.View) {
 // faultsOf are those that have happened.
 func faultsOf(s *kernel.Scanner) map[string]uint64 {
 	faults := map[string]uint64{}
-	for fault, n := range s.Faults() {
+	for fault, n := range s.ScanErrors() {
 		if n > 0 {
 			faults[fault.Stage+"/"+fault.Reason] = n
 		}

@@ -8,6 +8,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
 )
 
 // TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached lets that process end, or move, between
@@ -26,12 +27,12 @@ func TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached(t *testing.T) 
 			if err != nil {
 				t.Fatal(err)
 			}
-			at := slices.IndexFunc(found, func(ns namespace) bool { return ns.via == strconv.Itoa(first.PID) })
+			at := slices.IndexFunc(found, func(ns host.Namespace) bool { return ns.Via == strconv.Itoa(first.PID) })
 			if at < 0 {
 				t.Fatalf("namespaces %+v: none through process %d", found, first.PID)
 			}
-			ns := found[at].id
-			check := func(when string, list []namespace, want int) {
+			ns := found[at].ID
+			check := func(when string, list []host.Namespace, want int) {
 				read, unread, err := s.readSockets(t.Context(), list)
 				if err != nil || len(unread) > 0 {
 					t.Fatalf("%s: unread %v, %v", when, unread, err)
@@ -42,14 +43,14 @@ func TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached(t *testing.T) 
 			}
 			check("nothing happens", found, 3)
 			moved := slices.Clone(found)
-			moved[at].via = "self"
+			moved[at].Via = "self"
 			check("the process has moved to ours", moved, 3)
 			first.Signal(syscall.SIGKILL)
 			first.Stop()
 			check("the process has ended", found, 2)
 			second.Stop()
 			check("all its processes have ended", found, 0)
-			if faults := s.Faults(); faults[closewait.Fault{Stage: stageSockets, Reason: reasonOther}] != 0 {
+			if faults := s.ScanErrors(); faults[closewait.ScanError{Stage: host.StageSockets, Reason: host.ReasonOther}] != 0 {
 				t.Errorf("faults %v", faults)
 			}
 		})

@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 
+	"closewait_exporter/kernel/host"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -36,7 +38,7 @@ func (g *Grip) prlimit(set *unix.Rlimit) (NoFile, error) {
 	err := g.alive()
 	var old unix.Rlimit
 	if err == nil {
-		err = goneIfVanished(unix.Prlimit(g.id.PID, unix.RLIMIT_NOFILE, set, &old))
+		err = host.GoneIfVanished(unix.Prlimit(g.id.PID, unix.RLIMIT_NOFILE, set, &old))
 	}
 	if err == nil {
 		err = g.alive()

@@ -9,6 +9,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 )
 
 func TestTheLimitOfDescriptorsIsRaisedAndNeverLowered(t *testing.T) {
@@ -86,7 +87,7 @@ func TestWhatIsNotPermittedIsDeniedAndNamesTheCapability(t *testing.T) {
 			onThread(func() {
 				if err := drop(c.capability); err != nil {
 					t.Error(err)
-				} else if err := c.do(); !denied(err) || !mentions(err, name) {
+				} else if err := c.do(); !host.Denied(err) || !mentions(err, name) {
 					t.Errorf("%v, want a denial that says what is missing", err)
 				}
 			})

@@ -1,6 +1,9 @@
 package kernel
 
-import "closewait_exporter/closewait"
+import (
+	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/fdscan"
+)
 
 // owned is what a look has found out about a socket, and what stays the same of it while it lives. There
 // is one for each known socket, so it is small.
@@ -27,7 +30,7 @@ func (o *owned) holderList() []closewait.ProcessID {
 }
 
 // handlesOf are the handles of the holders of a socket, in the same order.
-func (o *owners) handlesOf(known *owned) []handle {
+func (o *owners) handlesOf(known *owned) []fdscan.Handle {
 	return o.handles[known.first:][:len(known.holderList())]
 }
 

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/fdscan"
 )
 
 // owners remembers who holds which socket, so that descriptors are only looked at when there is a
@@ -14,14 +15,14 @@ import (
 // another kept the socket open: that shows at the next look, after Options.Relook or a hundred times
 // what a look costs, whichever is longer.
 type owners struct {
-	known   []owned       // in the order of the dump before the last look
-	ends    ends          // the addresses of each
-	handles []handle      // of the holders of each in turn
-	byInode []indexed     // indices in known, sorted
-	next    int           // index in known after that of the last find
-	looked  time.Time     // the last look
-	cost    time.Duration // of the last look
-	unread  int           // processes that it could not look into
+	known   []owned             // in the order of the dump before the last look
+	ends    ends                // the addresses of each
+	handles []fdscan.Handle     // of the holders of each in turn
+	byInode []fdscan.InodeIndex // indices in known, sorted
+	next    int                 // index in known after that of the last find
+	looked  time.Time           // the last look
+	cost    time.Duration       // of the last look
+	unread  int                 // processes that it could not look into
 }
 
 // vainLooks is how often a socket without a holder is looked for at once. The first look can come
@@ -35,7 +36,7 @@ func (o *owners) find(inode, cookie uint64) *owned {
 	i := o.next
 	if i >= len(o.known) || uint64(o.known[i].inode) != inode {
 		var known bool
-		if i, known = indexOf(o.byInode, inode); !known {
+		if i, known = fdscan.IndexOf(o.byInode, inode); !known {
 			return nil
 		}
 	}
@@ -123,7 +124,7 @@ func (s *Scanner) stillHolds(o *owned) bool {
 func (s *Scanner) livesNow(id closewait.ProcessID) bool {
 	lives, asked := s.holders[id]
 	if !asked {
-		lives = s.lives(id)
+		lives = s.host.Lives(id)
 		s.holders[id] = lives
 	}
 	return lives
@@ -132,20 +133,20 @@ func (s *Scanner) livesNow(id closewait.ProcessID) bool {
 // look finds the holders of all sockets anew: with the descriptors read anyway, it costs little to
 // look for all instead of the new ones.
 func (s *Scanner) look(ctx context.Context, now time.Time) (err error) {
-	if s.pids, err = s.listPIDs(); err != nil { // again: the holder may be younger than the scan
+	if s.pids, err = s.host.ListPIDs(); err != nil { // again: the holder may be younger than the scan
 		return err
 	}
 	before, started := s.owners, time.Now()
 	s.owners = s.unknownOwners()
-	w, err := s.walkProcesses(ctx, s.pids, s.owners.byInode, s.defuncts.byInode())
+	w, err := fdscan.WalkProcesses(ctx, s.host, s.pids, s.options.Workers, s.owners.byInode, s.defuncts.byInode())
 	if err != nil {
 		s.owners = before
 		return err
 	}
 	s.defuncts.refresh(w)
-	s.owners.looked, s.owners.cost, s.owners.unread = now, time.Since(started), len(w.unread)
+	s.owners.looked, s.owners.cost, s.owners.unread = now, time.Since(started), len(w.Unread)
 	s.owners.remember(w)
-	if w.short > 0 {
+	if w.OutOfResources > 0 {
 		s.keepHolders(&before)
 		s.owners.looked = time.Time{} // so the next scan looks again
 	}
@@ -173,22 +174,22 @@ func (s *Scanner) unknownOwners() owners {
 			}
 		}
 	}
-	o.byInode = make([]indexed, len(o.known))
+	o.byInode = make([]fdscan.InodeIndex, len(o.known))
 	for i := range o.known {
-		o.byInode[i] = newIndexed(uint64(o.known[i].inode), i)
+		o.byInode[i] = fdscan.NewInodeIndex(uint64(o.known[i].inode), i)
 	}
 	slices.Sort(o.byInode)
 	return o
 }
 
 // remember notes who holds what, and where.
-func (o *owners) remember(w *walk) {
-	o.handles = make([]handle, 0, len(w.descriptors))
-	w.match(o.byInode, func(index int, held []openSocket) {
+func (o *owners) remember(w *fdscan.Walk) {
+	o.handles = make([]fdscan.Handle, 0, w.Len())
+	w.Match(o.byInode, func(index int, held []fdscan.Descriptor) {
 		known := &o.known[index]
-		known.owner, known.holders, known.first = closewait.OwnedByProcess, w.holders(held), uint32(len(o.handles))
+		known.owner, known.holders, known.first = closewait.OwnedByProcess, w.Holders(held), uint32(len(o.handles))
 		for _, d := range held {
-			o.handles = append(o.handles, d.handle)
+			o.handles = append(o.handles, d.Handle)
 		}
 	})
 }
@@ -218,12 +219,12 @@ func (s *Scanner) keepHolders(before *owners) {
 // rememberOwnerless notes which sockets the walk has looked for in vain. Only when every process was
 // readable it is sure that no process holds them; and where one could not be read for want of
 // something that may be there next time, the vain look does not count.
-func (s *Scanner) rememberOwnerless(before *owners, w *walk) {
+func (s *Scanner) rememberOwnerless(before *owners, w *fdscan.Walk) {
 	nobody, looks := closewait.OwnerUnresolved, uint8(0)
-	if len(w.unread) == 0 && s.seesAllProcesses {
+	if len(w.Unread) == 0 && s.host.SeesAllProcesses {
 		nobody = closewait.OwnedByKernel
 	}
-	if w.short == 0 {
+	if w.OutOfResources == 0 {
 		looks = 1
 	}
 	for i := range s.owners.known {
@@ -258,7 +259,7 @@ func (s *Scanner) holdersOfListener(row *closewait.Sighting, good func(*owned) b
 			all = append(all, o.holderList()...)
 		}
 	}
-	slices.SortFunc(all, byPID)
+	slices.SortFunc(all, fdscan.ByPID)
 	s.accepters[&inodes[0]] = slices.Compact(all)
 	return s.accepters[&inodes[0]], true
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 )
 
 // glance is one scan of a sequence: what has changed in /proc, which sockets there are, and whether
@@ -123,7 +124,7 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			plant(t, dir, map[string]string{"stat": fakeBoot, "1/stat": fakeStat})
+			kerneltest.Plant(t, dir, map[string]string{"stat": fakeBoot, "1/stat": fakeStat})
 			s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
 			if err != nil {
 				t.Fatal(err)
@@ -161,7 +162,7 @@ func graft(t *testing.T, dir string, change map[string]string) {
 		}
 	}
 	maps.DeleteFunc(added, func(_, content string) bool { return content == removed })
-	plant(t, dir, added)
+	kerneltest.Plant(t, dir, added)
 }
 
 // owning is who has each socket.
@@ -179,7 +180,7 @@ func owning(sockets []closewait.Sighting) string {
 
 func TestLooksThatNoNewSocketAsksForTakeAHundredthOfTheTime(t *testing.T) {
 	dir := t.TempDir()
-	plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11)))
+	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11)))
 	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS, Relook: time.Second})
 	if err != nil {
 		t.Fatal(err)
@@ -207,7 +208,7 @@ func TestLooksThatNoNewSocketAsksForTakeAHundredthOfTheTime(t *testing.T) {
 // the Tracker compares by.
 func TestHoldersAreSharedByTheSocketsThatHaveTheSame(t *testing.T) {
 	dir := t.TempDir()
-	plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12, 13, 14), alive(200, 6, 13, 14)))
+	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12, 13, 14), alive(200, 6, 13, 14)))
 	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS, Workers: 3})
 	if err != nil {
 		t.Fatal(err)

@@ -1,23 +1,23 @@
 package kernel
 
 import (
-	"cmp"
 	"context"
-	"encoding/binary"
 	"fmt"
 	"slices"
 	"strconv"
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/kernel/iterator"
+	"closewait_exporter/kernel/bpf"
+	"closewait_exporter/kernel/fdscan"
+	"closewait_exporter/kernel/host"
 )
 
 // pass is one look of the BPF iterators at the host: all processes, then all their sockets with who holds them.
 type pass struct {
 	scanner    *Scanner
-	namespaces []namespace              // that a process lives in, the own one first
-	residents  map[int]iterator.Process // by pid
+	namespaces []host.Namespace         // that a process lives in, the own one first
+	residents  map[int]bpf.Process      // by pid
 	in         map[closewait.NetNS]bool // of the namespaces, and of those in which sockets were found
 
 	ids       []closewait.ProcessID            // of the processes that have records
@@ -25,8 +25,8 @@ type pass struct {
 	sole      [][]closewait.ProcessID          // for each of them the list with nobody else
 	holder    []int32                          // of each row, an index in ids
 	holds     []bool                           // which of ids hold a socket that is not listening
-	byInode   []indexed                        // the rows
-	space     []indexed                        // to sort them
+	byInode   []fdscan.InodeIndex              // the rows
+	space     []fdscan.InodeIndex              // to sort them
 	ns        closewait.NetNS                  // of the last record
 	listening map[uint64][]closewait.ProcessID // who holds a listener, by its inode
 	accepting map[uint64][]closewait.ProcessID // who could accept a connection, by the first of its listeners
@@ -36,7 +36,7 @@ type pass struct {
 // passProcesses finds all processes and network namespaces.
 func (s *Scanner) passProcesses(ctx context.Context) (*pass, error) {
 	p := &pass{
-		scanner: s, namespaces: []namespace{s.own}, residents: map[int]iterator.Process{}, in: map[closewait.NetNS]bool{s.own.id: true},
+		scanner: s, namespaces: []host.Namespace{s.host.OwnNetNS}, residents: map[int]bpf.Process{}, in: map[closewait.NetNS]bool{s.host.OwnNetNS.ID: true},
 		listening: map[uint64][]closewait.ProcessID{}, accepting: map[uint64][]closewait.ProcessID{}, queues: map[closewait.NetNS]bool{}, index: map[closewait.ProcessID]int{},
 	}
 	if before := s.pass; before != nil && cap(before.byInode) <= 4*len(before.byInode)+1000 { // their space is used again
@@ -45,18 +45,18 @@ func (s *Scanner) passProcesses(ctx context.Context) (*pass, error) {
 	s.pids = s.pids[:0]
 	malformed, err := s.iterator.Processes(ctx, p.addProcess)
 	if err != nil {
-		s.faults.add(stageProcesses, err)
+		s.host.Errors.Add(host.StageProcesses, err)
 		return nil, fmt.Errorf("list processes: %w", err)
 	}
 	for _, err := range malformed {
-		s.faults.add(stageProcesses, err)
+		s.host.Errors.Add(host.StageProcesses, err)
 	}
 	slices.Sort(s.pids)
 	s.pids = slices.Compact(s.pids)
 	return p, nil
 }
 
-func (p *pass) addProcess(record *iterator.Process) {
+func (p *pass) addProcess(record *bpf.Process) {
 	pid, ns := int(record.Pid), closewait.NetNS(record.Netns)
 	p.scanner.pids = append(p.scanner.pids, pid)
 	if ns == 0 { // it is ending, or has a leader that has ended
@@ -67,12 +67,12 @@ func (p *pass) addProcess(record *iterator.Process) {
 	}
 	if !p.in[ns] && p.scanner.options.Namespaces == AllNamespaces {
 		p.in[ns] = true
-		p.namespaces = append(p.namespaces, namespace{id: ns, via: viaOf(record)})
+		p.namespaces = append(p.namespaces, host.Namespace{ID: ns, Via: viaOf(record)})
 	}
 }
 
 // resident is what BPF has told of a process.
-func (s *Scanner) resident(id closewait.ProcessID) (r iterator.Process, known bool) {
+func (s *Scanner) resident(id closewait.ProcessID) (r bpf.Process, known bool) {
 	if s.pass == nil {
 		return r, false
 	}
@@ -81,7 +81,7 @@ func (s *Scanner) resident(id closewait.ProcessID) (r iterator.Process, known bo
 }
 
 // viaOf is the directory below /proc of what a record is about.
-func viaOf(record *iterator.Process) string {
+func viaOf(record *bpf.Process) string {
 	if record.Thread == record.Pid {
 		return strconv.Itoa(int(record.Pid))
 	}
@@ -91,7 +91,7 @@ func viaOf(record *iterator.Process) string {
 // askWhere asks BPF in which network namespace a process or thread lives, which /proc tells only who may
 // trace it.
 func (s *Scanner) askWhere(via string) (ns closewait.NetNS, err error) {
-	_, err = s.iterator.Processes(context.Background(), func(record *iterator.Process) {
+	_, err = s.iterator.Processes(context.Background(), func(record *bpf.Process) {
 		if viaOf(record) == via {
 			ns = closewait.NetNS(record.Netns)
 		}
@@ -103,28 +103,28 @@ func (s *Scanner) askWhere(via string) (ns closewait.NetNS, err error) {
 func (s *Scanner) passSockets(ctx context.Context, p *pass) error {
 	s.forgetSockets()
 	tick := jiffy()
-	malformed, err := s.iterator.Sockets(ctx, func(record *iterator.Socket) { p.addSocket(record, tick) })
+	malformed, err := s.iterator.Sockets(ctx, func(record *bpf.Socket) { p.addSocket(record, tick) })
 	if err != nil {
-		s.faults.add(stageSockets, err)
+		s.host.Errors.Add(host.StageSockets, err)
 		return fmt.Errorf("read sockets: %w", err)
 	}
 	for _, err := range malformed {
-		s.faults.add(stageSockets, err)
+		s.host.Errors.Add(host.StageSockets, err)
 	}
 	p.join()
 	return nil
 }
 
-func (p *pass) addSocket(record *iterator.Socket, tick time.Duration) {
+func (p *pass) addSocket(record *bpf.Socket, tick time.Duration) {
 	s, ns := p.scanner, closewait.NetNS(record.Netns)
-	if ns != s.own.id && s.options.Namespaces == OwnNamespace {
+	if ns != s.host.OwnNetNS.ID && s.options.Namespaces == OwnNamespace {
 		return
 	}
 	if ns != p.ns {
 		p.ns, p.in[ns] = ns, true
 	}
 	holder := p.indexOf(closewait.ProcessID{PID: int(record.Pid), Start: startOf(record.Start)})
-	if record.State == iterator.StateListen {
+	if record.State == host.TCPListen {
 		s.listeners.add(ns, record.LocalAddress(), record.Inode)
 		p.listening[record.Inode] = append(p.listening[record.Inode], p.ids[holder])
 		if record.RecvQueue > 0 {
@@ -132,7 +132,7 @@ func (p *pass) addSocket(record *iterator.Socket, tick time.Duration) {
 		}
 		return
 	}
-	p.byInode = append(p.byInode, newIndexed(record.Inode, len(s.sockets)))
+	p.byInode = append(p.byInode, fdscan.NewInodeIndex(record.Inode, len(s.sockets)))
 	p.holder, p.holds[holder] = append(p.holder, int32(holder)), true
 	row := s.newRow()
 	row.Owner, row.Holders = closewait.OwnedByProcess, p.sole[holder]
@@ -155,11 +155,11 @@ func (p *pass) indexOf(id closewait.ProcessID) int {
 }
 
 // fillIn translates what BPF says of a socket that is not listening.
-func fillIn(row *closewait.Sighting, ns closewait.NetNS, record *iterator.Socket, tick time.Duration) {
+func fillIn(row *closewait.Sighting, ns closewait.NetNS, record *bpf.Socket, tick time.Duration) {
 	row.Local, row.Remote, row.Interface, row.Inode, row.UID = record.LocalAddress(), record.RemoteAddress(), record.Interface, record.Inode, record.Uid
 	row.BytesSent, row.BytesAcked, row.BytesReceived = record.BytesSent, record.BytesAcked, record.BytesReceived
 	row.ID = socketID(ns, record.Cookie, &row.Facts)
-	if record.State == iterator.StateClose {
+	if record.State == host.TCPClose {
 		row.Defunct = true
 		return
 	}
@@ -175,15 +175,15 @@ func fillIn(row *closewait.Sighting, ns closewait.NetNS, record *iterator.Socket
 // join makes one row of the descriptors of each socket, with all of its holders, and fills in directions.
 func (p *pass) join() {
 	sockets := p.scanner.sockets
-	p.byInode, p.space = sortRuns(p.byInode, p.space)
-	lists := map[string][]closewait.ProcessID{}
+	p.byInode, p.space = fdscan.SortRuns(p.byInode, p.space)
+	var lists fdscan.HolderLists
 	joined := 0
 	for rest := p.byInode; len(rest) > 0; {
 		n := p.sameSocket(rest)
 		if n > 1 {
-			sockets[rest[0].index()].Holders = p.holdersOf(rest[:n], lists)
+			sockets[rest[0].Index()].Holders = p.holdersOf(rest[:n], &lists)
 			for _, x := range rest[1:n] {
-				sockets[x.index()].Holders = nil
+				sockets[x.Index()].Holders = nil
 			}
 			joined += n - 1
 		}
@@ -201,11 +201,11 @@ func (p *pass) join() {
 
 // sameSocket is how many rows are of the same socket as the first. They are made to stand together: inodes
 // are numbered anew after 2^32 of them, so that two sockets can have the same one.
-func (p *pass) sameSocket(rows []indexed) int {
+func (p *pass) sameSocket(rows []fdscan.InodeIndex) int {
 	sockets := p.scanner.sockets
 	n := 1
-	for i := 1; i < len(rows) && rows[i].inode() == rows[0].inode(); i++ {
-		if sockets[rows[i].index()].ID == sockets[rows[0].index()].ID {
+	for i := 1; i < len(rows) && rows[i].Inode() == rows[0].Inode(); i++ {
+		if sockets[rows[i].Index()].ID == sockets[rows[0].Index()].ID {
 			rows[n], rows[i] = rows[i], rows[n]
 			n++
 		}
@@ -215,32 +215,18 @@ func (p *pass) sameSocket(rows []indexed) int {
 
 // holdersOf are those of the rows of one socket, by ascending pid. Sockets with the same holders share
 // one list.
-func (p *pass) holdersOf(rows []indexed, lists map[string][]closewait.ProcessID) []closewait.ProcessID {
+func (p *pass) holdersOf(rows []fdscan.InodeIndex, lists *fdscan.HolderLists) []closewait.ProcessID {
 	holders := make([]int32, len(rows))
 	for i, row := range rows {
-		holders[i] = p.holder[row.index()]
+		holders[i] = p.holder[row.Index()]
 	}
 	slices.Sort(holders)
 	holders = slices.Compact(holders)
 	if len(holders) == 1 {
 		return p.sole[holders[0]]
 	}
-	var key []byte
-	for _, holder := range holders {
-		key = binary.NativeEndian.AppendUint32(key, uint32(holder))
-	}
-	if lists[string(key)] == nil {
-		list := make([]closewait.ProcessID, len(holders))
-		for i, holder := range holders {
-			list[i] = p.ids[holder]
-		}
-		slices.SortFunc(list, byPID)
-		lists[string(key)] = list
-	}
-	return lists[string(key)]
+	return *lists.Of(holders, p.ids)
 }
-
-func byPID(a, b closewait.ProcessID) int { return cmp.Compare(a.PID, b.PID) }
 
 // read are the namespaces of the host without those that could not be read.
 func (p *pass) read(unread []closewait.NetNS) []closewait.NetNS {
@@ -255,7 +241,7 @@ func (p *pass) read(unread []closewait.NetNS) []closewait.NetNS {
 
 // has tells whether a process holds the socket with this inode.
 func (p *pass) has(inode uint64) bool {
-	_, found := indexOf(p.byInode, inode)
+	_, found := fdscan.IndexOf(p.byInode, inode)
 	return found
 }
 
@@ -272,7 +258,7 @@ func (p *pass) accepters(row *closewait.Sighting) []closewait.ProcessID {
 	for _, inode := range inodes {
 		all = append(all, p.listening[inode]...)
 	}
-	slices.SortFunc(all, byPID)
+	slices.SortFunc(all, fdscan.ByPID)
 	p.accepting[inodes[0]] = slices.Compact(all)
 	return p.accepting[inodes[0]]
 }

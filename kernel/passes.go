@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 )
 
 // passes is what is remembered from one scan by BPF to the next: when the dear looks were taken, and
@@ -83,8 +84,8 @@ func (s *Scanner) dumpInstead(ctx context.Context) (*closewait.Snapshot, error) 
 	return &closewait.Snapshot{Taken: time.Now(), NetNS: read, AllDefunct: true}, nil
 }
 
-func (s *Scanner) cannotDump(ns namespace) bool {
-	return s.dumper == nil || !ns.own && !s.capable(unix.CAP_SYS_ADMIN)
+func (s *Scanner) cannotDump(ns host.Namespace) bool {
+	return s.dumper == nil || !ns.Own && !s.host.Capable(unix.CAP_SYS_ADMIN)
 }
 
 // ofSmallHost is what a pass costs where some 10,000 descriptors are open.
@@ -99,9 +100,9 @@ func (s *Scanner) dumpUnheld(ctx context.Context) (unread []closewait.NetNS, err
 	if first := s.passes.orphans == nil; first {
 		all = s.passes.cost < ofSmallHost // nothing is known of what a dump costs, but what follows from this
 	}
-	var list []namespace
+	var list []host.Namespace
 	for _, ns := range s.pass.namespaces {
-		if s.pass.queues[ns.id] || s.passes.inFlight[ns.id] || all && !s.cannotDump(ns) {
+		if s.pass.queues[ns.ID] || s.passes.inFlight[ns.ID] || all && !s.cannotDump(ns) {
 			list = append(list, ns)
 		}
 	}
@@ -113,7 +114,7 @@ func (s *Scanner) dumpUnheld(ctx context.Context) (unread []closewait.NetNS, err
 	if all {
 		s.passes.dumped, s.passes.dumping = time.Now(), time.Since(started)
 	}
-	if err == nil && short(failures) {
+	if err == nil && host.OutOfResources(failures) {
 		err = fmt.Errorf("read sockets: %w", failures)
 	}
 	return unread, err
@@ -123,13 +124,13 @@ func (s *Scanner) dumpUnheld(ctx context.Context) (unread []closewait.NetNS, err
 // accepted is taken out at first: a process can have got it after the pass has looked there.
 func (s *Scanner) assignUnheld(from int) {
 	nobody := closewait.OwnerUnresolved
-	if s.seesAllProcesses {
+	if s.host.SeesAllProcesses {
 		nobody = closewait.OwnedByKernel
 	}
 	before := s.passes.orphans
 	s.passes.orphans, s.passes.inFlight = map[closewait.SocketID]bool{}, map[closewait.NetNS]bool{}
 	for id := range before {
-		if s.pass.in[id.NetNS] && !slices.ContainsFunc(s.reached, func(ns namespace) bool { return ns.id == id.NetNS }) {
+		if s.pass.in[id.NetNS] && !slices.ContainsFunc(s.reached, func(ns host.Namespace) bool { return ns.ID == id.NetNS }) {
 			s.passes.orphans[id] = true
 		}
 	}

@@ -2,15 +2,12 @@ package kernel
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"time"
-)
 
-// errHangs says that the kernel did not answer in time: /proc/PID/cmdline and maps wait for a lock
-// that a thread in uninterruptible sleep can hold for ever, and so does what locks a socket.
-var errHangs = errors.New("the kernel does not answer: some thread of the process hangs in it")
+	"closewait_exporter/kernel/host"
+)
 
 // patience bounds calls into the kernel that can hang. Nothing can end such a call: its
 // goroutine, and a thread with it, is left behind. At most so many are; then every call is refused.
@@ -31,9 +28,9 @@ func patiently[T any](ctx context.Context, p *patience, f func(context.Context) 
 	}
 	var none T
 	if !p.left() {
-		return none, fmt.Errorf("%w, and %d calls hang already", errHangs, p.most)
+		return none, fmt.Errorf("%w, and %d calls hang already", host.ErrHangs, p.most)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, p.limit, errHangs)
+	ctx, cancel := context.WithTimeoutCause(ctx, p.limit, host.ErrHangs)
 	defer cancel()
 	answered := make(chan answer, 1)
 	done := make(chan struct{})

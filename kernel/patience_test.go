@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"closewait_exporter/kernel/host"
 )
 
 func TestPatienceReturnsWhatItIsToldInTime(t *testing.T) {
@@ -33,8 +35,8 @@ func TestPatienceLeavesAFewHangingCallsBehindAndRefusesMore(t *testing.T) {
 			return 0, nil
 		}
 		for range 10 {
-			if _, err := patiently(t.Context(), p, hang); !errors.Is(err, errHangs) {
-				t.Errorf("%v, want %v", err, errHangs)
+			if _, err := patiently(t.Context(), p, hang); !errors.Is(err, host.ErrHangs) {
+				t.Errorf("%v, want %v", err, host.ErrHangs)
 			}
 		}
 		if begun.Load() != most {

@@ -7,6 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 )
 
 // Grip holds on to one process: whatever is done through it is done to that process or not at all,
@@ -64,22 +65,11 @@ func (g *Grip) Close() {
 // verifyProcess opens /proc/PID and compares the start time. As the pidfd is alive afterwards the
 // pid was not free meanwhile, so that both mean the same process.
 func (g *Grip) verifyProcess() error {
-	dir, err := g.hands.scanner.proc.openProcess(g.id.PID)
+	dir, err := g.hands.host.OpenProcess(g.id)
 	if err != nil {
-		return goneIfVanished(err)
+		return host.GoneIfVanished(err)
 	}
 	g.dir = os.NewFile(uintptr(dir), "process")
-	data, err := dir.read("stat", nil)
-	if err != nil {
-		return goneIfVanished(err)
-	}
-	st, err := parseStat(data)
-	if err != nil {
-		return err
-	}
-	if st.start != g.id.Start {
-		return fmt.Errorf("%w: its pid means another one now", closewait.ErrGone)
-	}
 	return g.alive()
 }
 
@@ -96,8 +86,8 @@ func (g *Grip) alive() error {
 func (g *Grip) control(f func(fd int) error) error { return control(g.pidfd, f) }
 
 // inDirectory calls f with /proc/PID, which stays open meanwhile.
-func (g *Grip) inDirectory(f func(directory) error) error {
-	return control(g.dir, func(fd int) error { return f(directory(fd)) })
+func (g *Grip) inDirectory(f func(host.Directory) error) error {
+	return control(g.dir, func(fd int) error { return f(host.Directory(fd)) })
 }
 
 func control(file *os.File, f func(fd int) error) error {
@@ -107,14 +97,6 @@ func control(file *os.File, f func(fd int) error) error {
 	}
 	if raw.Control(func(fd uintptr) { err = f(int(fd)) }) != nil {
 		return os.ErrClosed
-	}
-	return err
-}
-
-// goneIfVanished says closewait.ErrGone for errors that mean it.
-func goneIfVanished(err error) error {
-	if vanished(err) {
-		return fmt.Errorf("%w: %w", closewait.ErrGone, err)
 	}
 	return err
 }

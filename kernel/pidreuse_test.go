@@ -14,6 +14,7 @@ import (
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/fdscan"
 )
 
 // insideVariable tells the test below that it runs in its own pid namespace.
@@ -143,7 +144,7 @@ func (e *exchange) round(t *testing.T, at moment, act func(t *testing.T, id clos
 
 // newHolder starts a process that has got the socket from the keeper.
 func (e *exchange) newHolder(t *testing.T) (cmd *exec.Cmd) {
-	err := e.keeper.duplicate(socketFD{e.keeper.id.PID, 3}, func(fd int) error {
+	err := e.keeper.duplicate(fdscan.Handle{Number: 3}, func(fd int) error {
 		own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		file := os.NewFile(uintptr(own), "socket")
 		defer file.Close()

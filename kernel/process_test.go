@@ -12,6 +12,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
 )
 
 // start starts a program that ends with the test. It has the files as descriptors 3, 4, ...
@@ -41,11 +42,11 @@ func idOf(t *testing.T, pid int) closewait.ProcessID {
 	if err != nil {
 		t.Fatal(err)
 	}
-	st, err := parseStat(data)
+	st, err := host.ParseStat(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return closewait.ProcessID{PID: pid, Start: st.start}
+	return closewait.ProcessID{PID: pid, Start: st.Start}
 }
 
 // grab takes hold of a process until the end of the test.

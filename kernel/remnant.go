@@ -4,13 +4,14 @@ import (
 	"slices"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/fdscan"
 )
 
 // remnant is what is left of a socket that was in CLOSE_WAIT: a descriptor.
 type remnant struct {
 	closewait.Facts
 	holders []closewait.ProcessID // may be shared with other sockets: not to be changed
-	handles []handle              // of each holder
+	handles []fdscan.Handle       // of each holder
 	settled bool                  // state is known
 	state   uint8                 // in the tables
 }
@@ -29,7 +30,7 @@ func (r *remnant) keep(good func(holder int) bool) {
 		return
 	}
 	var holders []closewait.ProcessID
-	var handles []handle
+	var handles []fdscan.Handle
 	for i := range r.holders {
 		if good(i) {
 			holders, handles = append(holders, r.holders[i]), append(handles, r.handles[i])
@@ -40,7 +41,7 @@ func (r *remnant) keep(good func(holder int) bool) {
 
 // addHolders adds more holders, with their handles, to some of a socket, both ascending by pid. The
 // lists of holders are not changed: they may be shared.
-func addHolders(holders []closewait.ProcessID, handles []handle, more []closewait.ProcessID, theirs []handle) ([]closewait.ProcessID, []handle) {
+func addHolders(holders []closewait.ProcessID, handles []fdscan.Handle, more []closewait.ProcessID, theirs []fdscan.Handle) ([]closewait.ProcessID, []fdscan.Handle) {
 	shared := true
 	for i, id := range more {
 		if slices.Contains(holders, id) {
@@ -49,7 +50,7 @@ func addHolders(holders []closewait.ProcessID, handles []handle, more []closewai
 		if shared {
 			holders, shared = slices.Clone(holders), false
 		}
-		at, _ := slices.BinarySearchFunc(holders, id, byPID)
+		at, _ := slices.BinarySearchFunc(holders, id, fdscan.ByPID)
 		holders, handles = slices.Insert(holders, at, id), slices.Insert(handles, at, theirs[i])
 	}
 	return holders, handles

@@ -2,18 +2,16 @@ package kernel
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"strings"
 	"time"
 
-	"github.com/prometheus/procfs"
-	"golang.org/x/sys/unix"
-
 	"closewait_exporter/closewait"
-	"closewait_exporter/kernel/iterator"
+	"closewait_exporter/kernel/bpf"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // The values of Options.Engine.
@@ -50,7 +48,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.ProcFS == "" {
-		o.ProcFS = procfs.DefaultMountPoint
+		o.ProcFS = host.DefaultPath
 	}
 	if o.Engine == "" {
 		o.Engine = EngineAuto
@@ -70,27 +68,18 @@ type Scanner struct {
 	options  Options
 	engine   string
 	fallback string
-	proc     directory
-	own      namespace
-	bootTime time.Time
+	host     *host.Host
 
-	capabilities     uint64
-	fdSizes          bool // the size of /proc/PID/fd is the number of descriptors
-	pidsAreOurs      bool // /proc shows the pid namespace that this process lives in
-	seesAllProcesses bool // it is the host's, and nothing is hidden
-
-	faults    *faults
 	owners    owners
 	defuncts  defuncts
 	listeners listeners
-	users     map[uint32]string
-	dumper    *dumper            // nil: netlink is not used
-	iterator  *iterator.Iterator // nil: BPF is not used
+	dumper    *sockdiag.Dumper // nil: netlink is not used
+	iterator  *bpf.Iterator    // nil: BPF is not used
 	passes    passes
 	pass      *pass // of the current scan by BPF
 
 	pids    []int                        // of the current scan
-	reached []namespace                  // that it has read
+	reached []host.Namespace             // that it has read
 	holders map[closewait.ProcessID]bool // of its sockets; whether they live
 
 	described map[closewait.ProcessID]description // holders, in the last scan by BPF
@@ -100,72 +89,30 @@ type Scanner struct {
 	// Used again at each scan.
 	sockets   []closewait.Sighting
 	processes []closewait.Process
-	entries   []byte
-	data      []byte
-	path      []byte
+	describer *procfs.Describer
+	tables    *procfs.SocketTables
 }
 
 // NewScanner opens /proc and chooses the engine. It fails where /proc is unusable or the engine
 // that was asked for does not work.
 func NewScanner(o Options) (*Scanner, error) {
-	s := &Scanner{options: o.withDefaults(), faults: newFaults(), users: map[uint32]string{}, entries: make([]byte, 32<<10)}
+	s := &Scanner{options: o.withDefaults()}
 	if !slices.Contains(Engines, s.options.Engine) {
 		return nil, fmt.Errorf("unknown scanner %q: use one of %q", s.options.Engine, Engines)
 	}
 	if !slices.Contains(NamespaceScopes, s.options.Namespaces) {
 		return nil, fmt.Errorf("unknown network namespaces %q: use one of %q", s.options.Namespaces, NamespaceScopes)
 	}
-	if err := s.openProc(); err != nil {
+	var err error
+	if s.host, err = host.Open(s.options.ProcFS); err != nil {
 		return nil, err
 	}
+	s.describer, s.tables = procfs.NewDescriber(s.host), procfs.NewSocketTables(s.host)
 	if err := s.chooseEngine(); err != nil {
-		s.proc.close()
+		s.host.Close()
 		return nil, err
 	}
 	return s, nil
-}
-
-// openProc opens the proc file system and learns what it can tell.
-func (s *Scanner) openProc() error {
-	fs, err := procfs.NewFS(s.options.ProcFS)
-	if err != nil {
-		return fmt.Errorf("open proc file system: %w: mount one, or name another with --path.procfs", err)
-	}
-	stat, err := fs.Stat()
-	if err != nil {
-		return fmt.Errorf("%s is no proc file system: %w: mount one, or name another with --path.procfs", s.options.ProcFS, err)
-	}
-	s.bootTime = time.Unix(int64(stat.BootTime), 0)
-	if s.own, err = ownNamespace(); err != nil {
-		return err
-	}
-	if s.capabilities, err = effectiveCapabilities(); err != nil {
-		return err
-	}
-	if s.proc, err = openDirectory(unix.AT_FDCWD, s.options.ProcFS); err != nil {
-		return err
-	}
-	if self, err := s.proc.readlink("self", make([]byte, 32)); err == nil {
-		s.pidsAreOurs = string(self) == fmt.Sprint(os.Getpid())
-	}
-	if fds, err := s.proc.stat("self/fd"); err == nil {
-		s.fdSizes = fds.Size > 0
-	}
-	s.seesAllProcesses = s.seesKernelThreads()
-	return nil
-}
-
-// seesKernelThreads tells whether /proc shows kthreadd, which lives in the host's pid namespace
-// only and is hidden by hidepid as are all processes of root.
-func (s *Scanner) seesKernelThreads() bool {
-	const kthreadd, kernelThread = 2, 0x00200000 // PF_KTHREAD, include/linux/sched.h
-	dir, err := s.proc.openProcess(kthreadd)
-	if err != nil {
-		return false
-	}
-	defer dir.close()
-	st, err := s.readStat(dir)
-	return err == nil && st.flags&kernelThread != 0
 }
 
 // chooseEngine takes the engine that was asked for, or the best that works.
@@ -175,7 +122,7 @@ func (s *Scanner) chooseEngine() error {
 		engine string
 		open   func() error
 	}{
-		{EngineEBPF, s.openIterator}, {EngineNetlink, netlinkWorks}, {EngineProcFS, func() error { return nil }},
+		{EngineEBPF, s.openIterator}, {EngineNetlink, sockdiag.Probe}, {EngineProcFS, func() error { return nil }},
 	} {
 		if s.options.Engine != EngineAuto && s.options.Engine != candidate.engine {
 			continue
@@ -191,8 +138,8 @@ func (s *Scanner) chooseEngine() error {
 		lacks = append(lacks, fmt.Sprintf("%s does not work here: %v", candidate.engine, err))
 	}
 	s.fallback = strings.Join(lacks, "; ")
-	if s.engine == EngineNetlink || s.engine == EngineEBPF && netlinkWorks() == nil {
-		s.dumper = newDumper(stateCloseWait, stateListen)
+	if s.engine == EngineNetlink || s.engine == EngineEBPF && sockdiag.Probe() == nil {
+		s.dumper = sockdiag.NewDumper(host.TCPCloseWait, host.TCPListen)
 	}
 	return nil
 }
@@ -201,11 +148,11 @@ func (s *Scanner) chooseEngine() error {
 func (s *Scanner) Engine() string { return s.engine }
 
 // Faults counts what went wrong in all scans so far. It is safe for concurrent use.
-func (s *Scanner) Faults() map[closewait.Fault]uint64 { return s.faults.snapshot() }
+func (s *Scanner) ScanErrors() map[closewait.ScanError]uint64 { return s.host.Errors.Snapshot() }
 
 // Close releases what the Scanner holds.
 func (s *Scanner) Close() {
-	s.proc.close()
+	s.host.Close()
 	if s.iterator != nil {
 		s.iterator.Close()
 	}
@@ -232,8 +179,8 @@ func (s *Scanner) Scan(ctx context.Context) (*closewait.Snapshot, error) {
 // scanTables finds sockets in the tables of the kernel, and their holders in /proc.
 func (s *Scanner) scanTables(ctx context.Context) (*closewait.Snapshot, error) {
 	var err error
-	if s.pids, err = s.listPIDs(); err != nil {
-		s.faults.add(stageProcesses, err)
+	if s.pids, err = s.host.ListPIDs(); err != nil {
+		s.host.Errors.Add(host.StageProcesses, err)
 		return nil, fmt.Errorf("list processes in %s: %w", s.options.ProcFS, err)
 	}
 	read, unread, err := s.readSockets(ctx, s.namespaces(s.pids))
@@ -251,19 +198,4 @@ func (s *Scanner) scanTables(ctx context.Context) (*closewait.Snapshot, error) {
 		snapshot.Confirm = s.confirm
 	}
 	return snapshot, nil
-}
-
-// listPIDs lists all processes, ascending.
-func (s *Scanner) listPIDs() ([]int, error) {
-	list, err := openDirectory(s.proc, ".")
-	if err != nil {
-		return nil, err
-	}
-	defer list.close()
-	pids, err := list.numbers(s.entries)
-	if err == nil && len(pids) == 0 {
-		err = errors.New("no process is visible there")
-	}
-	slices.Sort(pids)
-	return pids, err
 }

@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	"closewait_exporter/kernel/sockdiag"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -54,7 +56,7 @@ var capabilityNames = map[uint]string{
 func (h *Hands) lacks(what string, capabilities ...uint) error {
 	var missing []string
 	for _, c := range capabilities {
-		if !h.scanner.capable(c) {
+		if !h.host.Capable(c) {
 			missing = append(missing, capabilityNames[c])
 		}
 	}
@@ -71,29 +73,29 @@ func (h *Hands) lacksDestroy() error {
 	if err := h.lacks("SOCK_DESTROY requests", unix.CAP_NET_ADMIN); err != nil {
 		return err
 	}
-	if h.scanner.options.Namespaces == AllNamespaces {
+	if h.options.Namespaces == AllNamespaces {
 		err := h.lacks("sockets in other network namespaces (none are seen with --collector.network-namespaces=own)", unix.CAP_SYS_ADMIN)
 		if err != nil {
 			return err
 		}
 	}
-	d, err := openDestroyer()
+	conn, err := sockdiag.NewConn()
 	if err != nil {
 		return err
 	}
-	defer unix.Close(d.fd)
+	defer conn.Close()
 	nowhere := netip.AddrPortFrom(netip.AddrFrom4([4]byte{192, 0, 2, 1}), 0)
-	err = d.destroy(&diagRow{family: unix.AF_INET, local: nowhere, remote: nowhere, cookie: 1 << 63})
+	err = conn.Destroy(&sockdiag.Row{Family: unix.AF_INET, Local: nowhere, Remote: nowhere, Cookie: 1 << 63})
 	if errors.Is(err, unix.ENOENT) {
 		return nil
 	}
-	return fmt.Errorf("SOCK_DESTROY does not work: %w", destroyError(err))
+	return fmt.Errorf("SOCK_DESTROY does not work: %w", err)
 }
 
 // lacksGetfd duplicates a descriptor of this process, for which no right is needed, and reads what
 // Yama says of those of others.
 func (h *Hands) lacksGetfd() error {
-	scope, err := h.scanner.proc.read("sys/kernel/yama/ptrace_scope", nil)
+	scope, err := h.host.Proc.Read("sys/kernel/yama/ptrace_scope", nil)
 	if err == nil && strings.TrimSpace(string(scope)) == "3" {
 		return fmt.Errorf("kernel.yama.ptrace_scope=3 forbids pidfd_getfd until the next boot: %w", os.ErrPermission)
 	}

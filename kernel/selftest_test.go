@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	"closewait_exporter/kernel/host"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -31,9 +33,9 @@ func TestRightsSayWhatEachDeedLacks(t *testing.T) {
 		{"no directories of others", nobody, []uint{unix.CAP_DAC_READ_SEARCH}, []string{"Destroy", "Shutdown", "Holders"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			h.scanner.capabilities = ^uint64(0)
+			h.host.Capabilities = ^uint64(0)
 			for _, capability := range c.without {
-				h.scanner.capabilities &^= 1 << capability
+				h.host.Capabilities &^= 1 << capability
 			}
 			if lost := lostRights(t, h.Rights(c.uid), c.without); !slices.Equal(lost, c.lost) {
 				t.Errorf("lost %v, want %v", lost, c.lost)
@@ -95,12 +97,12 @@ func TestPidsOfAnotherNamespaceAreRefused(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			proc, err := openDirectory(unix.AT_FDCWD, dir)
+			proc, err := host.OpenDirectory(unix.AT_FDCWD, dir)
 			if err != nil {
 				t.Fatal(err)
 			}
-			defer proc.close()
-			s := &Scanner{proc: proc, pidsAreOurs: c.ours}
+			defer proc.Close()
+			s := &Scanner{host: &host.Host{Path: dir, Proc: proc, PIDsAreOurs: c.ours}}
 			if err := s.checkPIDs(); (err == nil) != c.want {
 				t.Error(err)
 			}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"os"
 
+	"closewait_exporter/kernel/host"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -34,7 +36,7 @@ func pidfdError(err error) error {
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("%w: signals to other users' processes need CAP_KILL, and a seccomp filter must permit pidfds", err)
 	}
-	return goneIfVanished(err)
+	return host.GoneIfVanished(err)
 }
 
 // probePidfd tells why processes cannot be held on to here. It sends no signal: 0 is none.

@@ -10,102 +10,48 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/fdscan"
+	"closewait_exporter/kernel/host"
 )
 
-// socketFD is a descriptor of the process that is a socket.
-type socketFD struct {
-	thread int // whose table it is in: as a rule the main thread's, which all share
-	number int
-}
-
-// socketFDs finds the descriptors of the process that are the wanted sockets, by inode. One for each
-// socket is enough.
-func (g *Grip) socketFDs(ctx context.Context, sockets []*closewait.Socket) (map[uint64]socketFD, error) {
-	wanted := make(map[uint64]bool, len(sockets))
+// socketFDs finds the descriptors of the process that are the wanted sockets, by inode: one for each
+// socket.
+func (g *Grip) socketFDs(ctx context.Context, sockets []*closewait.Socket) (map[uint64]fdscan.Handle, error) {
+	inodes := make([]uint64, 0, len(sockets))
 	for _, s := range sockets {
-		wanted[s.Inode] = s.Accepted()
+		if s.Accepted() {
+			inodes = append(inodes, s.Inode)
+		}
 	}
-	found := make(map[uint64]socketFD, len(sockets))
-	err := g.inDirectory(func(dir directory) error {
-		if err := searchTable(dir, "fd", g.id.PID, wanted, found); err != nil {
-			return err
-		}
-		if len(found) == len(wanted) {
-			return nil
-		}
-		return g.searchThreads(ctx, dir, wanted, found)
+	var found map[uint64]fdscan.Handle
+	err := g.inDirectory(func(dir host.Directory) (err error) {
+		found, err = fdscan.Find(ctx, g.hands.host, dir, g.id.PID, inodes)
+		return err
 	})
-	return found, goneIfVanished(err)
-}
-
-func searchTable(at directory, path string, thread int, wanted map[uint64]bool, found map[uint64]socketFD) error {
-	fds, err := openDirectory(at, path)
-	if err != nil {
-		return err
-	}
-	defer fds.close()
-	var target [64]byte
-	return fds.each(make([]byte, 32<<10), func(name []byte) {
-		link, err := fds.link(name, target[:])
-		if err != nil {
-			return // closed meanwhile
-		}
-		number, _ := parseNumber(name)
-		if inode, ok := bracketed(link, "socket"); ok && wanted[inode] {
-			found[inode] = socketFD{thread, int(number)}
-		}
-	})
-}
-
-// searchThreads looks into the tables of threads that have one of their own, as all others have when
-// the main thread has ended before them.
-func (g *Grip) searchThreads(ctx context.Context, dir directory, wanted map[uint64]bool, found map[uint64]socketFD) error {
-	threads, err := openDirectory(dir, "task")
-	if err != nil {
-		return err
-	}
-	defer threads.close()
-	tids, err := threads.numbers(make([]byte, 32<<10))
-	if err != nil {
-		return err
-	}
-	tables := []int{g.id.PID}
-	for _, tid := range tids {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if tid == g.id.PID || g.hands.scanner.sharesTable(threads, tid, tables) {
-			continue
-		}
-		tables = append(tables, tid)
-		if err := searchTable(threads, strconv.Itoa(tid)+"/fd", tid, wanted, found); err != nil && !vanished(err) {
-			return err
-		}
-	}
-	return nil
+	return found, host.GoneIfVanished(err)
 }
 
 // duplicate calls f with a descriptor of our own for what the process has there: a socket that is
 // still to be identified, for the number can mean another one by now. It is closed at once, as
 // the close(2) of the program sends no FIN as long as it is open.
-func (g *Grip) duplicate(d socketFD, f func(fd int) error) error {
+func (g *Grip) duplicate(d fdscan.Handle, f func(fd int) error) error {
 	get := func(pidfd int) error {
-		fd, err := unix.PidfdGetfd(pidfd, d.number, 0)
+		fd, err := unix.PidfdGetfd(pidfd, int(d.Number), 0)
 		if err != nil {
 			return err
 		}
 		defer unix.Close(fd)
 		return f(fd)
 	}
-	if d.thread == g.id.PID {
+	if d.Thread == 0 {
 		return g.control(get)
 	}
-	thread, err := unix.PidfdOpen(d.thread, unix.PIDFD_THREAD) // since Linux 6.9
+	thread, err := unix.PidfdOpen(int(d.Thread), unix.PIDFD_THREAD) // since Linux 6.9
 	if err != nil {
-		return fmt.Errorf("open pidfd of thread %d: %w", d.thread, err)
+		return fmt.Errorf("open pidfd of thread %d: %w", int(d.Thread), err)
 	}
 	defer unix.Close(thread)
-	if err := g.ownsThread(d.thread); err != nil {
+	if err := g.ownsThread(int(d.Thread)); err != nil {
 		return err
 	}
 	return get(thread)
@@ -113,8 +59,8 @@ func (g *Grip) duplicate(d socketFD, f func(fd int) error) error {
 
 // ownsThread makes sure that a thread id which was opened is that of a thread of the process.
 func (g *Grip) ownsThread(tid int) error {
-	return g.inDirectory(func(dir directory) error {
-		_, err := dir.stat("task/" + strconv.Itoa(tid))
+	return g.inDirectory(func(dir host.Directory) error {
+		_, err := dir.Stat("task/" + strconv.Itoa(tid))
 		return err
 	})
 }
@@ -163,9 +109,9 @@ func identify(fd int, s *closewait.Socket) error {
 // stateOf is the state in which a socket is expected.
 func stateOf(s *closewait.Socket) uint8 {
 	if s.Defunct {
-		return stateClose
+		return host.TCPClose
 	}
-	return stateCloseWait
+	return host.TCPCloseWait
 }
 
 // hasIdentity compares the cookie or, where the scan knew none, the addresses. Of a defunct socket the

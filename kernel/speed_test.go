@@ -2,6 +2,7 @@ package kernel
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"testing"
@@ -11,7 +12,9 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
-	"closewait_exporter/kernel/iterator/bare"
+	"closewait_exporter/kernel/bpf/bare"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // TestSpeed is `make bench`: it builds the loads, measures everything in the same run, prints tables
@@ -117,7 +120,7 @@ func (r *report) scans() (bareCosts, map[string]cost) {
 		r.t.Fatal(err)
 	}
 	defer counter.Close()
-	buf := make([]byte, dumpBuffer)
+	buf := make([]byte, 256<<10)
 	names := []string{"bare kernel dump", "bare iterator"}
 	contenders := []func() error{
 		func() error { return receiveDump(buf) },
@@ -156,7 +159,7 @@ func receiveDump(buf []byte) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := unix.Sendto(fd, diagRequest(stateCloseWait, stateListen), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+	if err := unix.Sendto(fd, sockdiag.DumpRequest(host.TCPCloseWait, host.TCPListen), 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
 		return err
 	}
 	for done := false; !done; {
@@ -164,12 +167,8 @@ func receiveDump(buf []byte) error {
 		if err != nil {
 			return err
 		}
-		err = eachMessage(buf[:n], func(header nlHeader, _ []byte) error {
-			done = done || header.Type == unix.NLMSG_DONE
-			return nil
-		})
-		if err != nil {
-			return err
+		for rest := buf[:n]; len(rest) > 0; rest = rest[binary.NativeEndian.Uint32(rest):] { // lengths are multiples of 4
+			done = done || binary.NativeEndian.Uint16(rest[4:]) == unix.NLMSG_DONE
 		}
 	}
 	return nil

@@ -4,6 +4,8 @@ import (
 	"fmt"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
 )
 
 // State is what the threads of a process are kept from at the moment.
@@ -20,7 +22,7 @@ func (s State) Halted() bool { return s.Stopped > 0 || s.Frozen }
 // State tells what the process does at the moment. It reads files that cannot hang.
 func (g *Grip) State() (State, error) {
 	var s State
-	err := g.inDirectory(func(dir directory) error {
+	err := g.inDirectory(func(dir host.Directory) error {
 		if err := s.takeThreads(dir); err != nil {
 			return err
 		}
@@ -31,29 +33,29 @@ func (g *Grip) State() (State, error) {
 		err = g.alive() // else the last thread may have ended while it was looked at
 	}
 	if err != nil {
-		return State{}, fmt.Errorf("state of process %d: %w", g.id.PID, goneIfVanished(err))
+		return State{}, fmt.Errorf("state of process %d: %w", g.id.PID, host.GoneIfVanished(err))
 	}
 	return s, nil
 }
 
-func (s *State) takeThreads(dir directory) error {
-	threads, err := openDirectory(dir, "task")
+func (s *State) takeThreads(dir host.Directory) error {
+	threads, err := host.OpenDirectory(dir, "task")
 	if err != nil {
 		return err
 	}
-	defer threads.close()
+	defer threads.Close()
 	buf := make([]byte, 4096)
-	return threads.each(make([]byte, 32<<10), func(name []byte) {
+	return threads.Each(make([]byte, 32<<10), func(name []byte) {
 		var err error
-		if buf, err = threads.read(string(name)+"/stat", buf); err != nil {
+		if buf, err = threads.Read(string(name)+"/stat", buf); err != nil {
 			return // ended meanwhile
 		}
-		st, err := parseStat(buf)
+		st, err := host.ParseStat(buf)
 		if err != nil {
 			return
 		}
 		s.Threads++
-		switch st.state {
+		switch st.State {
 		case 'T', 't':
 			s.Stopped++
 		case 'D':
@@ -64,20 +66,12 @@ func (s *State) takeThreads(dir directory) error {
 
 // Describe reads anew who the process is: it can run another program by now.
 func (g *Grip) Describe() (closewait.Process, error) {
-	p, err := g.hands.scanner.twin().describe(g.id, description{})
+	p, _, err := procfs.NewDescriber(g.hands.host).Describe(g.id, procfs.Known{})
 	if err == nil {
 		err = g.alive()
 	}
 	if err != nil {
-		return closewait.Process{}, fmt.Errorf("describe process %d: %w", g.id.PID, goneIfVanished(err))
+		return closewait.Process{}, fmt.Errorf("describe process %d: %w", g.id.PID, host.GoneIfVanished(err))
 	}
 	return p, nil
-}
-
-// twin sees what s sees and has buffers of its own, so that it can describe processes while s scans.
-func (s *Scanner) twin() *Scanner {
-	return &Scanner{
-		options: s.options, proc: s.proc, bootTime: s.bootTime, fdSizes: s.fdSizes, pidsAreOurs: s.pidsAreOurs,
-		faults: s.faults, users: map[uint32]string{}, entries: make([]byte, 32<<10),
-	}
 }

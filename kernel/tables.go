@@ -4,13 +4,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
 	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // waysIn is in how many ways a namespace is tried to be reached: the process through which it was
@@ -19,13 +21,13 @@ const waysIn = 3
 
 // readSockets reads the sockets of all namespaces into s.sockets, and tells which could be read
 // and which could not. It fails when none could, and when we were short of something ourselves.
-func (s *Scanner) readSockets(ctx context.Context, list []namespace) (read, unread []closewait.NetNS, err error) {
+func (s *Scanner) readSockets(ctx context.Context, list []host.Namespace) (read, unread []closewait.NetNS, err error) {
 	s.forgetSockets()
 	read, unread, failures, err := s.readNamespaces(ctx, list)
 	if err != nil {
 		return nil, nil, err
 	}
-	if len(read) == 0 || short(failures) {
+	if len(read) == 0 || host.OutOfResources(failures) {
 		return nil, nil, fmt.Errorf("read sockets: %w", failures)
 	}
 	return read, unread, nil
@@ -42,21 +44,21 @@ func (s *Scanner) forgetSockets() {
 
 // readNamespaces adds the sockets of namespaces to s.sockets, and tells which could be read and which
 // could not, for what reasons.
-func (s *Scanner) readNamespaces(ctx context.Context, list []namespace) (read, unread []closewait.NetNS, failures, err error) {
+func (s *Scanner) readNamespaces(ctx context.Context, list []host.Namespace) (read, unread []closewait.NetNS, failures, err error) {
 	for try := 1; len(list) > 0; try++ {
 		var lost []closewait.NetNS
-		dump := func(ns namespace) error { return s.dumpSockets(ctx, ns) }
-		look := func(ns namespace) error { return s.readTables(ctx, ns) }
-		s.visitNamespaces(list, dump, look, func(ns namespace, failure error) {
+		dump := func(ns host.Namespace) error { return s.dumpSockets(ctx, ns) }
+		look := func(ns host.Namespace) error { return s.readTables(ctx, ns) }
+		s.visitNamespaces(list, dump, look, func(ns host.Namespace, failure error) {
 			switch {
 			case failure == nil:
-				read = append(read, ns.id)
+				read = append(read, ns.ID)
 				s.reached = append(s.reached, ns)
-			case vanished(failure) && !ns.own && try < waysIn:
-				lost = append(lost, ns.id)
+			case host.Vanished(failure) && !ns.Own && try < waysIn:
+				lost = append(lost, ns.ID)
 			default:
-				s.faults.add(stageSockets, failure)
-				unread = append(unread, ns.id)
+				s.host.Errors.Add(host.StageSockets, failure)
+				unread = append(unread, ns.ID)
 				failures = errors.Join(failures, failure)
 			}
 		})
@@ -72,17 +74,17 @@ func (s *Scanner) readNamespaces(ctx context.Context, list []namespace) (read, u
 
 // visitNamespaces goes through namespaces, the own one first, and calls done with the outcome of each:
 // that of dump, in the namespace itself, or of read where netlink is not to be had.
-func (s *Scanner) visitNamespaces(list []namespace, dump, read func(namespace) error, done func(namespace, error)) {
-	if s.dumper != nil && len(list) > 0 && list[0].own {
+func (s *Scanner) visitNamespaces(list []host.Namespace, dump, read func(host.Namespace) error, done func(host.Namespace, error)) {
+	if s.dumper != nil && len(list) > 0 && list[0].Own {
 		done(list[0], dump(list[0]))
 		list = list[1:]
 	}
-	if s.dumper != nil && s.capable(unix.CAP_SYS_ADMIN) {
-		inNamespaces(s.proc, list, func(ns namespace, err error) {
+	if s.dumper != nil && s.host.Capable(unix.CAP_SYS_ADMIN) {
+		s.host.InNamespaces(list, func(ns host.Namespace, err error) {
 			switch {
 			case err == nil:
 				err = dump(ns)
-			case denied(err): // by a user namespace or a security module, whatever our capabilities
+			case host.Denied(err): // by a user namespace or a security module, whatever our capabilities
 				err = read(ns)
 			}
 			done(ns, err)
@@ -95,16 +97,16 @@ func (s *Scanner) visitNamespaces(list []namespace, dump, read func(namespace) e
 }
 
 // dumpSockets reads the namespace of the current thread by netlink: all of it or nothing.
-func (s *Scanner) dumpSockets(ctx context.Context, ns namespace) error {
+func (s *Scanner) dumpSockets(ctx context.Context, ns host.Namespace) error {
 	before := len(s.sockets)
-	malformed, err := s.dumper.dump(ctx, func(row *diagRow) {
-		if row.state == stateListen {
-			s.listeners.add(ns.id, row.local, uint64(row.inode))
+	malformed, err := s.dumper.Dump(ctx, func(row *sockdiag.Row) {
+		if row.State == host.TCPListen {
+			s.listeners.add(ns.ID, row.Local, uint64(row.Inode))
 			return
 		}
-		s.addSocket(sightingOf(ns.id, row))
+		s.addSocket(sightingOf(ns.ID, row))
 	})
-	s.countMalformed(malformed)
+	s.host.Errors.AddMalformedRows(malformed)
 	if err != nil {
 		s.sockets = s.sockets[:before]
 	}
@@ -131,18 +133,18 @@ func (s *Scanner) newRow() *closewait.Sighting {
 }
 
 // sightingOf translates a row of a netlink dump.
-func sightingOf(ns closewait.NetNS, row *diagRow) closewait.Sighting {
+func sightingOf(ns closewait.NetNS, row *sockdiag.Row) closewait.Sighting {
 	s := closewait.Sighting{
 		Facts: closewait.Facts{
-			Local: row.local, Remote: row.remote, Interface: row.iface, Inode: uint64(row.inode), UID: row.uid,
-			RecvQueue: row.recvQueue, SendQueue: row.sendQueue, Timer: closewait.Timer(row.timer),
-			BytesSent: row.bytesSent, BytesAcked: row.bytesAcked, BytesReceived: row.bytesReceived,
+			Local: row.Local, Remote: row.Remote, Interface: row.Interface, Inode: uint64(row.Inode), UID: row.UID,
+			RecvQueue: row.RecvQueue, SendQueue: row.SendQueue, Timer: closewait.Timer(row.Timer),
+			BytesSent: row.BytesSent, BytesAcked: row.BytesAcked, BytesReceived: row.BytesReceived,
 		},
-		HasTimes:      row.hasInfo,
-		SinceLastAck:  atLeast(row.lastAckRecv),
-		SinceLastData: atLeast(min(row.lastDataSent, row.lastDataRecv)),
+		HasTimes:      row.HasInfo,
+		SinceLastAck:  atLeast(row.LastAckRecv),
+		SinceLastData: atLeast(min(row.LastDataSent, row.LastDataRecv)),
 	}
-	s.ID = socketID(ns, row.cookie, &s.Facts)
+	s.ID = socketID(ns, row.Cookie, &s.Facts)
 	return s
 }
 
@@ -156,14 +158,14 @@ func atLeast(milliseconds uint32) time.Duration {
 }
 
 // readTables reads a namespace from /proc/PID/net/tcp and tcp6: all of it or nothing.
-func (s *Scanner) readTables(ctx context.Context, ns namespace) error {
+func (s *Scanner) readTables(ctx context.Context, ns host.Namespace) error {
 	before := len(s.sockets)
-	err := s.eachTableRow(ctx, ns, closeWaitOrListen, func(row procTCPRow) {
-		if row.state == stateListen {
-			s.listeners.add(ns.id, row.local, row.inode)
+	err := s.tables.Each(ctx, ns, s.whereFromBPF(), procfs.CloseWaitOrListen, func(row procfs.TCPRow) {
+		if row.State == host.TCPListen {
+			s.listeners.add(ns.ID, row.Local, row.Inode)
 			return
 		}
-		s.addSocket(sightingOfTableRow(ns.id, row))
+		s.addSocket(sightingOfTableRow(ns.ID, row))
 	})
 	if err != nil {
 		s.sockets = s.sockets[:before]
@@ -171,52 +173,11 @@ func (s *Scanner) readTables(ctx context.Context, ns namespace) error {
 	return err
 }
 
-// eachTableRow hands the rows of /proc/PID/net/tcp and tcp6 in the wanted states to f. The files are
-// opened anew each time: some kernels break seeking on them.
-func (s *Scanner) eachTableRow(ctx context.Context, ns namespace, wanted tableStates, f func(procTCPRow)) error {
-	for _, name := range []string{"tcp", "tcp6"} {
-		if err := s.readTable(ctx, ns, name, wanted, f); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *Scanner) readTable(ctx context.Context, ns namespace, name string, wanted tableStates, f func(procTCPRow)) error {
-	path := s.options.ProcFS + "/" + ns.via + "/net/" + name
-	if ns.own {
-		path = "/proc/self/net/" + name
-	}
-	file, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) && name == "tcp6" {
-		return nil // a kernel without IPv6
-	}
-	if err != nil {
-		return fmt.Errorf("read socket table: %w", err)
-	}
-	defer file.Close()
-	if err := s.stillLivesIn(ns); err != nil { // an open table is that of one namespace, whatever the process does
-		return err
-	}
-	malformed, err := parseProcTCP(file, s.entries, wanted, f)
-	s.countMalformed(malformed)
-	if err != nil {
-		return fmt.Errorf("read %s: %w", path, err)
-	}
-	return ctx.Err()
-}
-
 // sightingOfTableRow translates a line of /proc/PID/net/tcp, which knows no cookie and no times.
-func sightingOfTableRow(ns closewait.NetNS, row procTCPRow) closewait.Sighting {
+func sightingOfTableRow(ns closewait.NetNS, row procfs.TCPRow) closewait.Sighting {
 	return closewait.Sighting{Facts: closewait.Facts{
-		ID:    closewait.TupleID(ns, row.local, row.remote, row.inode),
-		Local: row.local, Remote: row.remote, Inode: row.inode, UID: row.uid,
-		RecvQueue: row.recvQueue, SendQueue: row.sendQueue, Timer: closewait.Timer(row.timer),
+		ID:    closewait.TupleID(ns, row.Local, row.Remote, row.Inode),
+		Local: row.Local, Remote: row.Remote, Inode: row.Inode, UID: row.UID,
+		RecvQueue: row.RecvQueue, SendQueue: row.SendQueue, Timer: closewait.Timer(row.Timer),
 	}}
-}
-
-func (s *Scanner) countMalformed(rows int) {
-	for range rows {
-		s.faults.add(stageSockets, fmt.Errorf("socket row: %w", errMalformed))
-	}
 }

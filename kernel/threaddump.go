@@ -9,6 +9,9 @@ import (
 	"slices"
 	"strconv"
 
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -30,29 +33,29 @@ func (g *Grip) ThreadDump(ctx context.Context) error {
 func (g *Grip) verifyJVM(ctx context.Context) error {
 	err := g.inDirectory(isJava)
 	if err != nil {
-		return goneIfVanished(err)
+		return host.GoneIfVanished(err)
 	}
 	mapped, err := patiently(ctx, g.hands.short, func(ctx context.Context) (bool, error) {
 		mapped := false
-		err := g.inDirectory(func(dir directory) (err error) {
-			mapped, err = mapsLibrary(ctx, dir, "libjvm.so")
+		err := g.inDirectory(func(dir host.Directory) (err error) {
+			mapped, err = procfs.MapsLibrary(ctx, dir, "libjvm.so")
 			return err
 		})
 		return mapped, err
 	})
 	switch {
 	case err != nil:
-		return fmt.Errorf("look for libjvm.so: %w", goneIfVanished(err))
+		return fmt.Errorf("look for libjvm.so: %w", host.GoneIfVanished(err))
 	case !mapped:
 		return fmt.Errorf("%w: libjvm.so is not mapped", ErrNoJVM)
 	}
 	// Last, as an exec(2) changes everything, and takes the handler away.
-	return goneIfVanished(g.inDirectory(handlesQuit))
+	return host.GoneIfVanished(g.inDirectory(handlesQuit))
 }
 
-func isJava(dir directory) error {
+func isJava(dir host.Directory) error {
 	var target [unix.PathMax]byte
-	exe, err := dir.readlink("exe", target[:])
+	exe, err := dir.Readlink("exe", target[:])
 	if err != nil {
 		return err
 	}
@@ -66,14 +69,14 @@ func isJava(dir directory) error {
 // handlesQuit tells whether SIGQUIT goes to the handler of HotSpot: it is caught, and there is the
 // thread that does what the handler asks for, which -Xrs (-XX:+ReduceSignalUsage) leaves out. A handler
 // without it is that of somebody else. These files cannot hang, unlike the command line.
-func handlesQuit(dir directory) error {
-	status, err := dir.read("status", nil)
+func handlesQuit(dir host.Directory) error {
+	status, err := dir.Read("status", nil)
 	if err != nil {
 		return err
 	}
-	caught, err := strconv.ParseUint(statusField(status, "SigCgt"), 16, 64)
+	caught, err := strconv.ParseUint(procfs.StatusField(status, "SigCgt"), 16, 64)
 	if err != nil {
-		return fmt.Errorf("%w signals that are caught: %w", errMalformed, err)
+		return fmt.Errorf("%w signals that are caught: %w", host.ErrMalformed, err)
 	}
 	if caught&(1<<(unix.SIGQUIT-1)) == 0 {
 		return fmt.Errorf("%w: SIGQUIT is not caught, as with -Xrs, or it has just started", ErrNoJVM)
@@ -86,16 +89,16 @@ func handlesQuit(dir directory) error {
 	return err
 }
 
-func threadNames(dir directory) ([]string, error) {
-	threads, err := openDirectory(dir, "task")
+func threadNames(dir host.Directory) ([]string, error) {
+	threads, err := host.OpenDirectory(dir, "task")
 	if err != nil {
 		return nil, err
 	}
-	defer threads.close()
+	defer threads.Close()
 	var names []string
 	buf := make([]byte, 64)
-	err = threads.each(make([]byte, 32<<10), func(tid []byte) {
-		if comm, err := threads.read(string(tid)+"/comm", buf); err == nil { // else ended meanwhile
+	err = threads.Each(make([]byte, 32<<10), func(tid []byte) {
+		if comm, err := threads.Read(string(tid)+"/comm", buf); err == nil { // else ended meanwhile
 			names = append(names, string(bytes.TrimSuffix(comm, []byte("\n"))))
 		}
 	})

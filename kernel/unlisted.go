@@ -8,10 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/sockdiag"
 )
-
-// stateClose is TCP_CLOSE, include/net/tcp_states.h: that of sockets which stand in no table.
-const stateClose = 7
 
 // listedStates are those in which a socket can have a descriptor and stands in the tables: all but SYN_RECV,
 // TIME_WAIT and NEW_SYN_RECV, which are of no socket yet or any more, and CLOSE.
@@ -21,9 +19,9 @@ var listedStates = []uint{1, 2, 4, 5, 8, 9, 10, 11}
 // nobody lives in a namespace any more, so that it cannot be looked into, nobody knows.
 func (h *Hands) unlisted(ctx context.Context, sockets []*closewait.Socket) (absent []*closewait.Socket, err error) {
 	for ns, group := range byNamespace(sockets) {
-		err := h.inNamespace(ctx, ns, func() error {
+		err := h.host.InNamespace(ctx, ns, func() error {
 			listed := map[uint64]bool{}
-			malformed, err := newDumper(listedStates...).dump(ctx, func(row *diagRow) { listed[uint64(row.inode)] = true })
+			malformed, err := sockdiag.NewDumper(listedStates...).Dump(ctx, func(row *sockdiag.Row) { listed[uint64(row.Inode)] = true })
 			for _, s := range group {
 				if err == nil && malformed == 0 && s.Accepted() && !listed[s.Inode] {
 					absent = append(absent, s)

@@ -11,7 +11,9 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
 )
 
 // soon is for how long a test waits for what must come.
@@ -104,7 +106,7 @@ func connect(t *testing.T, listener net.Listener, to string, dialer *net.Dialer)
 	if err := c.peer.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
-	awaitState(t, c.accepted, stateCloseWait)
+	kerneltest.AwaitState(t, c.accepted, host.TCPCloseWait)
 	return c
 }
 
@@ -163,7 +165,7 @@ func (v victim) peerGets(t *testing.T) error {
 // stillOpen tells that the peer has noticed nothing.
 func stillOpen(t *testing.T, peer *net.TCPConn) {
 	t.Helper()
-	descriptor(t, peer, func(fd int) {
+	kerneltest.Descriptor(t, peer, func(fd int) {
 		n, _, err := syscall.Recvfrom(fd, make([]byte, 1), syscall.MSG_PEEK|syscall.MSG_DONTWAIT)
 		if err != syscall.EAGAIN {
 			t.Errorf("the peer reads %d bytes, %v: its connection was touched", n, err)

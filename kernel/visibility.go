@@ -1,7 +1,6 @@
 package kernel
 
 import (
-	"fmt"
 	"os"
 
 	"closewait_exporter/closewait"
@@ -18,7 +17,7 @@ func (s *Scanner) Visibility() closewait.Visibility {
 			v.Missing = append(v.Missing, closewait.MissingCapability{Capability: capability, Lost: lost})
 		}
 	}
-	ebpf, ptrace, search := s.engine == EngineEBPF, s.capable(unix.CAP_SYS_PTRACE), s.capable(unix.CAP_DAC_READ_SEARCH)
+	ebpf, ptrace, search := s.engine == EngineEBPF, s.host.Capable(unix.CAP_SYS_PTRACE), s.host.Capable(unix.CAP_DAC_READ_SEARCH)
 	missing(!ebpf && (!ptrace || !search),
 		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE", "holders of the sockets of other users' processes")
 	missing(!ebpf && all && !ptrace,
@@ -26,25 +25,13 @@ func (s *Scanner) Visibility() closewait.Visibility {
 	missing(ebpf && !ptrace,
 		"CAP_SYS_PTRACE", "which programs other users' processes run")
 	// With the other engines a process whose descriptors cannot be listed is no holder, and needs no count.
-	missing(ebpf && !s.fdSizes && !search,
+	missing(ebpf && !s.host.FDSizes && !search,
 		"CAP_DAC_READ_SEARCH", "numbers of open descriptors of other users' processes, which Linux before 6.2 tells only who may list them")
-	missing(s.engine == EngineNetlink && all && !s.capable(unix.CAP_SYS_ADMIN),
+	missing(s.engine == EngineNetlink && all && !s.host.Capable(unix.CAP_SYS_ADMIN),
 		"CAP_SYS_ADMIN", "ages from before the start for sockets in other network namespaces, which are read from /proc/PID/net instead")
-	missing(ebpf && all && !s.capable(unix.CAP_SYS_ADMIN),
+	missing(ebpf && all && !s.host.Capable(unix.CAP_SYS_ADMIN),
 		"CAP_SYS_ADMIN", "in other network namespaces: ages from before the start for sockets that wait to be accepted, and sockets on their way from process to process")
-	missing(!s.seesAllProcesses,
+	missing(!s.host.SeesAllProcesses,
 		"the host's pid namespace", "holders outside this pid namespace, or hidden by the hidepid mount option of /proc")
 	return v
-}
-
-func (s *Scanner) capable(capability uint) bool { return s.capabilities&(1<<capability) != 0 }
-
-// effectiveCapabilities of this thread, as a bit mask (capget(2)).
-func effectiveCapabilities() (uint64, error) {
-	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
-	var data [2]unix.CapUserData
-	if err := unix.Capget(&header, &data[0]); err != nil {
-		return 0, fmt.Errorf("read own capabilities: %w", err)
-	}
-	return uint64(data[0].Effective) | uint64(data[1].Effective)<<32, nil
 }

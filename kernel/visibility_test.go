@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -36,7 +37,8 @@ func TestSightSaysWhichCapabilityIsMissingAndWhatIsLostByIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &Scanner{
-				options: Options{Namespaces: OwnNamespace}, engine: c.engine, fdSizes: c.fdSizes, capabilities: c.capabilities, seesAllProcesses: true,
+				options: Options{Namespaces: OwnNamespace}, engine: c.engine,
+				host: &host.Host{FDSizes: c.fdSizes, Capabilities: c.capabilities, SeesAllProcesses: true},
 			}
 			if diff := cmp.Diff(c.want, s.Visibility().Missing); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)

@@ -6,6 +6,8 @@ import (
 	"os"
 	"time"
 
+	"closewait_exporter/kernel/host"
+
 	"golang.org/x/sys/unix"
 )
 
@@ -67,6 +69,6 @@ func awaitExit(ctx context.Context, pidfd *os.File) error {
 
 func readable(fd int) bool {
 	ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
-	n, err := ignoringEINTR(func() (int, error) { return unix.Poll(ready, 0) })
+	n, err := host.RetryEINTR(func() (int, error) { return unix.Poll(ready, 0) })
 	return err == nil && n == 1 && ready[0].Revents&unix.POLLIN != 0
 }

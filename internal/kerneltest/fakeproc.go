@@ -1,0 +1,66 @@
+package kerneltest
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+// Link marks a value in a tree as the target of a symbolic link.
+const Link = "-> "
+
+// Plant writes files and symbolic links below a directory, so that a fake /proc is a literal tree.
+func Plant(t *testing.T, dir string, tree map[string]string) {
+	t.Helper()
+	for name, content := range tree {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if target, isLink := strings.CutPrefix(content, Link); isLink {
+			if err := os.Symlink(target, path); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
+		Write(t, path, content)
+	}
+}
+
+// FakeStart is the start time of the processes of FakeProcesses.
+const FakeStart = 7
+
+// FakeProcesses makes a fake /proc with the processes 1 to n, and returns its path. Their command
+// lines are as given or, if that is empty, FIFOs, which hang as the command line of a locked
+// process does.
+func FakeProcesses(t *testing.T, n int, commandLine string) string {
+	t.Helper()
+	root := t.TempDir()
+	for pid := 1; pid <= n; pid++ {
+		dir := filepath.Join(root, strconv.Itoa(pid))
+		if err := os.Mkdir(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+		stat := fmt.Sprintf("%d (x) S 1%s %d 0 0\n", pid, strings.Repeat(" 0", 17), FakeStart)
+		Write(t, filepath.Join(dir, "stat"), stat)
+		if commandLine != "" {
+			Write(t, filepath.Join(dir, "cmdline"), commandLine)
+		} else if err := unix.Mkfifo(filepath.Join(dir, "cmdline"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+// Write writes a file.
+func Write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}

@@ -1,0 +1,169 @@
+package kerneltest
+
+import (
+	"net"
+	"net/netip"
+	"os"
+	"syscall"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// LiveSocket is a socket of this process, with all that a table should say about it.
+type LiveSocket struct {
+	State                uint8
+	Local, Remote        netip.AddrPort
+	Inode, Cookie        uint64
+	RecvQueue            uint32
+	BytesRead, BytesSent uint64
+	UID                  uint32
+}
+
+// LiveSockets makes listeners and sockets in CLOSE_WAIT on the loopback that live as long as the
+// test.
+func LiveSockets(t *testing.T) map[string]LiveSocket {
+	t.Helper()
+	made := map[string]LiveSocket{}
+	// Go listens with MPTCP where it can. The cookie of an MPTCP socket differs from the cookie of the
+	// TCP socket below it, which is the one in the tables.
+	var config net.ListenConfig
+	config.SetMultipathTCP(false)
+	for _, place := range []struct{ name, network, listen, dial string }{
+		{"IPv4", "tcp4", "127.0.0.1", "127.0.0.1"},
+		{"IPv4 wildcard", "tcp4", "0.0.0.0", "127.0.0.2"},
+		{"IPv6", "tcp6", "::1", "::1"},
+		{"v4-mapped on a dual-stack wildcard", "tcp", "::", "127.0.0.1"},
+	} {
+		listener, err := config.Listen(t.Context(), place.network, net.JoinHostPort(place.listen, "0"))
+		if err != nil {
+			t.Logf("no %s here: %v", place.name, err)
+			continue
+		}
+		t.Cleanup(func() { _ = listener.Close() })
+		made[place.name+" listener"] = Describe(t, listener.(*net.TCPListener))
+		_, port, err := net.SplitHostPort(listener.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		to := net.JoinHostPort(place.dial, port)
+		made[place.name+", only the FIN unread"] = closeWait(t, listener, to, "", false)
+		made[place.name+", data unread"] = closeWait(t, listener, to, "hello", false)
+		made[place.name+", end of file read"] = closeWait(t, listener, to, "hello", true)
+	}
+	return made
+}
+
+// closeWait accepts a connection whose peer sends some data and closes, and reads it to the end if
+// wanted.
+func closeWait(t *testing.T, listener net.Listener, to, data string, read bool) LiveSocket {
+	t.Helper()
+	peer, err := net.Dial("tcp", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close() })
+	if _, err := peer.Write([]byte(data)); err != nil {
+		t.Fatal(err)
+	}
+	if err := peer.Close(); err != nil {
+		t.Fatal(err)
+	}
+	AwaitState(t, conn.(*net.TCPConn), 8)
+	if read {
+		if n, err := conn.Read(make([]byte, len(data)+1)); n != len(data) || err != nil {
+			t.Fatalf("read %d bytes, %v, want %d", n, err, len(data))
+		}
+		if _, err := conn.Read(make([]byte, 1)); err == nil {
+			t.Fatal("there is more to read than was written")
+		}
+	}
+	s := Describe(t, conn.(*net.TCPConn))
+	s.BytesRead = uint64(len(data)) + 1 // the FIN counts
+	if !read {
+		s.RecvQueue = uint32(len(data)) + 1
+	}
+	return s
+}
+
+// Descriptor calls f with the descriptor of a socket.
+func Descriptor(t *testing.T, s syscall.Conn, f func(fd int)) {
+	t.Helper()
+	raw, err := s.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := raw.Control(func(fd uintptr) { f(int(fd)) }); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// AwaitState waits until a connection is in a state.
+func AwaitState(t *testing.T, conn *net.TCPConn, state uint8) {
+	t.Helper()
+	deadline := time.Now().Add(10 * time.Second)
+	Descriptor(t, conn, func(fd int) {
+		for tcpState(t, fd) != state {
+			if time.Now().After(deadline) {
+				t.Fatalf("state %d, want %d", tcpState(t, fd), state)
+			}
+			time.Sleep(time.Millisecond)
+		}
+	})
+}
+
+func tcpState(t *testing.T, fd int) uint8 {
+	t.Helper()
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return info.State
+}
+
+// Describe asks the socket itself.
+func Describe(t *testing.T, s syscall.Conn) LiveSocket {
+	t.Helper()
+	made := LiveSocket{UID: uint32(os.Getuid())}
+	Descriptor(t, s, func(fd int) {
+		var file unix.Stat_t
+		cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
+		if err != nil || unix.Fstat(fd, &file) != nil {
+			t.Fatal(err)
+		}
+		made.State, made.Inode, made.Cookie = tcpState(t, fd), file.Ino, cookie
+		local, err := unix.Getsockname(fd)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made.Local = addrPortOf(local)
+		made.Remote = netip.AddrPortFrom(unspecified(made.Local.Addr()), 0)
+		if remote, err := unix.Getpeername(fd); err == nil {
+			made.Remote = addrPortOf(remote)
+		}
+	})
+	return made
+}
+
+func unspecified(like netip.Addr) netip.Addr {
+	if like.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
+}
+
+// addrPortOf leaves v4-mapped addresses as they are, which package net does not.
+func addrPortOf(sa unix.Sockaddr) netip.AddrPort {
+	switch sa := sa.(type) {
+	case *unix.SockaddrInet4:
+		return netip.AddrPortFrom(netip.AddrFrom4(sa.Addr), uint16(sa.Port))
+	case *unix.SockaddrInet6:
+		return netip.AddrPortFrom(netip.AddrFrom16(sa.Addr), uint16(sa.Port))
+	}
+	return netip.AddrPort{}
+}

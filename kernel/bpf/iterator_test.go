@@ -1,0 +1,330 @@
+package bpf
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"os"
+	"testing"
+
+	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/rlimit"
+	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
+)
+
+// TestMain lifts limits: of locked memory, which Linux 5.10 counts, and of descriptors.
+func TestMain(m *testing.M) {
+	const descriptors = 1 << 16
+	// This needs root, as do the tests that depend on it.
+	_ = errors.Join(rlimit.RemoveMemlock(), unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: descriptors, Max: descriptors}))
+	goleak.VerifyTestMain(m)
+}
+
+// endpoint is a connection or listener of this process.
+type endpoint struct {
+	state         uint8
+	local, remote string
+}
+
+// TestAllProgramsSayTheSame compares the program for typed pointers with the one for old kernels
+// and the walk, and all of them with what this process knows about its sockets.
+func TestAllProgramsSayTheSame(t *testing.T) {
+	leaktest.RequireRoot(t)
+	if !kernelHas(t, forTypedPointers) {
+		t.Skip("takes Linux 5.12: there is one program only")
+	}
+	want := map[endpoint]bool{}
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
+		for _, mptcp := range []bool{false, true} {
+			listener := listen(t, address, mptcp)
+			want[endpoint{host.TCPListen, listener.Addr().String(), ""}] = true
+			half, reset := connect(t, listener), connect(t, listener)
+			write(t, half.client, "12345")
+			closeWrite(t, half.client)
+			awaitEnd(t, half.server)
+			abort(t, reset)
+			want[endpoint{host.TCPCloseWait, half.server.LocalAddr().String(), half.server.RemoteAddr().String()}] = true
+			want[endpoint{host.TCPClose, reset.server.LocalAddr().String(), reset.server.RemoteAddr().String()}] = true
+		}
+	}
+	records := map[string]map[endpoint]objectRecord{}
+	programs := []string{objectProgSockets, objectProgSocketsUntyped}
+	if kernelHas(t, forTheWalk) {
+		programs = append(programs, objectProgWalk)
+	}
+	for _, program := range programs {
+		records[program] = own(t, opened(t, program))
+		if got := maps.Collect(keys(records[program])); !maps.Equal(got, want) {
+			t.Errorf("%s says %v, want %v", program, got, want)
+		}
+	}
+	for e, walked := range records[objectProgWalk] {
+		if typed := records[objectProgSockets][e]; walked.Cookie != typed.Cookie || walked.Cookieless != 0 {
+			t.Errorf("%v: cookie %d, then %d, not known: %d", e, typed.Cookie, walked.Cookie, walked.Cookieless)
+		}
+		later := records[objectProgSocketsUntyped][e]
+		later.Cookie = 0
+		if walked.Cookie = 0; !sameButTimes(walked, later) {
+			t.Errorf("%v:\n%+v and\n%+v", e, walked, later)
+		}
+	}
+	for e, typed := range records[objectProgSockets] {
+		untyped := records[objectProgSocketsUntyped][e]
+		if untyped.Cookie != 0 {
+			t.Errorf("%v: cookie %d of a socket that may not be asked for it", e, untyped.Cookie)
+		}
+		if later := untyped.SinceLastAck - typed.SinceLastAck; e.state != host.TCPListen && later > 1000 {
+			t.Errorf("%v: %d jiffies since the last ACK, then %d", e, typed.SinceLastAck, untyped.SinceLastAck)
+		}
+		if typed.Cookie = 0; !sameButTimes(typed, untyped) {
+			t.Errorf("%v:\n%+v and\n%+v", e, typed, untyped)
+		}
+		if want := uint32(len("12345") + 1); e.state == host.TCPCloseWait && (typed.RecvQueue != want || typed.BytesReceived != uint64(want)) {
+			t.Errorf("%v: %d bytes wait and %d were received, want %d: with the FIN", e, typed.RecvQueue, typed.BytesReceived, want)
+		}
+		if typed.Uid != uint32(os.Getuid()) || typed.Inode == 0 || typed.Netns == 0 {
+			t.Errorf("%v: %+v", e, typed)
+		}
+	}
+}
+
+// Kernel functions that show whether the newer programs are supported: Linux 5.12 and 6.2.
+const forTypedPointers, forTheWalk = "bpf_get_socket_ptr_cookie", "bpf_rdonly_cast"
+
+func kernelHas(t *testing.T, function string) bool {
+	t.Helper()
+	kernel, err := btf.LoadKernelSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var found *btf.Func
+	return kernel.TypeByName(function, &found) == nil
+}
+
+// opened returns an Iterator that reads sockets with one of the programs.
+func opened(t *testing.T, program string) *Iterator {
+	t.Helper()
+	programs := []string{program}
+	if program == objectProgWalk {
+		if !kernelHas(t, forTheWalk) {
+			t.Skip("takes Linux 6.2")
+		}
+		programs = []string{objectProgSockets, program}
+	}
+	it, err := load(programs...)
+	if err != nil {
+		t.Fatalf("%s: %v", program, err)
+	}
+	t.Cleanup(it.Close)
+	if program == objectProgWalk {
+		own(t, it)
+		if !it.walker.ready() {
+			t.Fatal("after a pass over files it does not know sockets")
+		}
+	}
+	return it
+}
+
+func sameButTimes(a, b objectRecord) bool {
+	for _, r := range []*objectRecord{&a, &b} {
+		r.SinceLastAck, r.SinceLastSent, r.SinceLastReceived = 0, 0, 0
+	}
+	return a == b
+}
+
+func TestProcessesAreFoundOnceEach(t *testing.T) {
+	leaktest.RequireRoot(t)
+	it, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer it.Close()
+	seen := map[uint32]int{}
+	malformed, err := it.Processes(t.Context(), func(p *Process) {
+		if p.Thread == p.Pid {
+			seen[p.Pid]++
+		}
+	})
+	if err != nil || len(malformed) > 0 {
+		t.Fatal(err, malformed)
+	}
+	for pid, n := range seen {
+		if n != 1 {
+			t.Errorf("process %d was found %d times", pid, n)
+		}
+	}
+	for _, pid := range []int{os.Getpid(), os.Getppid()} {
+		if seen[uint32(pid)] != 1 {
+			t.Errorf("process %d was not found", pid)
+		}
+	}
+}
+
+func TestAPassThatIsCalledOffEnds(t *testing.T) {
+	leaktest.RequireRoot(t)
+	it, err := New()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer it.Close()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = it.Sockets(ctx, func(s *Socket) { t.Errorf("passed on: %+v", s) })
+	if !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+}
+
+// scripted answers reads with the given results.
+type scripted []struct {
+	data []byte
+	err  error
+}
+
+func (s *scripted) Read(b []byte) (int, error) {
+	next := (*s)[0]
+	*s = (*s)[1:]
+	return copy(b, next.data), next.err
+}
+
+func TestReadsGoOnUntilTheEnd(t *testing.T) {
+	data := encoded(t, closeWait())
+	failure := errors.New("it fails")
+	for _, c := range []struct {
+		name    string
+		reads   scripted
+		records int
+		err     error
+	}{
+		{"one read", scripted{{data, nil}, {nil, io.EOF}}, 1, nil},
+		{"after a million descriptors of no interest", scripted{{nil, unix.EAGAIN}, {nil, unix.EAGAIN}, {data, nil}, {nil, io.EOF}}, 1, nil},
+		{"data with the end", scripted{{data, nil}, {data, io.EOF}}, 2, nil},
+		{"interrupted", scripted{{nil, unix.EINTR}, {data, nil}, {nil, io.EOF}}, 1, nil},
+		{"a failure", scripted{{data, nil}, {nil, failure}}, 1, failure},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			records := 0
+			malformed, err := readAll(t.Context(), &c.reads, make([]byte, outputSize), func(*Socket) { records++ })
+			if records != c.records || len(malformed) > 0 || !errors.Is(err, c.err) || (err == nil) != (c.err == nil) {
+				t.Errorf("%d records, %v, %v; want %d and %v", records, malformed, err, c.records, c.err)
+			}
+			if len(c.reads) > 0 {
+				t.Errorf("%d reads were not made", len(c.reads))
+			}
+		})
+	}
+}
+
+// own returns the records of this process.
+func own(t *testing.T, it *Iterator) map[endpoint]objectRecord {
+	t.Helper()
+	records := map[endpoint]objectRecord{}
+	malformed, err := it.Sockets(t.Context(), func(s *Socket) {
+		if s.Pid != uint32(os.Getpid()) {
+			return
+		}
+		e := endpoint{s.State, s.LocalAddress().String(), s.RemoteAddress().String()}
+		if s.State == host.TCPListen {
+			e.remote = ""
+		}
+		if _, twice := records[e]; twice {
+			t.Errorf("twice: %v", e)
+		}
+		records[e] = s.objectRecord
+	})
+	if err != nil || len(malformed) > 0 {
+		t.Fatal(err, malformed)
+	}
+	return records
+}
+
+func keys(records map[endpoint]objectRecord) func(func(endpoint, bool) bool) {
+	return func(yield func(endpoint, bool) bool) {
+		for e := range records {
+			if !yield(e, true) {
+				return
+			}
+		}
+	}
+}
+
+type connection struct{ client, server *net.TCPConn }
+
+func listen(t *testing.T, address string, mptcp bool) net.Listener {
+	t.Helper()
+	var config net.ListenConfig
+	config.SetMultipathTCP(mptcp)
+	listener, err := config.Listen(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { listener.Close() })
+	return listener
+}
+
+func connect(t *testing.T, listener net.Listener) connection {
+	t.Helper()
+	var dialer net.Dialer
+	client, err := dialer.DialContext(t.Context(), "tcp", listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	server, err := listener.Accept()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close(); server.Close() })
+	return connection{client.(*net.TCPConn), server.(*net.TCPConn)}
+}
+
+func write(t *testing.T, c *net.TCPConn, data string) {
+	t.Helper()
+	if _, err := c.Write([]byte(data)); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func closeWrite(t *testing.T, c *net.TCPConn) {
+	t.Helper()
+	if err := c.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// awaitEnd waits for the FIN and reads nothing.
+func awaitEnd(t *testing.T, c *net.TCPConn) { awaitEvent(t, c, unix.POLLRDHUP) }
+
+// abort makes the client reset the connection, and waits until the server has noticed.
+func abort(t *testing.T, c connection) {
+	t.Helper()
+	if err := errors.Join(c.client.SetLinger(0), c.client.Close()); err != nil {
+		t.Fatal(err)
+	}
+	awaitEvent(t, c.server, unix.POLLHUP)
+}
+
+func awaitEvent(t *testing.T, c *net.TCPConn, event int16) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got error
+	err = raw.Control(func(fd uintptr) {
+		polled := []unix.PollFd{{Fd: int32(fd), Events: event}}
+		const patience = 10_000
+		if n, err := unix.Poll(polled, patience); n != 1 || err != nil {
+			got = fmt.Errorf("%d events, %w", n, err)
+		}
+	})
+	if err := errors.Join(err, got); err != nil {
+		t.Fatal(err)
+	}
+}

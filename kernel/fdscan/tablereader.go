@@ -1,0 +1,128 @@
+package fdscan
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"strconv"
+
+	"closewait_exporter/kernel/host"
+
+	"golang.org/x/sys/unix"
+)
+
+// tableReader reads the descriptor tables of one process after the other, with the same buffers.
+type tableReader struct {
+	host    *host.Host
+	wanted  inodeFilter
+	entries []byte
+	target  [64]byte
+
+	// What it has found in the current process: sockets that wanted accepts, and where they are.
+	inodes  []uint64
+	handles []Handle
+}
+
+func newTableReader(h *host.Host, wanted inodeFilter) *tableReader {
+	return &tableReader{host: h, wanted: wanted, entries: make([]byte, host.EntriesSize)}
+}
+
+// reset forgets what was found.
+func (r *tableReader) reset() { r.inodes, r.handles = r.inodes[:0], r.handles[:0] }
+
+// readTables reads all tables of a process: usually one, which all threads share.
+func (r *tableReader) readTables(ctx context.Context, process host.Directory, pid int) error {
+	if err := r.readTable(process, 0); err != nil {
+		return err
+	}
+	return r.readOtherTables(ctx, process, pid)
+}
+
+// readTable finds the wanted sockets in the table of a thread, or in the one of the main thread
+// where thread is 0. Permission to list the table, which depends on the mode of the directory, does
+// not include permission to read its links, which takes the right to trace the process.
+func (r *tableReader) readTable(dir host.Directory, thread int) error {
+	path := "fd"
+	if thread != 0 {
+		path = strconv.Itoa(thread) + "/fd"
+	}
+	fds, err := host.OpenDirectory(dir, path)
+	if err != nil {
+		return err
+	}
+	defer fds.Close()
+	var refused error
+	err = listDescriptors(fds, r.entries, func(name []byte) (open bool) {
+		if refused != nil {
+			return true
+		}
+		link, err := fds.Link(name, r.target[:])
+		if err != nil {
+			if !host.Vanished(err) {
+				refused = fmt.Errorf("read links in %s: %w", path, err)
+			}
+			return false
+		}
+		if inode, ok := host.ParseLink(link, "socket"); ok && r.wanted.mayHold(inode) {
+			number, _ := host.ParseNumber(name)
+			r.inodes = append(r.inodes, inode)
+			r.handles = append(r.handles, Handle{int32(thread), int32(number)})
+		}
+		return true
+	})
+	return cmp.Or(err, refused)
+}
+
+// readOtherTables reads the tables of threads that do not share the one of the leader: a thread can
+// unshare its table (CLONE_FILES), and a leader that has ended before other threads has none.
+func (r *tableReader) readOtherTables(ctx context.Context, process host.Directory, pid int) error {
+	if others, err := host.HasOtherThreads(process); err != nil || !others {
+		return err
+	}
+	threads, err := host.OpenDirectory(process, "task")
+	if err != nil {
+		return err
+	}
+	defer threads.Close()
+	tids, err := threads.Numbers(r.entries)
+	if err != nil {
+		return err
+	}
+	tables := []int{pid}
+	for _, tid := range tids {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		if tid == pid || sharesTable(r.host, threads, tid, tables) {
+			continue
+		}
+		tables = append(tables, tid)
+		if failed := threads.UnlessEnded(strconv.Itoa(tid), r.readTable(threads, tid)); failed != nil && !host.Vanished(failed) {
+			err = failed
+		}
+	}
+	return err
+}
+
+// sharesTable reports whether a thread has the same descriptor table as one of the others. kcmp(2)
+// knows. Where that is not permitted, tables of the same size count as the same.
+func sharesTable(h *host.Host, threads host.Directory, tid int, others []int) bool {
+	const kcmpFiles = 2 // include/uapi/linux/kcmp.h
+	for _, other := range others {
+		if h.PIDsAreOurs {
+			order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(tid), uintptr(other), kcmpFiles, 0, 0, 0)
+			if errno == 0 && order == 0 {
+				return true
+			}
+			if errno == 0 || errno == unix.ESRCH { // one of the two has ended, perhaps not this one
+				continue
+			}
+		}
+		a, errA := threads.Stat(strconv.Itoa(tid) + "/fd")
+		b, errB := threads.Stat(strconv.Itoa(other) + "/fd")
+		if errA != nil || errB != nil || a.Size == b.Size {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,104 @@
+package host
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
+
+// EntriesSize is a good size of the buffer that Each needs: the kernel fills 32 KiB at once.
+const EntriesSize = 32 << 10
+
+// Each calls f with the name of every entry. The name is valid until f returns, and the byte behind
+// it is NUL, so that Link can pass it to the kernel as it is. buf takes the output of getdents(2).
+func (d Directory) Each(buf []byte, f func(name []byte)) error {
+	for {
+		n, err := RetryEINTR(func() (int, error) { return unix.Getdents(int(d), buf) })
+		if err != nil {
+			return fmt.Errorf("list directory: %w", err)
+		}
+		if n == 0 {
+			return nil
+		}
+		if err := eachEntry(buf[:n], f); err != nil {
+			return fmt.Errorf("list directory: %w", err)
+		}
+	}
+}
+
+// eachEntry calls f with the names in a series of struct linux_dirent64. It leaves out names that
+// begin with a dot.
+func eachEntry(entries []byte, f func(name []byte)) error {
+	const reclen, start = 16, 19 // offsets of d_reclen and d_name
+	for len(entries) > 0 {
+		if len(entries) <= start {
+			return fmt.Errorf("%w entry: %d bytes left", ErrMalformed, len(entries))
+		}
+		size := int(binary.NativeEndian.Uint16(entries[reclen:]))
+		if size <= start || size > len(entries) {
+			return fmt.Errorf("%w entry: length %d, %d bytes left", ErrMalformed, size, len(entries))
+		}
+		end := bytes.IndexByte(entries[start:size], 0)
+		if end < 0 {
+			return fmt.Errorf("%w entry: its name does not end", ErrMalformed)
+		}
+		if end > 0 && entries[start] != '.' {
+			f(entries[start : start+end])
+		}
+		entries = entries[size:]
+	}
+	return nil
+}
+
+// Numbers returns the entries that are numbers: pids, thread ids or descriptors.
+func (d Directory) Numbers(buf []byte) ([]int, error) {
+	var list []int
+	err := d.Each(buf, func(name []byte) {
+		if n, ok := ParseNumber(name); ok {
+			list = append(list, int(n))
+		}
+	})
+	return list, err
+}
+
+// ListPIDs lists all processes, ascending.
+func (h *Host) ListPIDs() ([]int, error) {
+	list, err := OpenDirectory(h.Proc, ".")
+	if err != nil {
+		return nil, err
+	}
+	defer list.Close()
+	pids, err := list.Numbers(make([]byte, EntriesSize))
+	if err == nil && len(pids) == 0 {
+		err = errors.New("no process is visible there")
+	}
+	slices.Sort(pids)
+	return pids, err
+}
+
+// ParseNumber parses a number that consists of decimal digits only.
+func ParseNumber(digits []byte) (n uint64, ok bool) {
+	if len(digits) == 0 || len(digits) > 19 {
+		return 0, false
+	}
+	for _, c := range digits {
+		if c < '0' || c > '9' {
+			return 0, false
+		}
+		n = n*10 + uint64(c-'0')
+	}
+	return n, true
+}
+
+// ParseLink parses the inode in the target of a link such as "socket:[123]" or "net:[4026531840]".
+func ParseLink(target []byte, kind string) (inode uint64, ok bool) {
+	rest, ok := bytes.CutPrefix(target, []byte(kind+":["))
+	if !ok || !bytes.HasSuffix(rest, []byte("]")) {
+		return 0, false
+	}
+	return ParseNumber(rest[:len(rest)-1])
+}

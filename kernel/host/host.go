@@ -1,0 +1,90 @@
+package host
+
+import (
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/prometheus/procfs"
+	"golang.org/x/sys/unix"
+)
+
+// DefaultPath is where the proc file system is mounted on every ordinary host.
+const DefaultPath = procfs.DefaultMountPoint
+
+// Host is an open proc file system, with what the exporter can learn there about the host and about
+// its own position. The fields do not change after Open. It is safe for concurrent use.
+type Host struct {
+	Path     string    // mount point of the proc file system
+	Proc     Directory // Path, open
+	BootTime time.Time // wall clock
+	OwnNetNS Namespace // the one in which this process lives
+
+	Capabilities     uint64 // effective ones of this process, a bit each
+	FDSizes          bool   // the size of /proc/PID/fd is the number of descriptors (Linux 6.2)
+	PIDsAreOurs      bool   // Proc shows the pid namespace in which this process lives
+	SeesAllProcesses bool   // Proc shows the pid namespace of the host, and hidepid hides no process
+
+	Errors *ScanErrors // of all scans of this host
+
+	users userNames
+}
+
+// Open opens the proc file system that is mounted at a path. It fails where that is not one.
+func Open(path string) (*Host, error) {
+	fs, err := procfs.NewFS(path)
+	if err != nil {
+		return nil, fmt.Errorf("open proc file system: %w: mount one, or name another with --path.procfs", err)
+	}
+	stat, err := fs.Stat()
+	if err != nil {
+		return nil, fmt.Errorf("%s is no proc file system: %w: mount one, or name another with --path.procfs", path, err)
+	}
+	h := &Host{Path: path, BootTime: time.Unix(int64(stat.BootTime), 0), Errors: NewScanErrors()}
+	if h.OwnNetNS, err = ownNamespace(); err != nil {
+		return nil, err
+	}
+	if h.Capabilities, err = effectiveCapabilities(); err != nil {
+		return nil, err
+	}
+	if h.Proc, err = OpenDirectory(unix.AT_FDCWD, path); err != nil {
+		return nil, err
+	}
+	if self, err := h.Proc.Readlink("self", make([]byte, 32)); err == nil {
+		h.PIDsAreOurs = string(self) == fmt.Sprint(os.Getpid())
+	}
+	if fds, err := h.Proc.Stat("self/fd"); err == nil {
+		h.FDSizes = fds.Size > 0
+	}
+	h.SeesAllProcesses = h.seesKernelThreads()
+	return h, nil
+}
+
+// Close closes the proc file system. No method may be called afterwards.
+func (h *Host) Close() { h.Proc.Close() }
+
+// seesKernelThreads reports whether /proc shows kthreadd, which lives only in the pid namespace of
+// the host, and which hidepid hides like all processes of root.
+func (h *Host) seesKernelThreads() bool {
+	const kthreadd, kernelThread = 2, 0x00200000 // PF_KTHREAD, include/linux/sched.h
+	dir, err := h.Proc.OpenPID(kthreadd)
+	if err != nil {
+		return false
+	}
+	defer dir.Close()
+	st, _, err := dir.ReadStat(nil)
+	return err == nil && st.Flags&kernelThread != 0
+}
+
+// Capable reports whether this process has a capability (unix.CAP_*).
+func (h *Host) Capable(capability uint) bool { return h.Capabilities&(1<<capability) != 0 }
+
+// effectiveCapabilities returns those of this thread as a bit mask (capget(2)).
+func effectiveCapabilities() (uint64, error) {
+	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
+	var data [2]unix.CapUserData
+	if err := unix.Capget(&header, &data[0]); err != nil {
+		return 0, fmt.Errorf("read own capabilities: %w", err)
+	}
+	return uint64(data[0].Effective) | uint64(data[1].Effective)<<32, nil
+}

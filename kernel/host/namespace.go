@@ -1,0 +1,119 @@
+package host
+
+import (
+	"fmt"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+)
+
+// Namespace is a network namespace, with the directory of a process or thread that lives in it.
+type Namespace struct {
+	ID  closewait.NetNS
+	Via string // the directory, relative to /proc
+	Own bool   // this process lives in it, so it need not be entered
+}
+
+// ownNamespace returns the namespace of this process. It reads the real /proc, because the one of
+// --path.procfs may show another pid namespace.
+func ownNamespace() (Namespace, error) {
+	var st unix.Stat_t
+	if err := unix.Stat("/proc/self/ns/net", &st); err != nil {
+		return Namespace{}, fmt.Errorf("find own network namespace: %w", err)
+	}
+	return Namespace{ID: closewait.NetNS(st.Ino), Via: "self", Own: true}, nil
+}
+
+// Namespaces finds every network namespace in which one of the processes lives, the own one first.
+// A process can move between namespaces at any time, so all of them are read at each call.
+func (h *Host) Namespaces(pids []int) []Namespace {
+	list := []Namespace{h.OwnNetNS}
+	seen := map[closewait.NetNS]bool{h.OwnNetNS.ID: true}
+	for _, pid := range pids {
+		id, err := h.namespaceOf(pid)
+		via := ""
+		if Vanished(err) {
+			id, via, err = h.namespaceOfThreads(pid)
+		}
+		if err != nil {
+			h.Errors.Add(StageNamespace, h.Proc.UnlessEnded(strconv.Itoa(pid), err))
+			continue
+		}
+		if !seen[id] {
+			seen[id] = true
+			if via == "" {
+				via = strconv.Itoa(pid)
+			}
+			list = append(list, Namespace{ID: id, Via: via})
+		}
+	}
+	return list
+}
+
+// namespaceOf allocates nothing, since every scan calls it for every process.
+func (h *Host) namespaceOf(pid int) (closewait.NetNS, error) {
+	var path, target [64]byte
+	name := append(strconv.AppendInt(path[:0], int64(pid), 10), "/ns/net\x00"...)
+	link, err := h.Proc.Link(name, target[:])
+	if err != nil {
+		return 0, err
+	}
+	return parseNamespace(link)
+}
+
+// namespaceOfThreads is for a process whose leader has ended: its own directory has no link then.
+func (h *Host) namespaceOfThreads(pid int) (id closewait.NetNS, via string, err error) {
+	dir, err := h.Proc.OpenPID(pid)
+	if err != nil {
+		return 0, "", err
+	}
+	defer dir.Close()
+	tid, err := StandIn(dir, pid)
+	if err != nil {
+		return 0, "", err
+	}
+	via = fmt.Sprintf("%d/task/%d", pid, tid)
+	id, err = ReadNamespace(h.Proc, via)
+	return id, via, err
+}
+
+// ReadNamespace reads in which network namespace a process or thread lives, whose directory is
+// given relative to another one.
+func ReadNamespace(at Directory, process string) (closewait.NetNS, error) {
+	var target [64]byte
+	link, err := at.Readlink(process+"/ns/net", target[:])
+	if err != nil {
+		return 0, err
+	}
+	return parseNamespace(link)
+}
+
+func parseNamespace(link []byte) (closewait.NetNS, error) {
+	id, ok := ParseLink(link, "net")
+	if !ok {
+		return 0, fmt.Errorf("%w network namespace link %q", ErrMalformed, string(link))
+	}
+	return closewait.NetNS(id), nil
+}
+
+// errMoved says that the process through which a namespace was to be reached lives elsewhere now.
+// For the namespace that means the same as if the process had ended.
+var errMoved = fmt.Errorf("process has left the network namespace: %w", unix.ESRCH)
+
+// StillIn returns nil if the process or thread of a namespace still lives in it. Where /proc does
+// not permit to read that, it calls ask, unless that is nil.
+func (h *Host) StillIn(ns Namespace, ask func(via string) (closewait.NetNS, error)) error {
+	if ns.Own {
+		return nil
+	}
+	id, err := ReadNamespace(h.Proc, ns.Via)
+	if Denied(err) && ask != nil {
+		id, err = ask(ns.Via)
+	}
+	if err == nil && id != ns.ID {
+		return errMoved
+	}
+	return h.Proc.UnlessEnded(ns.Via, err)
+}

@@ -1,0 +1,35 @@
+package host
+
+import (
+	"os/user"
+	"strconv"
+	"sync"
+)
+
+// userNames caches the names of users. The files in which they are found rarely change.
+type userNames struct {
+	mu    sync.Mutex
+	names map[uint32]string
+}
+
+// UserName returns the name of a user, or the digits of the id where it has no name here, as most
+// users of containers do.
+func (h *Host) UserName(uid uint32) string {
+	h.users.mu.Lock()
+	name, known := h.users.names[uid]
+	h.users.mu.Unlock()
+	if known {
+		return name
+	}
+	name = strconv.FormatUint(uint64(uid), 10)
+	if u, err := user.LookupId(name); err == nil {
+		name = u.Username
+	}
+	h.users.mu.Lock()
+	defer h.users.mu.Unlock()
+	if h.users.names == nil {
+		h.users.names = map[uint32]string{}
+	}
+	h.users.names[uid] = name
+	return name
+}

@@ -1,0 +1,138 @@
+package procfs
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+)
+
+// CommandLines reads the command lines of processes, each once. It is safe for concurrent use.
+//
+// Reading a command line can hang for ever: the kernel takes a lock of the process that a thread in
+// uninterruptible sleep can hold. So each read is waited for at most a second, at most
+// commandLinesPending are under way at the same time, and one that hangs is not started again.
+type CommandLines struct {
+	host *host.Host
+
+	mu      sync.Mutex
+	known   map[program]string
+	pending map[program]*pendingRead
+}
+
+// program identifies what a process runs. execve(2) changes it, and the command line with it.
+type program struct {
+	process closewait.ProcessID
+	exe     string
+}
+
+// pendingRead is the read of a command line. text and err may be read when done is closed.
+type pendingRead struct {
+	since time.Time
+	done  chan struct{}
+	text  string
+	err   error
+}
+
+const (
+	commandLineBytes    = 64 << 10 // a longer one is cut; a process can make it as long as it likes
+	commandLineTimeout  = time.Second
+	commandLinesPending = 4
+	commandLinesKept    = 4096
+)
+
+// NewCommandLines returns a reader for the processes of a host, which must not be closed before the
+// last read has ended.
+func NewCommandLines(h *host.Host) *CommandLines {
+	return &CommandLines{host: h, known: map[program]string{}, pending: map[program]*pendingRead{}}
+}
+
+// Of returns the arguments of a process, separated by spaces, 64 KiB at most. The result is empty
+// for a zombie, a kernel thread and a process that has overwritten its arguments. Of fails with
+// closewait.ErrGone if the process has ended.
+func (c *CommandLines) Of(ctx context.Context, p *closewait.Process) (string, error) {
+	text, r, err := c.ask(program{p.ID, p.Exe})
+	if r != nil {
+		text, err = r.wait(ctx)
+	}
+	if err != nil {
+		return "", fmt.Errorf("command line of process %d: %w", p.ID.PID, err)
+	}
+	return text, nil
+}
+
+// ask returns a command line that is known, or the pending read of it.
+func (c *CommandLines) ask(p program) (string, *pendingRead, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if text, known := c.known[p]; known {
+		return text, nil, nil
+	}
+	if r := c.pending[p]; r != nil {
+		return "", r, nil
+	}
+	if len(c.pending) >= commandLinesPending {
+		return "", nil, fmt.Errorf("%w, and %d other reads are under way", host.ErrHangs, len(c.pending))
+	}
+	r := &pendingRead{since: time.Now(), done: make(chan struct{})}
+	c.pending[p] = r
+	go func() {
+		r.text, r.err = readCommandLine(c.host, p.process)
+		c.finish(p, r)
+	}()
+	return "", r, nil
+}
+
+func (c *CommandLines) finish(p program, r *pendingRead) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	delete(c.pending, p)
+	if r.err == nil {
+		if len(c.known) >= commandLinesKept {
+			clear(c.known)
+		}
+		c.known[p] = r.text
+	}
+	close(r.done)
+}
+
+func (r *pendingRead) wait(ctx context.Context) (string, error) {
+	late := time.NewTimer(time.Until(r.since.Add(commandLineTimeout)))
+	defer late.Stop()
+	select {
+	case <-r.done:
+		return r.text, r.err
+	case <-late.C:
+		return "", host.ErrHangs
+	case <-ctx.Done():
+		return "", context.Cause(ctx)
+	}
+}
+
+// readCommandLine can hang.
+func readCommandLine(h *host.Host, id closewait.ProcessID) (string, error) {
+	dir, err := h.OpenProcess(id)
+	if err != nil {
+		return "", host.GoneIfVanished(err)
+	}
+	defer dir.Close()
+	fd, err := unix.Openat(int(dir), "cmdline", unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	if err != nil {
+		return "", host.GoneIfVanished(err)
+	}
+	file := os.NewFile(uintptr(fd), "cmdline")
+	defer file.Close()
+	line, err := io.ReadAll(io.LimitReader(file, commandLineBytes))
+	if err != nil {
+		return "", host.GoneIfVanished(err)
+	}
+	return string(bytes.ReplaceAll(bytes.TrimRight(line, "\x00"), []byte{0}, []byte{' '})), nil
+}

@@ -1,0 +1,113 @@
+package sockdiag
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"closewait_exporter/kernel/host"
+
+	"golang.org/x/sys/unix"
+)
+
+const (
+	// tcpdiagGetsock is the old sock_diag request (include/uapi/linux/inet_diag.h). It dumps both
+	// families in one pass over the hash table of the kernel, where SOCK_DIAG_BY_FAMILY needs two.
+	tcpdiagGetsock = 18
+
+	// dumpBuffer is the size of one receive. The kernel fills at most 32 KiB, as of 6.18. What does
+	// not fit a message is not lost but comes with the next.
+	dumpBuffer = 256 << 10
+)
+
+// DumpRequest returns a request for the sockets of both families in the given states, with
+// tcp_info: struct nlmsghdr and struct inet_diag_req.
+func DumpRequest(states ...uint) []byte {
+	const request = 60
+	b := make([]byte, headerSize+request)
+	binary.NativeEndian.PutUint32(b[0:], uint32(len(b)))
+	binary.NativeEndian.PutUint16(b[4:], tcpdiagGetsock)
+	binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
+	b[headerSize] = unix.AF_INET // a dump ignores it
+	b[headerSize+3] = 1 << (diagInfo - 1)
+	mask := uint32(0)
+	for _, state := range states {
+		mask |= 1 << state
+	}
+	binary.NativeEndian.PutUint32(b[headerSize+52:], mask)
+	return b
+}
+
+// Dumper reads all sockets in some states by netlink. It is not safe for concurrent use, since it
+// has a buffer.
+type Dumper struct {
+	request []byte
+	buf     []byte
+	row     Row
+}
+
+// NewDumper returns a dumper of the sockets in the given states.
+func NewDumper(states ...uint) *Dumper {
+	return &Dumper{request: DumpRequest(states...), buf: make([]byte, dumpBuffer)}
+}
+
+// Dump calls f with every socket in the network namespace of the calling thread that is in one of
+// the states. The row is valid until f returns. A row that cannot be parsed is left out and counted
+// in malformed. Any other error ends the dump.
+func (d *Dumper) Dump(ctx context.Context, f func(*Row)) (malformed int, err error) {
+	fd, err := openSocket()
+	if err != nil {
+		return 0, err
+	}
+	defer unix.Close(fd)
+	if err := send(fd, d.request); err != nil {
+		return 0, fmt.Errorf("ask for sockets: %w", err)
+	}
+	for {
+		if err := ctx.Err(); err != nil {
+			return malformed, err
+		}
+		n, err := receive(fd, d.buf)
+		if err != nil {
+			return malformed, fmt.Errorf("receive sockets: %w", err)
+		}
+		done, bad, err := d.decode(d.buf[:n], f)
+		malformed += bad
+		if done || err != nil {
+			return malformed, err
+		}
+	}
+}
+
+// decode calls f with the rows of one datagram. done says that it was the last.
+func (d *Dumper) decode(datagram []byte, f func(*Row)) (done bool, malformed int, err error) {
+	err = eachMessage(datagram, func(head header, payload []byte) error {
+		switch head.Type {
+		case unix.NLMSG_DONE:
+			done = true
+			return messageError(payload)
+		case unix.NLMSG_ERROR:
+			return messageError(payload)
+		case tcpdiagGetsock:
+			if bad := parseRow(payload, &d.row); bad != nil {
+				malformed++
+			} else {
+				f(&d.row)
+			}
+		}
+		return nil
+	})
+	return done, malformed, err
+}
+
+// Probe returns why sockets cannot be read by netlink here: the kernel may lack inet_diag, or a
+// seccomp filter may forbid it. Listeners are in a small table of their own, so a dump of them is
+// cheap.
+func Probe() error {
+	_, err := NewDumper(host.TCPListen).Dump(context.Background(), func(*Row) {})
+	if errors.Is(err, unix.ENOENT) {
+		return fmt.Errorf("kernel module tcp_diag is missing: %w", err)
+	}
+	return err
+}

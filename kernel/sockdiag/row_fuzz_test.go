@@ -1,0 +1,100 @@
+package sockdiag
+
+import (
+	"bytes"
+	"encoding/binary"
+	"errors"
+	"net/netip"
+	"slices"
+	"syscall"
+	"testing"
+	"unsafe"
+
+	"closewait_exporter/kernel/host"
+
+	"golang.org/x/sys/unix"
+)
+
+func FuzzParseDiag(f *testing.F) {
+	msg := encode(f, closeWaitMsg(syscall.AF_INET))
+	info := attribute(f, 2, infoBytes(someInfo))
+	f.Add([]byte{})
+	f.Add(encode(f, closeWaitMsg(syscall.AF_INET6)))
+	f.Add(slices.Concat(msg, info))
+	f.Add(slices.Concat(msg, info, attribute(f, 2, []byte("short"))))
+	f.Add(slices.Concat(msg, info[:100]))
+	f.Add(slices.Concat(msg, []byte{0, 0, 0, 0}))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		want, whole := parseRowPlainly(t, data)
+		var row Row
+		err := parseRow(data, &row)
+		if !whole {
+			if !errors.Is(err, host.ErrMalformed) || row != (Row{}) {
+				t.Errorf("got %+v, %v, want the zero row and errMalformed", row, err)
+			}
+			return
+		}
+		if err != nil || row != want {
+			t.Errorf("got  %+v, %v\nwant %+v", row, err, want)
+		}
+	})
+}
+
+// parseRowPlainly does what parseRow does, with encoding/binary. It returns false for malformed
+// data.
+func parseRowPlainly(t *testing.T, data []byte) (Row, bool) {
+	t.Helper()
+	reader := bytes.NewReader(data)
+	var m inetDiagMsg
+	if binary.Read(reader, binary.NativeEndian, &m) != nil || m.Family != syscall.AF_INET && m.Family != syscall.AF_INET6 {
+		return Row{}, false
+	}
+	addr := func(b [16]byte, p [2]byte) netip.AddrPort {
+		a := netip.AddrFrom16(b)
+		if m.Family == syscall.AF_INET {
+			a = netip.AddrFrom4([4]byte(b[:4]))
+		}
+		return netip.AddrPortFrom(a, uint16(p[0])<<8|uint16(p[1]))
+	}
+	row := Row{
+		Family: m.Family, State: m.State, Timer: m.Timer,
+		Local: addr(m.Local, m.LocalPort), Remote: addr(m.Remote, m.RemotePort),
+		Interface: m.Interface, Cookie: uint64(m.CookieHigh)<<32 + uint64(m.CookieLow),
+		RecvQueue: m.RecvQueue, SendQueue: m.SendQueue, UID: m.UID, Inode: m.Inode,
+	}
+	for reader.Len() > 0 {
+		var header struct{ Size, Type uint16 }
+		if binary.Read(reader, binary.NativeEndian, &header) != nil || header.Size < 4 {
+			return Row{}, false
+		}
+		value := make([]byte, header.Size-4)
+		if n, _ := reader.Read(value); n < len(value) {
+			return Row{}, false
+		}
+		for reader.Len() > 0 && (int(reader.Size())-reader.Len())%4 != 0 {
+			if _, err := reader.ReadByte(); err != nil {
+				return Row{}, false
+			}
+		}
+		if header.Type == 2 && len(value) >= 60 {
+			row.takeInfoPlainly(value)
+		}
+	}
+	return row, true
+}
+
+func (r *Row) takeInfoPlainly(value []byte) {
+	var info unix.TCPInfo
+	copy((*[unsafe.Sizeof(info)]byte)(unsafe.Pointer(&info))[:], value)
+	r.HasInfo = true
+	r.LastDataSent, r.LastDataRecv, r.LastAckRecv = info.Last_data_sent, info.Last_data_recv, info.Last_ack_recv
+	if len(value) >= int(unsafe.Offsetof(info.Bytes_acked))+8 {
+		r.BytesAcked = info.Bytes_acked
+	}
+	if len(value) >= int(unsafe.Offsetof(info.Bytes_received))+8 {
+		r.BytesReceived = info.Bytes_received
+	}
+	if len(value) >= int(unsafe.Offsetof(info.Bytes_sent))+8 {
+		r.BytesSent = info.Bytes_sent
+	}
+}

@@ -1,0 +1,119 @@
+package sockdiag
+
+import (
+	"encoding/binary"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+)
+
+// Conn sends requests about single sockets in the network namespace in which it was opened. It is
+// not safe for concurrent use.
+type Conn struct {
+	fd  int
+	buf []byte
+}
+
+// NewConn opens a connection to the kernel in the network namespace of the calling thread.
+func NewConn() (*Conn, error) {
+	fd, err := openSocket()
+	if err != nil {
+		return nil, err
+	}
+	return &Conn{fd: fd, buf: make([]byte, 8<<10)}, nil
+}
+
+// Close closes the connection.
+func (c *Conn) Close() { unix.Close(c.fd) }
+
+// State returns the state of one socket, TCPNone if no table has a socket with its cookie. A dump
+// reads a hash table that changes meanwhile and can miss a socket. This cannot.
+func (c *Conn) State(f *closewait.Facts) (state uint8, err error) {
+	wanted := Row{Family: unix.AF_INET6, Local: f.Local, Remote: f.Remote, Interface: f.Interface, Cookie: f.ID.Cookie}
+	if f.Family() == closewait.IPv4 {
+		wanted.Family = unix.AF_INET
+	}
+	if err := send(c.fd, singleRequest(unix.SOCK_DIAG_BY_FAMILY, 0, &wanted)); err != nil {
+		return host.TCPNone, fmt.Errorf("ask for a socket: %w", err)
+	}
+	n, err := receive(c.fd, c.buf)
+	if err != nil {
+		return host.TCPNone, fmt.Errorf("receive a socket: %w", err)
+	}
+	var row Row
+	err = eachMessage(c.buf[:n], func(head header, payload []byte) error {
+		switch head.Type {
+		case unix.NLMSG_ERROR:
+			return messageError(payload)
+		case unix.SOCK_DIAG_BY_FAMILY:
+			return parseRow(payload, &row)
+		}
+		return nil
+	})
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESTALE) { // none, or another cookie
+		return host.TCPNone, nil
+	}
+	if row.Cookie != f.ID.Cookie {
+		return host.TCPNone, err
+	}
+	return row.State, err
+}
+
+// Destroy resets the connection of one socket (SOCK_DESTROY) and waits for the answer. It fails
+// with ENOENT if there is no socket with these addresses, this interface and this cookie.
+func (c *Conn) Destroy(row *Row) error {
+	const sockDestroy = 21 // SOCK_DESTROY, include/uapi/linux/sock_diag.h
+	if err := send(c.fd, singleRequest(sockDestroy, unix.NLM_F_ACK, row)); err != nil {
+		return explainDestroy(err)
+	}
+	n, err := receive(c.fd, c.buf)
+	if err != nil {
+		return explainDestroy(err)
+	}
+	return explainDestroy(eachMessage(c.buf[:n], func(head header, payload []byte) error {
+		if head.Type != unix.NLMSG_ERROR {
+			return fmt.Errorf("%w answer of type %d", host.ErrMalformed, head.Type)
+		}
+		return messageError(payload)
+	}))
+}
+
+// explainDestroy adds how to mend what makes SOCK_DESTROY fail.
+func explainDestroy(err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w: it needs CAP_NET_ADMIN in the network namespace", err)
+	case errors.Is(err, unix.EOPNOTSUPP):
+		return fmt.Errorf("%w: it needs a kernel with CONFIG_INET_DIAG_DESTROY, and does not work for MPTCP", err)
+	}
+	return err
+}
+
+// singleRequest returns a request about one socket: struct nlmsghdr and struct inet_diag_req_v2
+// (include/uapi/linux/inet_diag.h). Without the cookie the kernel would take any socket with these
+// addresses, and the listener if there is none. The states in the request only limit dumps.
+func singleRequest(kind, flags uint16, row *Row) []byte {
+	const request, id = 56, 8
+	b := make([]byte, headerSize+request)
+	native := binary.NativeEndian
+	native.PutUint32(b[0:], uint32(len(b)))
+	native.PutUint16(b[4:], kind)
+	native.PutUint16(b[6:], unix.NLM_F_REQUEST|flags)
+	r := b[headerSize:]
+	r[0], r[1] = row.Family, unix.IPPROTO_TCP
+	native.PutUint32(r[4:], 1<<host.TCPCloseWait)
+	// struct inet_diag_sockid has the layout that it has in answers, where it begins 4 bytes earlier.
+	const shift = id - diagLocalPort
+	binary.BigEndian.PutUint16(r[diagLocalPort+shift:], row.Local.Port())
+	binary.BigEndian.PutUint16(r[diagRemotePort+shift:], row.Remote.Port())
+	copy(r[diagLocal+shift:diagRemote+shift], row.Local.Addr().AsSlice())
+	copy(r[diagRemote+shift:diagInterface+shift], row.Remote.Addr().AsSlice())
+	native.PutUint32(r[diagInterface+shift:], row.Interface)
+	native.PutUint32(r[diagCookie+shift:], uint32(row.Cookie))
+	native.PutUint32(r[diagCookie+shift+4:], uint32(row.Cookie>>32))
+	return b
+}
