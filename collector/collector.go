@@ -66,7 +66,7 @@ func (c *Collector) scrape(ctx context.Context) *series {
 	view, err := c.options.Observe(ctx)
 	s.add(scannerInfo, 1, c.options.Scanner)
 	for fault, n := range c.options.Faults() {
-		s.add(scanFaults, float64(n), fault.Stage, fault.Reason)
+		s.add(scanErrors, float64(n), fault.Stage, fault.Reason)
 	}
 	if err != nil {
 		s.add(scanSuccess, 0)

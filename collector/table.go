@@ -107,8 +107,8 @@ var (
 		"Whether the scan for this scrape succeeded (1) or failed or took too long (0).")
 	scanDuration = define("closewait_scan_duration_seconds", Gauge, nil,
 		"Duration of the scan; after a failure how long the scrape waited for it.")
-	scanFaults = define("closewait_scan_faults_total", Counter, []string{"stage", "reason"},
-		"What went wrong in scans, most of which went on all the same.")
+	scanErrors = define("closewait_scan_errors_total", Counter, []string{"stage", "reason"},
+		"Errors during scans by stage and reason. Most of them do not stop the scan.")
 	scannerInfo = define("closewait_scanner_info", Gauge, []string{"scanner"},
 		"The engine that reads the sockets; always 1.")
 	ownerCoverage = define("closewait_owner_coverage_ratio", Gauge, nil,

@@ -12,7 +12,7 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// The stages of a scan, as in closewait_scan_faults_total.
+// The stages of a scan, as in closewait_scan_errors_total.
 const (
 	stageProcesses = "processes" // listing /proc
 	stageNamespace = "namespace" // finding and entering network namespaces
