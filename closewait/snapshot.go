@@ -2,9 +2,8 @@ package closewait
 
 import "time"
 
-// Snapshot is what one scan of the host saw. The Tracker reads it once and keeps nothing of its
-// slices but the Holders, so that a scanner may use the rest again for its next scan.
-// It may correct the Direction of Sockets in place.
+// Snapshot is what one scan of the host saw. The Tracker only reads it, and keeps nothing of its
+// slices but the Holders, so a scanner may reuse the rest for its next scan.
 type Snapshot struct {
 	Taken     time.Time  // after the last socket was read, so that ages are lower bounds
 	Sockets   []Sighting // all in CLOSE_WAIT, and those defunct that are known; a dump under churn can repeat one
@@ -17,6 +16,11 @@ type Snapshot struct {
 	// AllDefunct says that every defunct socket was seen; else only some are known, such as those that were
 	// in CLOSE_WAIT in an earlier scan.
 	AllDefunct bool
+
+	// Confirmed are sockets that are still in CLOSE_WAIT although this scan did not list them: the
+	// scanner asked the kernel for each. A dump that races with churn can miss a socket. It is empty
+	// where single sockets cannot be asked for.
+	Confirmed []SocketID
 
 	// Confirm tells which of some sockets, that two scans in a row have missed, are there all the same. It
 	// is nil where single sockets cannot be asked for.

@@ -11,8 +11,8 @@ import (
 // serialises it.
 //
 // A dump that races with churn can miss a socket, so a socket is gone when two scans in a row have
-// missed it and, where single sockets can be asked for, it is not there any more. Views show only what
-// their own scan saw.
+// missed it and the second of them has not confirmed it (Snapshot.Confirmed). Views show only what
+// their own scan listed.
 type Tracker struct {
 	scan      uint64 // number of the current scan
 	sockets   map[SocketID]*tracked
@@ -81,8 +81,10 @@ func (t *Tracker) Update(s *Snapshot) *View {
 // see takes in a sighting; it is false for one that this scan has had before.
 func (t *Tracker) see(row *Sighting, now time.Time) bool {
 	e := t.find(row.ID)
-	if e != nil && e.Direction == Inbound && e.sameConnection(row) {
-		row.Direction = Inbound // it outlives the listener
+	if e != nil && e.Direction == Inbound && row.Direction != Inbound && e.sameConnection(row) {
+		inbound := *row // the Snapshot belongs to the scanner
+		inbound.Direction = Inbound
+		row = &inbound // a connection stays inbound after its listener is closed
 	}
 	switch {
 	case e == nil:
@@ -131,10 +133,13 @@ func (t *Tracker) find(id SocketID) *tracked {
 	return e
 }
 
-// miss deals with the sockets that this scan did not see. Of those in a namespace that could not
-// be read nothing is known, so nothing is concluded.
+// miss deals with the sockets that this scan did not list. Nothing is known of a socket in a
+// namespace that could not be read, so nothing is concluded.
 func (t *Tracker) miss(s *Snapshot) {
-	var gone []*Socket
+	confirmed := make(map[SocketID]bool, len(s.Confirmed))
+	for _, id := range s.Confirmed {
+		confirmed[id] = true
+	}
 	for id, e := range t.sockets {
 		if e.seen == t.scan {
 			continue
@@ -144,29 +149,13 @@ func (t *Tracker) miss(s *Snapshot) {
 		}
 		switch {
 		case slices.Contains(s.Unread, id.NetNS):
-		case e.missed && e.Defunct: // no table has it, so nothing can confirm it
-			delete(t.sockets, id)
-		case e.missed:
-			gone = append(gone, e.Socket)
-		default:
+		case !e.missed:
 			e.missed = true
+		case e.Defunct || !confirmed[id]: // no table has a defunct socket, so nothing can confirm it
+			t.part(e)
+			delete(t.sockets, id)
 		}
 	}
-	var still map[SocketID]bool
-	if s.Confirm != nil && len(gone) > 0 {
-		still = s.Confirm(gone)
-	}
-	for _, socket := range gone {
-		if !still[socket.ID] {
-			t.forget(t.sockets[socket.ID])
-		}
-	}
-}
-
-// forget takes out a socket that has left CLOSE_WAIT.
-func (t *Tracker) forget(e *tracked) {
-	t.part(e)
-	delete(t.sockets, e.ID)
 }
 
 // part counts what a socket has left: CLOSE_WAIT or, when it was defunct and had left that before, nothing.

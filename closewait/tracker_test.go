@@ -198,9 +198,13 @@ func TestDirectionOutlivesTheListener(t *testing.T) {
 	tracker := NewTracker(nil)
 	inbound := row(1, heldBy(alice), func(s *Sighting) { s.Direction = Inbound })
 	for i, r := range []Sighting{inbound, row(1, heldBy(alice))} {
-		v := tracker.Update(&Snapshot{Taken: epoch, Sockets: []Sighting{r}, Processes: []Process{process(alice)}, PIDs: []int{10}})
+		rows := []Sighting{r}
+		v := tracker.Update(&Snapshot{Taken: epoch, Sockets: rows, Processes: []Process{process(alice)}, PIDs: []int{10}})
 		if got := v.Holders[0].Held.Services; len(got) != 1 || got[0] != (Service{Inbound, 8080, 1}) {
 			t.Errorf("scan %d: services %v, want inbound 8080", i+1, got)
+		}
+		if before := r.Direction; rows[0].Direction != before {
+			t.Errorf("scan %d: the Tracker has changed the direction in the Snapshot from %v to %v", i+1, before, rows[0].Direction)
 		}
 	}
 }
