@@ -21,10 +21,6 @@ type Snapshot struct {
 	// scanner asked the kernel for each. A dump that races with churn can miss a socket. It is empty
 	// where single sockets cannot be asked for.
 	Confirmed []SocketID
-
-	// Confirm tells which of some sockets, that two scans in a row have missed, are there all the same. It
-	// is nil where single sockets cannot be asked for.
-	Confirm func(missed []*Socket) map[SocketID]bool
 }
 
 // Fault is a kind of thing that went wrong in scans. Both labels come from closed sets.

@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
-	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -15,26 +14,30 @@ import (
 // so many are missing a process has ended, and nearly all have left.
 const mostConfirmed = 10_000
 
-// confirm tells which sockets are still in CLOSE_WAIT by asking for each. A dump walks a hash table that
-// changes under it and can miss the same socket twice; a question for one socket cannot.
-func (s *Scanner) confirm(missed []*closewait.Socket) map[closewait.SocketID]bool {
+// confirm reports which sockets are still in CLOSE_WAIT by asking for each in the given namespaces. A
+// dump walks a hash table that changes under it and can miss the same socket twice; a question for one
+// socket cannot.
+func (s *Scanner) confirm(missed []closewait.Facts, in []namespace) map[closewait.SocketID]bool {
 	still := map[closewait.SocketID]bool{}
-	missed = missed[:min(len(missed), mostConfirmed)]
-	fromTable := func(socket *closewait.Socket) bool { return socket.ID.Cookie == 0 }
-	in := byNamespace(slices.DeleteFunc(slices.Clone(missed), fromTable))
+	sockets := map[closewait.NetNS][]*closewait.Facts{}
+	for i := range missed[:min(len(missed), mostConfirmed)] {
+		if f := &missed[i]; f.ID.Cookie != 0 { // else it is from a table, and cannot be asked for
+			sockets[f.ID.NetNS] = append(sockets[f.ID.NetNS], f)
+		}
+	}
 	ask := func(ns namespace, err error) {
 		if err == nil {
-			err = confirmHere(in[ns.id], still)
+			err = confirmHere(sockets[ns.id], still)
 		}
 		s.faults.add(stageSockets, err)
 		if err != nil && !vanished(err) {
-			takeForThere(in[ns.id], still)
+			takeForThere(sockets[ns.id], still)
 		}
 	}
 	var away []namespace
-	for _, ns := range s.reached {
+	for _, ns := range in {
 		switch {
-		case in[ns.id] == nil:
+		case sockets[ns.id] == nil:
 		case ns.own:
 			ask(ns, nil)
 		default:
@@ -49,7 +52,7 @@ func (s *Scanner) confirm(missed []*closewait.Socket) map[closewait.SocketID]boo
 
 // takeForThere is for sockets that could not be asked for: what is not known to have left is asked for
 // again by the next scan.
-func takeForThere(sockets []*closewait.Socket, still map[closewait.SocketID]bool) {
+func takeForThere(sockets []*closewait.Facts, still map[closewait.SocketID]bool) {
 	for _, socket := range sockets {
 		if _, asked := still[socket.ID]; !asked {
 			still[socket.ID] = true
@@ -58,7 +61,7 @@ func takeForThere(sockets []*closewait.Socket, still map[closewait.SocketID]bool
 }
 
 // confirmHere asks for sockets in the network namespace of the calling thread.
-func confirmHere(sockets []*closewait.Socket, still map[closewait.SocketID]bool) error {
+func confirmHere(sockets []*closewait.Facts, still map[closewait.SocketID]bool) error {
 	fd, err := openDiag()
 	if err != nil {
 		return err
@@ -66,7 +69,7 @@ func confirmHere(sockets []*closewait.Socket, still map[closewait.SocketID]bool)
 	defer unix.Close(fd)
 	buf := make([]byte, 8<<10)
 	for _, socket := range sockets {
-		state, err := askFor(fd, buf, &socket.Facts)
+		state, err := askFor(fd, buf, socket)
 		if err != nil {
 			return err
 		}

@@ -56,7 +56,7 @@ func (s *Scanner) scanPass(ctx context.Context) (*closewait.Snapshot, error) {
 	s.passes.quiet = len(s.sockets)+len(unread) == 0
 	snapshot = &closewait.Snapshot{Taken: taken, NetNS: s.pass.read(unread), Unread: unread, AllDefunct: true}
 	if s.dumper != nil {
-		snapshot.Confirm = s.confirm // those that wait to be accepted: a dump can miss them
+		snapshot.Confirmed = s.confirmMissed(nil, hasNoHolder, s.reached, unread) // a dump can miss them
 	}
 	return snapshot, nil
 }

@@ -82,6 +82,7 @@ type Scanner struct {
 	faults    *faults
 	owners    owners
 	defuncts  defuncts
+	missed    missedSockets
 	listeners listeners
 	users     map[uint32]string
 	dumper    *dumper            // nil: netlink is not used
@@ -241,14 +242,14 @@ func (s *Scanner) scanTables(ctx context.Context) (*closewait.Snapshot, error) {
 		return nil, err
 	}
 	taken := time.Now() // after the last row, so that ages are never too large
-	s.noticeDefunct(ctx, taken)
+	left := s.noticeDefunct(ctx, taken)
 	if err := s.resolveOwners(ctx, taken); err != nil {
 		return nil, fmt.Errorf("look for the holders of sockets: %w", err)
 	}
 	s.reportDefunct()
 	snapshot := &closewait.Snapshot{Taken: taken, NetNS: read, Unread: unread, Denied: s.owners.unread}
 	if s.engine == EngineNetlink {
-		snapshot.Confirm = s.confirm
+		snapshot.Confirmed = s.confirmMissed(left, isUnaccepted, s.reached, unread)
 	}
 	return snapshot, nil
 }
