@@ -79,7 +79,7 @@ func (f *Facts) UnreadBytes() uint64 {
 	return uint64(max(f.RecvQueue, 1) - 1)
 }
 
-// Unread tells what the program has not read. Data is always followed by the unread FIN, so a
+// UnreadableNamespaces tells what the program has not read. Data is always followed by the unread FIN, so a
 // receive queue of one byte is the FIN alone.
 func (f *Facts) Unread() Unread {
 	switch f.RecvQueue {
@@ -104,8 +104,8 @@ func (f *Facts) idle() bool {
 	return f.Defunct || f.SendQueue == 0 && f.Timer != TimerRetransmit && f.Timer != TimerProbe
 }
 
-// Sighting is what one scan saw of one socket, in CLOSE_WAIT or defunct.
-type Sighting struct {
+// SocketSample is what one scan saw of one socket, in CLOSE_WAIT or defunct.
+type SocketSample struct {
 	Facts
 	Owner   Owner
 	Holders []ProcessID // who holds the socket or, while it is unaccepted, its listener; not to be changed

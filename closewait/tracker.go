@@ -55,7 +55,7 @@ func (t *Tracker) Update(s *Snapshot) *View {
 	if len(t.sockets) == 0 {
 		t.sockets = make(map[SocketID]*tracked, len(s.Sockets)) // growing it step by step costs more
 	}
-	v := &View{Taken: s.Taken, Namespaces: len(s.NetNS), Unread: len(s.Unread), Denied: s.Denied, AllDefunct: s.AllDefunct}
+	v := &View{Taken: s.Taken, Namespaces: len(s.NetNS), UnreadableNamespaces: len(s.UnreadableNetNS), Denied: s.Denied, AllDefunct: s.AllDefunct}
 	for i := range s.Sockets {
 		row := &s.Sockets[i]
 		if !t.see(row, s.Taken) || row.Defunct {
@@ -63,7 +63,7 @@ func (t *Tracker) Update(s *Snapshot) *View {
 		}
 		v.Sockets[row.Family()][row.Owner]++
 		if row.Owner == OwnerUnresolved && t.scan > 1 && t.now[len(t.now)-1].FirstSeen.Equal(s.Taken) {
-			v.Unsettled++
+			v.Transient++
 		}
 	}
 	if len(t.now) < len(t.sockets) {
@@ -79,7 +79,7 @@ func (t *Tracker) Update(s *Snapshot) *View {
 }
 
 // see takes in a sighting; it is false for one that this scan has had before.
-func (t *Tracker) see(row *Sighting, now time.Time) bool {
+func (t *Tracker) see(row *SocketSample, now time.Time) bool {
 	e := t.find(row.ID)
 	if e != nil && e.Direction == Inbound && row.Direction != Inbound && e.sameConnection(row) {
 		inbound := *row // the Snapshot belongs to the scanner
@@ -104,7 +104,7 @@ func (t *Tracker) see(row *Sighting, now time.Time) bool {
 }
 
 // change takes in what has happened to a socket.
-func (t *Tracker) change(e *tracked, row *Sighting, now time.Time) {
+func (t *Tracker) change(e *tracked, row *SocketSample, now time.Time) {
 	before := e.Socket
 	if !before.sameConnection(row) {
 		t.part(e)
@@ -148,7 +148,7 @@ func (t *Tracker) miss(s *Snapshot) {
 			t.spoil(e.Holders)
 		}
 		switch {
-		case slices.Contains(s.Unread, id.NetNS):
+		case slices.Contains(s.UnreadableNetNS, id.NetNS):
 		case !e.missed:
 			e.missed = true
 		case e.Defunct || !confirmed[id]: // no table has a defunct socket, so nothing can confirm it
@@ -171,7 +171,7 @@ func (t *Tracker) part(e *tracked) {
 // newSocket is a socket at first sight. The FIN carried an ACK and nothing but keepalive answers
 // came after it, so the time since the last ACK is a lower bound of the age. It says nothing of when a
 // socket became defunct.
-func newSocket(row *Sighting, now time.Time) *Socket {
+func newSocket(row *SocketSample, now time.Time) *Socket {
 	s := &Socket{Facts: row.Facts, Owner: row.Owner, Holders: row.Holders, FirstSeen: now, Since: now}
 	quiet := now
 	if row.HasTimes && !row.Defunct {
@@ -187,13 +187,13 @@ func newSocket(row *Sighting, now time.Time) *Socket {
 // sameConnection tells whether a socket has the connection that it had. A program can take that away and connect
 // the socket anew (connect(2), AF_UNSPEC): it keeps its cookie and its inode, and has other addresses. Only one that is
 // bound to its port and calls the same peer again has the old ones, and is taken for the same.
-func (s *Socket) sameConnection(row *Sighting) bool {
+func (s *Socket) sameConnection(row *SocketSample) bool {
 	return s.Local == row.Local && s.Remote == row.Remote
 }
 
 // after is the socket after something has happened to it. Being accepted or passed on is no
 // movement of the connection. What empties the queues of a socket that becomes defunct is its end.
-func (s *Socket) after(row *Sighting, now time.Time) *Socket {
+func (s *Socket) after(row *SocketSample, now time.Time) *Socket {
 	next := *s
 	next.Facts, next.Owner, next.Holders = row.Facts, row.Owner, row.Holders
 	switch {

@@ -5,17 +5,17 @@ import "time"
 // View is the state of the host at one moment, as far as it was seen. It is never changed after
 // it is returned, and may be read by any number of goroutines.
 type View struct {
-	Taken      time.Time
-	Took       time.Duration // from the start of the scan to this View
-	Sockets    HostSockets   // in CLOSE_WAIT alone
-	Durations  Histogram     // seconds in CLOSE_WAIT of all sockets seen to leave it so far
-	Namespaces int           // whose sockets were read
-	Unread     int           // namespaces that could not be read in this scan
-	Denied     int           // processes that could not be looked into
-	Unsettled  int           // sockets in CLOSE_WAIT that are unresolved and came after the scan before: many are closed already
-	Holders    []*Holder     // worst first: most sockets of all kinds, then oldest, then lowest pid
-	Ownerless  []*Socket     // in CLOSE_WAIT without a known holder; accepted ones first, each oldest first
-	AllDefunct bool          // every defunct socket was seen; else only some are known
+	Taken                time.Time
+	Took                 time.Duration // from the start of the scan to this View
+	Sockets              HostSockets   // in CLOSE_WAIT alone
+	Durations            Histogram     // seconds in CLOSE_WAIT of all sockets seen to leave it so far
+	Namespaces           int           // whose sockets were read
+	UnreadableNamespaces int           // namespaces that could not be read in this scan
+	Denied               int           // processes that could not be looked into
+	Transient            int           // sockets in CLOSE_WAIT that are unresolved and came after the scan before: many are closed already
+	Holders              []*Holder     // worst first: most sockets of all kinds, then oldest, then lowest pid
+	Ownerless            []*Socket     // in CLOSE_WAIT without a known holder; accepted ones first, each oldest first
+	AllDefunct           bool          // every defunct socket was seen; else only some are known
 }
 
 // HostSockets counts each socket of the host once.
@@ -43,7 +43,7 @@ func (v *View) Coverage() float64 {
 		unresolved += byOwner[OwnerUnresolved]
 		accepted += byOwner[OwnedByProcess] + byOwner[OwnedByKernel] + byOwner[OwnerUnresolved]
 	}
-	unresolved, accepted = unresolved-v.Unsettled, accepted-v.Unsettled
+	unresolved, accepted = unresolved-v.Transient, accepted-v.Transient
 	if accepted == 0 {
 		return 1
 	}

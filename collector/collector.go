@@ -20,7 +20,7 @@ type Options struct {
 	// Observe returns a View, and the error of ctx when that ends first.
 	Observe func(ctx context.Context) (*closewait.View, error)
 	// Faults returns how often each kind of fault has happened, also those that never did.
-	Faults func() map[closewait.Fault]uint64
+	Faults func() map[closewait.ScanError]uint64
 	// Scanner names the engine behind Observe.
 	Scanner string
 

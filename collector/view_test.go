@@ -156,8 +156,8 @@ func oneMore() *closewait.Holder {
 func options(view *closewait.View) Options {
 	return Options{
 		Observe: func(context.Context) (*closewait.View, error) { return view, nil },
-		Faults: func() map[closewait.Fault]uint64 {
-			return map[closewait.Fault]uint64{
+		Faults: func() map[closewait.ScanError]uint64 {
+			return map[closewait.ScanError]uint64{
 				{Stage: "namespace", Reason: "denied"}: 0,
 				{Stage: "owners", Reason: "denied"}:    3,
 				{Stage: "owners", Reason: "other"}:     0,

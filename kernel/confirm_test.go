@@ -64,7 +64,7 @@ func TestSingleSocketsAreConfirmed(t *testing.T) {
 	if n != 2+1 {
 		t.Errorf("%d confirmed after most were closed, want the 2 unaccepted ones and the one that is left", n)
 	}
-	if faults := s.Faults()[closewait.Fault{Stage: stageSockets, Reason: reasonOther}]; faults != 0 {
+	if faults := s.Faults()[closewait.ScanError{Stage: stageSockets, Reason: reasonOther}]; faults != 0 {
 		t.Errorf("%d faults", faults)
 	}
 }

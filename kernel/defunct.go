@@ -164,7 +164,7 @@ func (s *Scanner) reportDefunct() {
 	}
 	for i := range d.known {
 		r := &d.known[i]
-		s.addSocket(closewait.Sighting{Facts: r.Facts, Owner: closewait.OwnedByProcess, Holders: r.holders})
+		s.addSocket(closewait.SocketSample{Facts: r.Facts, Owner: closewait.OwnedByProcess, Holders: r.holders})
 	}
 }
 

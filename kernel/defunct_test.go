@@ -90,7 +90,7 @@ func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.
 				holders: []closewait.ProcessID{first, second}, handles: []handle{{number: 11}, {number: 11}},
 			}}
 			graft(t, dir, c.change)
-			s.sockets = []closewait.Sighting{accepted(12, 1)}
+			s.sockets = []closewait.SocketSample{accepted(12, 1)}
 			if err := s.resolveOwners(t.Context(), time.Now()); err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +117,7 @@ func TestEveryHolderHasAHandle(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		s.sockets = []closewait.Sighting{accepted(13, 3), accepted(11, 1), accepted(12, 2), accepted(14, 4)}
+		s.sockets = []closewait.SocketSample{accepted(13, 3), accepted(11, 1), accepted(12, 2), accepted(14, 4)}
 		if err := s.resolveOwners(t.Context(), time.Now()); err != nil {
 			t.Fatal(err)
 		}

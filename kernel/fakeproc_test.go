@@ -66,7 +66,7 @@ func fakeProcess() map[string]string {
 }
 
 // fakeScan scans a tree with the procfs engine. The sockets of the namespace of the test are left out.
-func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[closewait.Fault]uint64) {
+func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[closewait.ScanError]uint64) {
 	t.Helper()
 	dir := t.TempDir()
 	plant(t, dir, tree)
@@ -79,9 +79,9 @@ func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[cl
 	if err != nil {
 		t.Fatal(err)
 	}
-	snapshot.Sockets = slices.DeleteFunc(snapshot.Sockets, func(s closewait.Sighting) bool { return s.ID.NetNS != fakeNS })
+	snapshot.Sockets = slices.DeleteFunc(snapshot.Sockets, func(s closewait.SocketSample) bool { return s.ID.NetNS != fakeNS })
 	faults := s.Faults()
-	maps.DeleteFunc(faults, func(_ closewait.Fault, n uint64) bool { return n == 0 })
+	maps.DeleteFunc(faults, func(_ closewait.ScanError, n uint64) bool { return n == 0 })
 	return snapshot, faults
 }
 
@@ -116,15 +116,15 @@ func TestAFakeProcIsReadAsARealOne(t *testing.T) {
 
 func TestWhatIsMissingOfAProcessStaysEmpty(t *testing.T) {
 	const gone = "\x00"
-	malformed := func(stage string) map[closewait.Fault]uint64 {
-		return map[closewait.Fault]uint64{{Stage: stage, Reason: reasonMalformed}: 1}
+	malformed := func(stage string) map[closewait.ScanError]uint64 {
+		return map[closewait.ScanError]uint64{{Stage: stage, Reason: reasonMalformed}: 1}
 	}
-	none := map[closewait.Fault]uint64{}
+	none := map[closewait.ScanError]uint64{}
 	id := strings.Repeat("0123456789abcdef", 4)
 	for name, c := range map[string]struct {
 		file, content string
 		want          func(*closewait.Process)
-		faults        map[closewait.Fault]uint64
+		faults        map[closewait.ScanError]uint64
 	}{
 		"no cgroup":     {"100/cgroup", gone, func(p *closewait.Process) { p.Unit = "" }, none},
 		"an odd cgroup": {"100/cgroup", "\x00\xff:::\n\n", func(p *closewait.Process) { p.Unit = "" }, none},

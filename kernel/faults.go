@@ -33,14 +33,14 @@ const (
 // faults counts what went wrong, by kind. All kinds are there from the start, at zero.
 type faults struct {
 	mu     sync.Mutex
-	counts map[closewait.Fault]uint64
+	counts map[closewait.ScanError]uint64
 }
 
 func newFaults() *faults {
-	f := &faults{counts: map[closewait.Fault]uint64{}}
+	f := &faults{counts: map[closewait.ScanError]uint64{}}
 	for _, stage := range []string{stageProcesses, stageNamespace, stageSockets, stageOwners, stageFacts} {
 		for _, reason := range []string{reasonDenied, reasonLimit, reasonTimeout, reasonMalformed, reasonOther} {
-			f.counts[closewait.Fault{Stage: stage, Reason: reason}] = 0
+			f.counts[closewait.ScanError{Stage: stage, Reason: reason}] = 0
 		}
 	}
 	return f
@@ -54,10 +54,10 @@ func (f *faults) add(stage string, err error) {
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	f.counts[closewait.Fault{Stage: stage, Reason: reasonOf(err)}]++
+	f.counts[closewait.ScanError{Stage: stage, Reason: reasonOf(err)}]++
 }
 
-func (f *faults) snapshot() map[closewait.Fault]uint64 {
+func (f *faults) snapshot() map[closewait.ScanError]uint64 {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return maps.Clone(f.counts)

@@ -17,7 +17,7 @@ type missedSockets struct {
 // in CLOSE_WAIT. left are those that the last scan listed and this one does not, as far as they are
 // known; unheld selects the sockets of this scan that would not be in left of the next. Sockets are
 // asked for in the given namespaces. Those of namespaces that could not be read wait for a later scan.
-func (s *Scanner) confirmMissed(left []closewait.Facts, unheld func(*closewait.Sighting) bool, in []namespace, unread []closewait.NetNS) (confirmed []closewait.SocketID) {
+func (s *Scanner) confirmMissed(left []closewait.Facts, unheld func(*closewait.SocketSample) bool, in []namespace, unread []closewait.NetNS) (confirmed []closewait.SocketID) {
 	m := &s.missed
 	m.absent, m.listed = s.notListed(m.absent), s.notListed(m.listed)
 	still := s.confirm(m.absent, in)
@@ -58,6 +58,6 @@ func (s *Scanner) notListed(sockets []closewait.Facts) []closewait.Facts {
 	return slices.DeleteFunc(sockets, func(f closewait.Facts) bool { return listed[f.ID] })
 }
 
-func isUnaccepted(row *closewait.Sighting) bool { return !row.Accepted() }
+func isUnaccepted(row *closewait.SocketSample) bool { return !row.Accepted() }
 
-func hasNoHolder(row *closewait.Sighting) bool { return row.Owner != closewait.OwnedByProcess }
+func hasNoHolder(row *closewait.SocketSample) bool { return row.Owner != closewait.OwnedByProcess }

@@ -49,14 +49,14 @@ func TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached(t *testing.T) 
 			check("the process has ended", found, 2)
 			second.Stop()
 			check("all its processes have ended", found, 0)
-			if faults := s.Faults(); faults[closewait.Fault{Stage: stageSockets, Reason: reasonOther}] != 0 {
+			if faults := s.Faults(); faults[closewait.ScanError{Stage: stageSockets, Reason: reasonOther}] != 0 {
 				t.Errorf("faults %v", faults)
 			}
 		})
 	}
 }
 
-func count(sockets []closewait.Sighting, ns closewait.NetNS) (n int) {
+func count(sockets []closewait.SocketSample, ns closewait.NetNS) (n int) {
 	for _, s := range sockets {
 		if s.ID.NetNS == ns {
 			n++

@@ -54,7 +54,7 @@ func (s *Scanner) scanPass(ctx context.Context) (*closewait.Snapshot, error) {
 	}
 	s.findHolders(s.sockets[held:])
 	s.passes.quiet = len(s.sockets)+len(unread) == 0
-	snapshot = &closewait.Snapshot{Taken: taken, NetNS: s.pass.read(unread), Unread: unread, AllDefunct: true}
+	snapshot = &closewait.Snapshot{Taken: taken, NetNS: s.pass.read(unread), UnreadableNetNS: unread, AllDefunct: true}
 	if s.dumper != nil {
 		snapshot.Confirmed = s.confirmMissed(nil, hasNoHolder, s.reached, unread) // a dump can miss them
 	}
@@ -133,7 +133,7 @@ func (s *Scanner) assignUnheld(from int) {
 			s.passes.orphans[id] = true
 		}
 	}
-	unheld := slices.DeleteFunc(s.sockets[from:], func(row closewait.Sighting) bool {
+	unheld := slices.DeleteFunc(s.sockets[from:], func(row closewait.SocketSample) bool {
 		if !row.Accepted() {
 			return false
 		}
@@ -155,7 +155,7 @@ func (s *Scanner) assignUnheld(from int) {
 
 // findHolders collects the processes that the sockets are assigned to: those of the pass, and of the sockets that
 // dumps have added.
-func (s *Scanner) findHolders(unheld []closewait.Sighting) {
+func (s *Scanner) findHolders(unheld []closewait.SocketSample) {
 	s.holders = map[closewait.ProcessID]bool{}
 	for i, id := range s.pass.ids {
 		if s.pass.holds[i] {

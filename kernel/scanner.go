@@ -99,7 +99,7 @@ type Scanner struct {
 	accepters map[*uint64][]closewait.ProcessID // holders of listeners, by the first inode of their list
 
 	// Used again at each scan.
-	sockets   []closewait.Sighting
+	sockets   []closewait.SocketSample
 	processes []closewait.Process
 	entries   []byte
 	data      []byte
@@ -202,7 +202,7 @@ func (s *Scanner) chooseEngine() error {
 func (s *Scanner) Engine() string { return s.engine }
 
 // Faults counts what went wrong in all scans so far. It is safe for concurrent use.
-func (s *Scanner) Faults() map[closewait.Fault]uint64 { return s.faults.snapshot() }
+func (s *Scanner) Faults() map[closewait.ScanError]uint64 { return s.faults.snapshot() }
 
 // Close releases what the Scanner holds.
 func (s *Scanner) Close() {
@@ -247,7 +247,7 @@ func (s *Scanner) scanTables(ctx context.Context) (*closewait.Snapshot, error) {
 		return nil, fmt.Errorf("look for the holders of sockets: %w", err)
 	}
 	s.reportDefunct()
-	snapshot := &closewait.Snapshot{Taken: taken, NetNS: read, Unread: unread, Denied: s.owners.unread}
+	snapshot := &closewait.Snapshot{Taken: taken, NetNS: read, UnreadableNetNS: unread, Denied: s.owners.unread}
 	if s.engine == EngineNetlink {
 		snapshot.Confirmed = s.confirmMissed(left, isUnaccepted, s.reached, unread)
 	}

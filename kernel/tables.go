@@ -102,7 +102,7 @@ func (s *Scanner) dumpSockets(ctx context.Context, ns namespace) error {
 			s.listeners.add(ns.id, row.local, uint64(row.inode))
 			return
 		}
-		s.addSocket(sightingOf(ns.id, row))
+		s.addSocket(sampleOf(ns.id, row))
 	})
 	s.countMalformed(malformed)
 	if err != nil {
@@ -112,7 +112,7 @@ func (s *Scanner) dumpSockets(ctx context.Context, ns namespace) error {
 }
 
 // addSocket adds a socket unless it is known as that of a process already.
-func (s *Scanner) addSocket(row closewait.Sighting) {
+func (s *Scanner) addSocket(row closewait.SocketSample) {
 	if s.pass == nil || !row.Accepted() || !s.pass.has(row.Inode) {
 		*s.newRow() = row
 	}
@@ -120,19 +120,19 @@ func (s *Scanner) addSocket(row closewait.Sighting) {
 
 // newRow adds an empty row. It doubles the space where it must: the builtin append grows by a quarter, and so copies
 // large tables several times.
-func (s *Scanner) newRow() *closewait.Sighting {
+func (s *Scanner) newRow() *closewait.SocketSample {
 	n := len(s.sockets)
 	if n == cap(s.sockets) {
 		s.sockets = slices.Grow(s.sockets, max(64, n))
 	}
 	s.sockets = s.sockets[:n+1]
-	s.sockets[n] = closewait.Sighting{}
+	s.sockets[n] = closewait.SocketSample{}
 	return &s.sockets[n]
 }
 
-// sightingOf translates a row of a netlink dump.
-func sightingOf(ns closewait.NetNS, row *diagRow) closewait.Sighting {
-	s := closewait.Sighting{
+// sampleOf translates a row of a netlink dump.
+func sampleOf(ns closewait.NetNS, row *diagRow) closewait.SocketSample {
+	s := closewait.SocketSample{
 		Facts: closewait.Facts{
 			Local: row.local, Remote: row.remote, Interface: row.iface, Inode: uint64(row.inode), UID: row.uid,
 			RecvQueue: row.recvQueue, SendQueue: row.sendQueue, Timer: closewait.Timer(row.timer),
@@ -163,7 +163,7 @@ func (s *Scanner) readTables(ctx context.Context, ns namespace) error {
 			s.listeners.add(ns.id, row.local, row.inode)
 			return
 		}
-		s.addSocket(sightingOfTableRow(ns.id, row))
+		s.addSocket(sampleOfTableRow(ns.id, row))
 	})
 	if err != nil {
 		s.sockets = s.sockets[:before]
@@ -206,9 +206,9 @@ func (s *Scanner) readTable(ctx context.Context, ns namespace, name string, want
 	return ctx.Err()
 }
 
-// sightingOfTableRow translates a line of /proc/PID/net/tcp, which knows no cookie and no times.
-func sightingOfTableRow(ns closewait.NetNS, row procTCPRow) closewait.Sighting {
-	return closewait.Sighting{Facts: closewait.Facts{
+// sampleOfTableRow translates a line of /proc/PID/net/tcp, which knows no cookie and no times.
+func sampleOfTableRow(ns closewait.NetNS, row procTCPRow) closewait.SocketSample {
+	return closewait.SocketSample{Facts: closewait.Facts{
 		ID:    closewait.TupleID(ns, row.local, row.remote, row.inode),
 		Local: row.local, Remote: row.remote, Inode: row.inode, UID: row.uid,
 		RecvQueue: row.recvQueue, SendQueue: row.sendQueue, Timer: closewait.Timer(row.timer),

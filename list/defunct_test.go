@@ -15,8 +15,8 @@ func someDefunct() *host {
 	h.AllDefunct = false
 	one := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "leak", FDsKnown: true, OpenFDs: 64, MaxFDs: 1024})
 	two := h.process(closewait.Process{ID: closewait.ProcessID{PID: 8}, Comm: "other", FDsKnown: true, OpenFDs: 64, MaxFDs: 1024})
-	h.sockets(1, closewait.Sighting{Holders: []closewait.ProcessID{two}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
-	h.sockets(2, closewait.Sighting{Facts: closewait.Facts{Defunct: true}, Holders: []closewait.ProcessID{one}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
+	h.sockets(1, closewait.SocketSample{Holders: []closewait.ProcessID{two}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
+	h.sockets(2, closewait.SocketSample{Facts: closewait.Facts{Defunct: true}, Holders: []closewait.ProcessID{one}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
 	return h
 }
 
@@ -26,7 +26,7 @@ func onlyDefunct() *host {
 	one := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "parent", FDsKnown: true, OpenFDs: 64, MaxFDs: 1024})
 	two := h.process(closewait.Process{ID: closewait.ProcessID{PID: 8}, Comm: "child", FDsKnown: true, OpenFDs: 64, MaxFDs: 1024})
 	reset := closewait.Facts{Defunct: true, Direction: closewait.Inbound}
-	h.sockets(3, closewait.Sighting{Facts: reset, Holders: []closewait.ProcessID{one, two}}, "10.0.0.5:80", "10.0.8.8:40000", time.Hour)
+	h.sockets(3, closewait.SocketSample{Facts: reset, Holders: []closewait.ProcessID{one, two}}, "10.0.0.5:80", "10.0.8.8:40000", time.Hour)
 	return h
 }
 
@@ -34,7 +34,7 @@ func onlyDefunct() *host {
 func noneDefunct() *host {
 	h := newHost()
 	id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "leak", FDsKnown: true, OpenFDs: 64, MaxFDs: 1024})
-	h.sockets(2, closewait.Sighting{Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
+	h.sockets(2, closewait.SocketSample{Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
 	return h
 }
 
@@ -56,7 +56,7 @@ func TestWhatIsNotSeenIsNotCalledAbsent(t *testing.T) {
 			h := newHost()
 			h.AllDefunct = test.allDefunct
 			id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "leak"})
-			h.sockets(test.fresh, closewait.Sighting{Facts: closewait.Facts{Defunct: true}, Holders: []closewait.ProcessID{id}},
+			h.sockets(test.fresh, closewait.SocketSample{Facts: closewait.Facts{Defunct: true}, Holders: []closewait.ProcessID{id}},
 				"10.0.0.5:50000", "10.0.8.8:443", 0)
 			view := closewait.NewTracker(nil).Update(&h.Snapshot)
 			var out bytes.Buffer

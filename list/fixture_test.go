@@ -44,7 +44,7 @@ func (h *host) process(p closewait.Process) closewait.ProcessID {
 
 // sockets adds n that differ in the port of the peer and are one second apart in age, the first the
 // oldest.
-func (h *host) sockets(n int, like closewait.Sighting, local, remote string, age time.Duration) {
+func (h *host) sockets(n int, like closewait.SocketSample, local, remote string, age time.Duration) {
 	for range n {
 		h.cookies++
 		s := like
@@ -134,22 +134,22 @@ func leaking() *host {
 	poller := h.process(closewait.Process{ID: closewait.ProcessID{PID: 12}, Comm: "poller", User: "daemon", FDsKnown: true, OpenFDs: 20, MaxFDs: 1024})
 
 	inbound := closewait.Facts{Direction: closewait.Inbound, RecvQueue: 40001, Timer: closewait.TimerKeepalive, UID: 991}
-	held := closewait.Sighting{Facts: inbound, Holders: []closewait.ProcessID{tomcat}}
+	held := closewait.SocketSample{Facts: inbound, Holders: []closewait.ProcessID{tomcat}}
 	h.sockets(8, held, "10.0.0.5:8080", "10.1.2.3:40000", 76*time.Hour)
 	held.RecvQueue = 1
 	h.sockets(2, held, "[2001:db8::5]:8443", "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:40000", 2*time.Hour+5*time.Minute)
-	shared := closewait.Sighting{Facts: closewait.Facts{SendQueue: 512, Timer: closewait.TimerProbe}, Holders: []closewait.ProcessID{worker, tomcat}}
+	shared := closewait.SocketSample{Facts: closewait.Facts{SendQueue: 512, Timer: closewait.TimerProbe}, Holders: []closewait.ProcessID{worker, tomcat}}
 	h.sockets(1, shared, "10.0.0.5:50000", "10.0.7.7:5432", 3*time.Minute+12*time.Second)
-	h.sockets(2, closewait.Sighting{Holders: []closewait.ProcessID{worker}}, "10.0.0.5:50000", "10.0.7.7:5432", 45*time.Second)
-	waiting := closewait.Sighting{Facts: inbound, Owner: closewait.OwnedByListener, Holders: []closewait.ProcessID{frozen}}
+	h.sockets(2, closewait.SocketSample{Holders: []closewait.ProcessID{worker}}, "10.0.0.5:50000", "10.0.7.7:5432", 45*time.Second)
+	waiting := closewait.SocketSample{Facts: inbound, Owner: closewait.OwnedByListener, Holders: []closewait.ProcessID{frozen}}
 	h.sockets(3, waiting, "127.0.0.1:9000", "127.0.0.1:33000", 10*time.Minute)
-	h.sockets(1, closewait.Sighting{Facts: inbound, Holders: []closewait.ProcessID{young}}, "10.0.0.5:80", "10.1.2.3:44444", 200*time.Millisecond)
+	h.sockets(1, closewait.SocketSample{Facts: inbound, Holders: []closewait.ProcessID{young}}, "10.0.0.5:80", "10.1.2.3:44444", 200*time.Millisecond)
 	reset := closewait.Facts{Defunct: true, Direction: closewait.Inbound, UID: 991}
-	h.sockets(4, closewait.Sighting{Facts: reset, Holders: []closewait.ProcessID{tomcat}}, "10.0.0.5:8080", "10.1.2.3:40000", 80*time.Hour)
+	h.sockets(4, closewait.SocketSample{Facts: reset, Holders: []closewait.ProcessID{tomcat}}, "10.0.0.5:8080", "10.1.2.3:40000", 80*time.Hour)
 	reset = closewait.Facts{Defunct: true, RecvQueue: 12}
-	h.sockets(2, closewait.Sighting{Facts: reset, Holders: []closewait.ProcessID{poller}}, "10.0.0.5:50000", "10.0.9.9:6379", 30*time.Minute)
-	h.sockets(2, closewait.Sighting{Owner: closewait.OwnedByKernel}, "[::ffff:10.0.0.5]:50000", "[::ffff:10.0.8.8]:443", time.Hour)
-	h.sockets(1, closewait.Sighting{Owner: closewait.OwnerUnresolved, Facts: closewait.Facts{UID: 33}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
+	h.sockets(2, closewait.SocketSample{Facts: reset, Holders: []closewait.ProcessID{poller}}, "10.0.0.5:50000", "10.0.9.9:6379", 30*time.Minute)
+	h.sockets(2, closewait.SocketSample{Owner: closewait.OwnedByKernel}, "[::ffff:10.0.0.5]:50000", "[::ffff:10.0.8.8]:443", time.Hour)
+	h.sockets(1, closewait.SocketSample{Owner: closewait.OwnerUnresolved, Facts: closewait.Facts{UID: 33}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
 	return h
 }
 
@@ -157,8 +157,8 @@ func leaking() *host {
 func unprivileged() *host {
 	h := newHost()
 	h.Denied, h.AllDefunct = 77, false
-	h.sockets(30, closewait.Sighting{Owner: closewait.OwnerUnresolved}, "10.0.0.5:50000", "10.0.7.7:5432", time.Hour)
-	h.sockets(1, closewait.Sighting{Owner: closewait.OwnedByListener, Facts: closewait.Facts{Direction: closewait.Inbound}},
+	h.sockets(30, closewait.SocketSample{Owner: closewait.OwnerUnresolved}, "10.0.0.5:50000", "10.0.7.7:5432", time.Hour)
+	h.sockets(1, closewait.SocketSample{Owner: closewait.OwnedByListener, Facts: closewait.Facts{Direction: closewait.Inbound}},
 		"10.0.0.5:80", "10.1.2.3:40000", time.Hour)
 	return h
 }
@@ -172,9 +172,9 @@ func hostile() *host {
 	}
 	for i, comm := range names {
 		id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 100 + i}, Comm: comm, Unit: fmt.Sprintf("%s.service", comm)})
-		h.sockets(20-i, closewait.Sighting{Facts: closewait.Facts{Direction: closewait.Inbound}, Holders: []closewait.ProcessID{id}},
+		h.sockets(20-i, closewait.SocketSample{Facts: closewait.Facts{Direction: closewait.Inbound}, Holders: []closewait.ProcessID{id}},
 			"10.0.0.5:80", "10.1.2.3:40000", time.Hour)
-		h.sockets(i, closewait.Sighting{Facts: closewait.Facts{Defunct: true}, Holders: []closewait.ProcessID{id}},
+		h.sockets(i, closewait.SocketSample{Facts: closewait.Facts{Defunct: true}, Holders: []closewait.ProcessID{id}},
 			"10.0.0.5:50000", "10.1.2.3:443", time.Hour)
 	}
 	h.AllDefunct = false

@@ -114,7 +114,7 @@ func (r *Report) jsonHost() jsonHost {
 		Sockets:                 byFamily,
 		OwnerCoverageRatio:      r.View.Coverage(),
 		NetworkNamespaces:       r.View.Namespaces,
-		UnreadNetworkNamespaces: r.View.Unread,
+		UnreadNetworkNamespaces: r.View.UnreadableNamespaces,
 		DeniedProcesses:         r.View.Denied,
 		Defunct:                 r.knownDefunct(defunct),
 		AllDefunct:              r.View.AllDefunct,

@@ -14,7 +14,7 @@ import (
 func procfsHost() *host {
 	h := newHost()
 	id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "leak"})
-	h.sockets(3, closewait.Sighting{Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", 0)
+	h.sockets(3, closewait.SocketSample{Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", 0)
 	for i := range h.Sockets {
 		s := &h.Sockets[i]
 		s.ID, s.HasTimes = closewait.TupleID(4026531840, s.Local, s.Remote, s.Inode), false
@@ -26,7 +26,7 @@ func procfsHost() *host {
 func deadHost() *host {
 	h := newHost()
 	id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "leak"})
-	h.sockets(1, closewait.Sighting{Facts: closewait.Facts{Defunct: true}, Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
+	h.sockets(1, closewait.SocketSample{Facts: closewait.Facts{Defunct: true}, Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
 	return h
 }
 

@@ -37,7 +37,7 @@ func (r *Report) Unseen() []string {
 	for _, lack := range r.Visibility.Missing {
 		add(true, "without %s it cannot see: %s", lack.Capability, lack.Lost)
 	}
-	add(r.View.Unread > 0, "%s could not be read", count(r.View.Unread, "network namespace"))
+	add(r.View.UnreadableNamespaces > 0, "%s could not be read", count(r.View.UnreadableNamespaces, "network namespace"))
 	add(r.View.Denied > 0, "%s could not be looked into", count(r.View.Denied, "process"))
 	unresolved := r.View.Sockets.Of(closewait.IPv4, closewait.OwnerUnresolved) + r.View.Sockets.Of(closewait.IPv6, closewait.OwnerUnresolved)
 	add(unresolved > 0, "%s held by a process that could not be looked into, or by none", count(unresolved, "socket"))

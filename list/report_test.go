@@ -167,11 +167,11 @@ func TestJSONKeepsTheNamesOfProcesses(t *testing.T) {
 func TestNotesSayWhatCannotBeSeenAndWhatToDo(t *testing.T) {
 	unresolved := newHost()
 	unresolved.Denied = 12
-	unresolved.Unread = []closewait.NetNS{4026532000}
-	unresolved.sockets(2, closewait.Sighting{Owner: closewait.OwnerUnresolved}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
+	unresolved.UnreadableNetNS = []closewait.NetNS{4026532000}
+	unresolved.sockets(2, closewait.SocketSample{Owner: closewait.OwnerUnresolved}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
 	ageless := newHost()
 	id := ageless.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "x"})
-	ageless.sockets(1, closewait.Sighting{Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", 0)
+	ageless.sockets(1, closewait.SocketSample{Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", 0)
 	ageless.Sockets[0].HasTimes, ageless.Sockets[0].ID.Cookie = false, 0
 
 	lacks := []closewait.MissingCapability{{Capability: "CAP_SYS_PTRACE", Lost: "holders of other users' sockets"}}
