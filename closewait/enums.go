@@ -28,7 +28,7 @@ func (o Owner) String() string {
 	return [...]string{"process", "unaccepted", "kernel", "unresolved"}[o]
 }
 
-// UnreadableNamespaces tells what a program has not read from a socket, which tells why it did not close it.
+// Unread tells what a program has not read from a socket, which tells why it did not close it.
 type Unread uint8
 
 // The classes, in the order in which they are published.

@@ -79,7 +79,7 @@ func (f *Facts) UnreadBytes() uint64 {
 	return uint64(max(f.RecvQueue, 1) - 1)
 }
 
-// UnreadableNamespaces tells what the program has not read. Data is always followed by the unread FIN, so a
+// Unread tells what the program has not read. Data is always followed by the unread FIN, so a
 // receive queue of one byte is the FIN alone.
 func (f *Facts) Unread() Unread {
 	switch f.RecvQueue {
