@@ -8,13 +8,13 @@ import (
 func TestTrackerFollowsSocketsThatBecomeDefunct(t *testing.T) {
 	both := []Process{process(alice), process(bob)}
 	only := both[:1]
-	scenarios := map[string][]look{
+	scenarios := map[string][]scanStep{
 		"a socket that becomes defunct leaves CLOSE_WAIT and keeps its age": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Hour)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=2 left=0 [1 age=1h0m0s quiet=1h0m0s] [2 age=0s quiet=0s]; total=2 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct), row(2, heldBy(alice))}, procs: only, want: "p100 1+0 entered=2 left=1 defunct=1 [2 age=1m0s quiet=1m0s] [1 age=1h1m0s quiet=1h1m0s]; total=1 gone=1"},
 			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct), row(2, heldBy(alice))}, procs: only, want: "p100 1+0 entered=2 left=1 defunct=1 [2 age=2m0s quiet=2m0s] [1 age=1h2m0s quiet=1h2m0s]; total=1 gone=1"},
 		},
-		"a defunct socket is 0 old at first sight, whatever the last ACK says, and has not entered": {
+		"a defunct socket has age 0 when it is first seen, whatever the last ACK says, and has not entered": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), defunct, lastACK(time.Hour), sending(9))}, procs: only, want: "p100 0+0 entered=0 left=0 defunct=1 [1 age=0s quiet=0s]; total=0 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct)}, procs: only, want: "p100 0+0 entered=0 left=0 defunct=1 [1 age=1m0s quiet=1m0s]; total=0 gone=0"},
 		},
@@ -71,13 +71,13 @@ func TestTrackerFollowsSocketsThatBecomeDefunct(t *testing.T) {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice)), row(2, heldBy(bob), defunct), row(3, heldBy(bob), defunct)}, procs: both, want: "p110 0+0 entered=0 left=0 defunct=2 [2 age=0s quiet=0s] [3 age=0s quiet=0s]; p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 		},
 	}
-	for name, looks := range scenarios {
-		t.Run(name, func(t *testing.T) { play(t, looks) })
+	for name, steps := range scenarios {
+		t.Run(name, func(t *testing.T) { play(t, steps) })
 	}
 }
 
 func TestADefunctSocketIsQuiet(t *testing.T) {
-	scenarios := map[string][]look{
+	scenarios := map[string][]scanStep{
 		"what empties its queues is no movement": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), unread(6), sent(10))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct)}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=1m0s quiet=1m0s]; total=0 gone=1"},
@@ -88,11 +88,11 @@ func TestADefunctSocketIsQuiet(t *testing.T) {
 			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct)}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=2m0s quiet=1m0s]; total=0 gone=1"},
 		},
 	}
-	for name, looks := range scenarios {
-		for i := range looks {
-			looks[i].procs = []Process{process(alice)}
+	for name, steps := range scenarios {
+		for i := range steps {
+			steps[i].procs = []Process{process(alice)}
 		}
-		t.Run(name, func(t *testing.T) { play(t, looks) })
+		t.Run(name, func(t *testing.T) { play(t, steps) })
 	}
 }
 

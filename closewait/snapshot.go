@@ -6,15 +6,15 @@ import "time"
 // slices but the Holders, so a scanner may reuse the rest for its next scan.
 type Snapshot struct {
 	Taken           time.Time      // after the last socket was read, so that ages are lower bounds
-	Sockets         []SocketSample // all in CLOSE_WAIT, and those defunct that are known; a dump under churn can repeat one
-	Processes       []Process      // every process that is a holder of some socket
-	PIDs            []int          // every pid on the host, ascending: who is neither there nor in Processes has ended
+	Sockets         []SocketSample // all in CLOSE_WAIT, and the defunct ones that are known; a dump under churn can repeat one
+	Processes       []Process      // every process that holds some socket
+	PIDs            []int          // every pid on the host, ascending; a process in neither list has ended
 	NetNS           []NetNS        // the namespaces whose sockets were read
-	UnreadableNetNS []NetNS        // namespaces that are there and could not be read in this scan
-	Denied          int            // processes that could not be looked into
+	UnreadableNetNS []NetNS        // namespaces that exist and could not be read in this scan
+	Denied          int            // processes whose descriptors could not be read
 
-	// AllDefunct says that every defunct socket was seen; else only some are known, such as those that were
-	// in CLOSE_WAIT in an earlier scan.
+	// AllDefunct says that every defunct socket was seen. Otherwise only some are known, such as those
+	// that an earlier scan saw in CLOSE_WAIT.
 	AllDefunct bool
 
 	// Confirmed are sockets that are still in CLOSE_WAIT although this scan did not list them: the
@@ -23,7 +23,7 @@ type Snapshot struct {
 	Confirmed []SocketID
 }
 
-// ScanError is a kind of thing that went wrong in scans. Both labels come from closed sets.
+// ScanError is a kind of error during scans. Both labels come from closed sets.
 type ScanError struct {
 	Stage  string // what was attempted
 	Reason string // why it failed

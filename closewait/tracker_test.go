@@ -11,8 +11,8 @@ var epoch = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
 const testNS NetNS = 4026531840
 
-// look is one scan of a scenario, and what the View of it must say.
-type look struct {
+// scanStep is one scan of a scenario, and what the View of it must say.
+type scanStep struct {
 	at     time.Duration // since epoch
 	rows   []SocketSample
 	procs  []Process
@@ -20,7 +20,7 @@ type look struct {
 	want   string // see describe
 }
 
-// row is a sighting of the socket with this cookie; edit changes what matters to a test.
+// row is a sample of the socket with this cookie; edit changes what matters to a test.
 func row(cookie uint64, edit ...func(*SocketSample)) SocketSample {
 	s := SocketSample{
 		Facts: Facts{
@@ -47,7 +47,7 @@ func unread(n uint32) func(*SocketSample)         { return func(s *SocketSample)
 func sent(n uint64) func(*SocketSample)           { return func(s *SocketSample) { s.BytesSent = n } }
 func timer(t Timer) func(*SocketSample)           { return func(s *SocketSample) { s.Timer = t } }
 func defunct(s *SocketSample)                     { s.Defunct = true }
-func connectedAnew(s *SocketSample)               { s.Local = netip.MustParseAddrPort("127.0.0.1:8081") }
+func reconnected(s *SocketSample)                 { s.Local = netip.MustParseAddrPort("127.0.0.1:8081") }
 func lastACK(d time.Duration) func(*SocketSample) {
 	return func(s *SocketSample) { s.HasTimes, s.SinceLastAck, s.SinceLastData = true, d, d+time.Second }
 }
@@ -83,12 +83,12 @@ func describe(v *View) (text string) {
 func TestTrackerRemembersSocketsFromScanToScan(t *testing.T) {
 	both := []Process{process(alice), process(bob)}
 	only := both[:1]
-	scenarios := map[string][]look{
-		"an age counts from first sight where the kernel tells no time": {
+	scenarios := map[string][]scanStep{
+		"an age counts from the first scan where the kernel has no times": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; total=1 gone=0"},
 		},
-		"an age counts from the last ACK at first sight, and keepalive answers do not reset it": {
+		"an age counts from the last ACK in the first scan, and keepalive answers do not reset it": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Hour))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=1h0m0s quiet=1h0m0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Second))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=1h1m0s quiet=1h1m0s]; total=1 gone=0"},
 		},
@@ -145,13 +145,13 @@ func TestTrackerRemembersSocketsFromScanToScan(t *testing.T) {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "total=1 gone=0"},
 		},
 	}
-	for name, looks := range scenarios {
-		t.Run(name, func(t *testing.T) { play(t, looks) })
+	for name, steps := range scenarios {
+		t.Run(name, func(t *testing.T) { play(t, steps) })
 	}
 }
 
 func TestTrackerTellsQuietFromMoving(t *testing.T) {
-	scenarios := map[string][]look{
+	scenarios := map[string][]scanStep{
 		"a half-closed connection that streams is never quiet": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), sent(10))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), sent(20))}, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=0s]; total=1 gone=0"},
@@ -172,18 +172,18 @@ func TestTrackerTellsQuietFromMoving(t *testing.T) {
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), unread(1))}, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=0s]; total=1 gone=0"},
 		},
 	}
-	for name, looks := range scenarios {
-		for i := range looks {
-			looks[i].procs = []Process{process(alice)}
+	for name, steps := range scenarios {
+		for i := range steps {
+			steps[i].procs = []Process{process(alice)}
 		}
-		t.Run(name, func(t *testing.T) { play(t, looks) })
+		t.Run(name, func(t *testing.T) { play(t, steps) })
 	}
 }
 
-func play(t *testing.T, looks []look) {
+func play(t *testing.T, steps []scanStep) {
 	t.Helper()
 	tracker := NewTracker([]float64{60})
-	for i, l := range looks {
+	for i, l := range steps {
 		v := tracker.Update(&Snapshot{
 			Taken: epoch.Add(l.at), Sockets: l.rows, Processes: l.procs, PIDs: []int{10, 11},
 			NetNS: []NetNS{testNS}, UnreadableNetNS: l.unread,
@@ -218,7 +218,7 @@ func TestTrackerForgetsWhatHasEnded(t *testing.T) {
 		})
 	}
 	if len(tracker.sockets) > 2 || len(tracker.holders) != 1 {
-		t.Errorf("%d sockets and %d processes remembered, want those of the last two scans", len(tracker.sockets), len(tracker.holders))
+		t.Errorf("%d sockets and %d processes remembered, want only sockets and processes of the last two scans", len(tracker.sockets), len(tracker.holders))
 	}
 }
 
