@@ -9,7 +9,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel"
-	listing "closewait_exporter/list"
+	"closewait_exporter/report"
 	"closewait_exporter/reaper"
 )
 
@@ -29,27 +29,27 @@ func list(ctx context.Context, f *flags) error {
 		return err
 	}
 	observer := closewait.NewObserver(ctx, scanner.Scan, closewait.NewTracker(nil), time.Now)
-	view, err := listing.Look(ctx, observer.Observe, f.minAge)
+	view, err := report.Look(ctx, observer.Observe, f.minAge)
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted before the look at this host was done")
 	}
 	if err != nil {
 		return err
 	}
-	report := newReport(view, f.minAge, scanner.Visibility())
+	r := newReport(view, f.minAge, scanner.Visibility())
 	if f.rulesFile != "" {
-		if report.Rules, err = matchingRules(ctx, f.rulesFile, scanner); err != nil {
+		if r.Rules, err = matchingRules(ctx, f.rulesFile, scanner); err != nil {
 			return err
 		}
 	}
 	out := bufio.NewWriter(os.Stdout)
 	switch {
 	case f.list.output == jsonOutput:
-		err = report.JSON(out, f.list.sockets)
+		err = r.JSON(out, f.list.sockets)
 	case f.list.sockets:
-		err = report.Sockets(out)
+		err = r.Sockets(out)
 	default:
-		err = report.Processes(out, listing.Width(os.Stdout))
+		err = r.Processes(out, report.Width(os.Stdout))
 	}
 	if err != nil {
 		return err
@@ -57,15 +57,15 @@ func list(ctx context.Context, f *flags) error {
 	if err := out.Flush(); err != nil {
 		return err
 	}
-	return report.Notes(os.Stderr)
+	return r.Notes(os.Stderr)
 }
 
-func newReport(view *closewait.View, minAge time.Duration, v closewait.Visibility) *listing.Report {
-	return &listing.Report{View: view, Listed: closewait.Listed(view, minAge), MinAge: minAge, Visibility: v}
+func newReport(view *closewait.View, minAge time.Duration, v closewait.Visibility) *report.Report {
+	return &report.Report{View: view, Listed: closewait.Listed(view, minAge), MinAge: minAge, Visibility: v}
 }
 
 // matchingRules tells which rules of a file match a process.
-func matchingRules(ctx context.Context, file string, scanner *kernel.Scanner) (listing.Rules, error) {
+func matchingRules(ctx context.Context, file string, scanner *kernel.Scanner) (report.Rules, error) {
 	config, err := reaper.Load(file)
 	if err != nil {
 		return nil, err

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/common/version"
 
 	"closewait_exporter/closewait"
-	listing "closewait_exporter/list"
+	"closewait_exporter/report"
 	"closewait_exporter/page"
 	"closewait_exporter/reaper"
 	"closewait_exporter/web"
@@ -30,7 +30,7 @@ func newPage(f *flags, visibility closewait.Visibility, observe observation, rea
 			{Text: "Runbook", Address: web.DocumentsPath + "RUNBOOK.md", About: "what to do about a leak"},
 			{Text: "All metrics explained", Address: web.DocumentsPath + "METRICS.md", About: "what each of them means"},
 		},
-		Report: func(ctx context.Context) (*listing.Report, error) {
+		Report: func(ctx context.Context) (*report.Report, error) {
 			view, err := observe(ctx)
 			if err != nil {
 				return nil, err

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 )
 
 // ageClasses are those of the bars, the oldest first, so that what is worst begins at the same place in all
@@ -44,7 +44,7 @@ const (
 
 // newAgeBar makes a bar of sockets beside one of most sockets.
 func newAgeBar(h *closewait.Holding, now time.Time, most int) ageBar {
-	bar := ageBar{Median: list.Age(h.Sockets[(h.Len()-1)/2], now)}
+	bar := ageBar{Median: report.Age(h.Sockets[(h.Len()-1)/2], now)}
 	counts := countAges(h, now)
 	bar.Parts = parts(counts, max(leastBar, 100*float64(h.Len())/float64(max(most, h.Len()))))
 	var words []string

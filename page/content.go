@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 )
 
 // content is what the templates show.
@@ -36,10 +36,10 @@ type tile struct {
 	Level                string // class: calm, high or critical
 }
 
-func (p *Page) content(report *list.Report, err error, by order) *content {
+func (p *Page) content(r *report.Report, err error, by order) *content {
 	o := &p.options
 	c := &content{
-		Host: list.Text(o.Host), Version: o.Version, Style: template.CSS(style), Links: o.Links, Documents: o.Documents, Again: by,
+		Host: report.Text(o.Host), Version: o.Version, Style: template.CSS(style), Links: o.Links, Documents: o.Documents, Again: by,
 	}
 	if o.Host == "" {
 		c.Host = "this host"
@@ -49,7 +49,7 @@ func (p *Page) content(report *list.Report, err error, by order) *content {
 		c.Failure = newFailure(err)
 		c.Headline = "This host cannot be looked at"
 	} else {
-		c.look(report, by, now)
+		c.look(r, by, now)
 	}
 	c.Title = c.Headline + " · " + c.Host + " · closewait_exporter"
 	if o.Reaper != nil {
@@ -59,7 +59,7 @@ func (p *Page) content(report *list.Report, err error, by order) *content {
 }
 
 // look fills in what a look at the host shows.
-func (c *content) look(r *list.Report, by order, now time.Time) {
+func (c *content) look(r *report.Report, by order, now time.Time) {
 	c.Headline, c.Calm = headline(r)
 	c.Sentences = r.Summary()
 	c.Taken = newMoment(r.View.Taken, now)
@@ -73,7 +73,7 @@ func (c *content) look(r *list.Report, by order, now time.Time) {
 }
 
 // headline says in a few words what matters most.
-func headline(r *list.Report) (words string, calm bool) {
+func headline(r *report.Report) (words string, calm bool) {
 	holds, what := "holds", "sockets in CLOSE_WAIT"
 	if len(r.Listed) > 1 {
 		holds = "hold"

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 )
 
 // failure says why there is nothing to show.
@@ -21,7 +21,7 @@ func newFailure(err error) *failure {
 		}
 	}
 	return &failure{
-		What:   "The scan failed: " + list.Text(err.Error()),
+		What:   "The scan failed: " + report.Text(err.Error()),
 		Advice: "Old numbers are never shown. Scrapes say closewait_scan_success 0 meanwhile.",
 	}
 }

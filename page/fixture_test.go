@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 	"closewait_exporter/reaper/status"
 )
 
@@ -70,7 +70,7 @@ func (l *leak) holder(cookie *uint64) *closewait.Holder {
 }
 
 // reportOf is what list has to say of processes that leak.
-func reportOf(leaks ...leak) *list.Report {
+func reportOf(leaks ...leak) *report.Report {
 	v := &closewait.View{Taken: now, Took: 3200 * time.Microsecond, Namespaces: 7, AllDefunct: true}
 	cookie := uint64(0)
 	for i := range leaks {
@@ -79,7 +79,7 @@ func reportOf(leaks ...leak) *list.Report {
 		v.Sockets[closewait.IPv4][closewait.OwnedByProcess] += h.Held.Len()
 		v.Sockets[closewait.IPv4][closewait.OwnedByListener] += h.Unaccepted.Len()
 	}
-	return &list.Report{View: v, Listed: v.Holders, MinAge: time.Second, Visibility: closewait.Visibility{Scanner: "ebpf", Namespaces: "all", Root: true}}
+	return &report.Report{View: v, Listed: v.Holders, MinAge: time.Second, Visibility: closewait.Visibility{Scanner: "ebpf", Namespaces: "all", Root: true}}
 }
 
 func program(pid int, unit, comm string, openFDs, maxFDs uint64) closewait.Process {
@@ -87,7 +87,7 @@ func program(pid int, unit, comm string, openFDs, maxFDs uint64) closewait.Proce
 }
 
 // shop is a host on a bad day.
-func shop() *list.Report {
+func shop() *report.Report {
 	const hour = time.Hour
 	db := program(2207, "", "postgres", 64, closewait.UnlimitedFDs)
 	db.Container = "f00dcafe0123456789abcdef"
@@ -132,7 +132,7 @@ var names = []string{
 }
 
 // hostile is a host on which all names are such ones.
-func hostile() *list.Report {
+func hostile() *report.Report {
 	var leaks []leak
 	for i, name := range names {
 		p := program(100+i, name, name, 10, 1024)
@@ -156,13 +156,13 @@ func slander() status.Status {
 var errBroken = errors.New("list processes: open /proc: permission denied: give it CAP_SYS_PTRACE")
 
 // pageOf shows a report; a nil reaper is one that is off.
-func pageOf(r *list.Report, err error, reaper func() status.Status) *Page {
+func pageOf(r *report.Report, err error, reaper func() status.Status) *Page {
 	return New(Options{
 		Host: "web-03", Version: "1.0.0", Documents: "/docs/", Now: func() time.Time { return now }, Reaper: reaper,
 		Links: []Link{
 			{"Metrics", "/metrics", "for Prometheus"}, {"Health", "/-/healthy", "whether it answers"},
 			{"Readiness", "/-/ready", "whether a scan has succeeded"}, {"Runbook", "/docs/RUNBOOK.md", "what to do"},
 		},
-		Report: func(context.Context) (*list.Report, error) { return r, err },
+		Report: func(context.Context) (*report.Report, error) { return r, err },
 	})
 }

@@ -5,7 +5,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 )
 
 // totals are the sockets of the host, each counted once.
@@ -29,7 +29,7 @@ var ownerWords = map[closewait.Owner]string{
 
 var familyWords = map[closewait.Family]string{closewait.IPv4: "IPv4", closewait.IPv6: "IPv6"}
 
-func newTotals(r *list.Report) *totals {
+func newTotals(r *report.Report) *totals {
 	t := &totals{}
 	for _, family := range closewait.Families {
 		t.Families = append(t.Families, familyWords[family])
@@ -55,7 +55,7 @@ type fact struct {
 	Name, Value string
 }
 
-func newSight(r *list.Report) *sight {
+func newSight(r *report.Report) *sight {
 	return &sight{
 		Facts: []fact{
 			{"Scanner", r.Visibility.Scanner},

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"time"
 
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 	"closewait_exporter/reaper/status"
 )
 
@@ -21,7 +21,7 @@ type Options struct {
 	Links     []Link // to what else there is
 	Documents string // path below which the documents are, with a slash at the end
 
-	Report func(context.Context) (*list.Report, error) // of a look at the host that is young enough
+	Report func(context.Context) (*report.Report, error) // of a look at the host that is young enough
 	Reaper func() status.Status                        // nil: there is none
 	Now    func() time.Time
 }
@@ -62,9 +62,9 @@ func hash(text string) string {
 // It waits for as long as the context of the request allows.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	order := orderOf(r.URL.Query())
-	report, err := p.options.Report(r.Context())
+	shown, err := p.options.Report(r.Context())
 	var out bytes.Buffer
-	if err := templates.ExecuteTemplate(&out, "page.html", p.content(report, err, order)); err != nil {
+	if err := templates.ExecuteTemplate(&out, "page.html", p.content(shown, err, order)); err != nil {
 		http.Error(w, "the page cannot be written: "+err.Error(), http.StatusInternalServerError)
 		return
 	}

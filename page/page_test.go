@@ -16,7 +16,7 @@ import (
 	"golang.org/x/net/html/atom"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 )
 
 // document is a page as a browser reads it.
@@ -167,7 +167,7 @@ func TestAHostWithoutLeaksIsCalm(t *testing.T) {
 	orphans.View.Ownerless = []*closewait.Socket{{Since: now.Add(-time.Hour)}}
 	tests := []struct {
 		name   string
-		report *list.Report
+		report *report.Report
 		want   []string
 		calm   bool
 	}{

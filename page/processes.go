@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 )
 
 // mostRows is how many processes are shown. A host can have thousands, and a page is no way to read them.
@@ -24,7 +24,7 @@ type processes struct {
 
 // process is a row: what `list` says of it, and bars.
 type process struct {
-	list.Row
+	report.Row
 	Ages            ageBar
 	Full            *gauge // nil: there is no limit of descriptors, or it is not known how many are open
 	Causes          string // sockets by what is unread
@@ -42,7 +42,7 @@ type gauge struct {
 	Level string
 }
 
-func newProcesses(r *list.Report, by order) *processes {
+func newProcesses(r *report.Report, by order) *processes {
 	p := &processes{
 		Caption:  "Processes with sockets of ended connections, " + by.words(),
 		Headings: headings(by),
@@ -63,7 +63,7 @@ func newProcesses(r *list.Report, by order) *processes {
 	return p
 }
 
-func newProcess(r *list.Report, h *closewait.Holder) *process {
+func newProcess(r *report.Report, h *closewait.Holder) *process {
 	p := &process{Row: r.Row(h), holder: h, oldest: h.Oldest(r.View.Taken), used: -1}
 	p.PeerShare, p.Peer, _ = strings.Cut(p.Remote, " ")
 	if _, share, limited := strings.Cut(p.FDs, " "); limited {
@@ -92,7 +92,7 @@ func level(share float64) string {
 }
 
 // tiles are about the host and its worst processes.
-func tiles(r *list.Report, rows []*process) []tile {
+func tiles(r *report.Report, rows []*process) []tile {
 	most, oldest, fullest := rows[0], rows[0], rows[0]
 	for _, row := range rows {
 		if row.holder.Held.Len() > most.holder.Held.Len() { // the first one can have defunct ones only

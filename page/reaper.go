@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 	"closewait_exporter/reaper/status"
 )
 
@@ -50,13 +50,13 @@ func newReaperContent(r status.Status, now time.Time) *reaperContent {
 	}
 	c.Facts = []fact{
 		{"Last round", last},
-		{"Actions left", fmt.Sprintf("%d of %d per %s", r.BudgetLeft, r.Budget, list.Duration(r.Per))},
+		{"Actions left", fmt.Sprintf("%d of %d per %s", r.BudgetLeft, r.Budget, report.Duration(r.Per))},
 	}
 	for _, rule := range r.Rules {
-		c.Rules = append(c.Rules, status.Rule{Name: list.Text(rule.Name), Mode: list.Text(rule.Mode), Matched: rule.Matched})
+		c.Rules = append(c.Rules, status.Rule{Name: report.Text(rule.Name), Mode: report.Text(rule.Mode), Matched: rule.Matched})
 	}
 	for _, why := range r.Suspended {
-		c.Suspended = append(c.Suspended, list.Text(why))
+		c.Suspended = append(c.Suspended, report.Text(why))
 	}
 	if !r.Reloaded {
 		c.Suspended = append(c.Suspended, "the rules file was not valid when it was last read: the rules before it are still in force")
@@ -74,19 +74,19 @@ func newNote(n status.Entry, now time.Time) noteContent {
 	c := noteContent{Entry: n, When: newMoment(n.Since, now), Dry: n.Mode == dryRun && n.What != dryRun}
 	switch {
 	case n.Current:
-		c.Span = "for " + list.Duration(n.Until.Sub(n.Since)) + ", and still"
+		c.Span = "for " + report.Duration(n.Until.Sub(n.Since)) + ", and still"
 	case n.Until.After(n.Since):
-		c.Span = "for " + list.Duration(n.Until.Sub(n.Since))
+		c.Span = "for " + report.Duration(n.Until.Sub(n.Since))
 	}
-	c.What = list.Text(n.What)
+	c.What = report.Text(n.What)
 	if n.Rule != "" {
-		c.Rule = list.Text(n.Rule)
+		c.Rule = report.Text(n.Rule)
 	}
 	if n.Why != "" {
-		c.Why = list.Text(n.Why)
+		c.Why = report.Text(n.Why)
 	}
 	if n.PID != 0 {
-		c.Group, c.Comm = list.Text(n.Group), list.Text(n.Comm)
+		c.Group, c.Comm = report.Text(n.Group), report.Text(n.Comm)
 	}
 	return c
 }
