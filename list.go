@@ -9,8 +9,8 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel"
-	"closewait_exporter/report"
 	"closewait_exporter/reaper"
+	"closewait_exporter/report"
 )
 
 // The values of --output.
@@ -29,7 +29,7 @@ func list(ctx context.Context, f *flags) error {
 		return err
 	}
 	observer := closewait.NewObserver(ctx, scanner.Scan, closewait.NewTracker(nil), time.Now)
-	view, err := report.Look(ctx, observer.Observe, f.minAge)
+	view, err := report.Observe(ctx, observer.Observe, f.minAge)
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted before the look at this host was done")
 	}

@@ -7,13 +7,13 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// The values of state of a socket in JSON; the table has the first as people write it.
+// The values of state in JSON. The table writes the first in capitals.
 const (
 	stateCloseWait = "close_wait"
 	stateDefunct   = "defunct"
 )
 
-// state writes that of a socket.
+// state is the state of a socket for the table.
 func state(s *closewait.Socket) string {
 	if s.Defunct {
 		return stateDefunct
@@ -35,8 +35,8 @@ func (r *Report) defunct() (sockets, processes int) {
 	return len(counted), processes
 }
 
-// knownDefunct is a number of defunct sockets, nil where it is not known: an engine that does not see
-// all of them cannot say that there are none.
+// knownDefunct returns a number of defunct sockets, nil if it is not known: a scanner that does not see
+// all of them cannot report that there are none.
 func (r *Report) knownDefunct(n int) *int {
 	if n == 0 && !r.View.AllDefunct {
 		return nil
@@ -44,7 +44,7 @@ func (r *Report) knownDefunct(n int) *int {
 	return &n
 }
 
-// defunctCell writes the number of the defunct sockets of a process, as far as it is known.
+// defunctCell formats the number of defunct sockets of a process: a count, a lower bound or a dash.
 func (r *Report) defunctCell(h *closewait.Holder) string {
 	n := r.knownDefunct(h.Defunct.Len())
 	switch {
@@ -56,17 +56,17 @@ func (r *Report) defunctCell(h *closewait.Holder) string {
 	return ">=" + strconv.Itoa(*n)
 }
 
-// aboutDefunct says what is known of the defunct sockets of the host: nothing where there are none.
-func (r *Report) aboutDefunct() []string {
+// defunctLines describes the defunct sockets of the host. There are no lines if none exists.
+func (r *Report) defunctLines() []string {
 	n, processes := r.defunct()
-	known := count(n, "socket")
+	known := count(n, "defunct socket")
 	switch {
 	case n == 0 && r.View.AllDefunct:
 		return nil
 	case n == 0:
-		return []string{fmt.Sprintf("Of defunct sockets the %s scanner knows only those that it has seen in CLOSE_WAIT before.", r.Visibility.Scanner)}
+		return []string{fmt.Sprintf("The %s scanner finds only defunct sockets that it has seen in CLOSE_WAIT before.", r.Visibility.Scanner)}
 	case !r.View.AllDefunct:
-		known = "at least " + known
+		known = "At least " + known
 	}
-	return []string{fmt.Sprintf("Defunct (reset or given up, in no socket table, a descriptor each): %s, held by %s.", known, count(processes, "process"))}
+	return []string{fmt.Sprintf("%s held by %s: connection reset or timed out, descriptor still open.", known, count(processes, "process"))}
 }

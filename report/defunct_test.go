@@ -9,7 +9,7 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// someDefunct is a host whose engine knows of two defunct sockets and would not see others.
+// someDefunct is a host whose scanner knows two defunct sockets and would not see others.
 func someDefunct() *host {
 	h := newHost()
 	h.AllDefunct = false
@@ -20,7 +20,7 @@ func someDefunct() *host {
 	return h
 }
 
-// onlyDefunct is a host on which nothing is in CLOSE_WAIT any more, and everything still open.
+// onlyDefunct is a host where no socket is in CLOSE_WAIT any more and all descriptors are still open.
 func onlyDefunct() *host {
 	h := newHost()
 	one := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "parent", FDsKnown: true, OpenFDs: 64, MaxFDs: 1024})
@@ -30,7 +30,7 @@ func onlyDefunct() *host {
 	return h
 }
 
-// noneDefunct is a host on which it is known that nothing is defunct.
+// noneDefunct is a host that is known to have no defunct sockets.
 func noneDefunct() *host {
 	h := newHost()
 	id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "leak", FDsKnown: true, OpenFDs: 64, MaxFDs: 1024})
@@ -45,11 +45,11 @@ func TestWhatIsNotSeenIsNotCalledAbsent(t *testing.T) {
 		fresh      int // defunct sockets too young to be listed
 		want, not  string
 	}{
-		{"all are seen and none is there", true, 0, "none is defunct: nothing leaks here", "known to leak"},
-		{"those that are there cannot be seen", false, 0, "nothing is known to leak here", "none is defunct"},
-		{"an engine that sees only some says so", false, 0, "Of defunct sockets the netlink scanner knows only those", "Defunct ("},
-		{"all are seen and too young", true, 2, "of 0 sockets in CLOSE_WAIT and 2 defunct none is known to be 1s old", "nothing leaks here"},
-		{"some are seen and too young", false, 2, "Defunct (reset or given up, in no socket table, a descriptor each): at least 2 sockets, held by 1 process.", "knows only"},
+		{"all are seen and none is there", true, 0, "none defunct: no leaks on this host", "known leaks"},
+		{"those that are there cannot be seen", false, 0, "no known leaks on this host", "none defunct"},
+		{"a scanner that sees only some says so", false, 0, "The netlink scanner finds only defunct sockets that it has seen", "held by"},
+		{"all are seen and too young", true, 2, "of 0 sockets in CLOSE_WAIT and 2 defunct none is known to be 1s old", "no leaks on this host"},
+		{"some are seen and too young", false, 2, "At least 2 defunct sockets held by 1 process: connection reset or timed out, descriptor still open.", "finds only"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

@@ -1,4 +1,4 @@
-// Package report shows one look at the host to a person at a shell: a table of processes, one of
-// sockets, or both as JSON. It never cuts or hides anything without saying so, and nothing that a
-// process has chosen reaches the terminal as it is.
+// Package report shows a View to people: a table of processes, a table of sockets, or both as JSON.
+// It never truncates or hides anything without saying so, and it escapes names that a process has
+// chosen before they reach a terminal.
 package report

@@ -15,12 +15,12 @@ import (
 	"closewait_exporter/closewait"
 )
 
-var update = flag.Bool("update", false, "write what is got into the golden files")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
-// now is when all fixtures are looked at.
+// now is the time of all fixtures.
 var now = time.Date(2026, 11, 21, 2, 0, 0, 0, time.UTC)
 
-// host is a Snapshot in the making.
+// host builds a Snapshot.
 type host struct {
 	closewait.Snapshot
 	cookies uint64
@@ -30,7 +30,7 @@ func newHost() *host {
 	return &host{Snapshot: closewait.Snapshot{Taken: now, NetNS: []closewait.NetNS{4026531840}, AllDefunct: true}}
 }
 
-// process adds one with the fields that are given, and fills in the rest.
+// process adds a process with the given fields, and fills in the rest.
 func (h *host) process(p closewait.Process) closewait.ProcessID {
 	p.ID.Start = 1000
 	p.StartTime = now.Add(-5 * day)
@@ -42,8 +42,8 @@ func (h *host) process(p closewait.Process) closewait.ProcessID {
 	return p.ID
 }
 
-// sockets adds n that differ in the port of the peer and are one second apart in age, the first the
-// oldest.
+// sockets adds n sockets with different ports. The first is the oldest, and each of the others is one
+// second younger than the one before.
 func (h *host) sockets(n int, like closewait.SocketSample, local, remote string, age time.Duration) {
 	for range n {
 		h.cookies++
@@ -65,7 +65,7 @@ func (h *host) sockets(n int, like closewait.SocketSample, local, remote string,
 	}
 }
 
-// minuteAgo is the host before any of its sockets became defunct, with those too whose owners nobody knows.
+// minuteAgo is the host before any of its sockets became defunct, including sockets of unknown owners.
 func (h *host) minuteAgo() *closewait.Snapshot {
 	before := h.Snapshot
 	before.Taken, before.Sockets = now.Add(-time.Minute), nil
@@ -79,7 +79,7 @@ func (h *host) minuteAgo() *closewait.Snapshot {
 	return &before
 }
 
-// report is what list shows of the host.
+// report is the Report about the host.
 func (h *host) report(minAge time.Duration) *Report {
 	tracker := closewait.NewTracker(nil)
 	tracker.Update(h.minuteAgo())
@@ -112,11 +112,11 @@ func golden(t *testing.T, file string, got []byte) {
 		t.Fatal(err)
 	}
 	if diff := cmp.Diff(string(want), string(got)); diff != "" {
-		t.Errorf("differs from %s (-want +got), which go test -update writes anew:\n%s", path, diff)
+		t.Errorf("differs from %s (-want +got), which go test -update rewrites:\n%s", path, diff)
 	}
 }
 
-// leaking is a host with about everything that can be shown.
+// leaking is a host with almost everything that can be shown.
 func leaking() *host {
 	h := newHost()
 	tomcat := h.process(closewait.Process{
@@ -153,7 +153,7 @@ func leaking() *host {
 	return h
 }
 
-// unprivileged is a host on which no process can be looked into.
+// unprivileged is a host where no process can be read.
 func unprivileged() *host {
 	h := newHost()
 	h.Denied, h.AllDefunct = 77, false
@@ -163,7 +163,7 @@ func unprivileged() *host {
 	return h
 }
 
-// hostile is a host whose processes have names that a terminal would obey.
+// hostile is a host whose processes have names that a terminal would interpret.
 func hostile() *host {
 	h := newHost()
 	names := []string{

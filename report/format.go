@@ -10,7 +10,7 @@ import (
 
 const day = 24 * time.Hour
 
-// Duration writes a time as its two largest units: 45s, 3m12s, 2h05m, 3d04h.
+// Duration formats a duration as its two largest units: 45s, 3m12s, 2h05m, 3d04h.
 func Duration(d time.Duration) string {
 	switch {
 	case d < time.Second:
@@ -25,11 +25,12 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%dd%02dh", d/day, d%day/time.Hour)
 }
 
-// Age writes that of a socket at the time now. One that nobody knows from before our first sight is marked.
+// Age formats the age of a socket at the time now. If the age before the first scan is unknown, it
+// begins with >.
 func Age(s *closewait.Socket, now time.Time) string {
 	known := s.Age(now)
 	switch {
-	case !ageless(s):
+	case !hasUnknownAge(s):
 		return Duration(known)
 	case known < time.Second:
 		return "?"
@@ -37,7 +38,7 @@ func Age(s *closewait.Socket, now time.Time) string {
 	return ">" + Duration(known)
 }
 
-// quiet writes for how long nothing has moved on a socket.
+// quiet formats how long nothing has moved on a socket.
 func quiet(s *closewait.Socket, now time.Time) string {
 	if s.QuietSince.IsZero() {
 		return "moving"
@@ -45,7 +46,7 @@ func quiet(s *closewait.Socket, now time.Time) string {
 	return Duration(s.Quiet(now))
 }
 
-// size writes a number of bytes with one decimal: 512B, 1.2MiB.
+// size formats a number of bytes with one decimal: 512B, 1.2MiB.
 func size(n uint64) string {
 	const unit, roundsUp = 1024, 1023.95
 	switch {
@@ -64,7 +65,7 @@ func size(n uint64) string {
 	return fmt.Sprintf("%.1fTiB", value)
 }
 
-// percent rounds down, so that 100% means all.
+// percent formats a share. It rounds down, so that 100% means all.
 func percent(part, whole uint64) string {
 	const hundred = 100
 	share := part * hundred / whole
@@ -74,7 +75,7 @@ func percent(part, whole uint64) string {
 	return strconv.FormatUint(share, 10) + "%"
 }
 
-// descriptors writes the open descriptors of a process, its limit and the share.
+// descriptors formats the open descriptors of a process, its limit and the share.
 func descriptors(p *closewait.Process) string {
 	open := "?"
 	if p.FDsKnown {
@@ -93,7 +94,7 @@ func descriptors(p *closewait.Process) string {
 	return text
 }
 
-// direction is short, beside a port.
+// direction is the short form that stands next to a port.
 func direction(d closewait.Direction) string {
 	if d == closewait.Inbound {
 		return "in"
@@ -101,10 +102,10 @@ func direction(d closewait.Direction) string {
 	return "out"
 }
 
-// port writes a port as addresses end with it.
+// port formats a port the way addresses end.
 func port(p uint16) string { return fmt.Sprintf(":%d", p) }
 
-// count writes a number with its noun.
+// count formats a number with its noun.
 func count(n int, noun string) string {
 	switch {
 	case n == 1:

@@ -5,15 +5,15 @@ import (
 	"strings"
 )
 
-// column is one of a grid.
+// column describes a column of a grid.
 type column struct {
-	title string
-	right bool // aligned, as numbers are
-	least int  // cells to which it may be cut where the terminal is narrow; 0 = it is never cut
-	drop  int  // the lowest is left out first when cutting does not help; 0 = it is never left out
+	title     string
+	right     bool // right-aligned, for numbers
+	minWidth  int  // cells to which a narrow terminal may shorten it; 0 = never shortened
+	dropOrder int  // if shortening is not enough, the lowest is dropped first; 0 = never dropped
 }
 
-// grid is a table whose columns are as wide as what stands in them.
+// grid is a table whose columns are as wide as their content.
 type grid struct {
 	columns []column
 	rows    [][]string
@@ -22,18 +22,18 @@ type grid struct {
 // gap is the number of cells between two columns.
 const gap = 2
 
-// write writes the grid into so many cells; 0 means no limit. It returns the titles of the columns
-// that were left out.
-func (g *grid) write(w io.Writer, width int) (leftOut []string, err error) {
+// write writes the grid in at most width cells per line; 0 means no limit. It returns the titles of the
+// columns that were dropped.
+func (g *grid) write(w io.Writer, width int) (omitted []string, err error) {
 	widths := g.widths()
 	for width > 0 && total(widths) > width && !g.shrink(widths, total(widths)-width) {
 		next := g.nextToDrop(widths)
 		if next < 0 {
-			break // the terminal has to wrap the lines
+			break // the terminal wraps the lines
 		}
-		leftOut = append(leftOut, g.columns[next].title)
+		omitted = append(omitted, g.columns[next].title)
 		g.restore(widths)
-		widths[next] = none
+		widths[next] = dropped
 	}
 	titles := make([]string, len(g.columns))
 	for i, c := range g.columns {
@@ -41,14 +41,14 @@ func (g *grid) write(w io.Writer, width int) (leftOut []string, err error) {
 	}
 	for _, row := range append([][]string{titles}, g.rows...) {
 		if _, err := io.WriteString(w, g.line(row, widths)); err != nil {
-			return leftOut, err
+			return omitted, err
 		}
 	}
-	return leftOut, nil
+	return omitted, nil
 }
 
-// none is the width of a column that is left out.
-const none = -1
+// dropped is the width of a column that is not written.
+const dropped = -1
 
 func (g *grid) widths() []int {
 	widths := make([]int, len(g.columns))
@@ -56,10 +56,10 @@ func (g *grid) widths() []int {
 	return widths
 }
 
-// restore gives each column that is not left out its full width.
+// restore sets each column that is not dropped to its full width.
 func (g *grid) restore(widths []int) {
 	for i, c := range g.columns {
-		if widths[i] == none {
+		if widths[i] == dropped {
 			continue
 		}
 		widths[i] = cellsOf(c.title)
@@ -69,13 +69,13 @@ func (g *grid) restore(widths []int) {
 	}
 }
 
-// shrink takes cells away, one at a time from the widest column that can spare one. It tells
+// shrink takes cells away, one at a time from the widest column that can be shortened. It reports
 // whether that was enough.
 func (g *grid) shrink(widths []int, excess int) bool {
 	for ; excess > 0; excess-- {
 		widest := -1
 		for i, c := range g.columns {
-			if c.least > 0 && widths[i] > max(c.least, cellsOf(c.title)) && (widest < 0 || widths[i] > widths[widest]) {
+			if c.minWidth > 0 && widths[i] > max(c.minWidth, cellsOf(c.title)) && (widest < 0 || widths[i] > widths[widest]) {
 				widest = i
 			}
 		}
@@ -90,7 +90,7 @@ func (g *grid) shrink(widths []int, excess int) bool {
 func (g *grid) nextToDrop(widths []int) int {
 	next := -1
 	for i, c := range g.columns {
-		if widths[i] != none && c.drop > 0 && (next < 0 || c.drop < g.columns[next].drop) {
+		if widths[i] != dropped && c.dropOrder > 0 && (next < 0 || c.dropOrder < g.columns[next].dropOrder) {
 			next = i
 		}
 	}
@@ -100,7 +100,7 @@ func (g *grid) nextToDrop(widths []int) int {
 func (g *grid) line(row []string, widths []int) string {
 	var line strings.Builder
 	for i, width := range widths {
-		if width == none {
+		if width == dropped {
 			continue
 		}
 		if line.Len() > 0 {
@@ -121,7 +121,7 @@ func (g *grid) line(row []string, widths []int) string {
 func total(widths []int) int {
 	sum := -gap
 	for _, width := range widths {
-		if width != none {
+		if width != dropped {
 			sum += width + gap
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// schemaVersion changes when a field is taken away or means something else, not when one is added.
+// schemaVersion changes when a field is removed or changes its meaning, not when one is added.
 // docs/LIST.md describes the fields.
 const schemaVersion = 1
 
@@ -28,13 +28,13 @@ type jsonReport struct {
 }
 
 type jsonScanner struct {
-	Engine            string     `json:"engine"`
-	Fallback          string     `json:"fallback"`
-	NetworkNamespaces string     `json:"network_namespaces"`
-	Missing           []jsonLack `json:"missing"`
+	Name              string        `json:"name"`
+	Fallback          string        `json:"fallback"`
+	NetworkNamespaces string        `json:"network_namespaces"`
+	Missing           []jsonMissing `json:"missing"`
 }
 
-type jsonLack struct {
+type jsonMissing struct {
 	Capability string `json:"capability"`
 	Lost       string `json:"lost"`
 }
@@ -45,7 +45,7 @@ type jsonHost struct {
 	NetworkNamespaces       int                       `json:"network_namespaces"`
 	UnreadNetworkNamespaces int                       `json:"unread_network_namespaces"`
 	DeniedProcesses         int                       `json:"denied_processes"`
-	Defunct                 *int                      `json:"defunct"` // each once; at least, where not all are seen
+	Defunct                 *int                      `json:"defunct"` // each counted once; a lower bound if not all are seen
 	AllDefunct              bool                      `json:"all_defunct"`
 }
 
@@ -54,8 +54,8 @@ type jsonHidden struct {
 	Sockets   int `json:"sockets"`
 }
 
-// JSON writes all that is known of the processes listed and, when they are wanted, of their sockets
-// and those without a known holder.
+// JSON writes all properties of the listed processes and, on request, of their sockets and the sockets
+// without a known holder.
 func (r *Report) JSON(w io.Writer, sockets bool) error {
 	processes, young := r.hidden()
 	out := jsonReport{
@@ -72,7 +72,7 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 		p := newJSONProcess(h, r.View.Taken)
 		p.Defunct = r.knownDefunct(h.Defunct.Len())
 		if r.Rules != nil {
-			p.Rules = append([]string{}, r.Rules(&h.Process)...) // none is an empty list, not null
+			p.Rules = append([]string{}, r.Rules(&h.Process)...) // without a match an empty list, not null
 		}
 		out.Processes = append(out.Processes, p)
 	}
@@ -90,13 +90,13 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 
 func (r *Report) jsonScanner() jsonScanner {
 	s := jsonScanner{
-		Engine:            r.Visibility.Scanner,
+		Name:              r.Visibility.Scanner,
 		Fallback:          r.Visibility.Fallback,
 		NetworkNamespaces: r.Visibility.Namespaces,
-		Missing:           []jsonLack{},
+		Missing:           []jsonMissing{},
 	}
-	for _, lack := range r.Visibility.Missing {
-		s.Missing = append(s.Missing, jsonLack(lack))
+	for _, missing := range r.Visibility.Missing {
+		s.Missing = append(s.Missing, jsonMissing(missing))
 	}
 	return s
 }
@@ -121,12 +121,12 @@ func (r *Report) jsonHost() jsonHost {
 	}
 }
 
-// name is a string that somebody else has chosen. It is written in ASCII, because JSON may contain
-// characters that a terminal obeys. Bytes that are not UTF-8 become U+FFFD: JSON has no others.
-type name string
+// untrusted is a string that a process or a user has chosen. It is written in ASCII, because JSON may
+// contain characters that a terminal interprets. Invalid UTF-8 becomes U+FFFD.
+type untrusted string
 
 // MarshalJSON implements json.Marshaler.
-func (n name) MarshalJSON() ([]byte, error) {
+func (n untrusted) MarshalJSON() ([]byte, error) {
 	encoded, err := json.Marshal(string(n))
 	if err != nil {
 		return nil, err

@@ -7,22 +7,22 @@ import (
 )
 
 type jsonProcess struct {
-	Group         name          `json:"group"`
+	Group         untrusted     `json:"group"`
 	PID           int           `json:"pid"`
 	StartTime     time.Time     `json:"start_time"`
-	Comm          name          `json:"comm"`
-	Exe           name          `json:"exe"`
+	Comm          untrusted     `json:"comm"`
+	Exe           untrusted     `json:"exe"`
 	UID           uint32        `json:"uid"`
-	User          name          `json:"user"`
-	State         name          `json:"state"`
-	Unit          name          `json:"unit"`
-	Container     name          `json:"container"`
-	Pod           name          `json:"pod"`
+	User          untrusted     `json:"user"`
+	State         untrusted     `json:"state"`
+	Unit          untrusted     `json:"unit"`
+	Container     untrusted     `json:"container"`
+	Pod           untrusted     `json:"pod"`
 	NetNS         uint64        `json:"netns"`
 	FDs           jsonFDs       `json:"fds"`
 	Sockets       int           `json:"sockets"`
 	Unaccepted    int           `json:"unaccepted"`
-	Defunct       *int          `json:"defunct"` // null where none is known and not all are seen
+	Defunct       *int          `json:"defunct"` // null if none is known and not all are seen
 	OldestSeconds float64       `json:"oldest_seconds"`
 	Unread        jsonUnread    `json:"unread"`
 	RecvBytes     uint64        `json:"recv_queue_bytes"`
@@ -32,12 +32,12 @@ type jsonProcess struct {
 	LocalPeer     int           `json:"local_peer"`
 	Services      []jsonService `json:"services"`
 	Remotes       int           `json:"remote_addresses"`
-	TopRemote     *jsonRemote   `json:"top_remote"`  // null where no socket is in CLOSE_WAIT
+	TopRemote     *jsonRemote   `json:"top_remote"`  // null if no socket is in CLOSE_WAIT
 	TopNetwork    *jsonNetwork  `json:"top_network"` // the same
 	Rules         []string      `json:"rules"`       // null without a rules file
 }
 
-// jsonFDs has null for what is not known.
+// jsonFDs has null for values that are not known.
 type jsonFDs struct {
 	Open      *uint64  `json:"open"`
 	Limit     *uint64  `json:"limit"`
@@ -70,9 +70,9 @@ type jsonNetwork struct {
 func newJSONProcess(h *closewait.Holder, now time.Time) jsonProcess {
 	all := inCloseWait(h)
 	p := jsonProcess{
-		Group: name(h.Group()), PID: h.ID.PID, StartTime: h.StartTime.UTC(), Comm: name(h.Comm), Exe: name(h.Exe),
-		UID: h.UID, User: name(h.User), State: name(h.State), Unit: name(h.Unit), Container: name(h.Container),
-		Pod: name(h.Pod), NetNS: uint64(h.NetNS), FDs: newJSONFDs(&h.Process),
+		Group: untrusted(h.Group()), PID: h.ID.PID, StartTime: h.StartTime.UTC(), Comm: untrusted(h.Comm), Exe: untrusted(h.Exe),
+		UID: h.UID, User: untrusted(h.User), State: untrusted(h.State), Unit: untrusted(h.Unit), Container: untrusted(h.Container),
+		Pod: untrusted(h.Pod), NetNS: uint64(h.NetNS), FDs: newJSONFDs(&h.Process),
 		Sockets: h.Held.Len(), Unaccepted: h.Unaccepted.Len(), OldestSeconds: h.Oldest(now).Seconds(),
 		Unread:    jsonUnread{None: all.Unread[closewait.UnreadNone], FIN: all.Unread[closewait.UnreadFIN], Data: all.Unread[closewait.UnreadData]},
 		RecvBytes: all.UnreadBytes, SendBytes: all.SendBytes,

@@ -27,14 +27,14 @@ type jsonSocket struct {
 }
 
 type jsonHolder struct {
-	PID  int  `json:"pid"`
-	Comm name `json:"comm"`
+	PID  int       `json:"pid"`
+	Comm untrusted `json:"comm"`
 }
 
 // The values of age_source.
 const (
-	ageFromKernel = "kernel"   // the kernel knows since when
-	ageFromSight  = "observed" // it is at least so old: since then this command has seen it
+	ageFromKernel = "kernel"   // the kernel knows the age
+	ageObserved   = "observed" // a lower bound: the time since this command first saw the socket
 )
 
 func (r *Report) jsonSockets() []jsonSocket {
@@ -60,8 +60,8 @@ func (r *Report) newJSONSocket(s *closewait.Socket, processes map[closewait.Proc
 	if known := unread(s); known != "" {
 		j.Unread = &known
 	}
-	if ageless(s) {
-		j.AgeSource = ageFromSight
+	if hasUnknownAge(s) {
+		j.AgeSource = ageObserved
 	}
 	if !s.QuietSince.IsZero() {
 		quiet := s.Quiet(r.View.Taken).Seconds()
@@ -73,7 +73,7 @@ func (r *Report) newJSONSocket(s *closewait.Socket, processes map[closewait.Proc
 	for _, id := range s.Holders {
 		holder := jsonHolder{PID: id.PID}
 		if p := processes[id]; p != nil {
-			holder.Comm = name(p.Comm)
+			holder.Comm = untrusted(p.Comm)
 		}
 		j.Holders = append(j.Holders, holder)
 	}

@@ -7,14 +7,14 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Notes writes what could not be seen, and what to do about it. It writes nothing where all was seen.
+// Notes writes what could not be read and how to change that. It writes nothing if all was read.
 func (r *Report) Notes(w io.Writer) error {
 	notes := r.Unseen()
 	if len(notes) > 0 {
 		notes = append(notes, r.advice())
 	}
-	if ageless := agelessSockets(r.View); ageless > 0 {
-		notes = append(notes, fmt.Sprintf("%s of unknown age: the table tells for how long this command has seen them, after a >", count(ageless, "socket")))
+	if n := countUnknownAges(r.View); n > 0 {
+		notes = append(notes, count(n, "socket")+" of unknown age: a > in the table marks the time since this command first saw a socket")
 	}
 	if len(notes) == 0 {
 		return nil
@@ -25,7 +25,7 @@ func (r *Report) Notes(w io.Writer) error {
 	return writeLines(w, notes)
 }
 
-// Unseen is what could not be seen.
+// Unseen lists what could not be read.
 func (r *Report) Unseen() []string {
 	var unseen []string
 	add := func(missing bool, format string, args ...any) {
@@ -34,20 +34,20 @@ func (r *Report) Unseen() []string {
 		}
 	}
 	add(r.Visibility.Fallback != "", "%s", Text(r.Visibility.Fallback))
-	for _, lack := range r.Visibility.Missing {
-		add(true, "without %s it cannot see: %s", lack.Capability, lack.Lost)
+	for _, m := range r.Visibility.Missing {
+		add(true, "%s is missing, so these cannot be seen: %s", m.Capability, m.Lost)
 	}
 	add(r.View.UnreadableNamespaces > 0, "%s could not be read", count(r.View.UnreadableNamespaces, "network namespace"))
-	add(r.View.Denied > 0, "%s could not be looked into", count(r.View.Denied, "process"))
+	add(r.View.Denied > 0, "the descriptors of %s could not be read", count(r.View.Denied, "process"))
 	unresolved := r.View.Sockets.Of(closewait.IPv4, closewait.OwnerUnresolved) + r.View.Sockets.Of(closewait.IPv6, closewait.OwnerUnresolved)
-	add(unresolved > 0, "%s held by a process that could not be looked into, or by none", count(unresolved, "socket"))
+	add(unresolved > 0, "%s without a known holder", count(unresolved, "socket"))
 	return unseen
 }
 
 // advice is what a person can do to see more.
 func (r *Report) advice() string {
 	if r.Visibility.Root {
-		return "to see more, run it on the host, or give the container what is missing (docker run --pid=host --cap-add=...)"
+		return "to see more, run on the host, or give the container what is missing (docker run --pid=host --cap-add=...)"
 	}
-	return "to see more, run it as root: sudo closewait_exporter list"
+	return "to see more, run as root: sudo closewait_exporter list"
 }

@@ -7,15 +7,16 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// longestWait is for how long a person is kept waiting to learn what is old and what is not.
-const longestWait = 5 * time.Second
+// maxWait is the longest that a person has to wait for the second scan.
+const maxWait = 5 * time.Second
 
-// Look observes the host. Some engines cannot tell the age of a socket at first sight, and none that of
-// a defunct one, so that all would be younger than minAge and hidden: where that is so, Look looks again after minAge. What was
-// there both times is listed, and ordinary closing is not.
-func Look(ctx context.Context, observe func(context.Context) (*closewait.View, error), minAge time.Duration) (*closewait.View, error) {
+// Observe scans the host. The procfs scanner cannot know the age of a socket in its first scan, and no
+// scanner the age of a defunct one, so all of these would be younger than minAge and hidden. If there
+// are any, Observe scans again after minAge: what was there both times is listed, and sockets that
+// were just closing are not.
+func Observe(ctx context.Context, observe func(context.Context) (*closewait.View, error), minAge time.Duration) (*closewait.View, error) {
 	view, err := observe(ctx)
-	if err != nil || minAge <= 0 || minAge > longestWait || agelessSockets(view) == 0 {
+	if err != nil || minAge <= 0 || minAge > maxWait || countUnknownAges(view) == 0 {
 		return view, err
 	}
 	select {
@@ -26,18 +27,18 @@ func Look(ctx context.Context, observe func(context.Context) (*closewait.View, e
 	}
 }
 
-// ageless tells whether a socket is only known to be as old as our first sight of it: engines that
-// know no cookie know no times, and none knows when a socket became defunct.
-func ageless(s *closewait.Socket) bool {
+// hasUnknownAge reports whether the age of a socket counts only from the first scan that saw it:
+// scanners that know no cookie know no times, and none knows when a socket became defunct.
+func hasUnknownAge(s *closewait.Socket) bool {
 	return (s.ID.Cookie == 0 || s.Defunct) && s.Since.Equal(s.FirstSeen)
 }
 
-// agelessSockets counts each socket once.
-func agelessSockets(v *closewait.View) int {
+// countUnknownAges counts the sockets of unknown age, each once.
+func countUnknownAges(v *closewait.View) int {
 	found := map[closewait.SocketID]bool{}
 	mark := func(sockets []*closewait.Socket) {
 		for _, s := range sockets {
-			if ageless(s) {
+			if hasUnknownAge(s) {
 				found[s.ID] = true
 			}
 		}

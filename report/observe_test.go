@@ -10,7 +10,7 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// procfsHost is a host as an engine without cookies and times sees it.
+// procfsHost is a host as a scanner without cookies and times sees it.
 func procfsHost() *host {
 	h := newHost()
 	id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "leak"})
@@ -22,7 +22,7 @@ func procfsHost() *host {
 	return h
 }
 
-// deadHost is a host where all is known of a socket but when it became defunct.
+// deadHost is a host with a defunct socket, whose age no scanner knows.
 func deadHost() *host {
 	h := newHost()
 	id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "leak"})
@@ -30,31 +30,31 @@ func deadHost() *host {
 	return h
 }
 
-func TestLookTwiceWhereAgesAreUnknownAtFirstSight(t *testing.T) {
+func TestScansTwiceWhereAgesAreUnknownAfterTheFirstScan(t *testing.T) {
 	tests := []struct {
 		name   string
 		host   *host
 		minAge time.Duration
-		looks  int
+		scans  int
 		oldest string
 	}{
 		{"ages are known", noneDefunct(), time.Second, 1, "1h00m"},
 		{"ages are unknown", procfsHost(), 2 * time.Second, 2, ">2s"},
 		{"a defunct socket has no age", deadHost(), 2 * time.Second, 2, ">2s"},
 		{"unknown ages do not matter", procfsHost(), 0, 1, "?"},
-		{"nobody waits that long", procfsHost(), time.Hour, 1, "?"},
+		{"no person waits that long", procfsHost(), time.Hour, 1, "?"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				tracker, looks, started := closewait.NewTracker(nil), 0, time.Now()
-				view, err := Look(t.Context(), func(context.Context) (*closewait.View, error) {
-					looks++
+				tracker, scans, started := closewait.NewTracker(nil), 0, time.Now()
+				view, err := Observe(t.Context(), func(context.Context) (*closewait.View, error) {
+					scans++
 					test.host.Taken = now.Add(time.Since(started))
 					return tracker.Update(&test.host.Snapshot), nil
 				}, test.minAge)
-				if err != nil || looks != test.looks {
-					t.Fatalf("%d looks and error %v, want %d looks", looks, err, test.looks)
+				if err != nil || scans != test.scans {
+					t.Fatalf("%d scans and error %v, want %d scans", scans, err, test.scans)
 				}
 				if got := Age(socketsOf(view.Holders[0])[0], view.Taken); got != test.oldest {
 					t.Errorf("the oldest socket is shown as %s old, want %s", got, test.oldest)
@@ -64,23 +64,23 @@ func TestLookTwiceWhereAgesAreUnknownAtFirstSight(t *testing.T) {
 	}
 }
 
-func TestLookEndsWithItsContext(t *testing.T) {
+func TestObserveEndsWithItsContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
 		h := procfsHost()
-		_, err := Look(ctx, func(context.Context) (*closewait.View, error) {
+		_, err := Observe(ctx, func(context.Context) (*closewait.View, error) {
 			return closewait.NewTracker(nil).Update(&h.Snapshot), nil
-		}, longestWait)
+		}, maxWait)
 		if !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error is %v, want that of the context", err)
+			t.Errorf("error is %v, want the error of the context", err)
 		}
 	})
 }
 
-func TestLookPassesErrorsOn(t *testing.T) {
+func TestObserveReturnsErrors(t *testing.T) {
 	broken := errors.New("broken")
-	_, err := Look(t.Context(), func(context.Context) (*closewait.View, error) { return nil, broken }, time.Second)
+	_, err := Observe(t.Context(), func(context.Context) (*closewait.View, error) { return nil, broken }, time.Second)
 	if !errors.Is(err, broken) {
 		t.Errorf("error is %v, want %v", err, broken)
 	}

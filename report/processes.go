@@ -8,31 +8,32 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// processColumns of the table of processes. What is left out first on a narrow terminal is what
-// helps least to choose whom to look at.
+// processColumns are the columns of the table of processes. A narrow terminal first loses those that
+// help least to pick the worst process.
 var processColumns = []column{
-	{title: "GROUP", least: 12},
+	{title: "GROUP", minWidth: 12},
 	{title: "PID", right: true},
-	{title: "COMM", least: 8},
+	{title: "COMM", minWidth: 8},
 	{title: "SOCKETS", right: true},
-	{title: "UNACCEPTED", right: true, drop: 3},
-	{title: "DEFUNCT", right: true, drop: 6},
+	{title: "UNACCEPTED", right: true, dropOrder: 3},
+	{title: "DEFUNCT", right: true, dropOrder: 6},
 	{title: "OLDEST", right: true},
-	{title: "UNREAD", right: true, drop: 2},
-	{title: "FDS", right: true, drop: 7},
-	{title: "SERVICE", least: 9, drop: 5},
-	{title: "REMOTE", least: 16, drop: 4},
+	{title: "UNREAD", right: true, dropOrder: 2},
+	{title: "FDS", right: true, dropOrder: 7},
+	{title: "SERVICE", minWidth: 9, dropOrder: 5},
+	{title: "REMOTE", minWidth: 16, dropOrder: 4},
 }
 
-// ruleColumn stands last where there is a rules file.
-var ruleColumn = column{title: "RULE", least: 8, drop: 8}
+// ruleColumn comes last if there is a rules file.
+var ruleColumn = column{title: "RULE", minWidth: 8, dropOrder: 8}
 
-// columns of this report. That of the defunct sockets is the first to go while nobody has any.
+// columns returns the columns of this report. While no process has defunct sockets, theirs is dropped
+// first.
 func (r *Report) columns() []column {
 	columns := slices.Clone(processColumns)
 	if !slices.ContainsFunc(r.Listed, func(h *closewait.Holder) bool { return h.Defunct.Len() > 0 }) {
 		i := slices.IndexFunc(columns, func(c column) bool { return c.title == "DEFUNCT" })
-		columns[i].drop = 1
+		columns[i].dropOrder = 1
 	}
 	if r.Rules != nil {
 		columns = append(columns, ruleColumn)
@@ -40,7 +41,7 @@ func (r *Report) columns() []column {
 	return columns
 }
 
-// rules enumerates those that match a process.
+// rules formats the names of the rules that match a process.
 func rules(names []string) string {
 	if len(names) == 0 {
 		return "-"
@@ -48,11 +49,11 @@ func rules(names []string) string {
 	return strings.Join(names, ",")
 }
 
-// Processes writes a line for each process listed, worst first, into so many cells (0 = no limit),
-// and what can be said of the host below them.
+// Processes writes a line for each listed process, worst first, in at most width cells (0 = no limit),
+// and the summary of the host below.
 func (r *Report) Processes(w io.Writer, width int) error {
 	if len(r.Listed) == 0 {
-		return writeLines(w, append(r.Summary(), r.withoutRow()...))
+		return writeLines(w, append(r.Summary(), r.ownerlessLines()...))
 	}
 	table := grid{columns: r.columns()}
 	for _, h := range r.Listed {
@@ -63,25 +64,25 @@ func (r *Report) Processes(w io.Writer, width int) error {
 		}
 		table.rows = append(table.rows, row)
 	}
-	leftOut, err := table.write(w, width)
+	omitted, err := table.write(w, width)
 	if err != nil {
 		return err
 	}
 	lines := append([]string{""}, r.Summary()...)
-	lines = append(lines, r.withoutRow()...)
-	if len(leftOut) > 0 {
-		lines = append(lines, "Left out for want of room: "+strings.Join(leftOut, ", ")+" (COLUMNS=150 or --output=json shows all).")
+	lines = append(lines, r.ownerlessLines()...)
+	if len(omitted) > 0 {
+		lines = append(lines, "Columns omitted to fit the terminal: "+strings.Join(omitted, ", ")+" (COLUMNS=150 or --output=json shows all).")
 	}
 	return writeLines(w, lines)
 }
 
-// withoutRow tells of the sockets that no process can be blamed for.
-func (r *Report) withoutRow() []string {
+// ownerlessLines counts the sockets that are in no row of the table of processes.
+func (r *Report) ownerlessLines() []string {
 	sockets := len(r.Ownerless())
 	if sockets == 0 {
 		return nil
 	}
-	return []string{"Without a line: " + count(sockets, "socket") + " whose holder is not known (--sockets lists them)."}
+	return []string{"Not in the table: " + count(sockets, "socket") + " without a known holder (--sockets lists them)."}
 }
 
 func writeLines(w io.Writer, lines []string) error {

@@ -7,7 +7,7 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Report is what there is to show.
+// Report is a View together with what it takes to show it to people.
 type Report struct {
 	View       *closewait.View
 	Listed     []*closewait.Holder // with a socket at least MinAge old, worst first
@@ -19,8 +19,8 @@ type Report struct {
 // Rules names the rules of the reaper that match a process; nil where there is no rules file.
 type Rules func(*closewait.Process) []string
 
-// hidden counts the processes that are too young to be listed, and the sockets that for this reason
-// no row tells of, each once.
+// hidden counts the processes whose sockets are too young for the list, and the sockets that only
+// these processes hold, each once.
 func (r *Report) hidden() (processes, sockets int) {
 	shown := make(map[closewait.ProcessID]bool, len(r.Listed))
 	for _, h := range r.Listed {
@@ -42,7 +42,7 @@ func (r *Report) hidden() (processes, sockets int) {
 	return processes, sockets
 }
 
-// Ownerless are the sockets at least MinAge old whose holder nobody knows.
+// Ownerless are the sockets at least MinAge old without a known holder.
 func (r *Report) Ownerless() []*closewait.Socket {
 	var old []*closewait.Socket
 	for _, s := range r.View.Ownerless {
@@ -53,7 +53,8 @@ func (r *Report) Ownerless() []*closewait.Socket {
 	return old
 }
 
-// sockets are those of the processes listed and the ownerless ones, each once, oldest first.
+// sockets returns the sockets of the listed processes and the ownerless sockets, each once, oldest
+// first.
 func (r *Report) sockets() []*closewait.Socket {
 	all := r.Ownerless()
 	known := map[closewait.SocketID]bool{}
@@ -69,7 +70,7 @@ func (r *Report) sockets() []*closewait.Socket {
 	return sorted.Sockets
 }
 
-// processes are the holders by identity, those that are not listed too.
+// processes returns all holders by identity, including those that are not listed.
 func (r *Report) processes() map[closewait.ProcessID]*closewait.Process {
 	byID := make(map[closewait.ProcessID]*closewait.Process, len(r.View.Holders))
 	for _, h := range r.View.Holders {

@@ -174,24 +174,24 @@ func TestNotesSayWhatCannotBeSeenAndWhatToDo(t *testing.T) {
 	ageless.sockets(1, closewait.SocketSample{Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", 0)
 	ageless.Sockets[0].HasTimes, ageless.Sockets[0].ID.Cookie = false, 0
 
-	lacks := []closewait.MissingCapability{{Capability: "CAP_SYS_PTRACE", Lost: "holders of other users' sockets"}}
+	missing := []closewait.MissingCapability{{Capability: "CAP_SYS_PTRACE", Lost: "holders of other users' sockets"}}
 	tests := []struct {
-		name  string
-		host  *host
-		sight closewait.Visibility
-		want  []string
+		name       string
+		host       *host
+		visibility closewait.Visibility
+		want       []string
 	}{
-		{"all is seen", leaking(), closewait.Visibility{Root: true}, []string{"1 socket held by a process that could not be looked into"}},
+		{"all is seen", leaking(), closewait.Visibility{Root: true}, []string{"1 socket without a known holder"}},
 		{"a healthy host that is seen", newHost(), closewait.Visibility{Root: true}, nil},
 		{"a fallback", newHost(), closewait.Visibility{Fallback: "no netlink: EPERM", Root: true}, []string{"no netlink: EPERM", "--pid=host"}},
-		{"a lack", newHost(), closewait.Visibility{Missing: lacks}, []string{"without CAP_SYS_PTRACE it cannot see: holders of other", "sudo closewait_exporter list"}},
-		{"what the scan was denied", unresolved, closewait.Visibility{}, []string{"12 processes could not", "1 network namespace could not", "2 sockets held", "sudo"}},
+		{"a missing capability", newHost(), closewait.Visibility{Missing: missing}, []string{"CAP_SYS_PTRACE is missing, so these cannot be seen: holders of other", "sudo closewait_exporter list"}},
+		{"what the scan was denied", unresolved, closewait.Visibility{}, []string{"the descriptors of 12 processes could not", "1 network namespace could not", "2 sockets without a known holder", "sudo"}},
 		{"unknown ages", ageless, closewait.Visibility{Root: true}, []string{"1 socket of unknown age"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			report := test.host.report(0)
-			report.Visibility = test.sight
+			report.Visibility = test.visibility
 			var out bytes.Buffer
 			if err := report.Notes(&out); err != nil {
 				t.Fatal(err)
@@ -213,8 +213,8 @@ func TestAHealthyHostIsNotCalledHealthyWhenNotAllIsSeen(t *testing.T) {
 		missing []closewait.MissingCapability
 		want    string
 	}{
-		"all is seen":     {nil, "nothing leaks here"},
-		"something lacks": {[]closewait.MissingCapability{{Capability: "CAP_SYS_ADMIN", Lost: "other namespaces"}}, "not everything can be seen"},
+		"all is seen":          {nil, "no leaks on this host"},
+		"something is missing": {[]closewait.MissingCapability{{Capability: "CAP_SYS_ADMIN", Lost: "other namespaces"}}, "parts of this host could not be read"},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {

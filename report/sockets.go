@@ -9,8 +9,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// socketColumns of the table of sockets: every field, so the table is as wide as it has to be. People
-// give the numbers of the first to awk(1): the runbook does.
+// socketColumns are the columns of the table of sockets: every field, whatever the width. People use
+// the column numbers with awk(1), as the runbook does, so new columns come last.
 var socketColumns = []column{
 	{title: "NETNS", right: true},
 	{title: "FAMILY"},
@@ -32,8 +32,8 @@ var socketColumns = []column{
 	{title: "HOLDERS"},
 }
 
-// Sockets writes a line for each socket of the processes listed and each without a known holder,
-// oldest first, and what can be said of the host below them.
+// Sockets writes a line for each socket of the listed processes and each socket without a known
+// holder, oldest first, and the summary of the host below.
 func (r *Report) Sockets(w io.Writer) error {
 	sockets := r.sockets()
 	if len(sockets) == 0 {
@@ -73,7 +73,7 @@ func (r *Report) socketRow(s *closewait.Socket, processes map[closewait.ProcessI
 	}
 }
 
-// cookie is written as ss(8) does after sk:, empty where the engine knows none.
+// cookie is formatted as ss(8) does after sk:, empty if the scanner knows none.
 func cookie(id closewait.SocketID) string {
 	if id.Cookie == 0 {
 		return ""
@@ -81,7 +81,7 @@ func cookie(id closewait.SocketID) string {
 	return strconv.FormatUint(id.Cookie, 16)
 }
 
-// holders are written as pid/comm.
+// holders are formatted as pid/comm.
 func holders(s *closewait.Socket, processes map[closewait.ProcessID]*closewait.Process) string {
 	var all []string
 	for _, id := range s.Holders {
@@ -94,8 +94,8 @@ func holders(s *closewait.Socket, processes map[closewait.ProcessID]*closewait.P
 	return strings.Join(all, ",")
 }
 
-// unread is what the program has not read, empty where that tells nothing: no end of file need have
-// come before a socket became defunct.
+// unread is what the program has not read, empty for a defunct socket, which may never have received
+// an end of file.
 func unread(s *closewait.Socket) string {
 	if s.Defunct {
 		return ""

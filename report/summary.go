@@ -9,12 +9,12 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Summary says in a few lines what holds for the whole host, and what is not shown.
+// Summary describes the whole host in a few lines, and counts what is not shown.
 func (r *Report) Summary() []string {
-	lines := append([]string{r.verdict()}, r.aboutDefunct()...)
-	lines = append(lines, r.lookedAt())
+	lines := append([]string{r.verdict()}, r.defunctLines()...)
+	lines = append(lines, r.scanLine())
 	if processes, young := r.hidden(); processes > 0 {
-		lines = append(lines, fmt.Sprintf("Hidden: %s with %s not known to be %s old (--collector.min-age=0s shows them).",
+		lines = append(lines, fmt.Sprintf("Hidden: %s with %s not known to be %s old (--collector.min-age=0s shows all).",
 			count(processes, "process"), count(young, "socket"), minAge(r.MinAge)))
 	}
 	return lines
@@ -25,21 +25,21 @@ func (r *Report) verdict() string {
 	defunct, _ := r.defunct()
 	switch {
 	case sockets+defunct == 0 && len(r.Unseen()) > 0:
-		return "No socket in CLOSE_WAIT was seen, but not everything can be seen."
+		return "No sockets in CLOSE_WAIT found, but parts of this host could not be read."
 	case sockets+defunct == 0 && r.View.AllDefunct:
-		return "No socket is in CLOSE_WAIT and none is defunct: nothing leaks here."
+		return "No sockets in CLOSE_WAIT and none defunct: no leaks on this host."
 	case sockets+defunct == 0:
-		return "No socket is in CLOSE_WAIT: nothing is known to leak here."
+		return "No sockets in CLOSE_WAIT: no known leaks on this host."
 	case len(r.Listed) == 0 && len(r.Ownerless()) == 0:
-		return fmt.Sprintf("Nothing leaks as far as is known: of %s none is known to be %s old.", stuck(sockets, defunct), minAge(r.MinAge))
+		return fmt.Sprintf("No known leaks: of %s none is known to be %s old.", countByState(sockets, defunct), minAge(r.MinAge))
 	case sockets == 0:
-		return "No socket is in CLOSE_WAIT."
+		return "No sockets in CLOSE_WAIT."
 	}
 	return r.totals()
 }
 
-// stuck writes how many sockets there are in which state.
-func stuck(sockets, defunct int) string {
+// countByState formats the number of sockets in each state.
+func countByState(sockets, defunct int) string {
 	text := count(sockets, "socket") + " in CLOSE_WAIT"
 	if defunct > 0 {
 		text += fmt.Sprintf(" and %d defunct", defunct)
@@ -47,7 +47,7 @@ func stuck(sockets, defunct int) string {
 	return text
 }
 
-// totals by owner count each socket once.
+// totals formats the number of sockets by owner, each counted once.
 func (r *Report) totals() string {
 	by := func(owner closewait.Owner) (n int) {
 		for _, family := range closewait.Families {
@@ -65,7 +65,7 @@ func (r *Report) totals() string {
 	}{
 		{closewait.OwnedByListener, "not accepted yet"},
 		{closewait.OwnedByKernel, "held by no process"},
-		{closewait.OwnerUnresolved, "of unknown holder"},
+		{closewait.OwnerUnresolved, "without a known holder"},
 	} {
 		if n := by(rest.owner); n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, rest.what))
@@ -74,7 +74,7 @@ func (r *Report) totals() string {
 	return count(r.View.Sockets.Total(), "socket") + " in CLOSE_WAIT: " + strings.Join(parts, ", ") + "."
 }
 
-// holders counts the processes that have a descriptor of a socket in CLOSE_WAIT.
+// holders counts the processes that have a descriptor for a socket in CLOSE_WAIT.
 func (r *Report) holders() (n int) {
 	for _, h := range r.View.Holders {
 		if h.Held.Len() > 0 {
@@ -84,18 +84,18 @@ func (r *Report) holders() (n int) {
 	return n
 }
 
-// lookedAt says how much of the host was seen, and by what. Coverage is rounded down: 100% means all.
-func (r *Report) lookedAt() string {
-	line := fmt.Sprintf("Looked at %s with the %s scanner in %s",
+// scanLine describes the scan. The coverage is rounded down, so that 100% means all.
+func (r *Report) scanLine() string {
+	line := fmt.Sprintf("Scanned %s with the %s scanner in %s",
 		count(r.View.Namespaces, "network namespace"), r.Visibility.Scanner, r.View.Took.Round(100*time.Microsecond))
 	if r.View.Sockets.Total() == 0 {
 		return line + "."
 	}
 	const thousand, ten = 1000, 10
-	return fmt.Sprintf("%s; the owners of %g%% of all accepted sockets are known.", line, math.Floor(r.View.Coverage()*thousand)/ten)
+	return fmt.Sprintf("%s; owners known for %g%% of the accepted sockets.", line, math.Floor(r.View.Coverage()*thousand)/ten)
 }
 
-// minAge is written as people give it, in parts of a second too.
+// minAge formats the minimum age the way it is given, including fractions of a second.
 func minAge(d time.Duration) string {
 	if d < time.Minute {
 		return d.String()

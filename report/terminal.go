@@ -7,8 +7,8 @@ import (
 	"golang.org/x/term"
 )
 
-// Width is the number of cells in a line of a file, 0 where there is no limit: it is no terminal, or
-// one of unknown width. The variable COLUMNS overrides that of a terminal.
+// Width is the number of cells in a line of a terminal. It is 0, which means no limit, if the file is
+// not a terminal or its width is unknown. The variable COLUMNS overrides the width of a terminal.
 func Width(f *os.File) int {
 	if !term.IsTerminal(int(f.Fd())) {
 		return 0

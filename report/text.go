@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// Text makes a string that a process or a peer has chosen safe for a terminal: what would move the
-// cursor, take up no space or turn the line around is shown escaped, as Go would write it. Quotes
-// show where a name begins and ends that could not be seen without them.
+// Text makes a string that a process or a peer has chosen safe for a terminal. Characters that move the
+// cursor, take no space or reverse the line become Go escapes. Names that are empty or begin or end
+// with a space are quoted.
 func Text(raw string) string {
 	if strings.TrimSpace(raw) != raw || raw == "" {
 		return `"` + escape(raw) + `"`
@@ -35,7 +35,7 @@ func escape(raw string) string {
 	return clean.String()
 }
 
-// harmless tells whether a rune shows as one character at its own place.
+// harmless reports whether a rune is shown as one character at its own place.
 func harmless(r rune) bool {
 	return strconv.IsPrint(r) && !unicode.Is(unicode.M, r) && !invisible(r) && !rightToLeft(r)
 }
@@ -46,14 +46,14 @@ func invisible(r rune) bool {
 	return r == emptyBraille || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
-// rightToLeft letters need no control character to turn the columns beside them around. The blocks
-// are those of DerivedBidiClass.txt.
+// rightToLeft letters reverse the columns next to them without any control character. The blocks are
+// from DerivedBidiClass.txt.
 func rightToLeft(r rune) bool {
 	return r >= 0x0590 && r <= 0x08ff || r >= 0xfb1d && r <= 0xfdff || r >= 0xfe70 && r <= 0xfeff ||
 		r >= 0x10800 && r <= 0x10fff || r >= 0x1e800 && r <= 0x1efff
 }
 
-// cellsOf is the number of terminal cells that a text takes.
+// cellsOf is the number of terminal cells of a text.
 func cellsOf(s string) int {
 	cells := 0
 	for _, r := range s {
@@ -71,7 +71,7 @@ func cellsOfRune(r rune) int {
 	return 1
 }
 
-// cut shortens a text to so many cells; the mark at its end says that it did.
+// cut shortens a text to at most the given number of cells and marks the end of a shortened text.
 func cut(s string, cells int) string {
 	const mark = "…"
 	if cellsOf(s) <= cells {
