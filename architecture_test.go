@@ -37,7 +37,8 @@ func TestPackagesKnowOnlyWhatTheyMay(t *testing.T) {
 		"cmd/leak":                {module + "internal/leaktest/truth", "golang.org/x/sys/unix", "os/exec", "syscall"},
 		"reaper/status":           {},
 		"reaper":                  {module + "closewait", module + "reaper/status", module + "collector", "github.com/prometheus/client_golang", "syscall"},
-		".":                       {module, "github.com/prometheus/client_golang", "syscall"},
+		"internal/app":            {module, "github.com/prometheus/client_golang", "syscall"},
+		".":                       {module + "internal/app", "syscall"},
 	}
 	imports := importsByDirectory(t)
 	for dir, rules := range allowed {

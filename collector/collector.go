@@ -19,8 +19,8 @@ import (
 type Options struct {
 	// Observe returns a View, and the error of ctx when that ends first.
 	Observe func(ctx context.Context) (*closewait.View, error)
-	// Faults returns how often each kind of fault has happened, also those that never did.
-	Faults func() map[closewait.ScanError]uint64
+	// ScanErrors returns how often each kind of fault has happened, also those that never did.
+	ScanErrors func() map[closewait.ScanError]uint64
 	// Scanner names the engine behind Observe.
 	Scanner string
 
@@ -65,7 +65,7 @@ func (c *Collector) scrape(ctx context.Context) *series {
 	started := time.Now()
 	view, err := c.options.Observe(ctx)
 	s.add(scannerInfo, 1, c.options.Scanner)
-	for fault, n := range c.options.Faults() {
+	for fault, n := range c.options.ScanErrors() {
 		s.add(scanErrors, float64(n), fault.Stage, fault.Reason)
 	}
 	if err != nil {

@@ -156,7 +156,7 @@ func oneMore() *closewait.Holder {
 func options(view *closewait.View) Options {
 	return Options{
 		Observe: func(context.Context) (*closewait.View, error) { return view, nil },
-		Faults: func() map[closewait.ScanError]uint64 {
+		ScanErrors: func() map[closewait.ScanError]uint64 {
 			return map[closewait.ScanError]uint64{
 				{Stage: "namespace", Reason: "denied"}: 0,
 				{Stage: "owners", Reason: "denied"}:    3,

@@ -17,14 +17,14 @@ import (
 // successMetric is what the fake collector tells of a scan, as the true one does.
 const successMetric = "closewait_scan_success"
 
-// look observes the host and tells how that ended.
-type look func(context.Context) error
+// probe observes the host and tells how that ended.
+type probe func(context.Context) error
 
 // fakeCollector looks, and publishes whether that succeeded.
-func fakeCollector(look look) func(context.Context) prometheus.Gatherer {
+func fakeCollector(probe probe) func(context.Context) prometheus.Gatherer {
 	return func(ctx context.Context) prometheus.Gatherer {
 		success := prometheus.NewGauge(prometheus.GaugeOpts{Name: successMetric, Help: "Whether the scan succeeded."})
-		if look(ctx) == nil {
+		if probe(ctx) == nil {
 			success.Set(1)
 		}
 		registry := prometheus.NewRegistry()
@@ -34,9 +34,9 @@ func fakeCollector(look look) func(context.Context) prometheus.Gatherer {
 }
 
 // fakePage looks, and says how that ended.
-func fakePage(look look) http.Handler {
+func fakePage(probe probe) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := look(r.Context()); err != nil {
+		if err := probe(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
@@ -59,7 +59,7 @@ type fixture struct {
 	log bytes.Buffer
 }
 
-func newFixture(t *testing.T, host look, change func(*Options)) *fixture {
+func newFixture(t *testing.T, host probe, change func(*Options)) *fixture {
 	t.Helper()
 	f := &fixture{}
 	logger := log.NewLogfmtLogger(log.NewSyncWriter(&f.log))
@@ -74,7 +74,7 @@ func newFixture(t *testing.T, host look, change func(*Options)) *fixture {
 		Documents:     fstest.MapFS{"RUNBOOK.md": {Data: []byte("# Runbook <b>")}},
 		TelemetryPath: "/metrics",
 		Gatherer:      fakeCollector(noted),
-		Look:          noted,
+		Probe:         noted,
 		Health:        health,
 		Logger:        logger,
 	}

@@ -30,7 +30,7 @@ type Options struct {
 	Page                   http.Handler // of /, for people
 	Documents              fs.FS        // served below DocumentsPath
 	Gatherer               func(context.Context) prometheus.Gatherer
-	Look                   func(context.Context) error // observes the host, and tells Health
+	Probe                  func(context.Context) error // observes the host, and tells Health
 	Health                 *Health
 	Reload                 func() error // nil: there is nothing to reload, or nobody may
 	Logger                 log.Logger
@@ -43,7 +43,7 @@ func NewHandler(o Options) http.Handler {
 	mux.Handle("GET "+o.TelemetryPath, newMetrics(o))
 	mux.HandleFunc("GET "+DocumentsPath+"{name}", serveDocument(o.Documents))
 	mux.HandleFunc("GET "+HealthyPath, serveHealthy)
-	mux.HandleFunc("GET "+ReadyPath, serveReady(o.Health, o.Look))
+	mux.HandleFunc("GET "+ReadyPath, serveReady(o.Health, o.Probe))
 	if o.Reload != nil {
 		mux.HandleFunc("POST "+reloadPath, serveReload(o.Reload))
 	}

@@ -73,13 +73,13 @@ func (h *Health) notReady() error {
 const probePatience = 800 * time.Millisecond
 
 // serveReady answers 200 after the first successful scan. While there was none, a probe is a reason
-// to look: without it a host that is not scraped would never become ready after a failure.
-func serveReady(health *Health, look func(context.Context) error) http.HandlerFunc {
+// to probe: without it a host that is not scraped would never become ready after a failure.
+func serveReady(health *Health, probe func(context.Context) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if health.notReady() != nil {
 			ctx, cancel := context.WithTimeout(r.Context(), probePatience)
 			defer cancel()
-			_ = look(ctx) // its outcome is noted, if it comes in time
+			_ = probe(ctx) // its outcome is noted, if it comes in time
 		}
 		if err := health.notReady(); err != nil {
 			http.Error(w, fmt.Sprintf("closewait_exporter is not ready: %v", err), http.StatusServiceUnavailable)

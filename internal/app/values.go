@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"errors"
@@ -12,7 +12,7 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 )
 
-// value is a kingpin.Value that names its flag in errors, which those of kingpin do not.
+// value is a kingpin.Value whose errors name the flag.
 type value[T any] struct {
 	flag  string
 	to    *T
@@ -34,8 +34,8 @@ func (v value[T]) String() string { return fmt.Sprint(*v.to) }
 // define adds a flag to an application or a command.
 func define[T any](to interface {
 	Flag(name, help string) *kingpin.FlagClause
-}, name, help, standard string, target *T, parse func(string) (T, error)) {
-	to.Flag(name, help).Default(standard).SetValue(value[T]{name, target, parse})
+}, name, help, defaultValue string, target *T, parse func(string) (T, error)) {
+	to.Flag(name, help).Default(defaultValue).SetValue(value[T]{name, target, parse})
 }
 
 func oneOf(values []string) func(string) (string, error) {
@@ -47,7 +47,7 @@ func oneOf(values []string) func(string) (string, error) {
 	}
 }
 
-// anyOf enumerates for people.
+// anyOf lists values for people.
 func anyOf(values []string) string {
 	last := len(values) - 1
 	return strings.Join(values[:last], ", ") + " or " + values[last]
@@ -60,11 +60,11 @@ func notEmpty(text string) (string, error) {
 	return text, nil
 }
 
-func atLeast(least int) func(string) (int, error) {
+func atLeast(minimum int) func(string) (int, error) {
 	return func(text string) (int, error) {
 		n, err := strconv.Atoi(text)
-		if err != nil || n < least {
-			return 0, fmt.Errorf("%q is not a whole number of at least %d", text, least)
+		if err != nil || n < minimum {
+			return 0, fmt.Errorf("%q is not a whole number of at least %d", text, minimum)
 		}
 		return n, nil
 	}
@@ -73,7 +73,7 @@ func atLeast(least int) func(string) (int, error) {
 func notNegativeDuration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {
-		return 0, fmt.Errorf("%q is not a duration from 0s on: write 500ms, 1s or 1h30m", text)
+		return 0, fmt.Errorf("%q is not a duration of 0s or more: use for example 500ms, 1s or 1h30m", text)
 	}
 	return d, nil
 }
@@ -83,10 +83,10 @@ func ascending(text string) ([]float64, error) {
 	for field := range strings.SplitSeq(text, ",") {
 		bound, err := strconv.ParseFloat(strings.TrimSpace(field), 64)
 		if err != nil || !(bound > 0) || math.IsInf(bound, 0) {
-			return nil, fmt.Errorf("%q is not a number of seconds above 0: write such as 1,60,3600", field)
+			return nil, fmt.Errorf("%q is not a number of seconds above 0: use for example 1,60,3600", field)
 		}
 		if last := len(bounds) - 1; last >= 0 && bound <= bounds[last] {
-			return nil, fmt.Errorf("%v does not ascend: %v comes after %v", text, bound, bounds[last])
+			return nil, fmt.Errorf("%v is not ascending: %v comes after %v", text, bound, bounds[last])
 		}
 		bounds = append(bounds, bound)
 	}

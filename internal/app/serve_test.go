@@ -1,4 +1,4 @@
-package main
+package app
 
 import (
 	"bufio"
@@ -17,10 +17,10 @@ import (
 	"time"
 )
 
-// patience is for how long a test waits for something that takes milliseconds.
-const patience = 20 * time.Second
+// timeout is the time limit for something that takes milliseconds.
+const timeout = 20 * time.Second
 
-// exporter is the program under way.
+// exporter is the running program.
 type exporter struct {
 	command *exec.Cmd
 	address string
@@ -39,7 +39,7 @@ func start(t *testing.T, command *exec.Cmd) *exporter {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = command.Process.Kill(); _ = command.Wait() })
-	deadline := time.AfterFunc(patience, func() { _ = command.Process.Kill() })
+	deadline := time.AfterFunc(timeout, func() { _ = command.Process.Kill() })
 	defer deadline.Stop()
 	e := &exporter{command: command, rest: make(chan string, 1)}
 	lines := bufio.NewScanner(stderr)
@@ -60,7 +60,7 @@ func start(t *testing.T, command *exec.Cmd) *exporter {
 
 func (e *exporter) get(t *testing.T, path string) (status int, body string) {
 	t.Helper()
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: timeout}
 	answer, err := client.Get("http://" + e.address + path)
 	if err != nil {
 		t.Fatal(err)
@@ -73,28 +73,28 @@ func (e *exporter) get(t *testing.T, path string) (status int, body string) {
 	return answer.StatusCode, string(text)
 }
 
-// end sends a signal and returns the exit status.
-func (e *exporter) end(t *testing.T, signal os.Signal) int {
+// stop sends a signal and returns the exit status.
+func (e *exporter) stop(t *testing.T, signal os.Signal) int {
 	t.Helper()
 	if err := e.command.Process.Signal(signal); err != nil {
 		t.Fatal(err)
 	}
-	deadline := time.AfterFunc(patience, func() { _ = e.command.Process.Kill() })
+	deadline := time.AfterFunc(timeout, func() { _ = e.command.Process.Kill() })
 	defer deadline.Stop()
 	rest := <-e.rest
 	_ = e.command.Wait()
 	if status := e.command.ProcessState.ExitCode(); status != 0 {
-		t.Logf("its last words:\n%s", rest)
+		t.Logf("end of its log:\n%s", rest)
 		return status
 	}
 	return 0
 }
 
-func TestServesUntilItIsToldToEnd(t *testing.T) {
+func TestServesUntilASignal(t *testing.T) {
 	for _, signal := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
 		t.Run(signal.String(), func(t *testing.T) {
 			e := start(t, exec.Command(program, "--web.listen-address=127.0.0.1:0"))
-			for deadline := time.Now().Add(patience); ; {
+			for deadline := time.Now().Add(timeout); ; {
 				status, body := e.get(t, "/-/ready")
 				if status == http.StatusOK {
 					break
@@ -106,7 +106,7 @@ func TestServesUntilItIsToldToEnd(t *testing.T) {
 			if status, body := e.get(t, "/metrics"); status != http.StatusOK || !strings.Contains(body, "\nclosewait_scan_success 1\n") {
 				t.Errorf("status %d without success:\n%.2000s", status, body)
 			}
-			if status := e.end(t, signal); status != 0 {
+			if status := e.stop(t, signal); status != 0 {
 				t.Errorf("exit status %d, want 0", status)
 			}
 		})
@@ -118,7 +118,7 @@ func TestTheStartLogSaysWhatCanBeSeen(t *testing.T) {
 	if log := strings.Join(e.log, "\n"); !strings.Contains(log, `msg="Scanning this host" scanner=procfs network_namespaces=own`) {
 		t.Errorf("the log does not say it:\n%s", log)
 	}
-	if status := e.end(t, syscall.SIGTERM); status != 0 {
+	if status := e.stop(t, syscall.SIGTERM); status != 0 {
 		t.Errorf("exit status %d, want 0", status)
 	}
 }
@@ -156,7 +156,7 @@ func TestListensOnTheSocketThatSystemdPasses(t *testing.T) {
 	if status, _ := e.get(t, "/-/healthy"); status != http.StatusOK {
 		t.Errorf("healthy answers %d", status)
 	}
-	if status := e.end(t, syscall.SIGTERM); status != 0 {
+	if status := e.stop(t, syscall.SIGTERM); status != 0 {
 		t.Errorf("exit status %d, want 0", status)
 	}
 }
@@ -223,15 +223,15 @@ func TestListShowsALeakOfThisProcess(t *testing.T) {
 	}
 }
 
-func TestAScanThatHangsDoesNotHoldUpTheEnd(t *testing.T) {
+func TestAScanThatHangsDoesNotDelayTheShutdown(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		started, release := time.Now(), make(chan struct{})
-		if endsWithin(grace, func() { <-release }) || time.Since(started) != grace {
-			t.Errorf("waited for %s, want %s", time.Since(started), grace)
+		if endsWithin(shutdownGrace, func() { <-release }) || time.Since(started) != shutdownGrace {
+			t.Errorf("waited for %s, want %s", time.Since(started), shutdownGrace)
 		}
 		close(release)
-		if !endsWithin(grace, func() {}) {
-			t.Error("what ends at once counts as hanging")
+		if !endsWithin(shutdownGrace, func() {}) {
+			t.Error("a wait that ends at once counts as hanging")
 		}
 	})
 }
