@@ -80,16 +80,16 @@ func link(t *testing.T, d *document, class string) string {
 // sorted is the aria-sort of a column. No other column may have one.
 func sorted(t *testing.T, d *document, class string) string {
 	t.Helper()
-	said := ""
+	sorted := ""
 	for _, th := range d.all(atom.Th, "") {
 		if direction := attribute(th, "aria-sort"); direction != "" {
-			if said != "" || attribute(th, "class") != class {
-				t.Errorf("column %s is said to be sorted, want %s alone", attribute(th, "class"), class)
+			if sorted != "" || attribute(th, "class") != class {
+				t.Errorf("column %s has aria-sort, want %s alone", attribute(th, "class"), class)
 			}
-			said = direction
+			sorted = direction
 		}
 	}
-	return said
+	return sorted
 }
 
 // The column of sockets shows only held ones, so it does not decide which process is the worst.
