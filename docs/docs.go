@@ -1,5 +1,5 @@
-// Package docs has the documents of the exporter, which it also serves: those who are called at night may
-// have no other copy at hand, and this one is of the version that runs.
+// Package docs embeds the documents of the exporter, which it also serves. A person on call may have no
+// other copy, and this one matches the running version.
 package docs
 
 import "embed"

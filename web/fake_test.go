@@ -14,13 +14,13 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// successMetric is what the fake collector tells of a scan, as the true one does.
+// successMetric is the metric of the fake collector.
 const successMetric = "closewait_scan_success"
 
-// probe observes the host and tells how that ended.
+// probe observes the host and returns the error.
 type probe func(context.Context) error
 
-// fakeCollector looks, and publishes whether that succeeded.
+// fakeCollector observes the host and exports whether that succeeded.
 func fakeCollector(probe probe) func(context.Context) prometheus.Gatherer {
 	return func(ctx context.Context) prometheus.Gatherer {
 		success := prometheus.NewGauge(prometheus.GaugeOpts{Name: successMetric, Help: "Whether the scan succeeded."})
@@ -33,7 +33,7 @@ func fakeCollector(probe probe) func(context.Context) prometheus.Gatherer {
 	}
 }
 
-// fakePage looks, and says how that ended.
+// fakePage observes the host and answers with the result.
 func fakePage(probe probe) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := probe(r.Context()); err != nil {
@@ -47,13 +47,13 @@ func fakePage(probe probe) http.Handler {
 // seen always succeeds.
 func seen(context.Context) error { return nil }
 
-// hung gives no answer while anyone waits.
+// hung does not return before its context ends.
 func hung(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// fixture is a handler that looks at the host with a function.
+// fixture is a handler with a fake host.
 type fixture struct {
 	http.Handler
 	log bytes.Buffer

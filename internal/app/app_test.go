@@ -65,7 +65,7 @@ func TestBadFlagsAreErrorsThatSayHowToFixThem(t *testing.T) {
 		"negative requests":             {"--web.max-requests=-1", `of at least 0`},
 		"no CPU":                        {"--runtime.gomaxprocs=0", `--runtime.gomaxprocs: "0" is not a whole number of at least 1`},
 		"metrics on the landing page":   {"--web.telemetry-path=/", `--web.telemetry-path: "/" is taken`},
-		"metrics without slash":         {"--web.telemetry-path=metrics", `does not begin with a slash: write "/metrics"`},
+		"metrics without slash":         {"--web.telemetry-path=metrics", `does not begin with a slash: use "/metrics"`},
 		"an empty /proc":                {"--path.procfs=", `--path.procfs: is empty`},
 		"an unknown level":              {"--log.level=loud", `use debug, info, warn or error`},
 		"an unknown format":             {"--log.format=xml", `use logfmt or json`},
