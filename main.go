@@ -1,4 +1,5 @@
-// closewait_exporter exports which processes leak sockets in CLOSE_WAIT, to Prometheus and to people.
+// closewait_exporter exports which processes leak sockets in CLOSE_WAIT, to Prometheus and to
+// people.
 package main
 
 import (

@@ -6,7 +6,8 @@ import (
 	"slices"
 )
 
-// holderState is the Tracker's memory of a process that holds sockets, or held some and still lives.
+// holderState is the Tracker's memory of a process that holds sockets, or held some and still
+// lives.
 type holderState struct {
 	held, unaccepted, defunct Holding
 	entered, left             uint64
@@ -38,7 +39,8 @@ func (t *Tracker) add(s *Socket) {
 	t.enter(s.Holders)
 }
 
-// move counts a socket that has changed. Its holders may have changed, or it may have become defunct.
+// move counts a socket that has changed. Its holders may have changed, or it may have become
+// defunct.
 func (t *Tracker) move(before, after *Socket) {
 	t.markDirty(before.Holders)
 	t.markDirty(after.Holders)
@@ -86,7 +88,8 @@ func (t *Tracker) markDirty(holders []ProcessID) {
 }
 
 // statesOf returns the state of each holder, or the state of sockets without a known holder. Many
-// sockets in a row have the same holders, so the last answer is kept. It is valid until the next call.
+// sockets in a row have the same holders, so the last answer is kept. It is valid until the next
+// call.
 func (t *Tracker) statesOf(holders []ProcessID) []*holderState {
 	if len(holders) == 0 {
 		return t.ownerless
@@ -164,8 +167,8 @@ func (t *Tracker) listHolders(s *Snapshot) []*Holder {
 	return list
 }
 
-// sameHolders compares two sorted lists. Scanners return the same slice as long as nothing changes, so
-// the elements are rarely compared.
+// sameHolders compares two sorted lists. Scanners return the same slice as long as nothing
+// changes, so the elements are rarely compared.
 func sameHolders(a, b []ProcessID) bool {
 	return len(a) == len(b) && (len(a) == 0 || &a[0] == &b[0] || slices.Equal(a, b))
 }

@@ -64,8 +64,8 @@ func NewHolding(sockets []*Socket) Holding {
 	return h
 }
 
-// sortByAge sorts the oldest first. It copies the times into one slice, because the sockets are spread
-// over the heap and fetching them would take most of the time.
+// sortByAge sorts the oldest first. It copies the times into one slice, because the sockets are
+// spread over the heap and fetching them would take most of the time.
 func sortByAge(sockets []*Socket) {
 	type entry struct {
 		since  int64 // nanoseconds after the Since of the first
@@ -97,7 +97,8 @@ func (h *Holding) Oldest(now time.Time) time.Duration {
 	return h.Sockets[0].Age(now)
 }
 
-// Ages is the histogram of the ages in seconds at the time now. It costs one binary search per bound.
+// Ages is the histogram of the ages in seconds at the time now. It costs one binary search per
+// bound.
 func (h *Holding) Ages(now time.Time, bounds []float64) Histogram {
 	ages := NewHistogram(bounds)
 	ages.Count = uint64(len(h.Sockets))

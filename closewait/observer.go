@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// Scan reads the host once. It should return when its context ends, but a read of the host can hang.
+// Scan reads the host once. It should return when its context ends, but a read of the host can
+// hang.
 type Scan func(context.Context) (*Snapshot, error)
 
 // Observer gives Views to scrapes and to the reaper. Both share one Tracker, so published ages and
@@ -36,7 +37,8 @@ func NewObserver(life context.Context, scan Scan, tracker *Tracker, now func() t
 	return &Observer{life: life, scan: scan, tracker: tracker, now: now}
 }
 
-// Recent returns the last View if it was taken within the given time, otherwise the View of a new scan.
+// Recent returns the last View if it was taken within the given time, otherwise the View of a new
+// scan.
 func (o *Observer) Recent(ctx context.Context, within time.Duration) (*View, error) {
 	o.mu.Lock()
 	last := o.last

@@ -39,8 +39,8 @@ type Process struct {
 // containerDigits is the number of digits of a container id that docker ps shows.
 const containerDigits = 12
 
-// Group is a name that survives a restart of the process: its systemd unit, else its container, else
-// its comm.
+// Group is a name that survives a restart of the process: its systemd unit, else its container,
+// else its comm.
 func (p *Process) Group() string {
 	switch {
 	case p.Unit != "":

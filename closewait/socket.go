@@ -28,8 +28,8 @@ func CookieID(ns NetNS, cookie uint64) SocketID {
 	return SocketID{NetNS: ns, Cookie: cookie}
 }
 
-// TupleID identifies a socket by its addresses and inode, for scanners that know no cookie. A socket
-// gets its inode when it is accepted, so it counts as another socket from then on.
+// TupleID identifies a socket by its addresses and inode, for scanners that know no cookie. A
+// socket gets its inode when it is accepted, so it counts as another socket from then on.
 func TupleID(ns NetNS, local, remote netip.AddrPort, inode uint64) SocketID {
 	return SocketID{NetNS: ns, tuple: unique.Make(tuple{local, remote, inode})}
 }
@@ -50,9 +50,9 @@ type Facts struct {
 	BytesAcked    uint64 // of the connection; 0 where unknown
 	BytesReceived uint64 // of the connection; 0 where unknown
 
-	// Defunct says that the socket was connected once and is in state CLOSE now: it is in no socket
-	// table, and still uses a descriptor. Caused by an RST from the peer, by an unanswered keepalive
-	// or by SOCK_DESTROY.
+	// Defunct says that the socket was connected once and is in state CLOSE now: it is in no
+	// socket table, and still uses a descriptor. Caused by an RST from the peer, by an unanswered
+	// keepalive or by SOCK_DESTROY.
 	Defunct bool
 }
 
@@ -111,8 +111,8 @@ type SocketSample struct {
 	Owner   Owner
 	Holders []ProcessID // of the socket or, while it is unaccepted, of its listener; read-only
 
-	// Idle times before Snapshot.Taken, from tcp_info. They are meaningless if HasTimes is false, and
-	// unused for a defunct socket: no ACK says when it became defunct.
+	// Idle times before Snapshot.Taken, from tcp_info. They are meaningless if HasTimes is false,
+	// and unused for a defunct socket: no ACK says when it became defunct.
 	HasTimes      bool
 	SinceLastAck  time.Duration // the FIN carried an ACK; keepalive answers reset it
 	SinceLastData time.Duration // sent or received, the more recent
@@ -129,12 +129,12 @@ type Socket struct {
 	QuietSince time.Time // nothing has moved since then; zero while something is moving
 }
 
-// Age is how long the socket has been in CLOSE_WAIT, and defunct after that, at the time now. It is a
-// lower bound.
+// Age is how long the socket has been in CLOSE_WAIT, and defunct after that, at the time now. It
+// is a lower bound.
 func (s *Socket) Age(now time.Time) time.Duration { return max(now.Sub(s.Since), 0) }
 
-// Quiet is how long nothing has moved on the socket at the time now: empty send queue, no retransmit
-// or probe timer, no byte sent, acknowledged or received.
+// Quiet is how long nothing has moved on the socket at the time now: empty send queue, no
+// retransmit or probe timer, no byte sent, acknowledged or received.
 func (s *Socket) Quiet(now time.Time) time.Duration {
 	if s.QuietSince.IsZero() {
 		return 0

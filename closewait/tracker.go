@@ -5,14 +5,14 @@ import (
 	"time"
 )
 
-// Tracker remembers sockets from scan to scan: how long each has been in CLOSE_WAIT, when something
-// last moved on it, and how many came to and left each process. A socket that becomes defunct has
-// left CLOSE_WAIT and keeps its age. A Tracker is not safe for concurrent use; an Observer serialises
-// it.
+// Tracker remembers sockets from scan to scan: how long each has been in CLOSE_WAIT, when
+// something last moved on it, and how many came to and left each process. A socket that becomes
+// defunct has left CLOSE_WAIT and keeps its age. A Tracker is not safe for concurrent use; an
+// Observer serialises it.
 //
-// A dump that races with churn can miss a socket, so a socket is gone when two scans in a row have
-// missed it and the second of them has not confirmed it (Snapshot.Confirmed). A View shows only what
-// its own scan listed.
+// A dump that races with churn can miss a socket, so a socket is gone when two scans in a row
+// have missed it and the second of them has not confirmed it (Snapshot.Confirmed). A View shows
+// only what its own scan listed.
 type Tracker struct {
 	scan      uint64 // number of the current scan
 	sockets   map[SocketID]*tracked
@@ -119,8 +119,8 @@ func (t *Tracker) change(e *tracked, sample *SocketSample, now time.Time) {
 	t.move(before, e.Socket)
 }
 
-// find returns the socket, nil if it is not known. Dumps keep their order as long as sockets stay, so
-// most sockets follow the previous one and need no map lookup.
+// find returns the socket, nil if it is not known. Dumps keep their order as long as sockets
+// stay, so most sockets follow the previous one and need no map lookup.
 func (t *Tracker) find(id SocketID) *tracked {
 	if t.next < len(t.last) && t.last[t.next].ID == id {
 		t.next++

@@ -60,7 +60,8 @@ var (
 
 func process(id ProcessID) Process { return Process{ID: id, Comm: fmt.Sprintf("p%d", id.Start)} }
 
-// describe puts a View into one line: per holder comm, held+unaccepted, entered, left, defunct and the ages.
+// describe puts a View into one line: per holder comm, held+unaccepted, entered, left, defunct
+// and the ages.
 func describe(v *View) (text string) {
 	for _, h := range v.Holders {
 		text += fmt.Sprintf("%s %d+%d entered=%d left=%d", h.Comm, h.Held.Len(), h.Unaccepted.Len(), h.Entered, h.Left)

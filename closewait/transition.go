@@ -2,9 +2,9 @@ package closewait
 
 import "time"
 
-// newSocket makes the Socket of a first sample. The FIN carried an ACK and only answers to keepalives
-// can follow it, so the time since the last ACK is a lower bound of the age. It does not say when a
-// socket became defunct.
+// newSocket makes the Socket of a first sample. The FIN carried an ACK and only answers to
+// keepalives can follow it, so the time since the last ACK is a lower bound of the age. It does
+// not say when a socket became defunct.
 func newSocket(sample *SocketSample, now time.Time) *Socket {
 	s := &Socket{Facts: sample.Facts, Owner: sample.Owner, Holders: sample.Holders, FirstSeen: now, Since: now}
 	quiet := now

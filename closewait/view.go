@@ -12,7 +12,7 @@ type View struct {
 	Namespaces           int           // network namespaces whose sockets were read
 	UnreadableNamespaces int           // network namespaces that could not be read in this scan
 	Denied               int           // processes whose descriptors could not be read
-	Transient            int           // unresolved sockets in CLOSE_WAIT that the previous scan had not seen; many are closed already
+	Transient            int           // unresolved sockets that the previous scan had not seen; many are closed
 	Holders              []*Holder     // worst first: most sockets of all kinds, then oldest, then lowest pid
 	Ownerless            []*Socket     // in CLOSE_WAIT without a known holder; accepted ones first, each oldest first
 	AllDefunct           bool          // every defunct socket was seen; otherwise only some are known
@@ -34,9 +34,9 @@ func (h *HostSockets) Total() (n int) {
 	return n
 }
 
-// Coverage is the share of accepted sockets with a known owner, 0 to 1; 1 if there are none. It leaves
-// out the transient ones: a socket that is closed after the sockets and before the descriptors were
-// read has no holder to be found, and busy servers always have such sockets.
+// Coverage is the share of accepted sockets with a known owner, 0 to 1; 1 if there are none. It
+// leaves out the transient ones: a socket that is closed after the sockets and before the
+// descriptors were read has no holder to be found, and busy servers always have such sockets.
 func (v *View) Coverage() float64 {
 	unresolved, accepted := 0, 0
 	for _, byOwner := range v.Sockets {

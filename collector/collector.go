@@ -1,5 +1,5 @@
-// Package collector turns a View into metrics. It has one table with names, types, labels and help of
-// all metrics, and a Gatherer that scans the host at each scrape.
+// Package collector turns a View into metrics. It has one table with names, types, labels and
+// help of all metrics, and a Gatherer that scans the host at each scrape.
 package collector
 
 import (
@@ -47,9 +47,9 @@ func New(o Options) *Collector {
 	}
 }
 
-// Gatherer returns the Gatherer of one scrape. It waits for the scan until ctx ends. A scan that failed
-// or timed out is not an error of the Gatherer: closewait_scan_success is 0 then, and host and process
-// metrics are absent.
+// Gatherer returns the Gatherer of one scrape. It waits for the scan until ctx ends. A scan that
+// failed or timed out is not an error of the Gatherer: closewait_scan_success is 0 then, and host
+// and process metrics are absent.
 func (c *Collector) Gatherer(ctx context.Context) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		registry := prometheus.NewRegistry()
@@ -91,8 +91,8 @@ func (s *series) addHost(view *closewait.View) {
 	s.add(hostNamespaces, float64(view.Namespaces))
 }
 
-// markGaugeHistograms sets the type of gauge histograms. client_golang can only make histograms, which
-// differ in nothing else.
+// markGaugeHistograms sets the type of gauge histograms. client_golang can only make histograms,
+// which differ in nothing else.
 func markGaugeHistograms(families []*dto.MetricFamily) {
 	for _, family := range families {
 		if slices.ContainsFunc(table, func(m Metric) bool {

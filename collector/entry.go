@@ -18,8 +18,8 @@ type entry struct {
 // info holds the further labels of the info metric: exe, user, unit, container, pod, netns.
 type info [6]string
 
-// identity distinguishes entries by their label values as exported. So no two series can have the same
-// labels, whatever names processes choose.
+// identity distinguishes entries by their label values as exported. So no two series can have the
+// same labels, whatever names processes choose.
 type identity struct{ group, pid, comm string }
 
 func (id identity) labels(pidLabel bool) []string {

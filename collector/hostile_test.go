@@ -85,7 +85,8 @@ func (v villain) options() Options {
 	return o
 }
 
-// checkHarmless gathers, parses and lints a scrape. Gathering fails if two series have the same labels.
+// checkHarmless gathers, parses and lints a scrape. Gathering fails if two series have the same
+// labels.
 func checkHarmless(t *testing.T, o Options) {
 	t.Helper()
 	g := New(o).Gatherer(t.Context())

@@ -6,14 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// maxLabel is the maximum length of a label value in bytes: the length of a container id, 64 hex digits.
+// maxLabel is the maximum length of a label value in bytes: the length of a container id, 64 hex
+// digits.
 const maxLabel = 64
 
 // cutMark replaces the start of a label value that was too long.
 const cutMark = "…"
 
-// label turns an untrusted name into a label value: valid UTF-8 without characters that move the cursor
-// or reverse the text, and at most the first maxLabel bytes.
+// label turns an untrusted name into a label value: valid UTF-8 without characters that move the
+// cursor or reverse the text, and at most the first maxLabel bytes.
 func label(raw string) string {
 	clean := strings.Map(visible, raw)
 	if len(clean) <= maxLabel {
@@ -39,8 +40,9 @@ func pathLabel(raw string) string {
 	return cutMark + clean[start:]
 }
 
-// visible replaces characters that must not reach a terminal or a dashboard with U+FFFD. strings.Map
-// does the same with invalid UTF-8: one invalid label value would fail the whole scrape.
+// visible replaces characters that must not reach a terminal or a dashboard with U+FFFD.
+// strings.Map does the same with invalid UTF-8: one invalid label value would fail the whole
+// scrape.
 func visible(r rune) rune {
 	if unicode.In(r, unicode.Cc, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
 		return utf8.RuneError

@@ -2,8 +2,8 @@ package collector
 
 import "closewait_exporter/closewait"
 
-// socketsCut counts the sockets that only holders in cut hold, each once. Only their shared sockets need
-// to be compared.
+// socketsCut counts the sockets that only holders in cut hold, each once. Only their shared
+// sockets need to be compared.
 func socketsCut(shown, cut []*closewait.Holder) int {
 	if len(cut) == 0 {
 		return 0

@@ -51,8 +51,8 @@ var (
 		"Network namespaces whose sockets were read in this scan.")
 )
 
-// Processes that hold sockets, or listeners with unaccepted sockets. Except for ages and the number of
-// defunct sockets, these metrics count sockets in CLOSE_WAIT.
+// Processes that hold sockets, or listeners with unaccepted sockets. Except for ages and the
+// number of defunct sockets, these metrics count sockets in CLOSE_WAIT.
 var (
 	processSockets = define("closewait_process_sockets", Gauge, ofProcess(),
 		"Sockets in CLOSE_WAIT that the process holds.")
@@ -113,7 +113,8 @@ var (
 		"The scanner in use; always 1.")
 	ownerCoverage = define("closewait_owner_coverage_ratio", Gauge, nil,
 		"Share of the accepted sockets with a known owner; 1 if there are none.")
-	// The version collector of client_golang exports this metric; the row is for the tests of documents.
+	// The version collector of client_golang exports this metric; the row is for the tests of
+	// documents.
 	_ = define("closewait_exporter_build_info", Gauge,
 		[]string{"branch", "goarch", "goos", "goversion", "revision", "tags", "version"},
 		"A metric with a constant '1' value labeled by version, revision, branch, goversion from which closewait_exporter was built, and the goos and goarch for the build.")

@@ -13,10 +13,11 @@ type missedSockets struct {
 	listed []closewait.Facts // listed by the last scan, and held by no process
 }
 
-// confirmMissed returns the sockets that two scans in a row did not list and that the kernel still has
-// in CLOSE_WAIT. left are those that the last scan listed and this one does not, as far as they are
-// known; unheld selects the sockets of this scan that would not be in left of the next. Sockets are
-// asked for in the given namespaces. Those of namespaces that could not be read wait for a later scan.
+// confirmMissed returns the sockets that two scans in a row did not list and that the kernel
+// still has in CLOSE_WAIT. left are those that the last scan listed and this one does not, as far
+// as they are known; unheld selects the sockets of this scan that would not be in left of the
+// next. Sockets are asked for in the given namespaces. Those of namespaces that could not be read
+// wait for a later scan.
 func (s *Scanner) confirmMissed(left []closewait.Facts, unheld func(*closewait.SocketSample) bool, in []namespace, unread []closewait.NetNS) (confirmed []closewait.SocketID) {
 	m := &s.missed
 	m.absent, m.listed = s.notListed(m.absent), s.notListed(m.listed)

@@ -9,9 +9,9 @@ import (
 	"closewait_exporter/report"
 )
 
-// ageClasses are the age classes of the bars, oldest first, so that the worst part starts at the same
-// place in all bars. Sockets that are just closing are all in the last class; alerts start at 10
-// minutes.
+// ageClasses are the age classes of the bars, oldest first, so that the worst part starts at the
+// same place in all bars. Sockets that are just closing are all in the last class; alerts start
+// at 10 minutes.
 var ageClasses = []ageClass{
 	{"a5", "over 1 day"}, {"a4", "6–24 h"}, {"a3", "1–6 h"}, {"a2", "10–60 min"}, {"a1", "1–10 min"}, {"a0", "under 1 min"},
 }

@@ -45,8 +45,8 @@ func luminance(t *testing.T, colour string) float64 {
 	return sum
 }
 
-// TestTextStandsOutAgainstItsBackground checks the contrasts of WCAG 2 AA: 4.5 for text, 3 for shapes
-// with a meaning.
+// TestTextStandsOutAgainstItsBackground checks the contrasts of WCAG 2 AA: 4.5 for text, 3 for
+// shapes with a meaning.
 func TestTextStandsOutAgainstItsBackground(t *testing.T) {
 	const forText, forShapes = 4.5, 3.0
 	behind := map[string][]string{

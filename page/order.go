@@ -32,8 +32,8 @@ var columns = []column{
 	{"remote", "Peer", "remote address with the most sockets", false, func(a, b *process) int { return cmp.Compare(a.Peer, b.Peer) }},
 }
 
-// order is the order of the table. The zero order is the order of the report: worst first, by sockets
-// of all kinds.
+// order is the order of the table. The zero order is the order of the report: worst first, by
+// sockets of all kinds.
 type order struct {
 	*column
 	descending bool
@@ -81,8 +81,8 @@ func (o order) words() string {
 	return "sorted by " + o.title + ", " + o.direction()
 }
 
-// heading is the heading of a column: a link that sorts by it or, if the table is sorted by it already,
-// reverses the order.
+// heading is the heading of a column: a link that sorts by it or, if the table is sorted by it
+// already, reverses the order.
 type heading struct {
 	Key, Title, About string
 	Sorted            string // value of aria-sort; empty if the table is sorted by another column

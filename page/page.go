@@ -48,8 +48,8 @@ var (
 	style string
 )
 
-// policy is the Content-Security-Policy: no scripts, nothing from other servers, no forms, no frames, and
-// only our own style sheet.
+// policy is the Content-Security-Policy: no scripts, nothing from other servers, no forms, no
+// frames, and only our own style sheet.
 var policy = "default-src 'none'; style-src 'sha256-" + hash(style) + "'; img-src data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -58,8 +58,8 @@ func hash(text string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// ServeHTTP answers with the results of a scan or, with status 503, with the reason why there are none.
-// It waits as long as the context of the request allows.
+// ServeHTTP answers with the results of a scan or, with status 503, with the reason why there are
+// none. It waits as long as the context of the request allows.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	order := orderOf(r.URL.Query())
 	shown, err := p.options.Report(r.Context())

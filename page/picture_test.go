@@ -23,8 +23,8 @@ func dark(v browsertest.View) browsertest.View {
 	return v
 }
 
-// TestThePageFitsWithoutWarnings shows pages in a real browser: nothing is wider than the screen, and
-// the browser reports no errors.
+// TestThePageFitsWithoutWarnings shows pages in a real browser: nothing is wider than the screen,
+// and the browser reports no errors.
 func TestThePageFitsWithoutWarnings(t *testing.T) {
 	pages := map[string]*Page{
 		"shop":    pageOf(shop(), nil, trial),
@@ -59,8 +59,8 @@ func TestThePageFitsWithoutWarnings(t *testing.T) {
 	}
 }
 
-// TestThePictureInTheDocuments makes the picture of docs/PAGE.md on request: the top of the page on a
-// desktop.
+// TestThePictureInTheDocuments makes the picture of docs/PAGE.md on request: the top of the page
+// on a desktop.
 func TestThePictureInTheDocuments(t *testing.T) {
 	if *picture == "" {
 		t.Skip("run scripts/screenshot to make the picture")

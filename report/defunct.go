@@ -35,8 +35,8 @@ func (r *Report) defunct() (sockets, processes int) {
 	return len(counted), processes
 }
 
-// knownDefunct returns a number of defunct sockets, nil if it is not known: a scanner that does not see
-// all of them cannot report that there are none.
+// knownDefunct returns a number of defunct sockets, nil if it is not known: a scanner that does
+// not see all of them cannot report that there are none.
 func (r *Report) knownDefunct(n int) *int {
 	if n == 0 && !r.View.AllDefunct {
 		return nil

@@ -20,7 +20,8 @@ func someDefunct() *host {
 	return h
 }
 
-// onlyDefunct is a host where no socket is in CLOSE_WAIT any more and all descriptors are still open.
+// onlyDefunct is a host where no socket is in CLOSE_WAIT any more and all descriptors are still
+// open.
 func onlyDefunct() *host {
 	h := newHost()
 	one := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "parent", FDsKnown: true, OpenFDs: 64, MaxFDs: 1024})

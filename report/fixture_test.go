@@ -42,8 +42,8 @@ func (h *host) process(p closewait.Process) closewait.ProcessID {
 	return p.ID
 }
 
-// sockets adds n sockets with different ports. The first is the oldest, and each of the others is one
-// second younger than the one before.
+// sockets adds n sockets with different ports. The first is the oldest, and each of the others is
+// one second younger than the one before.
 func (h *host) sockets(n int, like closewait.SocketSample, local, remote string, age time.Duration) {
 	for range n {
 		h.cookies++
@@ -65,7 +65,8 @@ func (h *host) sockets(n int, like closewait.SocketSample, local, remote string,
 	}
 }
 
-// minuteAgo is the host before any of its sockets became defunct, including sockets of unknown owners.
+// minuteAgo is the host before any of its sockets became defunct, including sockets of unknown
+// owners.
 func (h *host) minuteAgo() *closewait.Snapshot {
 	before := h.Snapshot
 	before.Taken, before.Sockets = now.Add(-time.Minute), nil

@@ -22,8 +22,8 @@ type grid struct {
 // gap is the number of cells between two columns.
 const gap = 2
 
-// write writes the grid in at most width cells per line; 0 means no limit. It returns the titles of the
-// columns that were dropped.
+// write writes the grid in at most width cells per line; 0 means no limit. It returns the titles
+// of the columns that were dropped.
 func (g *grid) write(w io.Writer, width int) (omitted []string, err error) {
 	widths := g.widths()
 	for width > 0 && total(widths) > width && !g.shrink(widths, total(widths)-width) {

@@ -45,7 +45,7 @@ type jsonHost struct {
 	NetworkNamespaces       int                       `json:"network_namespaces"`
 	UnreadNetworkNamespaces int                       `json:"unread_network_namespaces"`
 	DeniedProcesses         int                       `json:"denied_processes"`
-	Defunct                 *int                      `json:"defunct"` // each counted once; a lower bound if not all are seen
+	Defunct                 *int                      `json:"defunct"` // a lower bound if not all are seen
 	AllDefunct              bool                      `json:"all_defunct"`
 }
 
@@ -54,8 +54,8 @@ type jsonHidden struct {
 	Sockets   int `json:"sockets"`
 }
 
-// JSON writes all properties of the listed processes and, on request, of their sockets and the sockets
-// without a known holder.
+// JSON writes all properties of the listed processes and, on request, of their sockets and the
+// sockets without a known holder.
 func (r *Report) JSON(w io.Writer, sockets bool) error {
 	processes, young := r.hidden()
 	out := jsonReport{
@@ -121,8 +121,8 @@ func (r *Report) jsonHost() jsonHost {
 	}
 }
 
-// untrusted is a string that a process or a user has chosen. It is written in ASCII, because JSON may
-// contain characters that a terminal interprets. Invalid UTF-8 becomes U+FFFD.
+// untrusted is a string that a process or a user has chosen. It is written in ASCII, because JSON
+// may contain characters that a terminal interprets. Invalid UTF-8 becomes U+FFFD.
 type untrusted string
 
 // MarshalJSON implements json.Marshaler.

@@ -10,10 +10,10 @@ import (
 // maxWait is the longest that a person has to wait for the second scan.
 const maxWait = 5 * time.Second
 
-// Observe scans the host. The procfs scanner cannot know the age of a socket in its first scan, and no
-// scanner the age of a defunct one, so all of these would be younger than minAge and hidden. If there
-// are any, Observe scans again after minAge: what was there both times is listed, and sockets that
-// were just closing are not.
+// Observe scans the host. The procfs scanner cannot know the age of a socket in its first scan,
+// and no scanner the age of a defunct one, so all of these would be younger than minAge and
+// hidden. If there are any, Observe scans again after minAge: what was there both times is
+// listed, and sockets that were just closing are not.
 func Observe(ctx context.Context, observe func(context.Context) (*closewait.View, error), minAge time.Duration) (*closewait.View, error) {
 	view, err := observe(ctx)
 	if err != nil || minAge <= 0 || minAge > maxWait || countUnknownAges(view) == 0 {

@@ -8,8 +8,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// processColumns are the columns of the table of processes. A narrow terminal first loses those that
-// help least to pick the worst process.
+// processColumns are the columns of the table of processes. A narrow terminal first loses those
+// that help least to pick the worst process.
 var processColumns = []column{
 	{title: "GROUP", minWidth: 12},
 	{title: "PID", right: true},
@@ -27,8 +27,8 @@ var processColumns = []column{
 // ruleColumn comes last if there is a rules file.
 var ruleColumn = column{title: "RULE", minWidth: 8, dropOrder: 8}
 
-// columns returns the columns of this report. While no process has defunct sockets, theirs is dropped
-// first.
+// columns returns the columns of this report. While no process has defunct sockets, theirs is
+// dropped first.
 func (r *Report) columns() []column {
 	columns := slices.Clone(processColumns)
 	if !slices.ContainsFunc(r.Listed, func(h *closewait.Holder) bool { return h.Defunct.Len() > 0 }) {
@@ -49,8 +49,8 @@ func rules(names []string) string {
 	return strings.Join(names, ",")
 }
 
-// Processes writes a line for each listed process, worst first, in at most width cells (0 = no limit),
-// and the summary of the host below.
+// Processes writes a line for each listed process, worst first, in at most width cells (0 = no
+// limit), and the summary of the host below.
 func (r *Report) Processes(w io.Writer, width int) error {
 	if len(r.Listed) == 0 {
 		return writeLines(w, append(r.Summary(), r.ownerlessLines()...))

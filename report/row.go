@@ -43,8 +43,8 @@ func topService(h *closewait.Holding) string {
 	return cell
 }
 
-// topRemote is the remote address with the most sockets, after its share, because long addresses are
-// shortened at the end.
+// topRemote is the remote address with the most sockets, after its share, because long addresses
+// are shortened at the end.
 func topRemote(h *closewait.Holding) string {
 	share := percent(uint64(h.TopRemote.Sockets), uint64(h.Len()))
 	return share + " " + Text(h.TopRemote.Addr.String())

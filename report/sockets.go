@@ -9,8 +9,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// socketColumns are the columns of the table of sockets: every field, whatever the width. People use
-// the column numbers with awk(1), as the runbook does, so new columns come last.
+// socketColumns are the columns of the table of sockets: every field, whatever the width. People
+// use the column numbers with awk(1), as the runbook does, so new columns come last.
 var socketColumns = []column{
 	{title: "NETNS", right: true},
 	{title: "FAMILY"},
@@ -94,8 +94,8 @@ func holders(s *closewait.Socket, processes map[closewait.ProcessID]*closewait.P
 	return strings.Join(all, ",")
 }
 
-// unread is what the program has not read, empty for a defunct socket, which may never have received
-// an end of file.
+// unread is what the program has not read, empty for a defunct socket, which may never have
+// received an end of file.
 func unread(s *closewait.Socket) string {
 	if s.Defunct {
 		return ""

@@ -7,8 +7,9 @@ import (
 	"golang.org/x/term"
 )
 
-// Width is the number of cells in a line of a terminal. It is 0, which means no limit, if the file is
-// not a terminal or its width is unknown. The variable COLUMNS overrides the width of a terminal.
+// Width is the number of cells in a line of a terminal. It is 0, which means no limit, if the
+// file is not a terminal or its width is unknown. The variable COLUMNS overrides the width of a
+// terminal.
 func Width(f *os.File) int {
 	if !term.IsTerminal(int(f.Fd())) {
 		return 0

@@ -7,9 +7,9 @@ import (
 	"unicode/utf8"
 )
 
-// Text makes a string that a process or a peer has chosen safe for a terminal. Characters that move the
-// cursor, take no space or reverse the line become Go escapes. Names that are empty or begin or end
-// with a space are quoted.
+// Text makes a string that a process or a peer has chosen safe for a terminal. Characters that
+// move the cursor, take no space or reverse the line become Go escapes. Names that are empty or
+// begin or end with a space are quoted.
 func Text(raw string) string {
 	if strings.TrimSpace(raw) != raw || raw == "" {
 		return `"` + escape(raw) + `"`
@@ -46,8 +46,8 @@ func invisible(r rune) bool {
 	return r == emptyBraille || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
 }
 
-// rightToLeft letters reverse the columns next to them without any control character. The blocks are
-// from DerivedBidiClass.txt.
+// rightToLeft letters reverse the columns next to them without any control character. The blocks
+// are from DerivedBidiClass.txt.
 func rightToLeft(r rune) bool {
 	return r >= 0x0590 && r <= 0x08ff || r >= 0xfb1d && r <= 0xfdff || r >= 0xfe70 && r <= 0xfeff ||
 		r >= 0x10800 && r <= 0x10fff || r >= 0x1e800 && r <= 0x1efff

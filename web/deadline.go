@@ -12,8 +12,8 @@ const scrapeTimeoutHeader = "X-Prometheus-Scrape-Timeout-Seconds"
 // scrapeMargin is the time left for encoding the answer and for the network.
 const scrapeMargin = 500 * time.Millisecond
 
-// scrapeTime is how long the scan for a scrape may take. Without a valid header the write timeout of
-// the server is the limit, because later writes would fail.
+// scrapeTime is how long the scan for a scrape may take. Without a valid header the write timeout
+// of the server is the limit, because later writes would fail.
 func scrapeTime(header http.Header) time.Duration {
 	timeout := writeTimeout
 	seconds, err := strconv.ParseFloat(header.Get(scrapeTimeoutHeader), 64)

@@ -31,8 +31,8 @@ func NewHealth(logger log.Logger) *Health {
 	return &Health{logger: logger, failure: errNoScanYet}
 }
 
-// Note records the result of an observation: nil, the error of the scan, or the error of a context that
-// ended first.
+// Note records the result of an observation: nil, the error of the scan, or the error of a
+// context that ended first.
 func (h *Health) Note(err error) {
 	switch {
 	case errors.Is(err, context.Canceled): // the caller has gone, which says nothing about the scan
@@ -69,11 +69,12 @@ func (h *Health) notReady() error {
 	return h.failure
 }
 
-// probeTimeout is how long a probe waits for a scan. Kubernetes gives up after one second by default.
+// probeTimeout is how long a probe waits for a scan. Kubernetes gives up after one second by
+// default.
 const probeTimeout = 800 * time.Millisecond
 
-// serveReady answers 200 after the first successful scan. Until then each probe scans. Otherwise a host
-// that is not scraped would never become ready after a failure.
+// serveReady answers 200 after the first successful scan. Until then each probe scans. Otherwise
+// a host that is not scraped would never become ready after a failure.
 func serveReady(health *Health, probe func(context.Context) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if health.notReady() != nil {

@@ -50,8 +50,8 @@ func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	promhttp.HandlerFor(all, options).ServeHTTP(w, r)
 }
 
-// limitRequests limits the number of concurrent requests; 0 means no limit. The limit of promhttp is per
-// handler, and here every scrape has its own handler.
+// limitRequests limits the number of concurrent requests; 0 means no limit. The limit of promhttp
+// is per handler, and here every scrape has its own handler.
 func limitRequests(limit int, what string, next http.Handler) http.Handler {
 	if limit == 0 {
 		return next
@@ -75,8 +75,8 @@ type scrapeLog struct {
 	logged bool
 }
 
-// Println logs the first error of gathering, encoding or sending metrics. Once a connection is broken,
-// there is one error per metric family. A scraper that hangs up must not fill the log.
+// Println logs the first error of gathering, encoding or sending metrics. Once a connection is
+// broken, there is one error per metric family. A scraper that hangs up must not fill the log.
 func (l *scrapeLog) Println(v ...any) {
 	if l.logged {
 		return

@@ -25,8 +25,8 @@ const (
 // shutdownGrace is how long requests in progress may continue after the shutdown began.
 const shutdownGrace = 5 * time.Second
 
-// Serve serves on all listeners of the flags until ctx ends or one of them fails. It returns when no
-// request is in progress any more, or after shutdownGrace.
+// Serve serves on all listeners of the flags until ctx ends or one of them fails. It returns when
+// no request is in progress any more, or after shutdownGrace.
 func Serve(ctx context.Context, handler http.Handler, flags *toolkit.FlagConfig, logger *slog.Logger) error {
 	endpoints, err := endpointsOf(flags, logger)
 	if err != nil {
@@ -52,8 +52,9 @@ func Serve(ctx context.Context, handler http.Handler, flags *toolkit.FlagConfig,
 // endpoint listens and serves until the server is shut down.
 type endpoint func(*http.Server) error
 
-// endpointsOf returns an endpoint for each listener, so that each has its own server. exporter-toolkit
-// modifies the server it is given, which would be a data race between several listeners.
+// endpointsOf returns an endpoint for each listener, so that each has its own server.
+// exporter-toolkit modifies the server it is given, which would be a data race between several
+// listeners.
 func endpointsOf(flags *toolkit.FlagConfig, logger *slog.Logger) ([]endpoint, error) {
 	if *flags.WebSystemdSocket {
 		return systemdEndpoints(flags, logger)
@@ -107,7 +108,8 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	}
 }
 
-// shutdown stops listening, waits for the requests in progress, and closes the ones that take too long.
+// shutdown stops listening, waits for the requests in progress, and closes the ones that take too
+// long.
 func shutdown(server *http.Server, logger *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()

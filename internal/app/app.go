@@ -1,5 +1,5 @@
-// Package app is the program: it parses the command line, connects the packages to each other and runs
-// the chosen command until its context ends.
+// Package app is the program: it parses the command line, connects the packages to each other and
+// runs the chosen command until its context ends.
 package app
 
 import (
@@ -16,7 +16,8 @@ import (
 
 const program = "closewait_exporter"
 
-// Run runs the command that args ask for and returns the exit status: 0 for success, 1 for an error.
+// Run runs the command that args ask for and returns the exit status: 0 for success, 1 for an
+// error.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	command, o, err := parse(args, stdout)
 	if err != nil {

@@ -31,8 +31,8 @@ func (e executor) Grab(id closewait.ProcessID) (reaper.Victim, error) {
 	return processHandle{grip}, nil
 }
 
-// permitted returns why a step cannot be carried out on processes of other users. Only raise_nofile is
-// checked for the own user: a run that is refused it ends before any other step.
+// permitted returns why a step cannot be carried out on processes of other users. Only
+// raise_nofile is checked for the own user: a run that is refused it ends before any other step.
 func (e executor) permitted(step *reaper.Step) error {
 	const anyOtherUser = ^uint32(0) // no user has this id (setresuid(2))
 	rights := e.Rights(anyOtherUser)

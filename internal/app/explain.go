@@ -11,8 +11,8 @@ import (
 	"closewait_exporter/reaper"
 )
 
-// explain scans the host twice, one interval apart, and writes how the rules apply to each process. Like
-// list it does not close the host.
+// explain scans the host twice, one interval apart, and writes how the rules apply to each
+// process. Like list it does not close the host.
 func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	if o.rulesFile == "" {
 		return errors.New("explain needs rules: give --reaper.config=FILE")

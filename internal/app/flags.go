@@ -63,8 +63,8 @@ func parse(args []string, stdout io.Writer) (command string, o *options, err err
 	return command, o, err
 }
 
-// withCommand adds the default command to a command line without a command. kingpin would add it too,
-// but would then forget the error of a flag whose value is missing.
+// withCommand adds the default command to a command line without a command. kingpin would add it
+// too, but would then forget the error of a flag whose value is missing.
 func withCommand(args []string) []string {
 	if len(args) == 2 && args[0] == "--completion-bash" && !strings.HasPrefix(args[1], "-") {
 		return args[:1] // the shell completes the first word, and kingpin lists commands only if there is no word

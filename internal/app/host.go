@@ -7,8 +7,8 @@ import (
 	"closewait_exporter/kernel"
 )
 
-// host gives the commands access to this host. Only this file and executor.go use the scanner and the
-// actions of package kernel.
+// host gives the commands access to this host. Only this file and executor.go use the scanner and
+// the actions of package kernel.
 type host struct {
 	scanner  *kernel.Scanner
 	commands *kernel.CommandLines

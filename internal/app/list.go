@@ -13,8 +13,9 @@ import (
 	"closewait_exporter/report"
 )
 
-// list scans the host and writes the result to stdout, and what could not be read to stderr. It does
-// not close the host: a scan that was interrupted may still use it, and the process ends anyway.
+// list scans the host and writes the result to stdout, and what could not be read to stderr. It
+// does not close the host: a scan that was interrupted may still use it, and the process ends
+// anyway.
 func list(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 	h, err := openHost(o)
 	if err != nil {

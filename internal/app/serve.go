@@ -17,11 +17,12 @@ import (
 	"closewait_exporter/web"
 )
 
-// maxViewAge is the maximum age of a View for scrapes, so that two Prometheus servers cost one scan.
+// maxViewAge is the maximum age of a View for scrapes, so that two Prometheus servers cost one
+// scan.
 const maxViewAge = time.Second
 
-// shutdownGrace is how long the shutdown waits for a scan or an action in progress. One that hangs in the
-// kernel must not keep the process from exiting.
+// shutdownGrace is how long the shutdown waits for a scan or an action in progress. One that
+// hangs in the kernel must not keep the process from exiting.
 const shutdownGrace = time.Second
 
 // server is what serve runs: this host, observed for scrapes and for the reaper.
@@ -87,8 +88,8 @@ func (s *server) observe(ctx context.Context) (*closewait.View, error) {
 	return view, err
 }
 
-// probe observes the host for a readiness probe. A probe has a short timeout, so reaching it does not
-// count as a failed scan.
+// probe observes the host for a readiness probe. A probe has a short timeout, so reaching it does
+// not count as a failed scan.
 func (s *server) probe(ctx context.Context) error {
 	_, err := s.observer.Recent(ctx, maxViewAge)
 	if err == nil || ctx.Err() == nil {

@@ -1,5 +1,5 @@
-// Package logging makes the two loggers of the exporter, which write lines of the same format: go-kit/log
-// for our own code, and slog for libraries that require it.
+// Package logging makes the two loggers of the exporter, which write lines of the same format:
+// go-kit/log for our own code, and slog for libraries that require it.
 package logging
 
 import (
@@ -51,8 +51,8 @@ func newBase(w io.Writer, format string) (log.Logger, error) {
 	return nil, fmt.Errorf("unknown log format %q: use one of %q", format, Formats)
 }
 
-// likeKit converts the records of slog-gokit to our format. It writes time= in the local zone after the
-// caller; we write ts= in UTC before the caller.
+// likeKit converts the records of slog-gokit to our format. It writes time= in the local zone
+// after the caller; we write ts= in UTC before the caller.
 type likeKit struct{ next log.Logger }
 
 // Log moves and renames the time.
