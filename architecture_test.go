@@ -1,18 +1,33 @@
 package main
 
 import (
+	"cmp"
+	"fmt"
+	"go/ast"
 	"go/parser"
 	"go/token"
 	"io/fs"
+	"maps"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"text/tabwriter"
 )
 
-// TestPackagesKnowOnlyWhatTheyMay holds the arrows of docs/ARCHITECTURE.md: which packages of the
-// module, and which sensitive ones, the files of a directory may import. Tests may import more.
-func TestPackagesKnowOnlyWhatTheyMay(t *testing.T) {
+// The limits of a package: what a reader can keep in mind.
+const (
+	maxFiles   = 30 // without tests
+	maxMethods = 30 // of a type
+)
+
+// tooLarge are the packages that may exceed the limits until they are split.
+var tooLarge = []string{"cmd/leak", "kernel", "reaper"}
+
+// TestArchitecture checks the arrows of docs/ARCHITECTURE.md: which packages of the module, and
+// which sensitive other packages, the files of a directory may import. Tests may import more. It
+// also checks the sizes of packages, and prints a table of them with -v.
+func TestArchitecture(t *testing.T) {
 	const module = "closewait_exporter/"
 	watched := []string{
 		module, "golang.org/x/sys/unix", "github.com/prometheus/procfs", "github.com/prometheus/client_golang", "github.com/cilium/ebpf",
@@ -28,8 +43,8 @@ func TestPackagesKnowOnlyWhatTheyMay(t *testing.T) {
 		"kernel/bpf":              {module + "kernel/host", "github.com/cilium/ebpf", "golang.org/x/sys/unix"},
 		"kernel/bpf/bare":         {"github.com/cilium/ebpf", "golang.org/x/sys/unix"},
 		"collector":               {module + "closewait", "github.com/prometheus/client_golang"},
-		"list":                    {module + "closewait"},
-		"page":                    {module + "closewait", module + "list", module + "reaper/status"},
+		"report":                  {module + "closewait"},
+		"page":                    {module + "closewait", module + "report", module + "reaper/status"},
 		"docs":                    {},
 		"web":                     {module + "internal/logging", "github.com/prometheus/client_golang"},
 		"internal/logging":        {},
@@ -42,20 +57,21 @@ func TestPackagesKnowOnlyWhatTheyMay(t *testing.T) {
 		"cmd/leak":                {module + "internal/leaktest/truth", "golang.org/x/sys/unix", "os/exec", "syscall"},
 		"reaper/status":           {},
 		"reaper":                  {module + "closewait", module + "reaper/status", module + "collector", "github.com/prometheus/client_golang", "syscall"},
-		".":                       {module, "github.com/prometheus/client_golang", "syscall"},
+		"internal/app":            {module, "github.com/prometheus/client_golang", "syscall"},
+		".":                       {module + "internal/app", "syscall"},
 	}
-	imports := importsByDirectory(t)
+	packages := parsePackages(t)
 	for dir, rules := range allowed {
-		if imports[dir] == nil {
+		if packages[dir] == nil {
 			t.Errorf("no Go files in %s: remove its rule %v", dir, rules)
 		}
 	}
-	for dir, paths := range imports {
+	for dir, p := range packages {
 		rules, known := allowed[dir]
 		if !known {
-			t.Errorf("no rule for package %s: say here what it may import", dir)
+			t.Errorf("no rule for package %s: add the packages that it may import", dir)
 		}
-		for _, path := range paths {
+		for path := range p.imports {
 			if hasAnyPrefix(path, watched) && !hasAnyPrefix(path, rules) {
 				t.Errorf("package %s must not import %s", dir, path)
 			}
@@ -63,35 +79,139 @@ func TestPackagesKnowOnlyWhatTheyMay(t *testing.T) {
 				t.Errorf("package closewait imports %s: only the standard library is allowed there", path)
 			}
 		}
+		requireSize(t, dir, p)
+	}
+	t.Logf("\n%s", architectureTable(packages, module))
+}
+
+func requireSize(t *testing.T, dir string, p *goPackage) {
+	t.Helper()
+	name, methods := p.largestType()
+	large := p.files > maxFiles || methods > maxMethods
+	switch exempt := slices.Contains(tooLarge, dir); {
+	case large && !exempt:
+		t.Errorf("package %s has %d files and its type %s %d methods, want at most %d and %d", dir, p.files, name, methods, maxFiles, maxMethods)
+	case !large && exempt:
+		t.Errorf("package %s is within the limits: take it off the list", dir)
 	}
 }
 
-func hasAnyPrefix(path string, prefixes []string) bool {
-	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
+// goPackage is what the table says about a directory, without its tests.
+type goPackage struct {
+	files    int
+	exported map[string]bool            // top-level names
+	methods  map[string]map[string]bool // by type
+	imports  map[string]bool
 }
 
-func importsByDirectory(t *testing.T) map[string][]string {
+// largestType is the type with the most methods.
+func (p *goPackage) largestType() (name string, methods int) {
+	for _, typ := range slices.Sorted(maps.Keys(p.methods)) {
+		if n := len(p.methods[typ]); n > methods {
+			name, methods = typ, n
+		}
+	}
+	return name, methods
+}
+
+func (p *goPackage) add(file *ast.File) {
+	p.files++
+	for _, spec := range file.Imports {
+		p.imports[strings.Trim(spec.Path.Value, `"`)] = true
+	}
+	for _, decl := range file.Decls {
+		switch d := decl.(type) {
+		case *ast.FuncDecl:
+			if d.Recv == nil {
+				p.export(d.Name)
+				continue
+			}
+			typ := receiver(d.Recv.List[0].Type)
+			if p.methods[typ] == nil {
+				p.methods[typ] = map[string]bool{}
+			}
+			p.methods[typ][d.Name.Name] = true
+		case *ast.GenDecl:
+			for _, spec := range d.Specs {
+				switch spec := spec.(type) {
+				case *ast.TypeSpec:
+					p.export(spec.Name)
+				case *ast.ValueSpec:
+					p.export(spec.Names...)
+				}
+			}
+		}
+	}
+}
+
+func (p *goPackage) export(names ...*ast.Ident) {
+	for _, name := range names {
+		if name.IsExported() {
+			p.exported[name.Name] = true
+		}
+	}
+}
+
+// receiver is the name of the type of a receiver, without pointer and type parameters.
+func receiver(expr ast.Expr) string {
+	switch e := expr.(type) {
+	case *ast.StarExpr:
+		return receiver(e.X)
+	case *ast.IndexExpr:
+		return receiver(e.X)
+	case *ast.IndexListExpr:
+		return receiver(e.X)
+	case *ast.Ident:
+		return e.Name
+	}
+	return ""
+}
+
+// parsePackages parses all Go files but tests, by directory.
+func parsePackages(t *testing.T) map[string]*goPackage {
 	t.Helper()
-	imports := map[string][]string{}
+	packages := map[string]*goPackage{}
 	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
 		if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 			return err
 		}
-		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.SkipObjectResolution)
 		if err != nil {
 			return err
 		}
 		dir := filepath.Dir(path)
-		if imports[dir] == nil {
-			imports[dir] = []string{}
+		if packages[dir] == nil {
+			packages[dir] = &goPackage{exported: map[string]bool{}, methods: map[string]map[string]bool{}, imports: map[string]bool{}}
 		}
-		for _, spec := range file.Imports {
-			imports[dir] = append(imports[dir], strings.Trim(spec.Path.Value, `"`))
-		}
+		packages[dir].add(file)
 		return nil
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return imports
+	return packages
+}
+
+// architectureTable has a row per package. Of the imports it shows the packages of the module.
+func architectureTable(packages map[string]*goPackage, module string) string {
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "PACKAGE\tFILES\tEXPORTED\tLARGEST TYPE\tMETHODS\tIMPORTS")
+	for _, dir := range slices.Sorted(maps.Keys(packages)) {
+		p := packages[dir]
+		var imports []string
+		for _, path := range slices.Sorted(maps.Keys(p.imports)) {
+			if inside, found := strings.CutPrefix(path, module); found {
+				imports = append(imports, inside)
+			}
+		}
+		name, methods := p.largestType()
+		fmt.Fprintf(w, "%s\t%d\t%d\t%s\t%d\t%s\n", dir, p.files, len(p.exported), cmp.Or(name, "-"), methods, cmp.Or(strings.Join(imports, " "), "-"))
+	}
+	w.Flush()
+	return text.String()
+}
+
+func hasAnyPrefix(path string, prefixes []string) bool {
+	return slices.ContainsFunc(prefixes, func(prefix string) bool { return strings.HasPrefix(path, prefix) })
 }

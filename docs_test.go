@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// TestLinksInDocumentsLead checks the relative links of all Markdown files.
-func TestLinksInDocumentsLead(t *testing.T) {
+// TestLinksInDocumentsLeadToFiles checks the relative links of all Markdown files.
+func TestLinksInDocumentsLeadToFiles(t *testing.T) {
 	link := regexp.MustCompile(`\]\(([^)#\s]+)[^)]*\)`)
 	found := 0
 	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
@@ -23,11 +23,11 @@ func TestLinksInDocumentsLead(t *testing.T) {
 		}
 		for _, match := range link.FindAllStringSubmatch(string(text), -1) {
 			if strings.Contains(match[1], ":") {
-				continue // another place
+				continue // another server
 			}
 			found++
 			if _, err := os.Stat(filepath.Join(filepath.Dir(path), match[1])); err != nil {
-				t.Errorf("%s links to %s, which is not there", path, match[1])
+				t.Errorf("%s links to %s, which does not exist", path, match[1])
 			}
 		}
 		return nil

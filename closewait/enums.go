@@ -12,15 +12,15 @@ const (
 
 func (f Family) String() string { return [...]string{"ipv4", "ipv6"}[f] }
 
-// Owner tells to whom a socket could be assigned.
+// Owner is the kind of owner that a socket could be assigned to.
 type Owner uint8
 
 // The owners, in the order in which they are published.
 const (
 	OwnedByProcess  Owner = iota // some process has a descriptor for it
 	OwnedByListener              // unaccepted: it waits in the accept queue of a listener
-	OwnedByKernel                // accepted, every process was readable, and nobody holds it
-	OwnerUnresolved              // some process could not be read, so nobody can say
+	OwnedByKernel                // accepted, every process could be read, and no process holds it
+	OwnerUnresolved              // no holder was found, and some process could not be read
 	owners
 )
 
@@ -28,20 +28,20 @@ func (o Owner) String() string {
 	return [...]string{"process", "unaccepted", "kernel", "unresolved"}[o]
 }
 
-// Unread tells what a program has not read from a socket, which tells why it did not close it.
+// Unread is what a program has not read from a socket. It hints at why it did not close it.
 type Unread uint8
 
 // The classes, in the order in which they are published.
 const (
-	UnreadNone Unread = iota // it read the end of file and did not close
-	UnreadFIN                // all data read, never looked again
-	UnreadData               // data waits: the program hangs or ignores the connection
+	UnreadNone Unread = iota // it has read the end of file and did not close
+	UnreadFIN                // it has read all data, and not the end of file
+	UnreadData               // data is waiting: the program hangs or ignores the connection
 	unreads
 )
 
 func (u Unread) String() string { return [...]string{"none", "fin", "data"}[u] }
 
-// Direction tells who connected to whom.
+// Direction is the side that opened a connection.
 type Direction uint8
 
 // A connection is inbound when its local port has a listener in its namespace, else outbound.

@@ -3,7 +3,7 @@ package closewait
 import "slices"
 
 // Histogram counts observations in buckets, as Prometheus does: Counts[i] is the number of
-// observations of at most Bounds[i], so each bucket holds those of the smaller ones too.
+// observations of at most Bounds[i], so each bucket includes all smaller ones.
 type Histogram struct {
 	Bounds []float64 // ascending, without +Inf
 	Counts []uint64

@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// Holding is a set of sockets with all that can be said of them without a clock. It is computed
-// once, when the set changes, and shared by all Views until it changes again.
+// Holding is a set of sockets with all statistics that need no clock. It is computed when the set
+// changes, and shared by all Views until it changes again.
 type Holding struct {
 	Sockets []*Socket // oldest first
 
@@ -22,10 +22,10 @@ type Holding struct {
 	TopRemote       Remote    // the most frequent address
 	TopNetwork      Network   // the most frequent /24 (IPv6: /64)
 
-	younger float64 // seconds by which the sockets are younger than the oldest, added up
+	younger float64 // sum of the seconds by which the sockets are younger than the oldest
 }
 
-// Service is what a connection is for: a port that this host serves or that it calls.
+// Service is a port that this host serves or connects to.
 type Service struct {
 	Direction Direction
 	Port      uint16
@@ -64,8 +64,8 @@ func NewHolding(sockets []*Socket) Holding {
 	return h
 }
 
-// sortByAge sorts the oldest first. The times are copied next to each other: the sockets are all over
-// the memory, and most of the time of sorting would go into fetching them.
+// sortByAge sorts the oldest first. It copies the times into one slice, because the sockets are
+// spread over the heap and fetching them would take most of the time.
 func sortByAge(sockets []*Socket) {
 	type entry struct {
 		since  int64 // nanoseconds after the Since of the first
@@ -89,7 +89,7 @@ func sortByAge(sockets []*Socket) {
 // Len is the number of sockets.
 func (h *Holding) Len() int { return len(h.Sockets) }
 
-// Oldest is the age of the oldest socket at the time now, 0 where there is none.
+// Oldest is the age of the oldest socket at the time now, 0 if there is none.
 func (h *Holding) Oldest(now time.Time) time.Duration {
 	if len(h.Sockets) == 0 {
 		return 0
@@ -97,7 +97,8 @@ func (h *Holding) Oldest(now time.Time) time.Duration {
 	return h.Sockets[0].Age(now)
 }
 
-// Ages is the histogram of the ages in seconds at the time now. It costs a binary search a bound.
+// Ages is the histogram of the ages in seconds at the time now. It costs one binary search per
+// bound.
 func (h *Holding) Ages(now time.Time, bounds []float64) Histogram {
 	ages := NewHistogram(bounds)
 	ages.Count = uint64(len(h.Sockets))

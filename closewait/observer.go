@@ -6,39 +6,39 @@ import (
 	"time"
 )
 
-// Scan takes one look at the host. It should honour its context, and may not: a read of the host
-// can hang.
+// Scan reads the host once. It should return when its context ends, but a read of the host can
+// hang.
 type Scan func(context.Context) (*Snapshot, error)
 
-// Observer gives Views to scrapes and to the reaper: one Tracker, so that the ages which are
-// published and those which are acted on agree. One scan runs at a time; who asks meanwhile shares
-// its result.
+// Observer gives Views to scrapes and to the reaper. Both share one Tracker, so published ages and
+// the ages that the reaper acts on agree. One scan runs at a time; callers share its result.
 type Observer struct {
-	life    context.Context // of the scans: longer than that of any one who asks
+	life    context.Context // of the scans; it outlives the contexts of callers
 	scan    Scan
 	tracker *Tracker
 	now     func() time.Time
 
-	mu     sync.Mutex
-	last   *View
-	flight *flight
-	idle   sync.WaitGroup
+	mu      sync.Mutex
+	last    *View
+	flight  *flight
+	running sync.WaitGroup
 }
 
-// flight is a scan under way. Its result may be read when done is closed.
+// flight is a scan in progress. Its result may be read once done is closed.
 type flight struct {
 	done chan struct{}
 	view *View
 	err  error
 }
 
-// NewObserver returns an Observer whose scans are cancelled when life ends. The clock now is only
-// used to tell how old the last View is and how long a scan took.
+// NewObserver returns an Observer whose scans are cancelled when life ends. The clock now measures
+// only how old the last View is and how long a scan took.
 func NewObserver(life context.Context, scan Scan, tracker *Tracker, now func() time.Time) *Observer {
 	return &Observer{life: life, scan: scan, tracker: tracker, now: now}
 }
 
-// Recent returns the last View if it was taken within the given time, else that of a new scan.
+// Recent returns the last View if it was taken within the given time, otherwise the View of a new
+// scan.
 func (o *Observer) Recent(ctx context.Context, within time.Duration) (*View, error) {
 	o.mu.Lock()
 	last := o.last
@@ -50,8 +50,8 @@ func (o *Observer) Recent(ctx context.Context, within time.Duration) (*View, err
 }
 
 // Observe returns the View of a scan that ended after the call. It returns the error of the scan,
-// or that of ctx when ctx ends first: the scan then goes on, so that one which takes longer than
-// anybody waits is not begun again and again from nothing.
+// or the error of ctx if ctx ends first. The scan continues then, so a scan that takes longer than
+// any caller waits is not started over and over.
 func (o *Observer) Observe(ctx context.Context) (*View, error) {
 	f := o.join()
 	select {
@@ -62,35 +62,35 @@ func (o *Observer) Observe(ctx context.Context) (*View, error) {
 	}
 }
 
-// Wait returns when no scan is under way.
-func (o *Observer) Wait() { o.idle.Wait() }
+// Wait returns when no scan is in progress.
+func (o *Observer) Wait() { o.running.Wait() }
 
-// join returns the scan under way, or starts one.
+// join returns the scan in progress, or starts one.
 func (o *Observer) join() *flight {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if o.flight == nil {
 		o.flight = &flight{done: make(chan struct{})}
-		o.idle.Go(o.fly)
+		o.running.Go(o.runScan)
 	}
 	return o.flight
 }
 
-func (o *Observer) fly() {
+func (o *Observer) runScan() {
 	started := o.now()
-	view, err := o.look()
+	view, err := o.scanOnce()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if err == nil {
 		view.Took = o.now().Sub(started)
 	}
-	o.last = view // none after a failure: nobody is to be given old numbers
+	o.last = view // nil after a failure: old numbers are never handed out
 	o.flight.view, o.flight.err = view, err
 	close(o.flight.done)
 	o.flight = nil
 }
 
-func (o *Observer) look() (*View, error) {
+func (o *Observer) scanOnce() (*View, error) {
 	snapshot, err := o.scan(o.life)
 	if err != nil {
 		return nil, err

@@ -88,7 +88,7 @@ func TestWhoAsksWaitsNoLongerThanItsOwnContext(t *testing.T) {
 		var wait sync.WaitGroup
 		wait.Go(func() { patient, _ = o.Observe(t.Context()) })
 		if _, err := o.Observe(impatient); !errors.Is(err, context.DeadlineExceeded) {
-			t.Errorf("error %v, want that of the context", err)
+			t.Errorf("error %v, want the error of the context", err)
 		}
 		if waited := time.Since(started); waited != 300*time.Millisecond {
 			t.Errorf("waited %s, want 300ms", waited)
@@ -100,7 +100,7 @@ func TestWhoAsksWaitsNoLongerThanItsOwnContext(t *testing.T) {
 	})
 }
 
-func TestAScanThatNobodyWaitsForServesTheNext(t *testing.T) {
+func TestAScanThatNoCallerWaitsForServesTheNext(t *testing.T) {
 	observe(t, nil, func(t *testing.T, o *Observer, scans *slowScan) {
 		gone, cancel := context.WithCancel(t.Context())
 		cancel()

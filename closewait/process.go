@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// ProcessID identifies a process for as long as the host runs: pids are reused, a pid together
-// with its start time is not.
+// ProcessID identifies a process until the host reboots: pids are reused, a pid together with its
+// start time is not.
 type ProcessID struct {
 	PID   int
 	Start uint64 // clock ticks since boot, field 22 of /proc/PID/stat
@@ -15,12 +15,12 @@ type ProcessID struct {
 // UnlimitedFDs is the MaxFDs of a process whose limit is "unlimited".
 const UnlimitedFDs = math.MaxUint64
 
-// Process is what is known of a process that holds sockets. Strings come from the host as they
-// are: they can hold any byte but NUL.
+// Process describes a process that holds sockets. Its strings are unfiltered: they can contain any
+// byte but NUL.
 type Process struct {
 	ID        ProcessID
 	StartTime time.Time // wall clock
-	Comm      string    // at most 15 bytes, the process chooses it
+	Comm      string    // at most 15 bytes, chosen by the process
 	Exe       string    // path; empty where not permitted
 	UID       uint32    // effective
 	User      string    // name of UID, or its digits
@@ -39,8 +39,8 @@ type Process struct {
 // ContainerDigits is the number of digits to which people and docker ps shorten a container id.
 const ContainerDigits = 12
 
-// Group names what survives a restart of the process: its systemd unit, else its container, else
-// its comm.
+// Group is a name that survives a restart of the process: its systemd unit, else its container,
+// else its comm.
 func (p *Process) Group() string {
 	switch {
 	case p.Unit != "":
@@ -51,7 +51,7 @@ func (p *Process) Group() string {
 	return p.Comm
 }
 
-// FDRatio is the share of the soft limit that is used, 0 to 1; false where it cannot be known.
+// FDRatio is the used share of the soft limit, 0 to 1; false if it is not known.
 func (p *Process) FDRatio() (float64, bool) {
 	if !p.FDsKnown || p.MaxFDs == 0 {
 		return 0, false

@@ -6,20 +6,20 @@ import (
 	"time"
 )
 
-// Errors of actions on processes and of guards. What performs an action wraps them; the reaper
-// decides by them what to do next.
+// Errors of actions on processes and of guards. Implementations of actions wrap them, and the
+// reaper decides what to do next by them.
 var (
-	// ErrGone reports that a process has ended, or that another process has its pid now. It is no
-	// failure: there is nothing left to act on.
+	// ErrGone reports that a process has ended, or that another process has its pid now. It is not
+	// a failure: there is nothing left to act on.
 	ErrGone = errors.New("process has ended")
 	// ErrGuardDenied reports that a guard ended with an exit status other than 0.
 	ErrGuardDenied = errors.New("guard denied")
-	// ErrGuardFailed reports that a guard gave no answer: it could not be started, took too long, wrote
-	// too much or was ended by a signal.
+	// ErrGuardFailed reports that a guard gave no answer: it could not be started, ran too long,
+	// wrote too much or was killed by a signal.
 	ErrGuardFailed = errors.New("guard failed")
 )
 
-// HolderLookup is a fresh look-up of the processes that hold some sockets.
+// HolderLookup is the result of a fresh lookup of the processes that hold certain sockets.
 type HolderLookup struct {
 	Of       map[SocketID][]ProcessID // ascending by pid; absent for a socket without a known holder
 	Complete bool                     // every process could be read, except perhaps pid 1
@@ -33,7 +33,8 @@ type SocketCounts struct {
 	Failed  int // the attempt failed
 }
 
-// String is the text for logs and audit records. It mentions defunct sockets only if there are some.
+// String is the text for logs and audit records. It mentions defunct sockets only if there are
+// some.
 func (c SocketCounts) String() string {
 	text := fmt.Sprintf("%d cut, %d gone, %d failed", c.Done, c.Gone, c.Failed)
 	if c.Defunct > 0 {

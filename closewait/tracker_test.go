@@ -11,18 +11,18 @@ var epoch = time.Date(2026, 11, 1, 0, 0, 0, 0, time.UTC)
 
 const testNS NetNS = 4026531840
 
-// look is one scan of a scenario, and what the View of it must say.
-type look struct {
+// scanStep is one scan of a scenario, and what the View of it must say.
+type scanStep struct {
 	at     time.Duration // since epoch
-	rows   []Sighting
+	rows   []SocketSample
 	procs  []Process
 	unread []NetNS
 	want   string // see describe
 }
 
-// row is a sighting of the socket with this cookie; edit changes what matters to a test.
-func row(cookie uint64, edit ...func(*Sighting)) Sighting {
-	s := Sighting{
+// row is a sample of the socket with this cookie; edit changes what matters to a test.
+func row(cookie uint64, edit ...func(*SocketSample)) SocketSample {
+	s := SocketSample{
 		Facts: Facts{
 			ID:     CookieID(testNS, cookie),
 			Local:  netip.MustParseAddrPort("127.0.0.1:8080"),
@@ -40,16 +40,16 @@ func row(cookie uint64, edit ...func(*Sighting)) Sighting {
 	return s
 }
 
-func heldBy(ids ...ProcessID) func(*Sighting) { return func(s *Sighting) { s.Holders = ids } }
-func unaccepted(s *Sighting)                  { s.Inode, s.Owner = 0, OwnedByListener }
-func sending(n uint32) func(*Sighting)        { return func(s *Sighting) { s.SendQueue = n } }
-func unread(n uint32) func(*Sighting)         { return func(s *Sighting) { s.RecvQueue = n } }
-func sent(n uint64) func(*Sighting)           { return func(s *Sighting) { s.BytesSent = n } }
-func timer(t Timer) func(*Sighting)           { return func(s *Sighting) { s.Timer = t } }
-func defunct(s *Sighting)                     { s.Defunct = true }
-func connectedAnew(s *Sighting)               { s.Local = netip.MustParseAddrPort("127.0.0.1:8081") }
-func lastACK(d time.Duration) func(*Sighting) {
-	return func(s *Sighting) { s.HasTimes, s.SinceLastAck, s.SinceLastData = true, d, d+time.Second }
+func heldBy(ids ...ProcessID) func(*SocketSample) { return func(s *SocketSample) { s.Holders = ids } }
+func unaccepted(s *SocketSample)                  { s.Inode, s.Owner = 0, OwnedByListener }
+func sending(n uint32) func(*SocketSample)        { return func(s *SocketSample) { s.SendQueue = n } }
+func unread(n uint32) func(*SocketSample)         { return func(s *SocketSample) { s.RecvQueue = n } }
+func sent(n uint64) func(*SocketSample)           { return func(s *SocketSample) { s.BytesSent = n } }
+func timer(t Timer) func(*SocketSample)           { return func(s *SocketSample) { s.Timer = t } }
+func defunct(s *SocketSample)                     { s.Defunct = true }
+func reconnected(s *SocketSample)                 { s.Local = netip.MustParseAddrPort("127.0.0.1:8081") }
+func lastACK(d time.Duration) func(*SocketSample) {
+	return func(s *SocketSample) { s.HasTimes, s.SinceLastAck, s.SinceLastData = true, d, d+time.Second }
 }
 
 var (
@@ -60,7 +60,8 @@ var (
 
 func process(id ProcessID) Process { return Process{ID: id, Comm: fmt.Sprintf("p%d", id.Start)} }
 
-// describe puts a View into one line: per holder comm, held+unaccepted, entered, left, defunct and the ages.
+// describe puts a View into one line: per holder comm, held+unaccepted, entered, left, defunct
+// and the ages.
 func describe(v *View) (text string) {
 	for _, h := range v.Holders {
 		text += fmt.Sprintf("%s %d+%d entered=%d left=%d", h.Comm, h.Held.Len(), h.Unaccepted.Len(), h.Entered, h.Left)
@@ -83,110 +84,110 @@ func describe(v *View) (text string) {
 func TestTrackerRemembersSocketsFromScanToScan(t *testing.T) {
 	both := []Process{process(alice), process(bob)}
 	only := both[:1]
-	scenarios := map[string][]look{
-		"an age counts from first sight where the kernel tells no time": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
-			{at: time.Minute, rows: []Sighting{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; total=1 gone=0"},
+	scenarios := map[string][]scanStep{
+		"an age counts from the first scan where the kernel has no times": {
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; total=1 gone=0"},
 		},
-		"an age counts from the last ACK at first sight, and keepalive answers do not reset it": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice), lastACK(time.Hour))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=1h0m0s quiet=1h0m0s]; total=1 gone=0"},
-			{at: time.Minute, rows: []Sighting{row(1, heldBy(alice), lastACK(time.Second))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=1h1m0s quiet=1h1m0s]; total=1 gone=0"},
+		"an age counts from the last ACK in the first scan, and keepalive answers do not reset it": {
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Hour))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=1h0m0s quiet=1h0m0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Second))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=1h1m0s quiet=1h1m0s]; total=1 gone=0"},
 		},
 		"a socket that one scan misses is not shown, keeps its age and has not left": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=2 left=0 [1 age=0s quiet=0s] [2 age=0s quiet=0s]; total=2 gone=0"},
-			{at: time.Minute, rows: []Sighting{row(2, heldBy(alice))}, procs: only, want: "p100 1+0 entered=2 left=0 [2 age=1m0s quiet=1m0s]; total=1 gone=0"},
-			{at: 2 * time.Minute, rows: []Sighting{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=2 left=0 [1 age=2m0s quiet=2m0s] [2 age=2m0s quiet=2m0s]; total=2 gone=0"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=2 left=0 [1 age=0s quiet=0s] [2 age=0s quiet=0s]; total=2 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(2, heldBy(alice))}, procs: only, want: "p100 1+0 entered=2 left=0 [2 age=1m0s quiet=1m0s]; total=1 gone=0"},
+			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=2 left=0 [1 age=2m0s quiet=2m0s] [2 age=2m0s quiet=2m0s]; total=2 gone=0"},
 		},
 		"a socket that two scans miss has left": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=2 left=0 [1 age=0s quiet=0s] [2 age=0s quiet=0s]; total=2 gone=0"},
-			{at: time.Minute, rows: []Sighting{row(2, heldBy(alice))}, procs: only, want: "p100 1+0 entered=2 left=0 [2 age=1m0s quiet=1m0s]; total=1 gone=0"},
-			{at: 2 * time.Minute, rows: []Sighting{row(2, heldBy(alice))}, procs: only, want: "p100 1+0 entered=2 left=1 [2 age=2m0s quiet=2m0s]; total=1 gone=1"},
-			{at: 3 * time.Minute, rows: []Sighting{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=3 left=1 [2 age=3m0s quiet=3m0s] [1 age=0s quiet=0s]; total=2 gone=1"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=2 left=0 [1 age=0s quiet=0s] [2 age=0s quiet=0s]; total=2 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(2, heldBy(alice))}, procs: only, want: "p100 1+0 entered=2 left=0 [2 age=1m0s quiet=1m0s]; total=1 gone=0"},
+			{at: 2 * time.Minute, rows: []SocketSample{row(2, heldBy(alice))}, procs: only, want: "p100 1+0 entered=2 left=1 [2 age=2m0s quiet=2m0s]; total=1 gone=1"},
+			{at: 3 * time.Minute, rows: []SocketSample{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=3 left=1 [2 age=3m0s quiet=3m0s] [1 age=0s quiet=0s]; total=2 gone=1"},
 		},
 		"a socket of a namespace that cannot be read stays known for as long as it takes": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, unread: []NetNS{testNS}, procs: only, want: "total=0 gone=0"},
 			{at: 2 * time.Minute, unread: []NetNS{testNS}, procs: only, want: "total=0 gone=0"},
 			{at: 3 * time.Minute, unread: []NetNS{testNS}, procs: only, want: "total=0 gone=0"},
-			{at: 4 * time.Minute, rows: []Sighting{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=4m0s quiet=4m0s]; total=1 gone=0"},
+			{at: 4 * time.Minute, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=4m0s quiet=4m0s]; total=1 gone=0"},
 		},
 		"a socket that a dump repeats counts once": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice)), row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice)), row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 		},
 		"every holder counts a shared socket, the host counts it once": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice, bob))}, procs: both, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; p110 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice, bob))}, procs: both, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; p110 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 		},
 		"a socket that is passed on leaves the one, enters the other and keeps its age": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
-			{at: time.Minute, rows: []Sighting{row(1, heldBy(alice, bob))}, procs: both, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; p110 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; total=1 gone=0"},
-			{at: 2 * time.Minute, rows: []Sighting{row(1, heldBy(bob))}, procs: both[1:], want: "p110 1+0 entered=1 left=0 [1 age=2m0s quiet=2m0s]; total=1 gone=0"},
-			{at: 3 * time.Minute, rows: []Sighting{row(1, heldBy(bob)), row(2, heldBy(alice))}, procs: both, want: "p110 1+0 entered=1 left=0 [1 age=3m0s quiet=3m0s]; p100 1+0 entered=2 left=1 [2 age=0s quiet=0s]; total=2 gone=0"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice, bob))}, procs: both, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; p110 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; total=1 gone=0"},
+			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(bob))}, procs: both[1:], want: "p110 1+0 entered=1 left=0 [1 age=2m0s quiet=2m0s]; total=1 gone=0"},
+			{at: 3 * time.Minute, rows: []SocketSample{row(1, heldBy(bob)), row(2, heldBy(alice))}, procs: both, want: "p110 1+0 entered=1 left=0 [1 age=3m0s quiet=3m0s]; p100 1+0 entered=2 left=1 [2 age=0s quiet=0s]; total=2 gone=0"},
 		},
 		"an accepted socket moves from the queue to the process without entering again": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice), unaccepted)}, procs: only, want: "p100 0+1 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
-			{at: time.Minute, rows: []Sighting{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; total=1 gone=0"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice), unaccepted)}, procs: only, want: "p100 0+1 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; total=1 gone=0"},
 		},
 		"a process with the pid of another begins from nothing": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=2 left=0 [1 age=0s quiet=0s] [2 age=0s quiet=0s]; total=2 gone=0"},
-			{at: time.Minute, rows: []Sighting{row(3, heldBy(carol))}, procs: []Process{process(carol)}, want: "p999 1+0 entered=1 left=0 [3 age=0s quiet=0s]; total=1 gone=0"},
-			{at: 2 * time.Minute, rows: []Sighting{row(3, heldBy(carol))}, procs: []Process{process(carol)}, want: "p999 1+0 entered=1 left=0 [3 age=1m0s quiet=1m0s]; total=1 gone=2"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=2 left=0 [1 age=0s quiet=0s] [2 age=0s quiet=0s]; total=2 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(3, heldBy(carol))}, procs: []Process{process(carol)}, want: "p999 1+0 entered=1 left=0 [3 age=0s quiet=0s]; total=1 gone=0"},
+			{at: 2 * time.Minute, rows: []SocketSample{row(3, heldBy(carol))}, procs: []Process{process(carol)}, want: "p999 1+0 entered=1 left=0 [3 age=1m0s quiet=1m0s]; total=1 gone=2"},
 		},
 		"a process that holds nothing for a while goes on counting": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, want: "total=0 gone=0"},
 			{at: 2 * time.Minute, want: "total=0 gone=1"},
-			{at: 3 * time.Minute, rows: []Sighting{row(2, heldBy(alice))}, procs: only, want: "p100 1+0 entered=2 left=1 [2 age=0s quiet=0s]; total=1 gone=1"},
+			{at: 3 * time.Minute, rows: []SocketSample{row(2, heldBy(alice))}, procs: only, want: "p100 1+0 entered=2 left=1 [2 age=0s quiet=0s]; total=1 gone=1"},
 		},
 		"a socket without a holder is listed apart until its holder is found": {
-			{at: 0, rows: []Sighting{row(1), row(2, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [2 age=0s quiet=0s]; ownerless=1; total=2 gone=0"},
-			{at: time.Minute, rows: []Sighting{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=2 left=0 [1 age=1m0s quiet=1m0s] [2 age=1m0s quiet=1m0s]; total=2 gone=0"},
+			{at: 0, rows: []SocketSample{row(1), row(2, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [2 age=0s quiet=0s]; ownerless=1; total=2 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=2 left=0 [1 age=1m0s quiet=1m0s] [2 age=1m0s quiet=1m0s]; total=2 gone=0"},
 		},
 		"a holder of which nothing could be read is not listed, its sockets count for the host": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice))}, want: "total=1 gone=0"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "total=1 gone=0"},
 		},
 	}
-	for name, looks := range scenarios {
-		t.Run(name, func(t *testing.T) { play(t, looks) })
+	for name, steps := range scenarios {
+		t.Run(name, func(t *testing.T) { play(t, steps) })
 	}
 }
 
 func TestTrackerTellsQuietFromMoving(t *testing.T) {
-	scenarios := map[string][]look{
+	scenarios := map[string][]scanStep{
 		"a half-closed connection that streams is never quiet": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice), sent(10))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
-			{at: time.Minute, rows: []Sighting{row(1, heldBy(alice), sent(20))}, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=0s]; total=1 gone=0"},
-			{at: 2 * time.Minute, rows: []Sighting{row(1, heldBy(alice), sent(20))}, want: "p100 1+0 entered=1 left=0 [1 age=2m0s quiet=1m0s]; total=1 gone=0"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice), sent(10))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), sent(20))}, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=0s]; total=1 gone=0"},
+			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice), sent(20))}, want: "p100 1+0 entered=1 left=0 [1 age=2m0s quiet=1m0s]; total=1 gone=0"},
 		},
 		"data that waits to be acknowledged is not quiet, however long it waits": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice), sending(5), timer(TimerProbe), lastACK(time.Hour))}, want: "p100 1+0 entered=1 left=0 [1 age=1h0m0s quiet=0s]; total=1 gone=0"},
-			{at: time.Minute, rows: []Sighting{row(1, heldBy(alice), sending(5), timer(TimerProbe), lastACK(time.Hour))}, want: "p100 1+0 entered=1 left=0 [1 age=1h1m0s quiet=0s]; total=1 gone=0"},
-			{at: 2 * time.Minute, rows: []Sighting{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=1h2m0s quiet=0s]; total=1 gone=0"},
-			{at: 3 * time.Minute, rows: []Sighting{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=1h3m0s quiet=1m0s]; total=1 gone=0"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice), sending(5), timer(TimerProbe), lastACK(time.Hour))}, want: "p100 1+0 entered=1 left=0 [1 age=1h0m0s quiet=0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), sending(5), timer(TimerProbe), lastACK(time.Hour))}, want: "p100 1+0 entered=1 left=0 [1 age=1h1m0s quiet=0s]; total=1 gone=0"},
+			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=1h2m0s quiet=0s]; total=1 gone=0"},
+			{at: 3 * time.Minute, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=1h3m0s quiet=1m0s]; total=1 gone=0"},
 		},
 		"an armed keepalive timer is quiet": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
-			{at: time.Minute, rows: []Sighting{row(1, heldBy(alice), timer(TimerKeepalive))}, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; total=1 gone=0"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), timer(TimerKeepalive))}, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; total=1 gone=0"},
 		},
 		"a program that reads what is left moves": {
-			{at: 0, rows: []Sighting{row(1, heldBy(alice), unread(6))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
-			{at: time.Minute, rows: []Sighting{row(1, heldBy(alice), unread(1))}, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=0s]; total=1 gone=0"},
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice), unread(6))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), unread(1))}, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=0s]; total=1 gone=0"},
 		},
 	}
-	for name, looks := range scenarios {
-		for i := range looks {
-			looks[i].procs = []Process{process(alice)}
+	for name, steps := range scenarios {
+		for i := range steps {
+			steps[i].procs = []Process{process(alice)}
 		}
-		t.Run(name, func(t *testing.T) { play(t, looks) })
+		t.Run(name, func(t *testing.T) { play(t, steps) })
 	}
 }
 
-func play(t *testing.T, looks []look) {
+func play(t *testing.T, steps []scanStep) {
 	t.Helper()
 	tracker := NewTracker([]float64{60})
-	for i, l := range looks {
+	for i, l := range steps {
 		v := tracker.Update(&Snapshot{
 			Taken: epoch.Add(l.at), Sockets: l.rows, Processes: l.procs, PIDs: []int{10, 11},
-			NetNS: []NetNS{testNS}, Unread: l.unread,
+			NetNS: []NetNS{testNS}, UnreadableNetNS: l.unread,
 		})
 		if got := describe(v); got != l.want {
 			t.Fatalf("scan %d\n got %s\nwant %s", i+1, got, l.want)
@@ -196,11 +197,15 @@ func play(t *testing.T, looks []look) {
 
 func TestDirectionOutlivesTheListener(t *testing.T) {
 	tracker := NewTracker(nil)
-	inbound := row(1, heldBy(alice), func(s *Sighting) { s.Direction = Inbound })
-	for i, r := range []Sighting{inbound, row(1, heldBy(alice))} {
-		v := tracker.Update(&Snapshot{Taken: epoch, Sockets: []Sighting{r}, Processes: []Process{process(alice)}, PIDs: []int{10}})
+	inbound := row(1, heldBy(alice), func(s *SocketSample) { s.Direction = Inbound })
+	for i, r := range []SocketSample{inbound, row(1, heldBy(alice))} {
+		rows := []SocketSample{r}
+		v := tracker.Update(&Snapshot{Taken: epoch, Sockets: rows, Processes: []Process{process(alice)}, PIDs: []int{10}})
 		if got := v.Holders[0].Held.Services; len(got) != 1 || got[0] != (Service{Inbound, 8080, 1}) {
 			t.Errorf("scan %d: services %v, want inbound 8080", i+1, got)
+		}
+		if before := r.Direction; rows[0].Direction != before {
+			t.Errorf("scan %d: the Tracker has changed the direction in the Snapshot from %v to %v", i+1, before, rows[0].Direction)
 		}
 	}
 }
@@ -210,17 +215,17 @@ func TestTrackerForgetsWhatHasEnded(t *testing.T) {
 	for scan := range 100 {
 		id := ProcessID{PID: scan, Start: uint64(scan)}
 		tracker.Update(&Snapshot{
-			Taken: epoch, Sockets: []Sighting{row(uint64(scan), heldBy(id))}, Processes: []Process{process(id)}, PIDs: []int{scan},
+			Taken: epoch, Sockets: []SocketSample{row(uint64(scan), heldBy(id))}, Processes: []Process{process(id)}, PIDs: []int{scan},
 		})
 	}
 	if len(tracker.sockets) > 2 || len(tracker.holders) != 1 {
-		t.Errorf("%d sockets and %d processes remembered, want those of the last two scans", len(tracker.sockets), len(tracker.holders))
+		t.Errorf("%d sockets and %d processes remembered, want only sockets and processes of the last two scans", len(tracker.sockets), len(tracker.holders))
 	}
 }
 
 func TestAViewIsNeverChanged(t *testing.T) {
 	tracker := NewTracker([]float64{60})
-	update := func(at time.Duration, rows ...Sighting) *View {
+	update := func(at time.Duration, rows ...SocketSample) *View {
 		return tracker.Update(&Snapshot{Taken: epoch.Add(at), Sockets: rows, Processes: []Process{process(alice)}, PIDs: []int{10}})
 	}
 	first := update(0, row(1, heldBy(alice)), row(2, heldBy(alice)), row(3))
@@ -265,7 +270,7 @@ func BenchmarkTrackerFirstUpdate(b *testing.B) {
 	s := &Snapshot{Taken: epoch, Processes: []Process{process(alice)}, PIDs: []int{10}}
 	holders := []ProcessID{alice}
 	for i := range uint64(100_000) {
-		s.Sockets = append(s.Sockets, row(i+1, heldBy(holders...), func(s *Sighting) { s.Direction = Inbound }, lastACK(time.Duration(i*7919%100_000)*time.Millisecond)))
+		s.Sockets = append(s.Sockets, row(i+1, heldBy(holders...), func(s *SocketSample) { s.Direction = Inbound }, lastACK(time.Duration(i*7919%100_000)*time.Millisecond)))
 	}
 	b.ReportAllocs()
 	for b.Loop() {
@@ -280,7 +285,7 @@ func TestAHolderThatIsYoungerThanTheListOfProcessesIsListed(t *testing.T) {
 		for scan := range 3 {
 			s := &Snapshot{
 				Taken:     time.Unix(int64(scan), 0),
-				Sockets:   []Sighting{{Facts: Facts{ID: CookieID(1, 1), Inode: 1}, Holders: []ProcessID{id}}},
+				Sockets:   []SocketSample{{Facts: Facts{ID: CookieID(1, 1), Inode: 1}, Holders: []ProcessID{id}}},
 				Processes: []Process{{ID: id}}, PIDs: pids, NetNS: []NetNS{1},
 			}
 			if v := tracker.Update(s); len(v.Holders) != 1 || v.Holders[0].Held.Len() != 1 {

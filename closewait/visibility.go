@@ -1,10 +1,10 @@
 package closewait
 
-// Visibility describes what a scanner can read on this host, and what it cannot and why.
+// Visibility describes what a scanner can read on this host, what it cannot, and why.
 type Visibility struct {
 	Scanner    string // in use: ebpf, netlink or procfs
-	Fallback   string // why a better scanner does not work; empty if the best one is in use
-	Namespaces string // network namespaces that were requested: all or own
+	Fallback   string // why a better scanner does not work; empty if the best scanner is in use
+	Namespaces string // requested network namespaces: all or own
 	Missing    []MissingCapability
 	Root       bool // the exporter runs as root, so that sudo would not help
 }

@@ -1,5 +1,5 @@
-// Package collector makes metrics of a View: one table of their names, types, labels and help, and
-// a Gatherer that looks at the host once for each scrape.
+// Package collector turns a View into metrics. It has one table with names, types, labels and
+// help of all metrics, and a Gatherer that scans the host at each scrape.
 package collector
 
 import (
@@ -14,25 +14,24 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Options say where a Collector gets its Views from, and how much of them it shows. Counts must not
-// be negative.
+// Options of a Collector. Counts must not be negative.
 type Options struct {
-	// Observe returns a View, and the error of ctx when that ends first.
+	// Observe returns a View, or the error of ctx if ctx ends first.
 	Observe func(ctx context.Context) (*closewait.View, error)
-	// Faults returns how often each kind of error has occurred in scans, including kinds that never did.
-	Faults func() map[closewait.ScanError]uint64
-	// Scanner names the engine behind Observe.
+	// ScanErrors returns the number of errors of each kind, including kinds that never happened.
+	ScanErrors func() map[closewait.ScanError]uint64
+	// Scanner is the name of the scanner behind Observe.
 	Scanner string
 
-	MinAge       time.Duration // a process is listed while it has a socket at least so old
-	MaxProcesses int           // so many processes are listed, the worst
-	MaxServices  int           // so many services of a process are told apart, the most frequent
+	MinAge       time.Duration // minimum age of a socket before its process is exported
+	MaxProcesses int           // maximum number of exported processes, worst first
+	MaxServices  int           // maximum number of services per process, most sockets first
 	AgeBuckets   []float64     // seconds, ascending
-	PIDLabel     bool          // false: processes are added up by group
+	PIDLabel     bool          // false: processes are summed by group
 }
 
-// Collector makes metrics of Views. It keeps nothing from one scrape to the next and may be used by
-// several at once.
+// Collector turns Views into metrics. It keeps no state between scrapes and is safe for concurrent
+// use.
 type Collector struct {
 	options   Options
 	descs     []*prometheus.Desc
@@ -48,8 +47,9 @@ func New(o Options) *Collector {
 	}
 }
 
-// Gatherer returns the Gatherer of one scrape. It gathers no longer than ctx allows, and a scan that
-// failed or took longer is no error: closewait_scan_success tells, and nothing is said of the host.
+// Gatherer returns the Gatherer of one scrape. It waits for the scan until ctx ends. A scan that
+// failed or timed out is not an error of the Gatherer: closewait_scan_success is 0 then, and host
+// and process metrics are absent.
 func (c *Collector) Gatherer(ctx context.Context) prometheus.Gatherer {
 	return prometheus.GathererFunc(func() ([]*dto.MetricFamily, error) {
 		registry := prometheus.NewRegistry()
@@ -65,8 +65,8 @@ func (c *Collector) scrape(ctx context.Context) *series {
 	started := time.Now()
 	view, err := c.options.Observe(ctx)
 	s.add(scannerInfo, 1, c.options.Scanner)
-	for fault, n := range c.options.Faults() {
-		s.add(scanFaults, float64(n), fault.Stage, fault.Reason)
+	for kind, n := range c.options.ScanErrors() {
+		s.add(scanErrors, float64(n), kind.Stage, kind.Reason)
 	}
 	if err != nil {
 		s.add(scanSuccess, 0)
@@ -91,8 +91,8 @@ func (s *series) addHost(view *closewait.View) {
 	s.add(hostNamespaces, float64(view.Namespaces))
 }
 
-// markGaugeHistograms gives gauge histograms their type. client_golang can only make histograms, and
-// the two differ in nothing else.
+// markGaugeHistograms sets the type of gauge histograms. client_golang can only make histograms,
+// which differ in nothing else.
 func markGaugeHistograms(families []*dto.MetricFamily) {
 	for _, family := range families {
 		if slices.ContainsFunc(table, func(m Metric) bool {

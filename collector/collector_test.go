@@ -27,7 +27,7 @@ import (
 	"closewait_exporter/closewait"
 )
 
-var update = flag.Bool("update", false, "write the golden files anew")
+var update = flag.Bool("update", false, "rewrite the golden files")
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
@@ -37,7 +37,7 @@ const (
 	protobuf    = "application/vnd.google.protobuf;proto=io.prometheus.client.MetricFamily;encoding=delimited"
 )
 
-// scrape asks the handler that the exporter serves for the metrics of g.
+// scrape requests the metrics of g from a handler like the one of the exporter.
 func scrape(t testing.TB, g prometheus.Gatherer, accept string) *http.Response {
 	t.Helper()
 	request := httptest.NewRequest(http.MethodGet, "/metrics", nil)
@@ -59,7 +59,7 @@ func body(t testing.TB, r *http.Response) []byte {
 	return b.Bytes()
 }
 
-// families is what a server that asks for the given format reads.
+// families returns the metrics that a server reads in the given format.
 func families(t testing.TB, g prometheus.Gatherer, accept string) map[string]*dto.MetricFamily {
 	t.Helper()
 	response := scrape(t, g, accept)
@@ -85,7 +85,7 @@ var failures = map[string]func(context.Context) (*closewait.View, error){
 	},
 }
 
-func TestScrapesAreAsInTheGoldenFiles(t *testing.T) {
+func TestGoldenScrapes(t *testing.T) {
 	for name, test := range map[string]struct {
 		accept string
 		change func(*Options)
@@ -109,7 +109,7 @@ func TestScrapesAreAsInTheGoldenFiles(t *testing.T) {
 	}
 }
 
-// buildInfo is the line that differs from build to build.
+// buildInfo matches the line that depends on the build.
 var buildInfo = regexp.MustCompile(`(?m)^closewait_exporter_build_info\{.*\} 1(\.0)?$`)
 
 func compareGolden(t *testing.T, name string, got []byte) {
@@ -165,7 +165,7 @@ func TestTheGathererJoinsWithThoseOfTheExporterItself(t *testing.T) {
 	}
 }
 
-// promtool checks text as the tool for people does.
+// promtool checks a scrape with promtool check metrics.
 func promtool(t testing.TB, text []byte) {
 	t.Helper()
 	path, err := exec.LookPath("promtool")

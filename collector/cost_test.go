@@ -9,7 +9,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// sized is a View of so many holders with so many sockets each, on one service port.
+// sized is a View with the given number of holders, each with the given number of sockets on one
+// service port.
 func sized(holders, sockets int) *closewait.View {
 	view := &closewait.View{Taken: taken}
 	for pid := range holders {
@@ -38,7 +39,7 @@ func TestAScrapeAllocatesTheSameForAnyNumberOfSockets(t *testing.T) {
 	}
 }
 
-// The documents promise this number.
+// docs/METRICS.md promises this number.
 const seriesPerProcess = 43
 
 func TestAProcessMakesABoundedNumberOfSeries(t *testing.T) {
@@ -60,7 +61,7 @@ func TestAProcessMakesABoundedNumberOfSeries(t *testing.T) {
 				series++
 			}
 			if f.GetName() == "closewait_process_socket_age_seconds" {
-				series += len(m.GetHistogram().GetBucket()) + 2 // le="+Inf", _sum and _count; it counts as one already
+				series += len(m.GetHistogram().GetBucket()) + 2 // le="+Inf", _sum and _count; the histogram itself counts as one
 			}
 		}
 	}

@@ -11,7 +11,7 @@ import (
 
 const defunctMetric = "closewait_process_defunct_sockets"
 
-// defunctHolder has only defunct sockets, the ages of which are given.
+// defunctHolder has only defunct sockets, with the given ages.
 func defunctHolder(pid int, ages ...time.Duration) *closewait.Holder {
 	h := holderOf(pid, holding(), holding())
 	sockets := make([]*closewait.Socket, len(ages))
@@ -32,10 +32,10 @@ func TestDefunctSocketsArePublishedAsFarAsTheyAreKnown(t *testing.T) {
 		holders              []*closewait.Holder
 		want                 map[string]float64
 	}{
-		"all of them are seen: 0 is a number":  {true, true, holders, map[string]float64{"1": 2, "2": 1, "3": 0}},
-		"some are seen: 0 would be a lie":      {false, true, holders, map[string]float64{"1": 2, "2": 1}},
-		"they are added up by group":           {true, false, holders, map[string]float64{"": 3}},
-		"nothing is known of those of a group": {false, false, holders[2:], map[string]float64{}},
+		"all of them are seen: 0 is a number": {true, true, holders, map[string]float64{"1": 2, "2": 1, "3": 0}},
+		"some are seen: 0 would be a lie":     {false, true, holders, map[string]float64{"1": 2, "2": 1}},
+		"they are added up by group":          {true, false, holders, map[string]float64{"": 3}},
+		"the number of a group is unknown":    {false, false, holders[2:], map[string]float64{}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := options(&closewait.View{Taken: taken, Holders: test.holders, AllDefunct: test.allDefunct})

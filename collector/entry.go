@@ -7,8 +7,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// entry is what one set of process series tells of: a process or, without the pid label, all
-// listed processes of a group.
+// entry is the source of one set of process series: a process or, without the pid label, all listed
+// processes of a group.
 type entry struct {
 	*closewait.Holder
 	labels []string // group, pid and comm, or the group alone
@@ -18,8 +18,8 @@ type entry struct {
 // info holds the further labels of the info metric: exe, user, unit, container, pod, netns.
 type info [6]string
 
-// identity is what tells entries apart: the label values as they are published, so that no two
-// series can ever have the same labels, whatever names processes give themselves.
+// identity distinguishes entries by their label values as exported. So no two series can have the
+// same labels, whatever names processes choose.
 type identity struct{ group, pid, comm string }
 
 func (id identity) labels(pidLabel bool) []string {
@@ -29,7 +29,7 @@ func (id identity) labels(pidLabel bool) []string {
 	return []string{id.group}
 }
 
-// entries adds holders of the same identity up.
+// entries sums holders with the same identity.
 func entries(holders []*closewait.Holder, pidLabel bool) []entry {
 	members := make(map[identity][]*closewait.Holder, len(holders))
 	for _, h := range holders {
@@ -46,7 +46,7 @@ func entries(holders []*closewait.Holder, pidLabel bool) []entry {
 	return list
 }
 
-// ages is the histogram of the ages of all sockets, held, unaccepted and defunct.
+// ages is the histogram of the ages of all sockets: held, unaccepted and defunct.
 func (e *entry) ages(now time.Time, bounds []float64) closewait.Histogram {
 	all := e.Held.Ages(now, bounds)
 	for _, holding := range []*closewait.Holding{&e.Unaccepted, &e.Defunct} {
@@ -60,8 +60,8 @@ func (e *entry) ages(now time.Time, bounds []float64) closewait.Histogram {
 	return all
 }
 
-// sum adds holders up. A socket that several of them hold counts for each, as it does when their
-// series are added up. The start time is that of the first to start.
+// sum sums holders. A socket that several of them hold counts for each, as it would with sum() over
+// their series. The start time is the earliest one.
 func sum(holders []*closewait.Holder) *closewait.Holder {
 	if len(holders) == 1 {
 		return holders[0]
@@ -86,7 +86,7 @@ func sum(holders []*closewait.Holder) *closewait.Holder {
 	return total
 }
 
-// sumOfLimits is 0 when one limit is unknown, and unlimited when one is.
+// sumOfLimits is 0 if one limit is unknown, else unlimited if one is unlimited.
 func sumOfLimits(holders []*closewait.Holder) (total uint64) {
 	for _, h := range holders {
 		switch {
@@ -101,7 +101,7 @@ func sumOfLimits(holders []*closewait.Holder) (total uint64) {
 	return total
 }
 
-// infosOf returns each set of info labels once.
+// infosOf returns the distinct sets of info labels.
 func infosOf(holders []*closewait.Holder) []info {
 	seen := make(map[info]bool, len(holders))
 	var infos []info

@@ -36,7 +36,7 @@ func TestDescriptorsOfAGroupAreLeftOutWhenOneProcessHidesThem(t *testing.T) {
 	known, hidden := tomcat(), tomcatFork()
 	hidden.FDsKnown = false
 	if total := sum([]*closewait.Holder{known, hidden}); total.FDsKnown {
-		t.Errorf("%d open descriptors are said to be known", total.OpenFDs)
+		t.Errorf("%d open descriptors are known", total.OpenFDs)
 	}
 }
 
@@ -55,7 +55,7 @@ func TestAddingUpLeavesTheViewAsItIs(t *testing.T) {
 	}
 }
 
-// Whatever is told apart in the View but not in the labels has to become one.
+// Processes that differ in the View but not in the labels become one entry.
 func TestProcessesThatLookTheSameAreAddedUp(t *testing.T) {
 	one := holderOf(1, holding(aged(1, time.Minute, 1)), holding())
 	two := holderOf(1, holding(aged(2, time.Minute, 1)), holding())

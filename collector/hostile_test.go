@@ -13,13 +13,13 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// splinters are what names of processes, users and units are made of when they mean harm.
+// splinters are parts of malicious names of processes, users and units.
 var splinters = []string{
 	"", "a", "java", "\n", "\x00", "\xff", "\xe2\x80", "\u202e", "\u2028", `"`, `\`, `\n`, "{", "}", ",", "=", `",pid="1`, ") Z 1", "# EOF\n",
 	"other", "container:", "\ufffd", "é", "🐘", strings.Repeat("x", 63), strings.Repeat("\xff", 30), strings.Repeat("/very-long", 400),
 }
 
-// villain makes Views that no honest host would have.
+// villain makes Views with malicious names.
 type villain struct{ *rand.Rand }
 
 func newVillain(seed uint64) villain { return villain{rand.New(rand.NewPCG(seed, 0))} }
@@ -85,8 +85,8 @@ func (v villain) options() Options {
 	return o
 }
 
-// checkHarmless gathers (families fails where that gives an error: two series with the same labels
-// are one), reads what was gathered as a server would, and lints it.
+// checkHarmless gathers, parses and lints a scrape. Gathering fails if two series have the same
+// labels.
 func checkHarmless(t *testing.T, o Options) {
 	t.Helper()
 	g := New(o).Gatherer(t.Context())

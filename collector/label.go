@@ -6,14 +6,15 @@ import (
 	"unicode/utf8"
 )
 
-// maxLabel is how long a label value may be, in bytes. A container id (64 hex digits) just fits.
+// maxLabel is the maximum length of a label value in bytes: the length of a container id, 64 hex
+// digits.
 const maxLabel = 64
 
-// cutMark begins a label value that has lost its start.
+// cutMark replaces the start of a label value that was too long.
 const cutMark = "…"
 
-// label makes a label value of a name that the host or a process chose: valid UTF-8 with nothing in
-// it that moves the cursor or turns the text around, and at most maxLabel bytes of its start.
+// label turns an untrusted name into a label value: valid UTF-8 without characters that move the
+// cursor or reverse the text, and at most the first maxLabel bytes.
 func label(raw string) string {
 	clean := strings.Map(visible, raw)
 	if len(clean) <= maxLabel {
@@ -26,7 +27,7 @@ func label(raw string) string {
 	return clean[:end]
 }
 
-// pathLabel is label for a path, whose end tells more than its start.
+// pathLabel is label for a path. It keeps the end, which says more than the start.
 func pathLabel(raw string) string {
 	clean := strings.Map(visible, raw)
 	if len(clean) <= maxLabel {
@@ -39,9 +40,9 @@ func pathLabel(raw string) string {
 	return cutMark + clean[start:]
 }
 
-// visible replaces what must not reach a terminal or a dashboard with U+FFFD, so that it can be seen
-// that something was there. strings.Map does the same to bytes that are not UTF-8: one invalid
-// label value would cost the whole scrape.
+// visible replaces characters that must not reach a terminal or a dashboard with U+FFFD.
+// strings.Map does the same with invalid UTF-8: one invalid label value would fail the whole
+// scrape.
 func visible(r rune) rune {
 	if unicode.In(r, unicode.Cc, unicode.Bidi_Control, unicode.Zl, unicode.Zp) {
 		return utf8.RuneError

@@ -2,13 +2,13 @@ package collector
 
 import "closewait_exporter/closewait"
 
-// socketsCut counts the sockets that only holders in cut have, each once. Only the shared sockets of
-// those have to be looked at.
+// socketsCut counts the sockets that only holders in cut hold, each once. Only their shared
+// sockets need to be compared.
 func socketsCut(shown, cut []*closewait.Holder) int {
 	if len(cut) == 0 {
 		return 0
 	}
-	done := map[closewait.SocketID]bool{} // shared sockets that are counted
+	done := map[closewait.SocketID]bool{} // shared sockets that were counted
 	published := make(map[closewait.ProcessID]bool, len(shown))
 	for _, h := range shown {
 		published[h.ID] = true
@@ -25,9 +25,10 @@ func socketsCut(shown, cut []*closewait.Holder) int {
 	return n
 }
 
+// countShared counts the shared sockets that no published holder holds.
 func countShared(h *closewait.Holding, published map[closewait.ProcessID]bool, done map[closewait.SocketID]bool) (n int) {
 	for _, s := range h.Sockets {
-		if len(s.Holders) < 2 || done[s.ID] || anyOf(s.Holders, published) {
+		if len(s.Holders) < 2 || done[s.ID] || containsAny(s.Holders, published) {
 			continue
 		}
 		done[s.ID] = true
@@ -36,7 +37,7 @@ func countShared(h *closewait.Holding, published map[closewait.ProcessID]bool, d
 	return n
 }
 
-func anyOf(ids []closewait.ProcessID, set map[closewait.ProcessID]bool) bool {
+func containsAny(ids []closewait.ProcessID, set map[closewait.ProcessID]bool) bool {
 	for _, id := range ids {
 		if set[id] {
 			return true

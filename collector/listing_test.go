@@ -11,7 +11,7 @@ import (
 
 func id(pid int) closewait.ProcessID { return closewait.ProcessID{PID: pid, Start: 1} }
 
-// aged is a socket with a cookie of its own, age old, held by the given pids.
+// aged is a socket with its own cookie and the given age, held by the given pids.
 func aged(cookie uint64, age time.Duration, pids ...int) *closewait.Socket {
 	var holders []closewait.ProcessID
 	for _, pid := range pids {

@@ -19,7 +19,7 @@ func (c *Collector) addProcesses(s *series, view *closewait.View) {
 	}
 }
 
-// addEntry costs nothing that grows with the number of sockets but the search for ages.
+// addEntry costs the same for any number of sockets, except for a binary search per age bucket.
 func (c *Collector) addEntry(s *series, view *closewait.View, e *entry) {
 	add := func(m metric, value float64, further ...string) {
 		s.add(m, value, slices.Concat(e.labels, further)...)
@@ -32,7 +32,7 @@ func (c *Collector) addEntry(s *series, view *closewait.View, e *entry) {
 		add(processService, float64(service.sockets), service.direction.String(), service.port)
 	}
 	add(processUnaccepted, float64(e.Unaccepted.Len()))
-	if view.AllDefunct || e.Defunct.Len() > 0 { // some are better than nothing, a false 0 is not
+	if view.AllDefunct || e.Defunct.Len() > 0 { // a lower bound is useful, a wrong 0 is not
 		add(processDefunct, float64(e.Defunct.Len()))
 	}
 	add(processShared, float64(e.Held.Shared))
@@ -62,17 +62,17 @@ func (c *Collector) addEntry(s *series, view *closewait.View, e *entry) {
 	}
 }
 
-// otherPorts is the port label of the services that are not told apart.
+// otherPorts is the port label of the services without their own series.
 const otherPorts = "other"
 
-// portCount is a service as it is published.
+// portCount is a service as it is exported.
 type portCount struct {
 	direction closewait.Direction
 	port      string
 	sockets   int
 }
 
-// topServices tells the first n services apart and adds up the rest by direction.
+// topServices returns the first n services, and the sum of the others by direction.
 func topServices(services []closewait.Service, n int) []portCount {
 	n = min(n, len(services))
 	counts := make([]portCount, 0, n+2)

@@ -21,13 +21,14 @@ func newDescs(pidLabel bool) []*prometheus.Desc {
 	return descs
 }
 
-// series are the metrics of one scrape. Adding panics where the labels do not fit the table.
+// series are the metrics of one scrape. add panics if the labels do not match the table.
 type series struct {
 	descs   []*prometheus.Desc
 	metrics []prometheus.Metric
 }
 
-// Describe implements prometheus.Collector. It says nothing, as it is for one scrape only.
+// Describe implements prometheus.Collector. It describes nothing, because a series is used for one
+// scrape only.
 func (s *series) Describe(chan<- *prometheus.Desc) {}
 
 // Collect implements prometheus.Collector.

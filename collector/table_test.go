@@ -43,7 +43,7 @@ func TestAFailedScanSaysNothingOfTheHost(t *testing.T) {
 	o.Observe = failures["failed"]
 	got := slices.Sorted(maps.Keys(families(t, New(o).Gatherer(t.Context()), classicText)))
 	want := []string{
-		"closewait_exporter_build_info", "closewait_scan_duration_seconds", "closewait_scan_faults_total",
+		"closewait_exporter_build_info", "closewait_scan_duration_seconds", "closewait_scan_errors_total",
 		"closewait_scan_success", "closewait_scanner_info",
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -15,7 +15,7 @@ var (
 	tomcatChild = closewait.ProcessID{PID: 1240, Start: 5100}
 )
 
-// leaked is a socket in CLOSE_WAIT since age before taken; held by the given processes.
+// leaked is a socket with the given age, held by the given processes.
 func leaked(cookie uint64, local, remote string, age time.Duration, recvQueue uint32, holders ...closewait.ProcessID) *closewait.Socket {
 	return &closewait.Socket{
 		Facts: closewait.Facts{
@@ -31,13 +31,13 @@ func leaked(cookie uint64, local, remote string, age time.Duration, recvQueue ui
 	}
 }
 
-// outbound makes a leaked socket one that this host connected.
+// outbound makes a leaked socket outbound.
 func outbound(s *closewait.Socket) *closewait.Socket {
 	s.Direction = closewait.Outbound
 	return s
 }
 
-// gone makes a leaked socket one that is defunct.
+// gone makes a leaked socket defunct.
 func gone(s *closewait.Socket) *closewait.Socket {
 	s.Defunct = true
 	return s
@@ -45,7 +45,7 @@ func gone(s *closewait.Socket) *closewait.Socket {
 
 func holding(sockets ...*closewait.Socket) closewait.Holding { return closewait.NewHolding(sockets) }
 
-// richView has a bit of everything that can be published. Worst first, as the Tracker sorts it.
+// richView has an example of everything that is exported, worst first as in every View.
 func richView() *closewait.View {
 	return &closewait.View{
 		Taken:      taken,
@@ -124,7 +124,7 @@ func tomcatFork() *closewait.Holder {
 	}
 }
 
-// hostile holds nothing itself: its only sockets are in its accept queue.
+// hostile holds no sockets: its only ones are in its accept queue.
 func hostile() *closewait.Holder {
 	id := closewait.ProcessID{PID: 666, Start: 1}
 	return &closewait.Holder{
@@ -152,11 +152,11 @@ func oneMore() *closewait.Holder {
 	}
 }
 
-// options show all of richView that the default flags would, but for two limits that cut some of it.
+// options are the default flags with two smaller limits, so that some of richView is omitted.
 func options(view *closewait.View) Options {
 	return Options{
 		Observe: func(context.Context) (*closewait.View, error) { return view, nil },
-		Faults: func() map[closewait.ScanError]uint64 {
+		ScanErrors: func() map[closewait.ScanError]uint64 {
 			return map[closewait.ScanError]uint64{
 				{Stage: "namespace", Reason: "denied"}: 0,
 				{Stage: "owners", Reason: "denied"}:    3,

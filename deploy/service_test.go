@@ -23,10 +23,10 @@ func TestTheServiceSeesWhoLeaksInOtherNamespaces(t *testing.T) {
 		`closewait_scanner_info{scanner="ebpf"} 1`,
 		`closewait_network_namespaces 2`,
 		`closewait_owner_coverage_ratio 1`,
-		`closewait_scan_faults_total{reason="denied",stage="facts"} 0`,
-		`closewait_scan_faults_total{reason="denied",stage="namespace"} 0`,
-		`closewait_scan_faults_total{reason="denied",stage="owners"} 0`,
-		`closewait_scan_faults_total{reason="other",stage="namespace"} 0`,
+		`closewait_scan_errors_total{reason="denied",stage="facts"} 0`,
+		`closewait_scan_errors_total{reason="denied",stage="namespace"} 0`,
+		`closewait_scan_errors_total{reason="denied",stage="owners"} 0`,
+		`closewait_scan_errors_total{reason="other",stage="namespace"} 0`,
 	)
 	if log := m.run("journalctl", "--no-pager", "--unit="+service); strings.Contains(log, "CAP_") {
 		t.Errorf("it misses capabilities:\n%s", log)
@@ -50,9 +50,9 @@ func TestTheServiceSeesThemWithBPFAlone(t *testing.T) {
 		`closewait_scanner_info{scanner="ebpf"} 1`,
 		`closewait_network_namespaces 2`,
 		`closewait_owner_coverage_ratio 1`,
-		`closewait_scan_faults_total{reason="denied",stage="sockets"} 0`,
-		`closewait_scan_faults_total{reason="denied",stage="namespace"} 0`,
-		`closewait_scan_faults_total{reason="denied",stage="owners"} 0`,
+		`closewait_scan_errors_total{reason="denied",stage="sockets"} 0`,
+		`closewait_scan_errors_total{reason="denied",stage="namespace"} 0`,
+		`closewait_scan_errors_total{reason="denied",stage="owners"} 0`,
 	)
 	m.checkConfinement(capabilitiesOf(t, ebpf))
 }

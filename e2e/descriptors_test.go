@@ -81,7 +81,7 @@ func oldest(m metrics, pid int) float64 {
 }
 
 func limitFaults(m metrics) float64 {
-	return m.sum("closewait_scan_faults_total", "reason", "limit")
+	return m.sum("closewait_scan_errors_total", "reason", "limit")
 }
 
 func limitOf(t *testing.T, pid int) unix.Rlimit {

@@ -105,5 +105,5 @@ func (m metrics) sockets(pid int) int { return int(m.sum("closewait_process_sock
 // faults is how often a stage of a scan has failed for a reason.
 func (m metrics) faults(stage, reason string) float64 {
 	m.t.Helper()
-	return m.one("closewait_scan_faults_total", "stage", stage, "reason", reason)
+	return m.one("closewait_scan_errors_total", "stage", stage, "reason", reason)
 }

@@ -1,8 +1,6 @@
 package kernel
 
 import (
-	"slices"
-
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
@@ -14,26 +12,30 @@ import (
 // so many are missing a process has ended, and nearly all have left.
 const mostConfirmed = 10_000
 
-// confirm tells which sockets are still in CLOSE_WAIT by asking for each. A dump walks a hash table that
-// changes under it and can miss the same socket twice; a question for one socket cannot.
-func (s *Scanner) confirm(missed []*closewait.Socket) map[closewait.SocketID]bool {
+// confirm reports which sockets are still in CLOSE_WAIT by asking for each in the given namespaces. A
+// dump walks a hash table that changes under it and can miss the same socket twice; a question for one
+// socket cannot.
+func (s *Scanner) confirm(missed []closewait.Facts, in []host.Namespace) map[closewait.SocketID]bool {
 	still := map[closewait.SocketID]bool{}
-	missed = missed[:min(len(missed), mostConfirmed)]
-	fromTable := func(socket *closewait.Socket) bool { return socket.ID.Cookie == 0 }
-	in := byNamespace(slices.DeleteFunc(slices.Clone(missed), fromTable))
+	sockets := map[closewait.NetNS][]*closewait.Facts{}
+	for i := range missed[:min(len(missed), mostConfirmed)] {
+		if f := &missed[i]; f.ID.Cookie != 0 { // else it is from a table, and cannot be asked for
+			sockets[f.ID.NetNS] = append(sockets[f.ID.NetNS], f)
+		}
+	}
 	ask := func(ns host.Namespace, err error) {
 		if err == nil {
-			err = confirmHere(in[ns.ID], still)
+			err = confirmHere(sockets[ns.ID], still)
 		}
 		s.host.Errors.Add(host.StageSockets, err)
 		if err != nil && !host.Vanished(err) {
-			takeForThere(in[ns.ID], still)
+			takeForThere(sockets[ns.ID], still)
 		}
 	}
 	var away []host.Namespace
-	for _, ns := range s.reached {
+	for _, ns := range in {
 		switch {
-		case in[ns.ID] == nil:
+		case sockets[ns.ID] == nil:
 		case ns.Own:
 			ask(ns, nil)
 		default:
@@ -48,7 +50,7 @@ func (s *Scanner) confirm(missed []*closewait.Socket) map[closewait.SocketID]boo
 
 // takeForThere is for sockets that could not be asked for: what is not known to have left is asked for
 // again by the next scan.
-func takeForThere(sockets []*closewait.Socket, still map[closewait.SocketID]bool) {
+func takeForThere(sockets []*closewait.Facts, still map[closewait.SocketID]bool) {
 	for _, socket := range sockets {
 		if _, asked := still[socket.ID]; !asked {
 			still[socket.ID] = true
@@ -57,14 +59,14 @@ func takeForThere(sockets []*closewait.Socket, still map[closewait.SocketID]bool
 }
 
 // confirmHere asks for sockets in the network namespace of the calling thread.
-func confirmHere(sockets []*closewait.Socket, still map[closewait.SocketID]bool) error {
+func confirmHere(sockets []*closewait.Facts, still map[closewait.SocketID]bool) error {
 	conn, err := sockdiag.NewConn()
 	if err != nil {
 		return err
 	}
 	defer conn.Close()
 	for _, socket := range sockets {
-		state, err := conn.State(&socket.Facts)
+		state, err := conn.State(socket)
 		if err != nil {
 			return err
 		}

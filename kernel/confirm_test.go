@@ -24,32 +24,32 @@ func TestSingleSocketsAreConfirmed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	var known []*closewait.Socket
+	var known []closewait.Facts
 	want := map[closewait.SocketID]bool{}
 	for _, row := range snapshot.Sockets {
-		known = append(known, &closewait.Socket{Facts: row.Facts})
+		known = append(known, row.Facts)
 		want[row.ID] = true
 	}
 	const all = 4 + 2 + 2 + 2 + 3
-	if got := snapshot.Confirm(known); len(known) != all || !maps.Equal(got, want) {
+	if got := s.confirm(known, s.reached); len(known) != all || !maps.Equal(got, want) {
 		t.Errorf("of %d sockets, want %d, %d are confirmed: %v", len(known), all, len(got), got)
 	}
 
-	other := *known[0]
+	other := known[0]
 	other.ID.Cookie++
-	fromTable := *known[0]
+	fromTable := known[0]
 	fromTable.ID = closewait.TupleID(other.ID.NetNS, other.Local, other.Remote, other.Inode)
-	elsewhere := *known[0]
+	elsewhere := known[0]
 	elsewhere.ID.NetNS = 1
-	if got := snapshot.Confirm([]*closewait.Socket{&other, &fromTable, &elsewhere}); slices.Contains(slices.Collect(maps.Values(got)), true) {
+	if got := s.confirm([]closewait.Facts{other, fromTable, elsewhere}, s.reached); slices.Contains(slices.Collect(maps.Values(got)), true) {
 		t.Errorf("confirmed: %v, of a cookie, a table and a namespace that are not there", got)
 	}
-	crowd := make([]*closewait.Socket, mostConfirmed+1)
+	crowd := make([]closewait.Facts, mostConfirmed+1)
 	for i := range crowd {
 		crowd[i] = known[0]
 	}
 	crowd[mostConfirmed] = known[1]
-	if got := snapshot.Confirm(crowd); len(got) != 1 || !got[known[0].ID] {
+	if got := s.confirm(crowd, s.reached); len(got) != 1 || !got[known[0].ID] {
 		t.Errorf("of too many %v are confirmed, want the first alone", got)
 	}
 
@@ -57,7 +57,7 @@ func TestSingleSocketsAreConfirmed(t *testing.T) {
 	mapped.Do("close 1")
 	there.Stop() // and its namespace with it
 	n := 0
-	for _, still := range snapshot.Confirm(known) {
+	for _, still := range s.confirm(known, s.reached) {
 		if still {
 			n++
 		}

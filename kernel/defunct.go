@@ -41,10 +41,17 @@ const judgedAtOnce = 10_000
 // noticeDefunct finds those of the sockets that have left CLOSE_WAIT since the last scan which are
 // defunct now, and looks again at some that were. It comes before the owners are resolved, which may
 // forget what has left. A socket that has left costs a link to read, where its coming has cost a walk.
-func (s *Scanner) noticeDefunct(ctx context.Context, now time.Time) {
+// It returns the accepted sockets that the last scan saw in CLOSE_WAIT and this one does not, at most
+// mostConfirmed.
+func (s *Scanner) noticeDefunct(ctx context.Context, now time.Time) (missed []closewait.Facts) {
 	s.defuncts.scan++
 	s.judgeSuspects(ctx, now)
-	for left := range slices.Chunk(s.left(), judgedAtOnce) {
+	all := s.left()
+	for _, o := range all[:min(len(all), mostConfirmed)] {
+		missed = append(missed, s.owners.listedFacts(o))
+	}
+	held := slices.DeleteFunc(all, func(o *owned) bool { return o.holders == nil })
+	for left := range slices.Chunk(held, judgedAtOnce) {
 		batch := make([]remnant, len(left))
 		for i, o := range left {
 			batch[i] = s.remnantOf(o)
@@ -52,9 +59,10 @@ func (s *Scanner) noticeDefunct(ctx context.Context, now time.Time) {
 		s.judge(ctx, batch)
 	}
 	s.checkDefunct(now)
+	return missed
 }
 
-// left returns the sockets with holders that the last scan saw in CLOSE_WAIT and this one does not.
+// left returns the accepted sockets that the last scan saw in CLOSE_WAIT and this one does not.
 func (s *Scanner) left() (left []*owned) {
 	o := &s.owners
 	o.next = 0
@@ -65,7 +73,7 @@ func (s *Scanner) left() (left []*owned) {
 	}
 	for i := range o.known {
 		known := &o.known[i]
-		if known.seen > 0 && known.seen+1 == s.defuncts.scan && known.holders != nil {
+		if known.seen > 0 && known.seen+1 == s.defuncts.scan {
 			left = append(left, known)
 		}
 	}
@@ -158,7 +166,7 @@ func (s *Scanner) reportDefunct() {
 	}
 	for i := range d.known {
 		r := &d.known[i]
-		s.addSocket(closewait.Sighting{Facts: r.Facts, Owner: closewait.OwnedByProcess, Holders: r.holders})
+		s.addSocket(closewait.SocketSample{Facts: r.Facts, Owner: closewait.OwnedByProcess, Holders: r.holders})
 	}
 }
 

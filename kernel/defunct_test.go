@@ -92,7 +92,7 @@ func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.
 				holders: []closewait.ProcessID{first, second}, handles: []fdscan.Handle{{Number: 11}, {Number: 11}},
 			}}
 			graft(t, dir, c.change)
-			s.sockets = []closewait.Sighting{accepted(12, 1)}
+			s.sockets = []closewait.SocketSample{accepted(12, 1)}
 			if err := s.resolveOwners(t.Context(), time.Now()); err != nil {
 				t.Fatal(err)
 			}
@@ -119,7 +119,7 @@ func TestEveryHolderHasAHandle(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer s.Close()
-		s.sockets = []closewait.Sighting{accepted(13, 3), accepted(11, 1), accepted(12, 2), accepted(14, 4)}
+		s.sockets = []closewait.SocketSample{accepted(13, 3), accepted(11, 1), accepted(12, 2), accepted(14, 4)}
 		if err := s.resolveOwners(t.Context(), time.Now()); err != nil {
 			t.Fatal(err)
 		}

@@ -58,7 +58,7 @@ func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[cl
 	if err != nil {
 		t.Fatal(err)
 	}
-	snapshot.Sockets = slices.DeleteFunc(snapshot.Sockets, func(s closewait.Sighting) bool { return s.ID.NetNS != fakeNS })
+	snapshot.Sockets = slices.DeleteFunc(snapshot.Sockets, func(s closewait.SocketSample) bool { return s.ID.NetNS != fakeNS })
 	faults := s.ScanErrors()
 	maps.DeleteFunc(faults, func(_ closewait.ScanError, n uint64) bool { return n == 0 })
 	return snapshot, faults

@@ -131,7 +131,7 @@ func (l *looker) obey(o order) (r report, err error) {
 }
 
 func (r *report) take(v *closewait.View) {
-	r.Namespaces, r.Unread, r.Denied, r.Coverage = v.Namespaces, v.Unread, v.Denied, v.Coverage()
+	r.Namespaces, r.Unread, r.Denied, r.Coverage = v.Namespaces, v.UnreadableNamespaces, v.Denied, v.Coverage()
 	r.Owners = map[string]int{}
 	for _, family := range closewait.Families {
 		for _, owner := range closewait.Owners {

@@ -57,7 +57,7 @@ func TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached(t *testing.T) 
 	}
 }
 
-func count(sockets []closewait.Sighting, ns closewait.NetNS) (n int) {
+func count(sockets []closewait.SocketSample, ns closewait.NetNS) (n int) {
 	for _, s := range sockets {
 		if s.ID.NetNS == ns {
 			n++

@@ -30,8 +30,8 @@ func TestSocketsInOtherNamespacesAreSeen(t *testing.T) {
 				t.Errorf("process %d lives in namespace %d, not %d", l.PID, netNSOf(t, l.PID), h.NetNS)
 			}
 		}
-		if v.Namespaces != 2 || v.Unread != 0 {
-			t.Errorf("%d namespaces read and %d not, want 2 and 0", v.Namespaces, v.Unread)
+		if v.Namespaces != 2 || v.UnreadableNamespaces != 0 {
+			t.Errorf("%d namespaces read and %d not, want 2 and 0", v.Namespaces, v.UnreadableNamespaces)
 		}
 
 		v = newEyes(t, e, kernel.Options{Namespaces: kernel.OwnNamespace}).look()

@@ -101,8 +101,8 @@ func TestSocketsOutliveTheLastProcessOfTheirNamespace(t *testing.T) {
 		if e.walks {
 			want = 0
 		}
-		if n := v.held(os.Getpid()); n != want || v.Namespaces != 1+want || v.Unread != 0 {
-			t.Fatalf("%d sockets, %d namespaces, %d of them unread, want %d, %d and 0", n, v.Namespaces, v.Unread, want, 1+want)
+		if n := v.held(os.Getpid()); n != want || v.Namespaces != 1+want || v.UnreadableNamespaces != 0 {
+			t.Fatalf("%d sockets, %d namespaces, %d of them unread, want %d, %d and 0", n, v.Namespaces, v.UnreadableNamespaces, want, 1+want)
 		}
 		if want == 1 && v.socket(ns, c.local, c.remote).ID.Cookie == 0 {
 			t.Error("no cookie is known")

@@ -34,6 +34,13 @@ func (o *owners) handlesOf(known *owned) []fdscan.Handle {
 	return o.handles[known.first:][:len(known.holderList())]
 }
 
+// listedFacts are what it takes to ask the kernel for a known socket.
+func (o *owners) listedFacts(known *owned) closewait.Facts {
+	f := o.defunctFacts(known)
+	f.Defunct = false
+	return f
+}
+
 // defunctFacts are those of a known socket when it is defunct: nothing is queued, no timer runs, and what
 // was sent is not remembered.
 func (o *owners) defunctFacts(known *owned) closewait.Facts {

@@ -241,7 +241,7 @@ func (s *Scanner) rememberOwnerless(before *owners, w *fdscan.Walk) {
 
 // holdersOfListener are the processes that could accept a connection: all holders of all listeners
 // on its address. It is false when what is remembered of one is not good.
-func (s *Scanner) holdersOfListener(row *closewait.Sighting, good func(*owned) bool) ([]closewait.ProcessID, bool) {
+func (s *Scanner) holdersOfListener(row *closewait.SocketSample, good func(*owned) bool) ([]closewait.ProcessID, bool) {
 	inodes := s.listeners.of(row.ID.NetNS, row.Local)
 	if len(inodes) == 0 {
 		return nil, true

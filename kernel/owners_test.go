@@ -21,7 +21,7 @@ type glance struct {
 	name    string
 	at      time.Duration // since the first
 	change  map[string]string
-	sockets []closewait.Sighting
+	sockets []closewait.SocketSample
 	looks   bool
 	want    string // see owning
 }
@@ -29,12 +29,12 @@ type glance struct {
 // removed marks what a glance takes out of the tree.
 const removed = "\x00"
 
-func accepted(inode, cookie uint64) closewait.Sighting {
-	return closewait.Sighting{Facts: closewait.Facts{ID: closewait.CookieID(1, cookie), Inode: inode,
+func accepted(inode, cookie uint64) closewait.SocketSample {
+	return closewait.SocketSample{Facts: closewait.Facts{ID: closewait.CookieID(1, cookie), Inode: inode,
 		Local: netip.MustParseAddrPort("10.0.0.1:80"), Remote: netip.MustParseAddrPort("192.0.2.1:9")}}
 }
 
-func waiting(cookie uint64) closewait.Sighting { return accepted(0, cookie) }
+func waiting(cookie uint64) closewait.SocketSample { return accepted(0, cookie) }
 
 // alive is a process with descriptors of sockets.
 func alive(pid int, start int, inodes ...int) map[string]string {
@@ -59,7 +59,7 @@ func both(trees ...map[string]string) map[string]string {
 }
 
 func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
-	one := []closewait.Sighting{accepted(11, 1)}
+	one := []closewait.SocketSample{accepted(11, 1)}
 	zombie := strings.NewReplacer(" S ", " Z ").Replace(alive(100, 5)["100/stat"])
 	for name, sequence := range map[string][]glance{
 		"nothing in CLOSE_WAIT": {
@@ -77,10 +77,10 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 		},
 		"a new socket": {
 			{"the first one", 0, alive(100, 5, 11, 12), one, true, "11: process 100"},
-			{"another one besides", 1, nil, []closewait.Sighting{accepted(11, 1), accepted(12, 2)}, true, "11: process 100, 12: process 100"},
-			{"in another order", 2, nil, []closewait.Sighting{accepted(12, 2), accepted(11, 1)}, false, "12: process 100, 11: process 100"},
+			{"another one besides", 1, nil, []closewait.SocketSample{accepted(11, 1), accepted(12, 2)}, true, "11: process 100, 12: process 100"},
+			{"in another order", 2, nil, []closewait.SocketSample{accepted(12, 2), accepted(11, 1)}, false, "12: process 100, 11: process 100"},
 			{"its inode is that of another socket now", 3, both(dead(100), alive(200, 6, 11, 12)),
-				[]closewait.Sighting{accepted(12, 3)}, true, "12: process 200"},
+				[]closewait.SocketSample{accepted(12, 3)}, true, "12: process 200"},
 		},
 		"several holders": {
 			{"two", 0, both(alive(100, 5, 11), alive(200, 6, 11)), one, true, "11: process 100 200"},
@@ -111,15 +111,15 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 			{"known", 2, nil, one, false, "11: process 200"},
 		},
 		"an unaccepted socket": {
-			{"is that of the holder of its listener", 0, alive(100, 5, 91), []closewait.Sighting{waiting(1)}, true, "0: unaccepted 100"},
-			{"and another one needs no look", 1, nil, []closewait.Sighting{waiting(1), waiting(2)}, false, "0: unaccepted 100, 0: unaccepted 100"},
-			{"the holder of the listener has died", 2, both(dead(100), alive(200, 6, 91)), []closewait.Sighting{waiting(1)}, true, "0: unaccepted 200"},
-			{"it is accepted", 3, alive(200, 6, 12), []closewait.Sighting{accepted(12, 1)}, true, "12: process 200"},
+			{"is that of the holder of its listener", 0, alive(100, 5, 91), []closewait.SocketSample{waiting(1)}, true, "0: unaccepted 100"},
+			{"and another one needs no look", 1, nil, []closewait.SocketSample{waiting(1), waiting(2)}, false, "0: unaccepted 100, 0: unaccepted 100"},
+			{"the holder of the listener has died", 2, both(dead(100), alive(200, 6, 91)), []closewait.SocketSample{waiting(1)}, true, "0: unaccepted 200"},
+			{"it is accepted", 3, alive(200, 6, 12), []closewait.SocketSample{accepted(12, 1)}, true, "12: process 200"},
 		},
 		"an unaccepted socket of a listener that nobody is seen to hold": {
-			{"first", 0, alive(100, 5), []closewait.Sighting{waiting(1)}, true, "0: unaccepted"},
-			{"again", 1, nil, []closewait.Sighting{waiting(1)}, true, "0: unaccepted"},
-			{"believed", 2, nil, []closewait.Sighting{waiting(1)}, false, "0: unaccepted"},
+			{"first", 0, alive(100, 5), []closewait.SocketSample{waiting(1)}, true, "0: unaccepted"},
+			{"again", 1, nil, []closewait.SocketSample{waiting(1)}, true, "0: unaccepted"},
+			{"believed", 2, nil, []closewait.SocketSample{waiting(1)}, false, "0: unaccepted"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -166,7 +166,7 @@ func graft(t *testing.T, dir string, change map[string]string) {
 }
 
 // owning is who has each socket.
-func owning(sockets []closewait.Sighting) string {
+func owning(sockets []closewait.SocketSample) string {
 	var all []string
 	for _, s := range sockets {
 		one := fmt.Sprintf("%d: %v", s.Inode, s.Owner)
@@ -194,7 +194,7 @@ func TestLooksThatNoNewSocketAsksForTakeAHundredthOfTheTime(t *testing.T) {
 		{201 * time.Second, time.Millisecond, true}, {202*time.Second - 1, time.Millisecond, false}} {
 		looked := s.owners.looked
 		s.owners.cost = c.cost
-		s.sockets = []closewait.Sighting{accepted(11, 1)}
+		s.sockets = []closewait.SocketSample{accepted(11, 1)}
 		if err := s.resolveOwners(t.Context(), began.Add(c.at)); err != nil {
 			t.Fatal(err)
 		}
@@ -214,7 +214,7 @@ func TestHoldersAreSharedByTheSocketsThatHaveTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	s.sockets = []closewait.Sighting{accepted(11, 1), accepted(13, 3), accepted(12, 2), accepted(14, 4)}
+	s.sockets = []closewait.SocketSample{accepted(11, 1), accepted(13, 3), accepted(12, 2), accepted(14, 4)}
 	if err := s.resolveOwners(t.Context(), time.Now()); err != nil {
 		t.Fatal(err)
 	}

@@ -155,7 +155,7 @@ func (p *pass) indexOf(id closewait.ProcessID) int {
 }
 
 // fillIn translates what BPF says of a socket that is not listening.
-func fillIn(row *closewait.Sighting, ns closewait.NetNS, record *bpf.Socket, tick time.Duration) {
+func fillIn(row *closewait.SocketSample, ns closewait.NetNS, record *bpf.Socket, tick time.Duration) {
 	row.Local, row.Remote, row.Interface, row.Inode, row.UID = record.LocalAddress(), record.RemoteAddress(), record.Interface, record.Inode, record.Uid
 	row.BytesSent, row.BytesAcked, row.BytesReceived = record.BytesSent, record.BytesAcked, record.BytesReceived
 	row.ID = socketID(ns, record.Cookie, &row.Facts)
@@ -190,7 +190,7 @@ func (p *pass) join() {
 		rest = rest[n:]
 	}
 	if joined > 0 {
-		sockets = slices.DeleteFunc(sockets, func(row closewait.Sighting) bool { return row.Holders == nil })
+		sockets = slices.DeleteFunc(sockets, func(row closewait.SocketSample) bool { return row.Holders == nil })
 	}
 	for i := range sockets {
 		row := &sockets[i]
@@ -246,7 +246,7 @@ func (p *pass) has(inode uint64) bool {
 }
 
 // accepters are the processes that could accept a connection: all holders of all listeners on its address.
-func (p *pass) accepters(row *closewait.Sighting) []closewait.ProcessID {
+func (p *pass) accepters(row *closewait.SocketSample) []closewait.ProcessID {
 	inodes := p.scanner.listeners.of(row.ID.NetNS, row.Local)
 	if len(inodes) == 0 {
 		return nil

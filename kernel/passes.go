@@ -55,9 +55,9 @@ func (s *Scanner) scanPass(ctx context.Context) (*closewait.Snapshot, error) {
 	}
 	s.findHolders(s.sockets[held:])
 	s.passes.quiet = len(s.sockets)+len(unread) == 0
-	snapshot = &closewait.Snapshot{Taken: taken, NetNS: s.pass.read(unread), Unread: unread, AllDefunct: true}
+	snapshot = &closewait.Snapshot{Taken: taken, NetNS: s.pass.read(unread), UnreadableNetNS: unread, AllDefunct: true}
 	if s.dumper != nil {
-		snapshot.Confirm = s.confirm // those that wait to be accepted: a dump can miss them
+		snapshot.Confirmed = s.confirmMissed(nil, hasNoHolder, s.reached, unread) // a dump can miss them
 	}
 	return snapshot, nil
 }
@@ -134,7 +134,7 @@ func (s *Scanner) assignUnheld(from int) {
 			s.passes.orphans[id] = true
 		}
 	}
-	unheld := slices.DeleteFunc(s.sockets[from:], func(row closewait.Sighting) bool {
+	unheld := slices.DeleteFunc(s.sockets[from:], func(row closewait.SocketSample) bool {
 		if !row.Accepted() {
 			return false
 		}
@@ -156,7 +156,7 @@ func (s *Scanner) assignUnheld(from int) {
 
 // findHolders collects the processes that the sockets are assigned to: those of the pass, and of the sockets that
 // dumps have added.
-func (s *Scanner) findHolders(unheld []closewait.Sighting) {
+func (s *Scanner) findHolders(unheld []closewait.SocketSample) {
 	s.holders = map[closewait.ProcessID]bool{}
 	for i, id := range s.pass.ids {
 		if s.pass.holds[i] {

@@ -72,6 +72,7 @@ type Scanner struct {
 
 	owners    owners
 	defuncts  defuncts
+	missed    missedSockets
 	listeners listeners
 	dumper    *sockdiag.Dumper // nil: netlink is not used
 	iterator  *bpf.Iterator    // nil: BPF is not used
@@ -87,7 +88,7 @@ type Scanner struct {
 	accepters map[*uint64][]closewait.ProcessID // holders of listeners, by the first inode of their list
 
 	// Used again at each scan.
-	sockets   []closewait.Sighting
+	sockets   []closewait.SocketSample
 	processes []closewait.Process
 	describer *procfs.Describer
 	tables    *procfs.SocketTables
@@ -188,14 +189,14 @@ func (s *Scanner) scanTables(ctx context.Context) (*closewait.Snapshot, error) {
 		return nil, err
 	}
 	taken := time.Now() // after the last row, so that ages are never too large
-	s.noticeDefunct(ctx, taken)
+	left := s.noticeDefunct(ctx, taken)
 	if err := s.resolveOwners(ctx, taken); err != nil {
 		return nil, fmt.Errorf("look for the holders of sockets: %w", err)
 	}
 	s.reportDefunct()
-	snapshot := &closewait.Snapshot{Taken: taken, NetNS: read, Unread: unread, Denied: s.owners.unread}
+	snapshot := &closewait.Snapshot{Taken: taken, NetNS: read, UnreadableNetNS: unread, Denied: s.owners.unread}
 	if s.engine == EngineNetlink {
-		snapshot.Confirm = s.confirm
+		snapshot.Confirmed = s.confirmMissed(left, isUnaccepted, s.reached, unread)
 	}
 	return snapshot, nil
 }

@@ -104,7 +104,7 @@ func (s *Scanner) dumpSockets(ctx context.Context, ns host.Namespace) error {
 			s.listeners.add(ns.ID, row.Local, uint64(row.Inode))
 			return
 		}
-		s.addSocket(sightingOf(ns.ID, row))
+		s.addSocket(sampleOf(ns.ID, row))
 	})
 	s.host.Errors.AddMalformedRows(malformed)
 	if err != nil {
@@ -114,7 +114,7 @@ func (s *Scanner) dumpSockets(ctx context.Context, ns host.Namespace) error {
 }
 
 // addSocket adds a socket unless it is known as that of a process already.
-func (s *Scanner) addSocket(row closewait.Sighting) {
+func (s *Scanner) addSocket(row closewait.SocketSample) {
 	if s.pass == nil || !row.Accepted() || !s.pass.has(row.Inode) {
 		*s.newRow() = row
 	}
@@ -122,19 +122,19 @@ func (s *Scanner) addSocket(row closewait.Sighting) {
 
 // newRow adds an empty row. It doubles the space where it must: the builtin append grows by a quarter, and so copies
 // large tables several times.
-func (s *Scanner) newRow() *closewait.Sighting {
+func (s *Scanner) newRow() *closewait.SocketSample {
 	n := len(s.sockets)
 	if n == cap(s.sockets) {
 		s.sockets = slices.Grow(s.sockets, max(64, n))
 	}
 	s.sockets = s.sockets[:n+1]
-	s.sockets[n] = closewait.Sighting{}
+	s.sockets[n] = closewait.SocketSample{}
 	return &s.sockets[n]
 }
 
-// sightingOf translates a row of a netlink dump.
-func sightingOf(ns closewait.NetNS, row *sockdiag.Row) closewait.Sighting {
-	s := closewait.Sighting{
+// sampleOf translates a row of a netlink dump.
+func sampleOf(ns closewait.NetNS, row *sockdiag.Row) closewait.SocketSample {
+	s := closewait.SocketSample{
 		Facts: closewait.Facts{
 			Local: row.Local, Remote: row.Remote, Interface: row.Interface, Inode: uint64(row.Inode), UID: row.UID,
 			RecvQueue: row.RecvQueue, SendQueue: row.SendQueue, Timer: closewait.Timer(row.Timer),
@@ -165,7 +165,7 @@ func (s *Scanner) readTables(ctx context.Context, ns host.Namespace) error {
 			s.listeners.add(ns.ID, row.Local, row.Inode)
 			return
 		}
-		s.addSocket(sightingOfTableRow(ns.ID, row))
+		s.addSocket(sampleOfTableRow(ns.ID, row))
 	})
 	if err != nil {
 		s.sockets = s.sockets[:before]
@@ -173,9 +173,9 @@ func (s *Scanner) readTables(ctx context.Context, ns host.Namespace) error {
 	return err
 }
 
-// sightingOfTableRow translates a line of /proc/PID/net/tcp, which knows no cookie and no times.
-func sightingOfTableRow(ns closewait.NetNS, row procfs.TCPRow) closewait.Sighting {
-	return closewait.Sighting{Facts: closewait.Facts{
+// sampleOfTableRow translates a line of /proc/PID/net/tcp, which knows no cookie and no times.
+func sampleOfTableRow(ns closewait.NetNS, row procfs.TCPRow) closewait.SocketSample {
+	return closewait.SocketSample{Facts: closewait.Facts{
 		ID:    closewait.TupleID(ns, row.Local, row.Remote, row.Inode),
 		Local: row.Local, Remote: row.Remote, Inode: row.Inode, UID: row.UID,
 		RecvQueue: row.RecvQueue, SendQueue: row.SendQueue, Timer: closewait.Timer(row.Timer),

@@ -15,7 +15,7 @@ type view struct {
 	*closewait.View
 	t       testing.TB
 	engine  engine
-	defunct []closewait.Sighting // those of the Snapshot
+	defunct []closewait.SocketSample // those of the Snapshot
 }
 
 // countsOnce checks that no socket is twice in a list or in two that exclude each other, and that

@@ -18,7 +18,7 @@ func TestAWalkThatIsCalledOffForgetsNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	resolve := func(ctx context.Context, sockets ...closewait.Sighting) error {
+	resolve := func(ctx context.Context, sockets ...closewait.SocketSample) error {
 		s.sockets = sockets
 		return s.resolveOwners(ctx, time.Now())
 	}

@@ -6,11 +6,12 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 )
 
-// ageClasses are those of the bars, the oldest first, so that what is worst begins at the same place in all
-// bars. Ordinary closing is over in the last one; alerts speak of a leak from 10 minutes on.
+// ageClasses are the age classes of the bars, oldest first, so that the worst part starts at the
+// same place in all bars. Sockets that are just closing are all in the last class; alerts start
+// at 10 minutes.
 var ageClasses = []ageClass{
 	{"a5", "over 1 day"}, {"a4", "6–24 h"}, {"a3", "1–6 h"}, {"a2", "10–60 min"}, {"a1", "1–10 min"}, {"a0", "under 1 min"},
 }
@@ -20,33 +21,33 @@ type ageClass struct {
 	Text  string
 }
 
-// bounds between the classes in seconds, ascending.
+// bounds are the limits between the classes in seconds, ascending.
 var bounds = []float64{60, 600, 3600, 21600, 86400}
 
-// ageBar shows how old the sockets of a process are, and by its length how many they are.
+// ageBar shows the ages of the sockets of a process. Its length is their number.
 type ageBar struct {
 	Parts  []part
-	Text   string // the same in words
-	Median string // half of the sockets are at least so old
+	Text   string // the bar in words
+	Median string // half of the sockets are at least this old
 }
 
-// part of a bar, in hundredths of the longest bar.
+// part is a part of a bar, in hundredths of the longest bar.
 type part struct {
 	Class    string
 	X, Width float64
 }
 
-// The least that can be seen of a bar, and of a part of it.
+// The smallest visible bar, and the smallest visible part of a bar.
 const (
-	leastBar  = 6.0
-	leastPart = 1.5
+	minBar  = 6.0
+	minPart = 1.5
 )
 
-// newAgeBar makes a bar of sockets beside one of most sockets.
+// newAgeBar makes a bar of sockets. most is the number of sockets of the longest bar.
 func newAgeBar(h *closewait.Holding, now time.Time, most int) ageBar {
-	bar := ageBar{Median: list.Age(h.Sockets[(h.Len()-1)/2], now)}
+	bar := ageBar{Median: report.Age(h.Sockets[(h.Len()-1)/2], now)}
 	counts := countAges(h, now)
-	bar.Parts = parts(counts, max(leastBar, 100*float64(h.Len())/float64(max(most, h.Len()))))
+	bar.Parts = parts(counts, max(minBar, 100*float64(h.Len())/float64(max(most, h.Len()))))
 	var words []string
 	for i, n := range counts {
 		if n > 0 {
@@ -68,7 +69,7 @@ func countAges(h *closewait.Holding, now time.Time) []uint64 {
 	return counts
 }
 
-// parts lays the classes that occur side by side, to a bar of that length.
+// parts lays the classes that occur side by side in a bar of that length.
 func parts(counts []uint64, length float64) []part {
 	widths := make([]float64, len(counts))
 	all, sum := uint64(0), 0.0
@@ -77,7 +78,7 @@ func parts(counts []uint64, length float64) []part {
 	}
 	for i, n := range counts {
 		if n > 0 {
-			widths[i] = max(leastPart, length*float64(n)/float64(all))
+			widths[i] = max(minPart, length*float64(n)/float64(all))
 			sum += widths[i]
 		}
 	}

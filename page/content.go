@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 )
 
 // content is what the templates show.
@@ -17,29 +17,29 @@ type content struct {
 	Style           template.CSS
 	Links           []Link
 	Documents       string
-	Again           order // the same page once more
+	Order           order // of the table, for the refresh link
 
-	Failure   *failure // nil: the look has succeeded, and all below it is there
-	Calm      bool     // nothing leaks
-	Sentences []string
-	Taken     moment
-	Processes *processes // nil: there are none to list
-	Totals    *totals
-	Sight     *sight
+	Failure    *failure // nil: the scan succeeded, and the fields below are set
+	Healthy    bool     // no process leaks
+	Summary    []string
+	Taken      timestamp
+	Processes  *processes // nil: no process is listed
+	Totals     *totals
+	Visibility *visibility
 
-	Reaper *reaperContent // nil: there is none
+	Reaper *reaperContent // nil: there is no reaper
 }
 
-// tile is a number that is seen at first glance.
+// tile is a number at the top of the page.
 type tile struct {
 	Value, Label, Detail string
-	Level                string // class: calm, high or critical
+	Level                string // class: normal, high or critical
 }
 
-func (p *Page) content(report *list.Report, err error, by order) *content {
+func (p *Page) content(r *report.Report, err error, by order) *content {
 	o := &p.options
 	c := &content{
-		Host: list.Text(o.Host), Version: o.Version, Style: template.CSS(style), Links: o.Links, Documents: o.Documents, Again: by,
+		Host: report.Text(o.Host), Version: o.Version, Style: template.CSS(style), Links: o.Links, Documents: o.Documents, Order: by,
 	}
 	if o.Host == "" {
 		c.Host = "this host"
@@ -47,9 +47,9 @@ func (p *Page) content(report *list.Report, err error, by order) *content {
 	now := o.Now()
 	if err != nil {
 		c.Failure = newFailure(err)
-		c.Headline = "This host cannot be looked at"
+		c.Headline = "The scan failed"
 	} else {
-		c.look(report, by, now)
+		c.fill(r, by, now)
 	}
 	c.Title = c.Headline + " · " + c.Host + " · closewait_exporter"
 	if o.Reaper != nil {
@@ -58,22 +58,22 @@ func (p *Page) content(report *list.Report, err error, by order) *content {
 	return c
 }
 
-// look fills in what a look at the host shows.
-func (c *content) look(r *list.Report, by order, now time.Time) {
-	c.Headline, c.Calm = headline(r)
-	c.Sentences = r.Summary()
-	c.Taken = newMoment(r.View.Taken, now)
-	c.Totals, c.Sight = newTotals(r), newSight(r)
+// fill fills in the results of a scan.
+func (c *content) fill(r *report.Report, by order, now time.Time) {
+	c.Headline, c.Healthy = headline(r)
+	c.Summary = r.Summary()
+	c.Taken = newTimestamp(r.View.Taken, now)
+	c.Totals, c.Visibility = newTotals(r), newVisibility(r)
 	if n := len(r.Ownerless()); n > 0 {
-		c.Sentences = append(c.Sentences, "In no row below: "+number(n, "socket")+" without a known holder (closewait_exporter list --sockets shows them).")
+		c.Summary = append(c.Summary, "Not in the table: "+number(n, "socket")+" without a known holder (closewait_exporter list --sockets shows them).")
 	}
 	if len(r.Listed) > 0 {
 		c.Processes = newProcesses(r, by)
 	}
 }
 
-// headline says in a few words what matters most.
-func headline(r *list.Report) (words string, calm bool) {
+// headline is the most important finding in a few words.
+func headline(r *report.Report) (words string, healthy bool) {
 	holds, what := "holds", "sockets in CLOSE_WAIT"
 	if len(r.Listed) > 1 {
 		holds = "hold"
@@ -85,11 +85,11 @@ func headline(r *list.Report) (words string, calm bool) {
 	case len(r.Listed) > 0:
 		return number(len(r.Listed), "process") + " " + holds + " " + what, false
 	case len(r.Ownerless()) > 0, len(r.Unseen()) > 0:
-		return "No process is known to leak", false
+		return "No known leaking processes", false
 	case !r.View.AllDefunct:
-		return "Nothing is known to leak here", true
+		return "No known leaks on this host", true
 	}
-	return "Nothing leaks here", true
+	return "No leaks on this host", true
 }
 
 func onlyDefunct(h *closewait.Holder) bool { return h.Held.Len()+h.Unaccepted.Len() == 0 }

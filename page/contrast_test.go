@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// colours are the variables of the style sheet, in the light and in the dark.
+// colours returns the variables of the style sheet for the light and the dark scheme.
 func colours(t *testing.T) (light, dark map[string]string) {
 	t.Helper()
 	first, second, found := strings.Cut(style, "@media (prefers-color-scheme: dark)")
@@ -26,7 +26,7 @@ func colours(t *testing.T) (light, dark map[string]string) {
 	return read(first), read(second)
 }
 
-// luminance is that of WCAG 2.
+// luminance is the relative luminance of WCAG 2.
 func luminance(t *testing.T, colour string) float64 {
 	t.Helper()
 	var rgb [3]uint8
@@ -45,8 +45,9 @@ func luminance(t *testing.T, colour string) float64 {
 	return sum
 }
 
-// TestTextStandsOutAgainstWhatIsBehindIt wants the contrast of WCAG 2 AA: 4.5 for text, 3 for what else tells something.
-func TestTextStandsOutAgainstWhatIsBehindIt(t *testing.T) {
+// TestTextStandsOutAgainstItsBackground checks the contrasts of WCAG 2 AA: 4.5 for text, 3 for
+// shapes with a meaning.
+func TestTextStandsOutAgainstItsBackground(t *testing.T) {
 	const forText, forShapes = 4.5, 3.0
 	behind := map[string][]string{
 		"ink": {"page", "card", "chip"}, "soft": {"page", "card", "chip"}, "link": {"page", "card"},
@@ -54,7 +55,7 @@ func TestTextStandsOutAgainstWhatIsBehindIt(t *testing.T) {
 	}
 	light, dark := colours(t)
 	if len(light) != len(dark) {
-		t.Errorf("%d colours in the light, %d in the dark", len(light), len(dark))
+		t.Errorf("%d colours in the light scheme, %d in the dark one", len(light), len(dark))
 	}
 	for name, scheme := range map[string]map[string]string{"light": light, "dark": dark} {
 		require := func(a, b string, least float64) {
@@ -68,7 +69,7 @@ func TestTextStandsOutAgainstWhatIsBehindIt(t *testing.T) {
 				require(front, back, forText)
 			}
 		}
-		for _, shape := range []string{"fill", "a3", "a4", "a5"} { // what is old
+		for _, shape := range []string{"fill", "a3", "a4", "a5"} { // old ages
 			require(shape, "card", forShapes)
 		}
 	}

@@ -1,4 +1,4 @@
-// Package page shows one look at the host to a person with a browser: which processes leak, what the
-// reaper decided lately and why, and how well the exporter can see. It works without JavaScript and
-// forbids it, and nothing on it can be acted upon: all its links read.
+// Package page shows a View to a person with a browser: which processes leak, what the reaper
+// decided recently and why, and which parts of the host could not be read. The page works without
+// JavaScript and forbids it. Nothing on it acts: all its links only read.
 package page

@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 )
 
-// failure says why there is nothing to show.
+// failure explains why there are no results.
 type failure struct {
 	What, Advice string
 }
@@ -15,13 +15,13 @@ type failure struct {
 func newFailure(err error) *failure {
 	if errors.Is(err, context.DeadlineExceeded) {
 		return &failure{
-			What: "The scan takes longer than a page may wait for it. It goes on by itself.",
-			Advice: "Look again in a moment. If this stays, something hangs in the kernel or in /proc, or the host has more sockets than a scan " +
-				"can read in time.",
+			What: "The scan takes longer than this page waits for it. It continues in the background.",
+			Advice: "Refresh in a moment. If this message stays, a read of /proc or a call into the kernel hangs, or the host has more " +
+				"sockets than a scan can read in time.",
 		}
 	}
 	return &failure{
-		What:   "The scan failed: " + list.Text(err.Error()),
-		Advice: "Old numbers are never shown. Scrapes say closewait_scan_success 0 meanwhile.",
+		What:   "Error: " + report.Text(err.Error()),
+		Advice: "The page never shows old numbers. closewait_scan_success is 0 until a scan succeeds.",
 	}
 }

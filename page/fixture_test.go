@@ -8,14 +8,14 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/list"
 	"closewait_exporter/reaper/status"
+	"closewait_exporter/report"
 )
 
-// now is when all fixtures are looked at.
+// now is the time of all fixtures.
 var now = time.Date(2026, 11, 21, 9, 41, 7, 0, time.UTC)
 
-// leak is a process that leaks: sockets of these ages.
+// leak is a leaking process with sockets of these ages.
 type leak struct {
 	closewait.Process
 	port       uint16
@@ -27,7 +27,7 @@ type leak struct {
 	defunct    int
 }
 
-// spread is n ages from the oldest to the youngest, more of the young ones.
+// spread returns n ages from the oldest to the youngest, with more young ones.
 func spread(n int, oldest, youngest time.Duration) []time.Duration {
 	ages := make([]time.Duration, n)
 	for i := range ages {
@@ -69,8 +69,8 @@ func (l *leak) holder(cookie *uint64) *closewait.Holder {
 	return h
 }
 
-// reportOf is what list has to say of processes that leak.
-func reportOf(leaks ...leak) *list.Report {
+// reportOf is a report about leaking processes.
+func reportOf(leaks ...leak) *report.Report {
 	v := &closewait.View{Taken: now, Took: 3200 * time.Microsecond, Namespaces: 7, AllDefunct: true}
 	cookie := uint64(0)
 	for i := range leaks {
@@ -79,7 +79,7 @@ func reportOf(leaks ...leak) *list.Report {
 		v.Sockets[closewait.IPv4][closewait.OwnedByProcess] += h.Held.Len()
 		v.Sockets[closewait.IPv4][closewait.OwnedByListener] += h.Unaccepted.Len()
 	}
-	return &list.Report{View: v, Listed: v.Holders, MinAge: time.Second, Visibility: closewait.Visibility{Scanner: "ebpf", Namespaces: "all", Root: true}}
+	return &report.Report{View: v, Listed: v.Holders, MinAge: time.Second, Visibility: closewait.Visibility{Scanner: "ebpf", Namespaces: "all", Root: true}}
 }
 
 func program(pid int, unit, comm string, openFDs, maxFDs uint64) closewait.Process {
@@ -87,7 +87,7 @@ func program(pid int, unit, comm string, openFDs, maxFDs uint64) closewait.Proce
 }
 
 // shop is a host on a bad day.
-func shop() *list.Report {
+func shop() *report.Report {
 	const hour = time.Hour
 	db := program(2207, "", "postgres", 64, closewait.UnlimitedFDs)
 	db.Container = "f00dcafe0123456789abcdef"
@@ -100,7 +100,7 @@ func shop() *list.Report {
 	)
 }
 
-// trial is a reaper in dry run that would have acted upon the shop.
+// trial is a reaper in dry run that would have acted on the shop.
 func trial() status.Status {
 	at := func(ago time.Duration) time.Time { return now.Add(-ago) }
 	note := func(since, until time.Duration, still bool, group string, pid int, comm, what, why string) status.Entry {
@@ -125,14 +125,14 @@ func trial() status.Status {
 	}
 }
 
-// names are what a process may call itself.
+// names are possible names of processes.
 var names = []string{
 	"<script>alert(1)</script>", `"><img src=x onerror=alert(1)>`, "</title><script>", "{{.Host}}", "a\nroot 1 init", "\u202egpj.exe", "half\xe2\x82",
 	"\x1b]0;pwn\x07", " ", "", "zero\u200bwidth", "日本語サーバー", "שלום", "javascript:alert(1)", "'onmouseover='alert(1)", strings.Repeat("W", 255),
 }
 
-// hostile is a host on which all names are such ones.
-func hostile() *list.Report {
+// hostile is a host where processes have these names.
+func hostile() *report.Report {
 	var leaks []leak
 	for i, name := range names {
 		p := program(100+i, name, name, 10, 1024)
@@ -155,14 +155,14 @@ func slander() status.Status {
 
 var errBroken = errors.New("list processes: open /proc: permission denied: give it CAP_SYS_PTRACE")
 
-// pageOf shows a report; a nil reaper is one that is off.
-func pageOf(r *list.Report, err error, reaper func() status.Status) *Page {
+// pageOf is the page of a report; a nil reaper is off.
+func pageOf(r *report.Report, err error, reaper func() status.Status) *Page {
 	return New(Options{
 		Host: "web-03", Version: "1.0.0", Documents: "/docs/", Now: func() time.Time { return now }, Reaper: reaper,
 		Links: []Link{
 			{"Metrics", "/metrics", "for Prometheus"}, {"Health", "/-/healthy", "whether it answers"},
 			{"Readiness", "/-/ready", "whether a scan has succeeded"}, {"Runbook", "/docs/RUNBOOK.md", "what to do"},
 		},
-		Report: func(context.Context) (*list.Report, error) { return r, err },
+		Report: func(context.Context) (*report.Report, error) { return r, err },
 	})
 }

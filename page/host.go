@@ -5,10 +5,10 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 )
 
-// totals are the sockets of the host, each counted once.
+// totals are the sockets in CLOSE_WAIT of the host, each counted once.
 type totals struct {
 	Families []string
 	Rows     []totalsRow
@@ -19,17 +19,17 @@ type totalsRow struct {
 	Counts []int // by family
 }
 
-// ownerWords are the owners as people call them.
+// ownerWords are the owners in words.
 var ownerWords = map[closewait.Owner]string{
 	closewait.OwnedByProcess:  "held by a process",
 	closewait.OwnedByListener: "not accepted yet",
 	closewait.OwnedByKernel:   "held by no process",
-	closewait.OwnerUnresolved: "of unknown holder",
+	closewait.OwnerUnresolved: "without a known holder",
 }
 
 var familyWords = map[closewait.Family]string{closewait.IPv4: "IPv4", closewait.IPv6: "IPv6"}
 
-func newTotals(r *list.Report) *totals {
+func newTotals(r *report.Report) *totals {
 	t := &totals{}
 	for _, family := range closewait.Families {
 		t.Families = append(t.Families, familyWords[family])
@@ -44,10 +44,10 @@ func newTotals(r *list.Report) *totals {
 	return t
 }
 
-// sight is how well the host can be seen.
-type sight struct {
+// visibility describes which parts of the host could be read.
+type visibility struct {
 	Facts  []fact
-	Unseen []string // what cannot be; empty where all can
+	Unseen []string // what could not be read
 }
 
 // fact is a name and its value.
@@ -55,13 +55,13 @@ type fact struct {
 	Name, Value string
 }
 
-func newSight(r *list.Report) *sight {
-	return &sight{
+func newVisibility(r *report.Report) *visibility {
+	return &visibility{
 		Facts: []fact{
 			{"Scanner", r.Visibility.Scanner},
-			{"Network namespaces", fmt.Sprintf("%d read (%s wanted)", r.View.Namespaces, r.Visibility.Namespaces)},
-			{"Last scan took", r.View.Took.Round(100 * time.Microsecond).String()},
-			{"Listed from", "an age of " + r.MinAge.String() + " on (--collector.min-age)"},
+			{"Network namespaces", fmt.Sprintf("%d read (requested: %s)", r.View.Namespaces, r.Visibility.Namespaces)},
+			{"Scan duration", r.View.Took.Round(100 * time.Microsecond).String()},
+			{"Minimum age", r.MinAge.String() + " (--collector.min-age)"},
 		},
 		Unseen: r.Unseen(),
 	}

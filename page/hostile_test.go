@@ -14,15 +14,15 @@ import (
 	"golang.org/x/net/html/atom"
 )
 
-// elements are those that the page is made of. A script, a form, a frame or an image is none of them.
+// elements are the only elements of the page. There is no script, form, frame or image.
 var elements = strings.Fields(`html head meta title link style body header main footer nav section div p h1 h2 h3 ul ol li dl dt dd
 	a br strong code span time table caption thead tbody tr th td svg rect`)
 
-// attributes are those that they may have: no event handler and no style is one of them.
+// attributes are the only attributes of elements. There are no event handlers and no styles.
 var attributes = strings.Fields(`lang charset name content rel href title class id role aria-label aria-labelledby aria-hidden aria-sort focusable
 	datetime scope data-label viewbox preserveaspectratio width height x`)
 
-// requireHarmless finds what only a name that was not escaped can have brought in.
+// requireHarmless finds elements and attributes that only an unescaped name can have added.
 func requireHarmless(t *testing.T, d *document) {
 	t.Helper()
 	if !utf8.ValidString(d.source) {
@@ -74,7 +74,7 @@ func FuzzNames(f *testing.F) {
 		d := get(t, p, "/?sort=group")
 		requireHarmless(t, d)
 		if got := d.column("pid"); len(got) != 1 || got[0] != "7" {
-			t.Errorf("the rows are those of %q", got)
+			t.Errorf("the rows are %q", got)
 		}
 	})
 }
@@ -92,7 +92,7 @@ func FuzzQuery(f *testing.F) {
 	})
 }
 
-// inURL leaves out what no request line can have.
+// inURL removes the characters that a request line cannot have.
 func inURL(r rune) rune {
 	if r <= ' ' || r >= unicode.MaxASCII {
 		return -1
@@ -113,7 +113,7 @@ func TestThePolicyForbidsEverythingButOurStyle(t *testing.T) {
 	}
 	styles := d.all(atom.Style, "")
 	if len(styles) != 1 || !strings.Contains(policy, "style-src 'sha256-"+hash(styles[0].FirstChild.Data)+"'") {
-		t.Errorf("the style that is sent is not the one of %q", policy)
+		t.Errorf("the style sheet does not match the policy %q", policy)
 	}
 	for header, want := range map[string]string{
 		"Content-Type": "text/html; charset=utf-8", "X-Content-Type-Options": "nosniff", "Referrer-Policy": "no-referrer", "Cache-Control": "no-store",

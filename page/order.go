@@ -6,45 +6,46 @@ import (
 	"slices"
 )
 
-// column is one that the table of processes can be sorted by.
+// column is a column of the table of processes. The table can be sorted by each.
 type column struct {
-	key, title string
-	about      string // what it is, for those who point at it
-	downwards  bool   // at first, so that what is worst stands at the top
-	compare    func(a, b *process) int
+	key, title      string
+	about           string // tooltip
+	descendingFirst bool   // the first click sorts descending, worst first
+	compare         func(a, b *process) int
 }
 
 // columns in the order in which they are shown.
 var columns = []column{
-	{"group", "Group", "what survives a restart: systemd unit, container, or name", false,
+	{"group", "Group", "systemd unit, else container, else name: what survives a restart", false,
 		func(a, b *process) int { return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Comm, b.Comm)) }},
 	{"pid", "PID", "process", false, func(a, b *process) int { return cmp.Compare(a.holder.ID.PID, b.holder.ID.PID) }},
-	{"sockets", "Sockets", "in CLOSE_WAIT that it has a descriptor for", true,
+	{"sockets", "Sockets", "held sockets in CLOSE_WAIT", true,
 		func(a, b *process) int { return cmp.Compare(a.holder.Held.Len(), b.holder.Held.Len()) }},
-	{"unaccepted", "Queued", "in CLOSE_WAIT and not accepted yet", true,
+	{"unaccepted", "Queued", "sockets in CLOSE_WAIT that are not accepted yet", true,
 		func(a, b *process) int { return cmp.Compare(a.holder.Unaccepted.Len(), b.holder.Unaccepted.Len()) }},
-	{"defunct", "Defunct", "reset or given up, in no socket table, a descriptor each", true,
+	{"defunct", "Defunct", "connection reset or timed out, descriptor still open", true,
 		func(a, b *process) int { return cmp.Compare(a.holder.Defunct.Len(), b.holder.Defunct.Len()) }},
-	{"oldest", "Age", "of the oldest socket, and of all", true, func(a, b *process) int { return cmp.Compare(a.oldest, b.oldest) }},
-	{"unread", "Unread", "bytes that it has not read", true, func(a, b *process) int { return cmp.Compare(a.Waiting.UnreadBytes, b.Waiting.UnreadBytes) }},
-	{"fds", "Descriptors", "open, soft limit, and share", true, func(a, b *process) int { return cmp.Compare(a.used, b.used) }},
-	{"service", "Service", "port with most of the sockets", false, func(a, b *process) int { return cmp.Compare(a.Service, b.Service) }},
-	{"remote", "Peer", "address with most of the sockets", false, func(a, b *process) int { return cmp.Compare(a.Peer, b.Peer) }},
+	{"oldest", "Age", "age of the oldest socket, and of all", true, func(a, b *process) int { return cmp.Compare(a.oldest, b.oldest) }},
+	{"unread", "Unread", "bytes that the process has not read", true, func(a, b *process) int { return cmp.Compare(a.CloseWait.UnreadBytes, b.CloseWait.UnreadBytes) }},
+	{"fds", "Descriptors", "open descriptors, soft limit and share", true, func(a, b *process) int { return cmp.Compare(a.used, b.used) }},
+	{"service", "Service", "service with the most sockets", false, func(a, b *process) int { return cmp.Compare(a.Service, b.Service) }},
+	{"remote", "Peer", "remote address with the most sockets", false, func(a, b *process) int { return cmp.Compare(a.Peer, b.Peer) }},
 }
 
-// order is how the table is sorted. The zero order is that of list: the worst first, by sockets of all kinds.
+// order is the order of the table. The zero order is the order of the report: worst first, by
+// sockets of all kinds.
 type order struct {
 	*column
 	descending bool
 }
 
-// orderOf reads what a link asks for: sort and order. What is unknown counts as not given.
+// orderOf reads the query parameters sort and order. It ignores unknown values.
 func orderOf(query url.Values) order {
 	i := slices.IndexFunc(columns, func(c column) bool { return c.key == query.Get("sort") })
 	if i < 0 {
 		return order{}
 	}
-	by := order{&columns[i], columns[i].downwards}
+	by := order{&columns[i], columns[i].descendingFirst}
 	switch query.Get("order") {
 	case "asc":
 		by.descending = false
@@ -54,7 +55,7 @@ func orderOf(query url.Values) order {
 	return by
 }
 
-// Address of the page in this order.
+// Address is the address of the page in this order.
 func (o order) Address() string {
 	switch {
 	case o.column == nil:
@@ -65,7 +66,7 @@ func (o order) Address() string {
 	return "?sort=" + o.key + "&order=asc"
 }
 
-// direction as aria-sort has it.
+// direction is the value of aria-sort.
 func (o order) direction() string {
 	if o.descending {
 		return "descending"
@@ -75,15 +76,16 @@ func (o order) direction() string {
 
 func (o order) words() string {
 	if o.column == nil {
-		return "the worst first"
+		return "worst first"
 	}
 	return "sorted by " + o.title + ", " + o.direction()
 }
 
-// heading is that of a column: a link that sorts by it or, where that is so, turns the order round.
+// heading is the heading of a column: a link that sorts by it or, if the table is sorted by it
+// already, reverses the order.
 type heading struct {
 	Key, Title, About string
-	Sorted            string // as aria-sort has it; empty where it is sorted by another column
+	Sorted            string // value of aria-sort; empty if the table is sorted by another column
 	Link              string
 }
 
@@ -91,7 +93,7 @@ func headings(by order) []heading {
 	all := make([]heading, len(columns))
 	for i := range columns {
 		c := &columns[i]
-		next := order{c, c.downwards}
+		next := order{c, c.descendingFirst}
 		all[i] = heading{Key: c.key, Title: c.title, About: c.about}
 		if c == by.column {
 			next.descending = !by.descending
@@ -102,7 +104,7 @@ func headings(by order) []heading {
 	return all
 }
 
-// sort sorts by a column; rows that are equal there stay as they are, the worst first.
+// sort sorts by a column. Rows with equal values keep their order, worst first.
 func (o order) sort(rows []*process) {
 	if o.column == nil {
 		return

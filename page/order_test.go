@@ -43,7 +43,7 @@ func TestLinksSortTheTable(t *testing.T) {
 	}
 }
 
-// TestEveryHeadingIsALinkThatWorks follows each link twice: the second time it turns the order round.
+// TestEveryHeadingIsALinkThatWorks follows each link twice: the second time it reverses the order.
 func TestEveryHeadingIsALinkThatWorks(t *testing.T) {
 	p := pageOf(shop(), nil, nil)
 	for _, c := range columns {
@@ -64,7 +64,7 @@ func TestEveryHeadingIsALinkThatWorks(t *testing.T) {
 	}
 }
 
-// link is that of a heading.
+// link is the link of a heading.
 func link(t *testing.T, d *document, class string) string {
 	t.Helper()
 	heading := &document{Node: d.all(atom.Thead, "")[0]}
@@ -77,22 +77,22 @@ func link(t *testing.T, d *document, class string) string {
 	return ""
 }
 
-// sorted is the aria-sort of a column, which no other column may have.
+// sorted is the aria-sort of a column. No other column may have one.
 func sorted(t *testing.T, d *document, class string) string {
 	t.Helper()
-	said := ""
+	sorted := ""
 	for _, th := range d.all(atom.Th, "") {
 		if direction := attribute(th, "aria-sort"); direction != "" {
-			if said != "" || attribute(th, "class") != class {
-				t.Errorf("column %s is said to be sorted, want %s alone", attribute(th, "class"), class)
+			if sorted != "" || attribute(th, "class") != class {
+				t.Errorf("column %s has aria-sort, want %s alone", attribute(th, "class"), class)
 			}
-			said = direction
+			sorted = direction
 		}
 	}
-	return said
+	return sorted
 }
 
-// TestTheWorstIsTheOneWithMostSocketsOfAllKinds differs from the column of sockets, which has those held alone.
+// The column of sockets shows only held ones, so it does not decide which process is the worst.
 func TestTheWorstIsTheOneWithMostSocketsOfAllKinds(t *testing.T) {
 	p := pageOf(reportOf(
 		leak{Process: program(1, "", "queue", 1, 2), remote: "10.0.0.1:1", ages: spread(5, time.Hour, time.Hour), unaccepted: 4},
@@ -100,9 +100,9 @@ func TestTheWorstIsTheOneWithMostSocketsOfAllKinds(t *testing.T) {
 	), nil, nil)
 	first := get(t, p, "/")
 	if got := strings.Join(first.column("pid"), " "); got != "1 2" {
-		t.Errorf("the order is %s, want the worst first", got)
+		t.Errorf("the order is %s, want worst first", got)
 	}
-	first.want(t, "the worst first")
+	first.want(t, "worst first")
 	if got := strings.Join(get(t, p, "/"+link(t, first, "sockets")).column("pid"), " "); got != "2 1" {
 		t.Errorf("sorted by sockets the order is %s", got)
 	}

@@ -10,28 +10,28 @@ import (
 	"net/http"
 	"time"
 
-	"closewait_exporter/list"
 	"closewait_exporter/reaper/status"
+	"closewait_exporter/report"
 )
 
-// Options are what a page is made of.
+// Options of a Page.
 type Options struct {
 	Host      string // name of this host; may be empty
 	Version   string // of the program
-	Links     []Link // to what else there is
-	Documents string // path below which the documents are, with a slash at the end
+	Links     []Link // to the other pages of the exporter
+	Documents string // path of the documents, with a slash at the end
 
-	Report func(context.Context) (*list.Report, error) // of a look at the host that is young enough
-	Reaper func() status.Status                        // nil: there is none
+	Report func(context.Context) (*report.Report, error) // of a recent scan
+	Reaper func() status.Status                          // nil: there is no reaper
 	Now    func() time.Time
 }
 
-// Link leads to another page of the exporter.
+// Link is a link to another page of the exporter.
 type Link struct {
 	Text, Address, About string
 }
 
-// Page is a http.Handler.
+// Page is the http.Handler of the page.
 type Page struct {
 	options Options
 }
@@ -48,8 +48,8 @@ var (
 	style string
 )
 
-// policy is the Content-Security-Policy: no script, whoever wrote it, nothing from elsewhere, no form,
-// no frame, and no style but ours.
+// policy is the Content-Security-Policy: no scripts, nothing from other servers, no forms, no
+// frames, and only our own style sheet.
 var policy = "default-src 'none'; style-src 'sha256-" + hash(style) + "'; img-src data:; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
@@ -58,14 +58,14 @@ func hash(text string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// ServeHTTP answers with what a look at the host shows or, with status 503, with why there is none.
-// It waits for as long as the context of the request allows.
+// ServeHTTP answers with the results of a scan or, with status 503, with the reason why there are
+// none. It waits as long as the context of the request allows.
 func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	order := orderOf(r.URL.Query())
-	report, err := p.options.Report(r.Context())
+	shown, err := p.options.Report(r.Context())
 	var out bytes.Buffer
-	if err := templates.ExecuteTemplate(&out, "page.html", p.content(report, err, order)); err != nil {
-		http.Error(w, "the page cannot be written: "+err.Error(), http.StatusInternalServerError)
+	if err := templates.ExecuteTemplate(&out, "page.html", p.content(shown, err, order)); err != nil {
+		http.Error(w, "cannot render the page: "+err.Error(), http.StatusInternalServerError)
 		return
 	}
 	header := w.Header()
@@ -73,7 +73,7 @@ func (p *Page) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	header.Set("Content-Security-Policy", policy)
 	header.Set("X-Content-Type-Options", "nosniff")
 	header.Set("Referrer-Policy", "no-referrer")
-	header.Set("Cache-Control", "no-store") // old numbers are never shown
+	header.Set("Cache-Control", "no-store") // old numbers must not be shown
 	if err != nil {
 		w.WriteHeader(http.StatusServiceUnavailable)
 	}

@@ -16,10 +16,10 @@ import (
 	"golang.org/x/net/html/atom"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 )
 
-// document is a page as a browser reads it.
+// document is a page as a browser parses it.
 type document struct {
 	*html.Node
 	status int
@@ -39,7 +39,7 @@ func get(t *testing.T, p *Page, path string) *document {
 	return d
 }
 
-// all are the elements of a kind, with that class where one is given.
+// all returns the elements of a kind, and of a class if one is given.
 func (d *document) all(kind atom.Atom, class string) []*html.Node {
 	var found []*html.Node
 	for n := range d.Descendants() {
@@ -59,7 +59,7 @@ func attribute(n *html.Node, name string) string {
 	return ""
 }
 
-// text is what a person reads, with single blanks.
+// text is the visible text with single blanks.
 func text(n *html.Node) string {
 	var all strings.Builder
 	for d := range n.Descendants() {
@@ -70,7 +70,7 @@ func text(n *html.Node) string {
 	return strings.Join(strings.Fields(all.String()), " ")
 }
 
-// column is what stands in the cells of a class, from the top.
+// column returns the texts of the cells of a class, from the top.
 func (d *document) column(class string) []string {
 	var cells []string
 	for _, table := range d.all(atom.Table, "processes") {
@@ -100,11 +100,11 @@ func TestThePageShowsWhoLeaks(t *testing.T) {
 	if d.status != http.StatusOK {
 		t.Errorf("status %d", d.status)
 	}
-	d.want(t, "5 processes hold sockets in CLOSE_WAIT", "1052 sockets in CLOSE_WAIT: 1048 held by 5 processes, 4 not accepted yet.", "Defunct (reset or given up, in no socket table, a descriptor each): 7 sockets, held by 1 process.",
-		"Looked at 7 network namespaces with the ebpf scanner in 3.2ms", "Seen at 09:41:07 UTC", "94% of descriptors used by shop.service")
+	d.want(t, "5 processes hold sockets in CLOSE_WAIT", "1052 sockets in CLOSE_WAIT: 1048 held by 5 processes, 4 not accepted yet.", "7 defunct sockets held by 1 process: connection reset or timed out, descriptor still open.",
+		"Scanned 7 network namespaces with the ebpf scanner in 3.2ms", "Scanned at 09:41:07 UTC", "94% of descriptors used by shop.service")
 	want := map[string]string{
 		"group": "shop.service java", "pid": "4211", "sockets": "812", "unaccepted": "0", "defunct": "0", "oldest": "1d07h median 7h46m",
-		"unread": "0 609 none · 203 fin", "fds": "3871/4096 94%", "service": "in :8080", "remote": "10.1.2.3 100% of them",
+		"unread": "0 609 none · 203 fin", "fds": "3871/4096 94%", "service": "in :8080", "remote": "10.1.2.3 100% of sockets",
 	}
 	for class, cell := range want {
 		if got := d.column(class); len(got) != 5 || got[0] != cell {
@@ -146,17 +146,17 @@ func TestAgesHaveBarsAndWords(t *testing.T) {
 
 func TestOnlyAPartOfVeryManyProcessesIsShownAndThePageSaysSo(t *testing.T) {
 	var leaks []leak
-	for pid := range mostRows + 7 {
+	for pid := range maxRows + 7 {
 		leaks = append(leaks, leak{Process: program(pid+1, "", "x", 1, 2), remote: "10.0.0.1:1", ages: []time.Duration{time.Hour}})
 	}
 	d := get(t, pageOf(reportOf(leaks...), nil, nil), "/?sort=pid&order=desc")
-	if got := d.column("pid"); len(got) != mostRows || got[0] != fmt.Sprint(mostRows+7) {
+	if got := d.column("pid"); len(got) != maxRows || got[0] != fmt.Sprint(maxRows+7) {
 		t.Errorf("%d rows, the first of process %s", len(got), got[0])
 	}
 	d.want(t, "7 more are not shown")
 }
 
-func TestAHostWithoutLeaksIsCalm(t *testing.T) {
+func TestAHostWithoutLeaksIsHealthy(t *testing.T) {
 	young := reportOf(leak{Process: program(1, "", "nginx", 1, 2), remote: "10.0.0.1:1", ages: []time.Duration{time.Millisecond}})
 	young.Listed = nil
 	blind := reportOf()
@@ -166,41 +166,41 @@ func TestAHostWithoutLeaksIsCalm(t *testing.T) {
 	orphans := reportOf()
 	orphans.View.Ownerless = []*closewait.Socket{{Since: now.Add(-time.Hour)}}
 	tests := []struct {
-		name   string
-		report *list.Report
-		want   []string
-		calm   bool
+		name    string
+		report  *report.Report
+		want    []string
+		healthy bool
 	}{
-		{"nothing at all", reportOf(), []string{"Nothing leaks here", "Looked at 7 network namespaces"}, true},
-		{"defunct sockets cannot be seen", halfBlind, []string{"Nothing is known to leak here", "nothing is known to leak here."}, true},
-		{"only ordinary closing", young, []string{"Nothing leaks here", "of 1 socket in CLOSE_WAIT none is known to be 1s old", "Hidden: 1 process"}, true},
-		{"not everything can be seen", blind, []string{"No process is known to leak", "3 processes could not be looked into"}, false},
-		{"sockets without a holder", orphans, []string{"No process is known to leak", "In no row below: 1 socket without a known holder"}, false},
+		{"nothing at all", reportOf(), []string{"No leaks on this host", "Scanned 7 network namespaces"}, true},
+		{"defunct sockets cannot be seen", halfBlind, []string{"No known leaks on this host", "No sockets in CLOSE_WAIT: no known leaks on this host."}, true},
+		{"only ordinary closing", young, []string{"No leaks on this host", "of 1 socket in CLOSE_WAIT none is known to be 1s old", "Hidden: 1 process"}, true},
+		{"not everything can be seen", blind, []string{"No known leaking processes", "the descriptors of 3 processes could not be read"}, false},
+		{"sockets without a holder", orphans, []string{"No known leaking processes", "Not in the table: 1 socket without a known holder"}, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			d := get(t, pageOf(test.report, nil, nil), "/")
 			d.want(t, append(test.want, "The reaper is off")...)
-			if calm := len(d.all(atom.H1, "good")) == 1; calm != test.calm || d.status != http.StatusOK || len(d.all(atom.Table, "processes")) > 0 {
-				t.Errorf("status %d, calm %t", d.status, calm)
+			if healthy := len(d.all(atom.H1, "good")) == 1; healthy != test.healthy || d.status != http.StatusOK || len(d.all(atom.Table, "processes")) > 0 {
+				t.Errorf("status %d, healthy %t", d.status, healthy)
 			}
 		})
 	}
 }
 
-func TestAFailedLookIsSaidAndNoNumbersAreShown(t *testing.T) {
+func TestAFailedScanIsReportedAndNoNumbersAreShown(t *testing.T) {
 	tests := map[string]struct {
 		err  error
 		want []string
 	}{
-		"a scan that fails": {errBroken, []string{"The scan failed: list processes: open /proc: permission denied: give it CAP_SYS_PTRACE"}},
-		"a scan that hangs": {fmt.Errorf("look: %w", context.DeadlineExceeded), []string{"takes longer than a page may wait", "Look again in a moment"}},
+		"a scan that fails": {errBroken, []string{"Error: list processes: open /proc: permission denied: give it CAP_SYS_PTRACE"}},
+		"a scan that hangs": {fmt.Errorf("scan: %w", context.DeadlineExceeded), []string{"takes longer than this page waits", "Refresh in a moment"}},
 		"a hostile error":   {errors.New("<script>\x1b"), []string{`<script>\x1b`}},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			d := get(t, pageOf(shop(), test.err, trial), "/?sort=pid")
-			d.want(t, append(test.want, "This host cannot be looked at", "the runbook", "Dry run")...)
+			d.want(t, append(test.want, "The scan failed", "the runbook", "Dry run")...)
 			if d.status != http.StatusServiceUnavailable || len(d.all(atom.Table, "")) > 0 || len(d.all(atom.Script, "")) > 0 {
 				t.Errorf("status %d, or old numbers:\n%s", d.status, text(d.Node))
 			}
@@ -212,14 +212,14 @@ func TestThePageSaysWhatCannotBeSeen(t *testing.T) {
 	r := shop()
 	r.Visibility.Missing = []closewait.MissingCapability{{Capability: "CAP_SYS_PTRACE", Lost: "holders of the sockets of other users"}}
 	d := get(t, pageOf(r, nil, nil), "/")
-	d.want(t, "Not everything can be seen", "without CAP_SYS_PTRACE it cannot see: holders of the sockets of other users")
-	get(t, pageOf(shop(), nil, nil), "/").want(t, "Every process and network namespace of this host could be looked into.")
+	d.want(t, "Parts of this host could not be read", "CAP_SYS_PTRACE is missing, so these cannot be seen: holders of the sockets of other users")
+	get(t, pageOf(shop(), nil, nil), "/").want(t, "All processes and network namespaces of this host could be read.")
 }
 
 func TestDefunctSocketsAreShownAsFarAsTheyAreKnown(t *testing.T) {
 	gone := leak{Process: program(7, "", "gone", 3, 9), remote: "10.0.0.1:1", ages: spread(3, time.Hour, time.Hour), defunct: 3}
 	d := get(t, pageOf(reportOf(gone), nil, nil), "/")
-	d.want(t, "1 process holds sockets in CLOSE_WAIT or defunct", "3 sockets, held by 1 process")
+	d.want(t, "1 process holds sockets in CLOSE_WAIT or defunct", "3 defunct sockets held by 1 process")
 	if got := d.column("defunct"); len(got) != 1 || got[0] != "3" {
 		t.Errorf("defunct: %q", got)
 	}

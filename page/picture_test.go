@@ -23,9 +23,9 @@ func dark(v browsertest.View) browsertest.View {
 	return v
 }
 
-// TestThePageFitsAndIsCalm shows pages in a real browser: nothing is wider than the screen, and the browser has
-// nothing to say.
-func TestThePageFitsAndIsCalm(t *testing.T) {
+// TestThePageFitsWithoutWarnings shows pages in a real browser: nothing is wider than the screen,
+// and the browser reports no errors.
+func TestThePageFitsWithoutWarnings(t *testing.T) {
 	pages := map[string]*Page{
 		"shop":    pageOf(shop(), nil, trial),
 		"empty":   pageOf(reportOf(), nil, nil),
@@ -46,7 +46,7 @@ func TestThePageFitsAndIsCalm(t *testing.T) {
 				}
 				for _, complaint := range tab.Complaints() {
 					if page != "failed" { // Chromium mentions the status 503
-						t.Errorf("the browser says %q", complaint)
+						t.Errorf("the browser reports %q", complaint)
 					}
 				}
 				colours[browsertest.Ask[string](tab, "getComputedStyle(document.body).backgroundColor")] = view.Dark
@@ -55,14 +55,15 @@ func TestThePageFitsAndIsCalm(t *testing.T) {
 		}
 	}
 	if len(colours) != 2 {
-		t.Errorf("backgrounds %v, want one that is light and one that is dark", colours)
+		t.Errorf("backgrounds %v, want a light one and a dark one", colours)
 	}
 }
 
-// TestThePictureInTheDocuments makes it, where that is wanted, from what is seen first on a desktop.
+// TestThePictureInTheDocuments makes the picture of docs/PAGE.md on request: the top of the page
+// on a desktop.
 func TestThePictureInTheDocuments(t *testing.T) {
 	if *picture == "" {
-		t.Skip("nobody wants it: run scripts/screenshot")
+		t.Skip("run scripts/screenshot to make the picture")
 	}
 	server := httptest.NewServer(pageOf(shop(), nil, trial))
 	t.Cleanup(server.Close)
@@ -70,7 +71,7 @@ func TestThePictureInTheDocuments(t *testing.T) {
 	keep(t, "page", browsertest.Start(t).Open(t, server.URL, browsertest.View{Width: desktop.Width, Height: enough}).Screen)
 }
 
-// keep writes a picture where that is wanted.
+// keep writes a picture on request.
 func keep(t *testing.T, name string, png func() []byte) {
 	t.Helper()
 	if *picture == "" {

@@ -6,43 +6,43 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/list"
+	"closewait_exporter/report"
 )
 
-// mostRows is how many processes are shown. A host can have thousands, and a page is no way to read them.
-const mostRows = 200
+// maxRows is the maximum number of processes on the page. A host can have thousands.
+const maxRows = 200
 
-// processes is the table of those that leak.
+// processes is the table of leaking processes.
 type processes struct {
 	Caption  string
 	Headings []heading
 	Rows     []*process
 	Omitted  int
 	Tiles    []tile
-	Classes  []ageClass // what the colours of the bars mean
+	Classes  []ageClass // legend of the bars
 }
 
-// process is a row: what `list` says of it, and bars.
+// process is a row of the table: the texts of the report, and bars.
 type process struct {
-	list.Row
+	report.Row
 	Ages            ageBar
-	Full            *gauge // nil: there is no limit of descriptors, or it is not known how many are open
-	Causes          string // sockets by what is unread
+	Full            *gauge // nil: there is no limit, or the number of open descriptors is not known
+	Causes          string // number of sockets by what is unread
 	Peer, PeerShare string
 
 	holder *closewait.Holder
 	oldest time.Duration
-	used   float64 // share of the descriptors, -1 where Full is nil
-	share  string  // the same for people
+	used   float64 // share of the descriptors, -1 if Full is nil
+	share  string  // used as text
 }
 
-// gauge is a bar from 0 to 100.
+// gauge is a bar with a width of 0 to 100.
 type gauge struct {
 	Width float64
 	Level string
 }
 
-func newProcesses(r *list.Report, by order) *processes {
+func newProcesses(r *report.Report, by order) *processes {
 	p := &processes{
 		Caption:  "Processes with sockets of ended connections, " + by.words(),
 		Headings: headings(by),
@@ -55,7 +55,7 @@ func newProcesses(r *list.Report, by order) *processes {
 	}
 	p.Tiles = tiles(r, rows)
 	by.sort(rows)
-	p.Omitted = max(len(rows)-mostRows, 0)
+	p.Omitted = max(len(rows)-maxRows, 0)
 	p.Rows = rows[:len(rows)-p.Omitted]
 	for _, row := range p.Rows {
 		row.Ages = newAgeBar(&row.All, r.View.Taken, most)
@@ -63,7 +63,7 @@ func newProcesses(r *list.Report, by order) *processes {
 	return p
 }
 
-func newProcess(r *list.Report, h *closewait.Holder) *process {
+func newProcess(r *report.Report, h *closewait.Holder) *process {
 	p := &process{Row: r.Row(h), holder: h, oldest: h.Oldest(r.View.Taken), used: -1}
 	p.PeerShare, p.Peer, _ = strings.Cut(p.Remote, " ")
 	if _, share, limited := strings.Cut(p.FDs, " "); limited {
@@ -72,14 +72,14 @@ func newProcess(r *list.Report, h *closewait.Holder) *process {
 		p.Full = &gauge{Width: 100 * min(p.used, 1), Level: level(p.used)}
 	}
 	for _, class := range closewait.Unreads {
-		if n := p.Waiting.Unread[class]; n > 0 {
+		if n := p.CloseWait.Unread[class]; n > 0 {
 			p.Causes = strings.TrimPrefix(p.Causes+" · "+strconv.Itoa(n)+" "+class.String(), " · ")
 		}
 	}
 	return p
 }
 
-// level is that of a share of the descriptors: from 80 % on accept() will soon fail.
+// level classifies a share of the descriptors. At 100 % accept() fails.
 func level(share float64) string {
 	const high, critical = 0.8, 0.95
 	switch {
@@ -88,14 +88,14 @@ func level(share float64) string {
 	case share >= high:
 		return "high"
 	}
-	return "calm"
+	return "normal"
 }
 
-// tiles are about the host and its worst processes.
-func tiles(r *list.Report, rows []*process) []tile {
+// tiles summarise the host and its worst processes.
+func tiles(r *report.Report, rows []*process) []tile {
 	most, oldest, fullest := rows[0], rows[0], rows[0]
 	for _, row := range rows {
-		if row.holder.Held.Len() > most.holder.Held.Len() { // the first one can have defunct ones only
+		if row.holder.Held.Len() > most.holder.Held.Len() { // the first row may have only defunct sockets
 			most = row
 		}
 		if row.oldest > oldest.oldest {
@@ -107,7 +107,7 @@ func tiles(r *list.Report, rows []*process) []tile {
 	}
 	tiles := []tile{
 		{Value: strconv.Itoa(r.View.Sockets.Total()), Label: "sockets in CLOSE_WAIT", Detail: most.Sockets + " held by " + most.Group},
-		{Value: oldest.Oldest, Label: "is the oldest", Detail: "by " + oldest.Group},
+		{Value: oldest.Oldest, Label: "age of the oldest", Detail: "in " + oldest.Group},
 	}
 	if fullest.Full != nil {
 		tiles = append(tiles, tile{Value: fullest.share, Label: "of descriptors used", Detail: "by " + fullest.Group, Level: fullest.Full.Level})

@@ -5,94 +5,94 @@ import (
 	"strconv"
 	"time"
 
-	"closewait_exporter/list"
 	"closewait_exporter/reaper/status"
+	"closewait_exporter/report"
 )
 
-// dryRun is the mode of a rule that only says what it would do, and its decision to.
+// dryRun is the mode of a rule that takes no action, and its decision to act if it were enforced.
 const dryRun = "dry_run"
 
-// reaperContent is what the templates show of it.
+// reaperContent is the part of the page about the reaper.
 type reaperContent struct {
-	Mode      string
-	Sentence  string
-	Did       string // heading of the deeds
-	Facts     []fact
-	Rules     []status.Rule
-	Suspended []string
-	Decisions []noteContent
-	Omitted   int
-	Actions   []noteContent
+	Mode           string
+	Sentence       string
+	ActionsHeading string
+	Facts          []fact
+	Rules          []status.Rule
+	Suspended      []string
+	Decisions      []entryContent
+	Omitted        int
+	Actions        []entryContent
 }
 
-// noteContent is an Entry, safe to be shown as it is.
-type noteContent struct {
+// entryContent is an Entry with escaped texts.
+type entryContent struct {
 	status.Entry
-	When moment
-	Span string // how long it was so
-	Dry  bool   // of a rule that does nothing, and nothing else says so
+	When timestamp
+	Span string // how long the decision has been the same
+	Dry  bool   // of a rule in dry run, and What does not say so
 }
 
 func newReaperContent(r status.Status, now time.Time) *reaperContent {
 	c := &reaperContent{
-		Mode:     "dry run",
-		Sentence: "Dry run: it says what it would do, and does nothing.",
-		Did:      "What it would have done",
-		Omitted:  r.Omitted,
+		Mode:           "dry run",
+		Sentence:       "Dry run: decisions are only reported, no action is taken.",
+		ActionsHeading: "Actions it would have taken",
+		Omitted:        r.Omitted,
 	}
 	if r.Enforcing {
-		c.Mode, c.Did = "enforce", "What it did"
-		c.Sentence = "It acts by the rules that say enforce. The others only say what they would do."
+		c.Mode, c.ActionsHeading = "enforce", "Actions"
+		c.Sentence = "Rules in mode enforce act. Rules in dry run only report what they would do."
 	}
 	last := "none yet"
 	if !r.LastRound.IsZero() {
-		last = newMoment(r.LastRound, now).Text + " UTC"
+		last = newTimestamp(r.LastRound, now).Text + " UTC"
 	}
 	c.Facts = []fact{
 		{"Last round", last},
-		{"Actions left", fmt.Sprintf("%d of %d per %s", r.BudgetLeft, r.Budget, list.Duration(r.Per))},
+		{"Actions left", fmt.Sprintf("%d of %d per %s", r.BudgetLeft, r.Budget, report.Duration(r.Per))},
 	}
 	for _, rule := range r.Rules {
-		c.Rules = append(c.Rules, status.Rule{Name: list.Text(rule.Name), Mode: list.Text(rule.Mode), Matched: rule.Matched})
+		c.Rules = append(c.Rules, status.Rule{Name: report.Text(rule.Name), Mode: report.Text(rule.Mode), Matched: rule.Matched})
 	}
 	for _, why := range r.Suspended {
-		c.Suspended = append(c.Suspended, list.Text(why))
+		c.Suspended = append(c.Suspended, report.Text(why))
 	}
 	if !r.Reloaded {
-		c.Suspended = append(c.Suspended, "the rules file was not valid when it was last read: the rules before it are still in force")
+		c.Suspended = append(c.Suspended, "the rules file was invalid at the last reload: the previous rules are still in force")
 	}
 	for _, n := range r.Decisions {
-		c.Decisions = append(c.Decisions, newNote(n, now))
+		c.Decisions = append(c.Decisions, newEntry(n, now))
 	}
 	for _, n := range r.Actions {
-		c.Actions = append(c.Actions, newNote(n, now))
+		c.Actions = append(c.Actions, newEntry(n, now))
 	}
 	return c
 }
 
-func newNote(n status.Entry, now time.Time) noteContent {
-	c := noteContent{Entry: n, When: newMoment(n.Since, now), Dry: n.Mode == dryRun && n.What != dryRun}
+func newEntry(n status.Entry, now time.Time) entryContent {
+	c := entryContent{Entry: n, When: newTimestamp(n.Since, now), Dry: n.Mode == dryRun && n.What != dryRun}
 	switch {
 	case n.Current:
-		c.Span = "for " + list.Duration(n.Until.Sub(n.Since)) + ", and still"
+		c.Span = "for " + report.Duration(n.Until.Sub(n.Since)) + ", ongoing"
 	case n.Until.After(n.Since):
-		c.Span = "for " + list.Duration(n.Until.Sub(n.Since))
+		c.Span = "for " + report.Duration(n.Until.Sub(n.Since))
 	}
-	c.What = list.Text(n.What)
+	c.What = report.Text(n.What)
 	if n.Rule != "" {
-		c.Rule = list.Text(n.Rule)
+		c.Rule = report.Text(n.Rule)
 	}
 	if n.Why != "" {
-		c.Why = list.Text(n.Why)
+		c.Why = report.Text(n.Why)
 	}
 	if n.PID != 0 {
-		c.Group, c.Comm = list.Text(n.Group), list.Text(n.Comm)
+		c.Group, c.Comm = report.Text(n.Group), report.Text(n.Comm)
 	}
 	return c
 }
 
-// Process names whom a note is about.
-func (n *noteContent) Process() string {
+// Process names the process that an entry is about.
+func (n *entryContent) Process() string {
 	if n.PID == 0 {
 		return "all processes"
 	}

@@ -54,8 +54,8 @@ func (p *Policy) gate(view *closewait.View, s *State) (label Label, why string) 
 // blind says why a View shows too little to act upon, or returns no label.
 func blind(view *closewait.View) (label Label, why string) {
 	switch {
-	case view.Unread > 0:
-		return LabelIncompleteScan, fmt.Sprintf("the sockets of %d network namespaces could not be read", view.Unread)
+	case view.UnreadableNamespaces > 0:
+		return LabelIncompleteScan, fmt.Sprintf("the sockets of %d network namespaces could not be read", view.UnreadableNamespaces)
 	case view.Coverage() < minCoverage:
 		return LabelLowCoverage, fmt.Sprintf("the owner is known of %.1f%% of the sockets, %s are needed", 100*view.Coverage(), percent(minCoverage))
 	}

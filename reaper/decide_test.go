@@ -174,7 +174,7 @@ func protecting(p Protect) *Policy {
 
 func TestRoundsThatDoNotCount(t *testing.T) {
 	leak := func() *closewait.Holder { return holder(alice, sockets(2, 1, hour)) }
-	unread := func(v *closewait.View) *closewait.View { v.Unread = 1; return v }
+	unread := func(v *closewait.View) *closewait.View { v.UnreadableNamespaces = 1; return v }
 	uncovered := func(v *closewait.View) *closewait.View {
 		v.Sockets[closewait.IPv4] = [4]int{closewait.OwnedByProcess: 94, closewait.OwnerUnresolved: 6}
 		return v

@@ -51,7 +51,7 @@ process 11 ("bob", group "bob"), rule leak: does not match
 `,
 		},
 		"a View that does not count": {
-			[]*closewait.View{view(0, leak()), {Taken: epoch.Add(time.Minute), Unread: 2}},
+			[]*closewait.View{view(0, leak()), {Taken: epoch.Add(time.Minute), UnreadableNamespaces: 2}},
 			"rule leak: incomplete_scan: the sockets of 2 network namespaces could not be read\n",
 		},
 	}

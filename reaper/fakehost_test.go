@@ -75,7 +75,7 @@ func (h *fakeHost) Observe(context.Context) (*closewait.View, error) {
 	if h.blind != nil {
 		return nil, h.blind
 	}
-	v := &closewait.View{Taken: time.Now(), Namespaces: 1, Unread: h.unread}
+	v := &closewait.View{Taken: time.Now(), Namespaces: 1, UnreadableNamespaces: h.unread}
 	for _, p := range h.processes {
 		var waiting, defunct []*closewait.Socket
 		for _, s := range p.sockets {

@@ -133,7 +133,7 @@ func (c *chaos) look() *closewait.View {
 		v.Holders = append(v.Holders, c.alive[id])
 	}
 	if c.rng.IntN(20) == 0 {
-		v.Unread = 1
+		v.UnreadableNamespaces = 1
 	}
 	return v
 }

@@ -1,3 +1,3 @@
-// Package web is the HTTP side of the exporter: its paths, the limits that protect it, and how it
-// begins and ends to listen. Nothing that is asked over HTTP can act on a process.
+// Package web is the HTTP side of the exporter: its paths, the limits that protect it, and its
+// start and its shutdown. No request can cause an action on a process.
 package web

@@ -5,7 +5,8 @@ import (
 	"net/http"
 )
 
-// serveDocument answers with a document as plain text, which every browser shows: for Markdown most offer to save it.
+// serveDocument serves a document as plain text, because most browsers download text/markdown
+// instead of showing it.
 func serveDocument(documents fs.FS) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		text, err := fs.ReadFile(documents, r.PathValue("name"))

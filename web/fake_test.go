@@ -14,17 +14,17 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 )
 
-// successMetric is what the fake collector tells of a scan, as the true one does.
+// successMetric is the metric of the fake collector.
 const successMetric = "closewait_scan_success"
 
-// look observes the host and tells how that ended.
-type look func(context.Context) error
+// probe observes the host and returns the error.
+type probe func(context.Context) error
 
-// fakeCollector looks, and publishes whether that succeeded.
-func fakeCollector(look look) func(context.Context) prometheus.Gatherer {
+// fakeCollector observes the host and exports whether that succeeded.
+func fakeCollector(probe probe) func(context.Context) prometheus.Gatherer {
 	return func(ctx context.Context) prometheus.Gatherer {
 		success := prometheus.NewGauge(prometheus.GaugeOpts{Name: successMetric, Help: "Whether the scan succeeded."})
-		if look(ctx) == nil {
+		if probe(ctx) == nil {
 			success.Set(1)
 		}
 		registry := prometheus.NewRegistry()
@@ -33,10 +33,10 @@ func fakeCollector(look look) func(context.Context) prometheus.Gatherer {
 	}
 }
 
-// fakePage looks, and says how that ended.
-func fakePage(look look) http.Handler {
+// fakePage observes the host and answers with the result.
+func fakePage(probe probe) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := look(r.Context()); err != nil {
+		if err := probe(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
@@ -47,19 +47,19 @@ func fakePage(look look) http.Handler {
 // seen always succeeds.
 func seen(context.Context) error { return nil }
 
-// hung gives no answer while anyone waits.
+// hung does not return before its context ends.
 func hung(ctx context.Context) error {
 	<-ctx.Done()
 	return ctx.Err()
 }
 
-// fixture is a handler that looks at the host with a function.
+// fixture is a handler with a fake host.
 type fixture struct {
 	http.Handler
 	log bytes.Buffer
 }
 
-func newFixture(t *testing.T, host look, change func(*Options)) *fixture {
+func newFixture(t *testing.T, host probe, change func(*Options)) *fixture {
 	t.Helper()
 	f := &fixture{}
 	logger := log.NewLogfmtLogger(log.NewSyncWriter(&f.log))
@@ -74,7 +74,7 @@ func newFixture(t *testing.T, host look, change func(*Options)) *fixture {
 		Documents:     fstest.MapFS{"RUNBOOK.md": {Data: []byte("# Runbook <b>")}},
 		TelemetryPath: "/metrics",
 		Gatherer:      fakeCollector(noted),
-		Look:          noted,
+		Probe:         noted,
 		Health:        health,
 		Logger:        logger,
 	}

@@ -25,56 +25,56 @@ const (
 // Options of the handler.
 type Options struct {
 	TelemetryPath          string       // checked by CheckTelemetryPath
-	MaxRequests            int          // scrapes answered at the same time, 0 = no limit
+	MaxRequests            int          // maximum number of concurrent scrapes, and of concurrent pages; 0 = no limit
 	WithoutExporterMetrics bool         // leave out go_*, process_* and promhttp_*
-	Page                   http.Handler // of /, for people
+	Page                   http.Handler // for /
 	Documents              fs.FS        // served below DocumentsPath
 	Gatherer               func(context.Context) prometheus.Gatherer
-	Look                   func(context.Context) error // observes the host, and tells Health
+	Probe                  func(context.Context) error // observes the host and reports to Health
 	Health                 *Health
-	Reload                 func() error // nil: there is nothing to reload, or nobody may
+	Reload                 func() error // nil: there is nothing to reload, or it is not enabled
 	Logger                 log.Logger
 }
 
-// NewHandler returns the handler of all paths. It answers GET and HEAD only, but for the reload.
+// NewHandler returns the handler of all paths. It answers only GET and HEAD, except for the reload.
 func NewHandler(o Options) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET "+rootPath+"{$}", newPage(o))
 	mux.Handle("GET "+o.TelemetryPath, newMetrics(o))
 	mux.HandleFunc("GET "+DocumentsPath+"{name}", serveDocument(o.Documents))
 	mux.HandleFunc("GET "+HealthyPath, serveHealthy)
-	mux.HandleFunc("GET "+ReadyPath, serveReady(o.Health, o.Look))
+	mux.HandleFunc("GET "+ReadyPath, serveReady(o.Health, o.Probe))
 	if o.Reload != nil {
 		mux.HandleFunc("POST "+reloadPath, serveReload(o.Reload))
 	}
 	return mux
 }
 
-// serveReload says what became of a reload: the body of an error is for the one who asked.
+// serveReload reloads and answers with the result.
 func serveReload(reload func() error) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		if err := reload(); err != nil {
-			http.Error(w, "the rules stay as they are: "+err.Error(), http.StatusInternalServerError)
+			http.Error(w, "reload failed, the previous rules stay in force: "+err.Error(), http.StatusInternalServerError)
 			return
 		}
 		fmt.Fprintln(w, "OK")
 	}
 }
 
-// pathCharacters are those that mean nothing special in URLs, patterns and HTML.
+// pathCharacters are the characters without a special meaning in URLs, patterns and HTML.
 var pathCharacters = regexp.MustCompile(`^[A-Za-z0-9/._~-]+$`)
 
-// CheckTelemetryPath tells what is wrong with a path for metrics, if anything is.
+// CheckTelemetryPath returns an error if a path cannot be used for metrics.
 func CheckTelemetryPath(telemetry string) error {
 	switch {
 	case telemetry == rootPath, telemetry == HealthyPath, telemetry == ReadyPath, telemetry == reloadPath:
 		return fmt.Errorf("%q is taken: choose another path, such as /metrics", telemetry)
 	case telemetry == "" || telemetry[0] != '/':
-		return fmt.Errorf("%q does not begin with a slash: write %q", telemetry, "/"+telemetry)
+		return fmt.Errorf("%q does not begin with a slash: use %q", telemetry, "/"+telemetry)
 	case path.Clean(telemetry) != telemetry:
-		return fmt.Errorf("%q is not in its shortest form: write %q", telemetry, path.Clean(telemetry))
+		return fmt.Errorf("%q is not in its shortest form: use %q", telemetry, path.Clean(telemetry))
 	case !pathCharacters.MatchString(telemetry):
-		return fmt.Errorf("%q has characters that need quoting in a URL: use letters, digits and /._~-", telemetry)
+		return fmt.Errorf("%q has characters that need escaping in a URL: use letters, digits and /._~-", telemetry)
 	}
 	return nil
 }

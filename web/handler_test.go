@@ -51,22 +51,22 @@ func TestTheTelemetryPathCanBeMoved(t *testing.T) {
 }
 
 func TestTelemetryPathsThatCannotWorkAreRefusedWithAdvice(t *testing.T) {
-	tests := map[string]string{ // path: what the error says, empty where the path is good
+	tests := map[string]string{ // path: part of the error, empty for a valid path
 		"/metrics":      "",
 		"/a/b.c_d-e~1":  "",
 		"/":             "taken",
 		"/-/healthy":    "taken",
 		"/-/ready":      "taken",
 		"":              "does not begin with a slash",
-		"metrics":       `write "/metrics"`,
-		"/metrics/":     `write "/metrics"`,
-		"//metrics":     `write "/metrics"`,
-		"/a/../metrics": `write "/metrics"`,
-		"/{name}":       "quoting",
-		"/a b":          "quoting",
-		"/a?b":          "quoting",
-		"/métriques":    "quoting",
-		"/<script>":     "quoting",
+		"metrics":       `use "/metrics"`,
+		"/metrics/":     `use "/metrics"`,
+		"//metrics":     `use "/metrics"`,
+		"/a/../metrics": `use "/metrics"`,
+		"/{name}":       "escaping",
+		"/a b":          "escaping",
+		"/a?b":          "escaping",
+		"/métriques":    "escaping",
+		"/<script>":     "escaping",
 	}
 	for path, want := range tests {
 		err := CheckTelemetryPath(path)

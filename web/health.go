@@ -13,8 +13,8 @@ import (
 	"github.com/go-kit/log/level"
 )
 
-// Health knows whether a scan has succeeded yet, and logs when scans begin to fail and when they
-// succeed again. Who observes the host tells it the outcome.
+// Health records whether a scan has succeeded yet, and logs when scans begin to fail and when they
+// succeed again. Every observation of the host reports its result here.
 type Health struct {
 	logger log.Logger
 
@@ -23,27 +23,27 @@ type Health struct {
 	failure error // of the last scan; nil when it succeeded
 }
 
-// errNoScanYet is why the exporter is not ready before anything has happened.
-var errNoScanYet = errors.New("no scan has ended yet")
+// errNoScanYet is the reason why the exporter is not ready before the first scan.
+var errNoScanYet = errors.New("no scan has finished yet")
 
 // NewHealth returns the Health of an exporter that has not scanned yet.
 func NewHealth(logger log.Logger) *Health {
 	return &Health{logger: logger, failure: errNoScanYet}
 }
 
-// Note takes in how an observation ended: with the error of the scan, with that of a context that
-// ended first, or with success.
+// Note records the result of an observation: nil, the error of the scan, or the error of a
+// context that ended first.
 func (h *Health) Note(err error) {
 	switch {
-	case errors.Is(err, context.Canceled): // who asked has gone: that says nothing of the scan
+	case errors.Is(err, context.Canceled): // the caller has gone, which says nothing about the scan
 	case errors.Is(err, context.DeadlineExceeded):
-		h.note(fmt.Errorf("a scan takes longer than may be waited for it: %w", err))
+		h.note(fmt.Errorf("scan timed out and continues: %w", err))
 	default:
 		h.note(err)
 	}
 }
 
-// note logs changes only: a host where no scan succeeds is scraped several times a minute.
+// note logs only changes, because a host is scraped several times a minute.
 func (h *Health) note(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -52,14 +52,14 @@ func (h *Health) note(err error) {
 	h.failure = err
 	switch {
 	case err != nil && !failed:
-		level.Error(h.logger).Log("msg", "Scan failed; metrics of sockets and processes are missing until one succeeds", "err", err)
+		level.Error(h.logger).Log("msg", "Scan failed, host and process metrics are absent until a scan succeeds", "err", err)
 	case err == nil && failed:
 		level.Info(h.logger).Log("msg", "Scans succeed again")
 	}
 }
 
-// notReady tells why the exporter is not ready, nil when it is. Once it was, it stays so: a failed
-// scan is told by the metrics, which must then be reachable.
+// notReady returns why the exporter is not ready, or nil. Once ready it stays ready: metrics report
+// failed scans, and must be reachable then.
 func (h *Health) notReady() error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -69,17 +69,18 @@ func (h *Health) notReady() error {
 	return h.failure
 }
 
-// probePatience is how long a probe waits for a scan: those of Kubernetes give up after a second.
-const probePatience = 800 * time.Millisecond
+// probeTimeout is how long a probe waits for a scan. Kubernetes gives up after one second by
+// default.
+const probeTimeout = 800 * time.Millisecond
 
-// serveReady answers 200 after the first successful scan. While there was none, a probe is a reason
-// to look: without it a host that is not scraped would never become ready after a failure.
-func serveReady(health *Health, look func(context.Context) error) http.HandlerFunc {
+// serveReady answers 200 after the first successful scan. Until then each probe scans. Otherwise
+// a host that is not scraped would never become ready after a failure.
+func serveReady(health *Health, probe func(context.Context) error) http.HandlerFunc {
 	return func(w http.ResponseWriter, r *http.Request) {
 		if health.notReady() != nil {
-			ctx, cancel := context.WithTimeout(r.Context(), probePatience)
+			ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
 			defer cancel()
-			_ = look(ctx) // its outcome is noted, if it comes in time
+			_ = probe(ctx) // it notes the result
 		}
 		if err := health.notReady(); err != nil {
 			http.Error(w, fmt.Sprintf("closewait_exporter is not ready: %v", err), http.StatusServiceUnavailable)

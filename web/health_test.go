@@ -24,10 +24,10 @@ func TestReadyAfterTheFirstSuccessfulScan(t *testing.T) {
 			status  int
 			body    string
 		}{
-			{"a scan that hangs", context.DeadlineExceeded, http.StatusServiceUnavailable, "takes longer"},
+			{"a scan that hangs", context.DeadlineExceeded, http.StatusServiceUnavailable, "timed out"},
 			{"a scan that fails", errors.New("no /proc"), http.StatusServiceUnavailable, "no /proc"},
 			{"a scan that succeeds", nil, http.StatusOK, "is ready"},
-			{"a failure later is told by the metrics alone", errors.New("no /proc"), http.StatusOK, "is ready"},
+			{"a later failure shows only in the metrics", errors.New("no /proc"), http.StatusOK, "is ready"},
 		}
 		for _, step := range steps {
 			failure = step.failure
@@ -47,7 +47,7 @@ func TestAScrapeMakesTheExporterReady(t *testing.T) {
 	f := newFixture(t, func(context.Context) error { scans++; return nil }, nil)
 	f.ask(http.MethodGet, "/metrics")
 	if code := f.ask(http.MethodGet, "/-/ready").Code; code != http.StatusOK || scans != 1 {
-		t.Errorf("status %d after %d scans, want 200 after that of the scrape", code, scans)
+		t.Errorf("status %d after %d scans, want 200 after the scan of the scrape", code, scans)
 	}
 }
 
@@ -58,11 +58,11 @@ func TestOnlyChangesOfHealthAreLogged(t *testing.T) {
 		scans []error
 		want  []string
 	}{
-		{"success from the start says nothing", []error{nil, nil}, nil},
-		{"a failure is told once", []error{broken, broken, broken}, []string{"Scan failed"}},
+		{"success from the start is not logged", []error{nil, nil}, nil},
+		{"a failure is logged once", []error{broken, broken, broken}, []string{"Scan failed"}},
 		{"failure and recovery", []error{nil, broken, nil, nil}, []string{"Scan failed", "succeed again"}},
-		{"who hangs up says nothing of the scan", []error{nil, context.Canceled, broken, context.Canceled, broken}, []string{"Scan failed"}},
-		{"not in time is a failure", []error{nil, context.DeadlineExceeded, nil}, []string{"takes longer", "succeed again"}},
+		{"a caller that hangs up says nothing about the scan", []error{nil, context.Canceled, broken, context.Canceled, broken}, []string{"Scan failed"}},
+		{"a timeout is a failure", []error{nil, context.DeadlineExceeded, nil}, []string{"timed out", "succeed again"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

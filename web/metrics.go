@@ -15,7 +15,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 )
 
-// metrics answers scrapes. Each has a context of its own, so each has a gatherer of its own.
+// metrics answers scrapes. Each scrape has its own context, so it has its own gatherer.
 type metrics struct {
 	gatherer func(context.Context) prometheus.Gatherer
 	own      *prometheus.Registry // metrics of the exporter itself
@@ -26,7 +26,7 @@ type metrics struct {
 func newMetrics(o Options) http.Handler {
 	m := &metrics{gatherer: o.Gatherer, own: prometheus.NewRegistry(), logger: o.Logger}
 	m.options = promhttp.HandlerOpts{
-		ErrorHandling:     promhttp.ContinueOnError, // the rest is true, and the error is logged
+		ErrorHandling:     promhttp.ContinueOnError, // the other metrics are correct, and the error is logged
 		EnableOpenMetrics: true,
 	}
 	handler := limitRequests(o.MaxRequests, "scrapes", m)
@@ -50,14 +50,14 @@ func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	promhttp.HandlerFor(all, options).ServeHTTP(w, r)
 }
 
-// limitRequests lets at most so many requests in at the same time; 0 means no limit. The limit of
-// promhttp is one of a handler, and here every scrape has its own.
-func limitRequests(most int, what string, next http.Handler) http.Handler {
-	if most == 0 {
+// limitRequests limits the number of concurrent requests; 0 means no limit. The limit of promhttp
+// is per handler, and here every scrape has its own handler.
+func limitRequests(limit int, what string, next http.Handler) http.Handler {
+	if limit == 0 {
 		return next
 	}
-	slots := make(chan struct{}, most)
-	refusal := fmt.Sprintf("%d %s are being answered already, which is the limit of --web.max-requests.", most, what)
+	slots := make(chan struct{}, limit)
+	refusal := fmt.Sprintf("Limit of %d concurrent %s reached (--web.max-requests).", limit, what)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case slots <- struct{}{}:
@@ -69,28 +69,27 @@ func limitRequests(most int, what string, next http.Handler) http.Handler {
 	})
 }
 
-// scrapeLog takes what promhttp has to say of one scrape.
+// scrapeLog logs the errors of promhttp during one scrape.
 type scrapeLog struct {
 	logger log.Logger
-	said   bool
+	logged bool
 }
 
-// Println logs the first error of gathering, encoding or sending metrics: once a connection is broken,
-// there is one for each metric family. That a scraper hangs up before the end is up to the scraper, and
-// must not let it fill the log.
+// Println logs the first error of gathering, encoding or sending metrics. Once a connection is
+// broken, there is one error per metric family. A scraper that hangs up must not fill the log.
 func (l *scrapeLog) Println(v ...any) {
-	if l.said {
+	if l.logged {
 		return
 	}
-	l.said = true
+	l.logged = true
 	if slices.ContainsFunc(v, isHangUp) {
-		level.Debug(l.logger).Log("msg", "Scraper has hung up", "err", fmt.Sprint(v...))
+		level.Debug(l.logger).Log("msg", "Scraper closed the connection", "err", fmt.Sprint(v...))
 		return
 	}
-	level.Error(l.logger).Log("msg", "Scrape answered in part", "err", fmt.Sprint(v...))
+	level.Error(l.logger).Log("msg", "Scrape answered only in part", "err", fmt.Sprint(v...))
 }
 
-// isHangUp tells whether v is the error of a connection that cannot be written to any more.
+// isHangUp reports whether v is the error of a write to a closed connection.
 func isHangUp(v any) bool {
 	err, _ := v.(error)
 	failed := new(net.OpError)

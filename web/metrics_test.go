@@ -26,7 +26,7 @@ func TestAnOverlongScanIsAnsweredInTimeAsFailed(t *testing.T) {
 	}{
 		{"before a short scrape timeout", "1", 800 * time.Millisecond},
 		{"before the usual scrape timeout", "10", 9500 * time.Millisecond},
-		{"before the server gives up, when the scraper says nothing", "", writeTimeout - scrapeMargin},
+		{"before the write timeout of the server, without a scrape timeout", "", writeTimeout - scrapeMargin},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -52,7 +52,7 @@ func TestMoreRequestsThanTheLimitAreRefused(t *testing.T) {
 		want            map[int]int // status: answers
 	}{
 		{"the limit is met", 2, 2, map[int]int{200: 2}},
-		{"one too many", 2, 3, map[int]int{200: 2, 503: 1}},
+		{"one more than the limit", 2, 3, map[int]int{200: 2, 503: 1}},
 		{"no limit", 0, 20, map[int]int{200: 20}},
 	}
 	for _, test := range tests {
@@ -77,7 +77,7 @@ func TestMoreRequestsThanTheLimitAreRefused(t *testing.T) {
 					}
 				}
 				if code := f.ask(http.MethodGet, "/metrics").Code; code != http.StatusOK {
-					t.Errorf("status %d after all have ended, want 200: a place was not given back", code)
+					t.Errorf("status %d after all have ended, want 200: a slot was not released", code)
 				}
 			})
 		})
@@ -134,7 +134,7 @@ func TestFormatAndEncodingAreThoseThatTheScraperAsksFor(t *testing.T) {
 		t.Errorf("error %v, and the text ends with %q", err, text[max(0, len(text)-20):])
 	}
 	if got := f.ask(http.MethodGet, "/metrics").Header().Get("Content-Type"); !strings.HasPrefix(got, "text/plain; version=0.0.4") {
-		t.Errorf("content type is %q for who asks for nothing", got)
+		t.Errorf("content type is %q without an Accept header", got)
 	}
 }
 
@@ -163,8 +163,8 @@ func TestABadMetricIsLoggedAndTheRestIsServed(t *testing.T) {
 func TestAScraperThatHangsUpDoesNotFillTheLog(t *testing.T) {
 	f := newFixture(t, seen, nil)
 	f.ServeHTTP(hungUp{}, httptest.NewRequest(http.MethodGet, "/metrics", nil))
-	if said := f.log.String(); strings.Count(said, "\n") != 1 || !strings.Contains(said, "level=debug") {
-		t.Errorf("want one line for debugging, got:\n%s", said)
+	if logged := f.log.String(); strings.Count(logged, "\n") != 1 || !strings.Contains(logged, "level=debug") {
+		t.Errorf("want one debug line, got:\n%s", logged)
 	}
 }
 
@@ -175,7 +175,7 @@ func (hungUp) Write([]byte) (int, error) {
 	return 0, &net.OpError{Op: "write", Net: "tcp", Err: os.NewSyscallError("write", syscall.EPIPE)}
 }
 
-// discard is a scraper that listens no more.
+// discard is a scraper that reads nothing.
 type discard struct{}
 
 func (discard) Header() http.Header         { return http.Header{} }

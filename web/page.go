@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// pagePatience is how long the scan for a person may take: more than a scan of a large host needs, and
-// as long as people wait for a page that says nothing yet.
-const pagePatience = 10 * time.Second
+// pageTimeout is how long the scan for a page may take: longer than a scan of a large host, and
+// about as long as people wait for an empty page.
+const pageTimeout = 10 * time.Second
 
-// newPage limits a page as scrapes are limited. It has a limit of its own, so that readers keep no scrape out.
+// newPage limits concurrent pages like scrapes. The limits are separate, so that readers of the
+// page cannot block scrapes.
 func newPage(o Options) http.Handler {
 	return limitRequests(o.MaxRequests, "pages", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		ctx, cancel := context.WithTimeout(r.Context(), pagePatience)
+		ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
 		defer cancel()
 		o.Page.ServeHTTP(w, r.WithContext(ctx))
 	}))

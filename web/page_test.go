@@ -14,8 +14,8 @@ func TestAHungScanIsToldToAReaderInTime(t *testing.T) {
 		f := newFixture(t, hung, nil)
 		started := time.Now()
 		answer := f.ask(http.MethodGet, "/")
-		if took := time.Since(started); took != pagePatience || answer.Code != http.StatusServiceUnavailable {
-			t.Errorf("status %d after %s, want 503 after %s", answer.Code, took, pagePatience)
+		if took := time.Since(started); took != pageTimeout || answer.Code != http.StatusServiceUnavailable {
+			t.Errorf("status %d after %s, want 503 after %s", answer.Code, took, pageTimeout)
 		}
 	})
 }
@@ -29,8 +29,8 @@ func TestReadersKeepNoScrapeOut(t *testing.T) {
 		}
 		synctest.Wait()
 		refused := f.ask(http.MethodGet, "/")
-		if refused.Code != http.StatusServiceUnavailable || !strings.Contains(refused.Body.String(), "2 pages are being answered already") {
-			t.Errorf("status %d and %q for one page too many", refused.Code, refused.Body)
+		if refused.Code != http.StatusServiceUnavailable || !strings.Contains(refused.Body.String(), "Limit of 2 concurrent pages reached") {
+			t.Errorf("status %d and %q for a page above the limit", refused.Code, refused.Body)
 		}
 		if code := f.ask(http.MethodGet, "/metrics", scrapeTimeoutHeader+": 1").Code; code != http.StatusOK {
 			t.Errorf("status %d for a scrape meanwhile", code)

@@ -2,7 +2,7 @@ package web
 
 import "net"
 
-// pipeListener hands out connections in memory, which a synctest bubble can wait for.
+// pipeListener accepts connections in memory, which synctest can wait for.
 type pipeListener struct {
 	conns  chan net.Conn
 	closed chan struct{}

@@ -14,19 +14,19 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// The patience of the server. exporter-toolkit sets none.
+// The timeouts of the server. exporter-toolkit sets none.
 const (
 	readHeaderTimeout = 5 * time.Second
 	readTimeout       = 10 * time.Second
-	writeTimeout      = time.Minute     // from the end of the request's header, so the scan is in it
-	idleTimeout       = 3 * time.Minute // longer than usual scrape intervals, to keep their connections
+	writeTimeout      = time.Minute     // counts from the end of the request's header, so it includes the scan
+	idleTimeout       = 3 * time.Minute // longer than usual scrape intervals, to keep connections open
 )
 
-// shutdownGrace is for how long requests in flight may go on after the end was asked for.
+// shutdownGrace is how long requests in progress may continue after the shutdown began.
 const shutdownGrace = 5 * time.Second
 
-// Serve answers on all listeners that the flags ask for until ctx ends or one of them fails. It
-// returns when no request is in flight any more, or shutdownGrace later.
+// Serve serves on all listeners of the flags until ctx ends or one of them fails. It returns when
+// no request is in progress any more, or after shutdownGrace.
 func Serve(ctx context.Context, handler http.Handler, flags *toolkit.FlagConfig, logger *slog.Logger) error {
 	endpoints, err := endpointsOf(flags, logger)
 	if err != nil {
@@ -52,16 +52,16 @@ func Serve(ctx context.Context, handler http.Handler, flags *toolkit.FlagConfig,
 // endpoint listens and serves until the server is shut down.
 type endpoint func(*http.Server) error
 
-// endpointsOf returns an endpoint for each listener, so that each has a server of its own:
-// exporter-toolkit changes the server that it is given, and does so concurrently for several
-// listeners of one server.
+// endpointsOf returns an endpoint for each listener, so that each has its own server.
+// exporter-toolkit modifies the server it is given, which would be a data race between several
+// listeners.
 func endpointsOf(flags *toolkit.FlagConfig, logger *slog.Logger) ([]endpoint, error) {
 	if *flags.WebSystemdSocket {
 		return systemdEndpoints(flags, logger)
 	}
 	var endpoints []endpoint
 	for _, address := range *flags.WebListenAddresses {
-		if address == "" { // net.Listen would take any free port, on all interfaces
+		if address == "" { // net.Listen would use any free port on all interfaces
 			return nil, errors.New("--web.listen-address is empty: give an address such as :10052, or leave the flag out")
 		}
 		one := *flags
@@ -80,12 +80,12 @@ func endpointsOf(flags *toolkit.FlagConfig, logger *slog.Logger) ([]endpoint, er
 func systemdEndpoints(flags *toolkit.FlagConfig, logger *slog.Logger) ([]endpoint, error) {
 	listeners, err := activation.Listeners()
 	if err != nil {
-		return nil, fmt.Errorf("take sockets from systemd: %w", err)
+		return nil, fmt.Errorf("get sockets from systemd: %w", err)
 	}
 	var endpoints []endpoint
 	for _, listener := range listeners {
 		if listener == nil {
-			continue // a descriptor that is no stream socket
+			continue // not a stream socket
 		}
 		endpoints = append(endpoints, func(server *http.Server) error {
 			return toolkit.Serve(listener, server, flags, logger)
@@ -108,13 +108,14 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 	}
 }
 
-// shutdown stops listening, waits for the requests in flight, and cuts those off that take too long.
+// shutdown stops listening, waits for the requests in progress, and closes the ones that take too
+// long.
 func shutdown(server *http.Server, logger *slog.Logger) error {
 	ctx, cancel := context.WithTimeout(context.Background(), shutdownGrace)
 	defer cancel()
 	err := server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
-		logger.Warn("Requests cut off: they did not end in time", "grace", shutdownGrace)
+		logger.Warn("Closing connections of requests that did not finish in time", "grace", shutdownGrace)
 		return server.Close()
 	}
 	return err

@@ -16,20 +16,20 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 )
 
-// toolkitFlags are what the command line gives for these addresses.
+// toolkitFlags are the flags for these addresses.
 func toolkitFlags(configFile string, addresses ...string) *toolkit.FlagConfig {
 	systemd := false
 	return &toolkit.FlagConfig{WebListenAddresses: &addresses, WebSystemdSocket: &systemd, WebConfigFile: &configFile}
 }
 
-// running is a Serve under way.
+// running is a Serve in progress.
 type running struct {
 	addresses []string
 	stop      context.CancelFunc
 	ended     chan error
 }
 
-// start serves on free ports and returns when all are being listened on.
+// start serves on free ports and returns when it listens on all of them.
 func start(t *testing.T, handler http.Handler, configFile string, listeners int) *running {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
@@ -65,7 +65,7 @@ func (r *running) wait(t *testing.T) error {
 	}
 }
 
-// addressLog is a slog handler that passes on the addresses which are listened on.
+// addressLog is a slog handler that forwards the listening addresses.
 type addressLog struct{ addresses chan string }
 
 func (l addressLog) Enabled(context.Context, slog.Level) bool { return true }
@@ -102,16 +102,16 @@ func TestRequestsInFlightAreFinishedAtTheEnd(t *testing.T) {
 	for deadline := time.Now().Add(10 * time.Second); ; {
 		conn, err := net.Dial("tcp", r.addresses[0])
 		if err != nil {
-			break // nobody listens any more
+			break // it no longer listens
 		}
 		_ = conn.Close()
 		if time.Now().After(deadline) {
-			t.Fatal("the server still listens 10s after the end was asked for")
+			t.Fatal("the server still listens 10s after the shutdown began")
 		}
 	}
 	close(release)
 	if got := <-body; got != "finished" {
-		t.Errorf("the request in flight was answered with %q", got)
+		t.Errorf("the request in progress was answered with %q", got)
 	}
 	if err := r.wait(t); err != nil {
 		t.Errorf("Serve ended with %v", err)

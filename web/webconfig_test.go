@@ -13,10 +13,10 @@ import (
 	"time"
 )
 
-// password is that of the user prometheus in the file of writeWebConfig.
+// password is the password of the user prometheus in the file of writeWebConfig.
 const password = "open sesame"
 
-// writeWebConfig writes a file for --web.config.file with a certificate of its own.
+// writeWebConfig writes a file for --web.config.file with its own certificate.
 func writeWebConfig(t *testing.T) string {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)

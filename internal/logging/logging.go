@@ -1,5 +1,5 @@
-// Package logging makes the two loggers of the exporter, which write the same lines: go-kit/log for
-// our own code and slog for libraries that take nothing else.
+// Package logging makes the two loggers of the exporter, which write lines of the same format:
+// go-kit/log for our own code, and slog for libraries that require it.
 package logging
 
 import (
@@ -20,10 +20,10 @@ var (
 	Formats = []string{"logfmt", "json"}
 )
 
-// timestampLayout is RFC 3339 with milliseconds, as the other Prometheus exporters have it.
+// timestampLayout is RFC 3339 with milliseconds, as in other Prometheus exporters.
 const timestampLayout = "2006-01-02T15:04:05.000Z07:00"
 
-// New returns loggers that write to w what is at least as severe as the level, with time and caller.
+// New returns loggers that write messages of at least the minimum level to w, with time and caller.
 func New(w io.Writer, minimum, format string) (log.Logger, *slog.Logger, error) {
 	base, err := newBase(w, format)
 	if err != nil {
@@ -51,11 +51,11 @@ func newBase(w io.Writer, format string) (log.Logger, error) {
 	return nil, fmt.Errorf("unknown log format %q: use one of %q", format, Formats)
 }
 
-// likeKit gives the records of slog-gokit the shape of our own lines: it writes the time as time=,
-// in the local zone and after the caller; ours is ts=, in UTC and before it.
+// likeKit converts the records of slog-gokit to our format. It writes time= in the local zone
+// after the caller; we write ts= in UTC before the caller.
 type likeKit struct{ next log.Logger }
 
-// Log moves the time to its place, under its name.
+// Log moves and renames the time.
 func (l likeKit) Log(pairs ...any) error {
 	const afterLevel = 2
 	for i := afterLevel; i+1 < len(pairs); i += 2 {

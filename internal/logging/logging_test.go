@@ -65,7 +65,7 @@ func messages(t *testing.T, out *bytes.Buffer) (all string) {
 			t.Fatal(err)
 		}
 		if _, ok := line["time"]; ok || !regexp.MustCompile("^"+timestamp+"$").MatchString(line["ts"]) {
-			t.Errorf("line %v has no ts, or a time beside it", line)
+			t.Errorf("line %v has no ts, or also a time", line)
 		}
 		all += line["msg"]
 	}

@@ -1,0 +1,58 @@
+package closewait
+
+import (
+	"testing"
+	"time"
+)
+
+func TestASocketThatIsReconnectedBeginsFromNothing(t *testing.T) {
+	scenarios := map[string][]scanStep{
+		"one in CLOSE_WAIT that is there again has left and entered, and repeated it counts once": {
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice), sent(10))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), reconnected), row(1, heldBy(alice), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=0s quiet=0s]; total=1 gone=1"},
+			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=1m0s quiet=1m0s]; total=1 gone=1"},
+		},
+		"its age is what the kernel says about the new connection": {
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Hour))}, want: "p100 1+0 entered=1 left=0 [1 age=1h0m0s quiet=1h0m0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Second), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=1s quiet=1s]; total=1 gone=1"},
+		},
+		"a defunct one enters, and has not left twice": {
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct)}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=1m0s quiet=1m0s]; total=0 gone=1"},
+			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=0s quiet=0s]; total=1 gone=1"},
+		},
+		"one that is defunct by then is so since then": {
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct, reconnected)}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=0s quiet=0s]; total=0 gone=1"},
+		},
+		"one that a scan has missed meanwhile": {
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: time.Minute, want: "total=0 gone=0"},
+			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=0s quiet=0s]; total=1 gone=1"},
+		},
+		"a holder of the old connection that is none of the new one sees it leave": {
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice, bob))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; p110 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(bob), reconnected), row(2, heldBy(alice))}, want: "p100 1+0 entered=2 left=1 [2 age=0s quiet=0s]; p110 1+0 entered=2 left=1 [1 age=0s quiet=0s]; total=2 gone=1"},
+		},
+	}
+	for name, steps := range scenarios {
+		for i := range steps {
+			steps[i].procs = []Process{process(alice), process(bob)}
+		}
+		t.Run(name, func(t *testing.T) { play(t, steps) })
+	}
+}
+
+func TestASocketThatIsReconnectedIsNotInboundBecauseItWas(t *testing.T) {
+	tracker := NewTracker(nil)
+	var v *View
+	for _, r := range []SocketSample{
+		row(1, heldBy(alice), func(s *SocketSample) { s.Direction = Inbound }),
+		row(1, heldBy(alice), reconnected),
+	} {
+		v = tracker.Update(&Snapshot{Taken: epoch, Sockets: []SocketSample{r}, Processes: []Process{process(alice)}, PIDs: []int{10}})
+	}
+	if got := v.Holders[0].Held.Sockets[0].Direction; got != Outbound {
+		t.Errorf("direction %v, want outbound", got)
+	}
+}

@@ -1,0 +1,48 @@
+package closewait
+
+import "time"
+
+// newSocket makes the Socket of a first sample. The FIN carried an ACK and only answers to
+// keepalives can follow it, so the time since the last ACK is a lower bound of the age. It does
+// not say when a socket became defunct.
+func newSocket(sample *SocketSample, now time.Time) *Socket {
+	s := &Socket{Facts: sample.Facts, Owner: sample.Owner, Holders: sample.Holders, FirstSeen: now, Since: now}
+	quiet := now
+	if sample.HasTimes && !sample.Defunct {
+		s.Since = now.Add(-sample.SinceLastAck)
+		quiet = now.Add(-min(sample.SinceLastAck, sample.SinceLastData))
+	}
+	if sample.idle() {
+		s.QuietSince = quiet
+	}
+	return s
+}
+
+// sameConnection reports whether a socket still has the same connection. A program can dissolve a
+// connection and connect the socket again (connect(2), AF_UNSPEC): the socket keeps its cookie and
+// inode and gets new addresses. If it is bound to a port and connects to the same peer again, its
+// addresses are the same too, and it counts as the same connection.
+func (s *Socket) sameConnection(sample *SocketSample) bool {
+	return s.Local == sample.Local && s.Remote == sample.Remote
+}
+
+// after returns the Socket after something has happened to it. Being accepted or passed to another
+// process moves nothing on the connection, and neither does the end that empties the queues of a
+// socket when it becomes defunct.
+func (s *Socket) after(sample *SocketSample, now time.Time) *Socket {
+	next := *s
+	next.Facts, next.Owner, next.Holders = sample.Facts, sample.Owner, sample.Holders
+	switch {
+	case !sample.idle():
+		next.QuietSince = time.Time{}
+	case s.QuietSince.IsZero() || !sample.Defunct && moved(&s.Facts, &sample.Facts):
+		next.QuietSince = now
+	}
+	return &next
+}
+
+// moved reports whether data has moved between two samples.
+func moved(a, b *Facts) bool {
+	return a.RecvQueue != b.RecvQueue || a.SendQueue != b.SendQueue ||
+		a.BytesSent != b.BytesSent || a.BytesAcked != b.BytesAcked || a.BytesReceived != b.BytesReceived
+}

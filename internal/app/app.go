@@ -1,0 +1,60 @@
+// Package app is the program: it parses the command line, connects the packages to each other and
+// runs the chosen command until its context ends.
+package app
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"runtime"
+
+	"github.com/go-kit/log/level"
+
+	"closewait_exporter/internal/logging"
+	"closewait_exporter/reaper"
+)
+
+const program = "closewait_exporter"
+
+// Run runs the command that args ask for and returns the exit status: 0 for success, 1 for an
+// error.
+func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	command, o, err := parse(args, stdout)
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: error: %v (--help lists all flags)\n", program, err)
+		return 1
+	}
+	runtime.GOMAXPROCS(o.gomaxprocs)
+	switch command {
+	case serveCommand:
+		return runServe(ctx, o, stderr)
+	case listCommand:
+		err = list(ctx, o, stdout, stderr)
+	case explainCommand:
+		err = explain(ctx, o, stdout)
+	case checkCommand:
+		if err := reaper.Check(o.check.file, stdout); err != nil {
+			fmt.Fprintln(stderr, err) // file:line: comes first, for editors
+			return 1
+		}
+	}
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: error: %v\n", program, err)
+		return 1
+	}
+	return 0
+}
+
+// runServe logs errors instead of printing them.
+func runServe(ctx context.Context, o *options, stderr io.Writer) int {
+	logger, slogger, err := logging.New(stderr, o.logLevel, o.logFormat)
+	if err != nil {
+		fmt.Fprintf(stderr, "%s: error: %v\n", program, err)
+		return 1
+	}
+	if err := serve(ctx, o, logger, slogger); err != nil {
+		level.Error(logger).Log("msg", "Exporter failed", "err", err)
+		return 1
+	}
+	return 0
+}

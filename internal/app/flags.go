@@ -1,0 +1,140 @@
+package app
+
+import (
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kingpin/v2"
+	"github.com/prometheus/common/version"
+	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
+
+	"closewait_exporter/internal/logging"
+	"closewait_exporter/kernel"
+	"closewait_exporter/web"
+)
+
+// The commands. helped is the command of a command line that is answered already, such as --help.
+const (
+	serveCommand   = "serve"
+	listCommand    = "list"
+	explainCommand = "explain"
+	checkCommand   = "check-config"
+	helped         = ""
+)
+
+// The values of --output.
+const (
+	tableOutput = "table"
+	jsonOutput  = "json"
+)
+
+var outputs = []string{tableOutput, jsonOutput}
+
+// usageTemplate is the template of kingpin, with the flags of each command below the command. So
+// --help alone also shows the flags of the default command.
+var usageTemplate = strings.Replace(kingpin.DefaultUsageTemplate, "{{.Help|Wrap 4}}\n",
+	"{{.Help|Wrap 4}}\n{{with .Flags|FlagsToTwoColumns}}{{FormatTwoColumnsWithIndent . 4 2}}{{end}}", 1)
+
+// parse returns the chosen command and its options. It writes the answers to --help, --version and
+// completions of a shell to stdout.
+func parse(args []string, stdout io.Writer) (command string, o *options, err error) {
+	o = &options{}
+	app := kingpin.New(program, "Prometheus exporter for sockets stuck in CLOSE_WAIT, per process. "+
+		"The default command serves metrics; list prints the same data for people.")
+	answered := false
+	app.Terminate(func(int) { answered = true })
+	app.UsageWriter(stdout)
+	app.UsageTemplate(usageTemplate)
+	app.Version(version.Print(program))
+	app.HelpFlag.Short('h')
+	o.defineCommon(app)
+	o.defineServe(app.Command(serveCommand, "Serve metrics over HTTP. This is the default command.").Default())
+	o.defineList(app.Command(listCommand, "Scan this host once and print the leaking processes, worst first."))
+	app.Command(explainCommand, "Evaluate the rules against this host and print the result per process. Takes no action.")
+	o.defineCheck(app.Command(checkCommand, "Check a rules file and print each problem with its line and how to fix it."))
+	command, err = app.Parse(withCommand(args))
+	if answered {
+		return helped, o, nil
+	}
+	o.limitCPUs()
+	if err == nil {
+		err = o.requireRules()
+	}
+	return command, o, err
+}
+
+// withCommand adds the default command to a command line without a command. kingpin would add it
+// too, but would then forget the error of a flag whose value is missing.
+func withCommand(args []string) []string {
+	if len(args) == 2 && args[0] == "--completion-bash" && !strings.HasPrefix(args[1], "-") {
+		return args[:1] // the shell completes the first word, and kingpin lists commands only if there is no word
+	}
+	for _, arg := range args {
+		switch arg {
+		case serveCommand, listCommand, explainCommand, checkCommand, "help", "--help", "-h":
+			return args
+		}
+	}
+	return append([]string{serveCommand}, args...)
+}
+
+func (o *options) defineCommon(app *kingpin.Application) {
+	define(app, "collector.scanner", "Scanner: "+anyOf(kernel.Engines)+". auto selects the best one that works on this host.",
+		kernel.EngineAuto, &o.kernel.Engine, oneOf(kernel.Engines))
+	define(app, "collector.network-namespaces", "Network namespaces to scan: "+anyOf(kernel.NamespaceScopes)+".",
+		kernel.AllNamespaces, &o.kernel.Namespaces, oneOf(kernel.NamespaceScopes))
+	define(app, "collector.min-age", "Minimum age of a socket before its process is exported.",
+		"1s", &o.minAge, notNegativeDuration)
+	define(app, "path.procfs", "Mount point of the proc file system.",
+		"/proc", &o.kernel.ProcFS, notEmpty)
+	app.Flag("reaper.config", "Rules file of the reaper, see docs/REAPER.md. Without it the reaper is off.").
+		PlaceHolder("FILE").StringVar(&o.rulesFile)
+	define(app, "log.level", "Minimum severity of log messages: "+anyOf(logging.Levels)+".",
+		"info", &o.logLevel, oneOf(logging.Levels))
+	define(app, "log.format", "Format of log messages: "+anyOf(logging.Formats)+".",
+		"logfmt", &o.logFormat, oneOf(logging.Formats))
+	define(app, "runtime.gomaxprocs", "Maximum number of CPUs to use at the same time.",
+		"1", &o.gomaxprocs, atLeast(1))
+}
+
+func (o *options) defineServe(cmd *kingpin.CmdClause) {
+	s := &o.serve
+	s.toolkit = kingpinflag.AddFlags(cmd, ":10052")
+	define(cmd, "web.telemetry-path", "Path under which to expose metrics.",
+		"/metrics", &s.telemetryPath, telemetryPath)
+	define(cmd, "web.max-requests", "Maximum number of concurrent scrapes; 0 means no limit.",
+		"4", &s.maxRequests, atLeast(0))
+	cmd.Flag("web.disable-exporter-metrics", "Exclude metrics about the exporter itself (go_*, process_*, promhttp_*). Default: included.").
+		BoolVar(&s.ownMetricsOff)
+	cmd.Flag("web.enable-lifecycle", "Enable POST /-/reload, which reloads the rules file as SIGHUP does. Default: disabled.").
+		BoolVar(&s.lifecycle)
+	define(cmd, "collector.max-processes", "Maximum number of processes with their own series, worst first.",
+		"100", &s.maxProcesses, atLeast(0))
+	define(cmd, "collector.max-services", "Maximum number of services per process with their own series, most sockets first.",
+		"10", &s.maxServices, atLeast(0))
+	define(cmd, "collector.age-buckets", "Upper bounds of the age histograms in seconds, ascending.",
+		"1,10,60,300,900,3600,21600,86400", &s.ageBuckets, ascending)
+	cmd.Flag("collector.pid-label", "Export series per process. If disabled, processes are summed by group. Default: enabled.").
+		Default("true").BoolVar(&s.pidLabel)
+	cmd.Flag("reaper.enforce", "Let rules in mode enforce act. Default: all rules are in dry run.").
+		BoolVar(&s.enforce)
+	cmd.Flag("reaper.state-file", "File that keeps cooldowns and the used action budget. Without it both are lost on restart.").
+		PlaceHolder("FILE").StringVar(&s.stateFile)
+	cmd.Flag("reaper.audit-file", "Append a JSON record per decision and step. If it cannot be written, no action is taken.").
+		PlaceHolder("FILE").StringVar(&s.auditFile)
+}
+
+func (o *options) defineCheck(cmd *kingpin.CmdClause) {
+	cmd.Arg("file", "Rules file.").Required().StringVar(&o.check.file)
+}
+
+func (o *options) defineList(cmd *kingpin.CmdClause) {
+	cmd.Flag("sockets", "Print a line per socket with all fields instead of a line per process.").
+		BoolVar(&o.list.sockets)
+	define(cmd, "output", "Output format: "+anyOf(outputs)+". docs/LIST.md describes the JSON.",
+		tableOutput, &o.list.output, oneOf(outputs))
+}
+
+func telemetryPath(value string) (string, error) {
+	return value, web.CheckTelemetryPath(value)
+}

@@ -1,0 +1,68 @@
+package app
+
+import (
+	"fmt"
+	"runtime"
+	"time"
+
+	toolkit "github.com/prometheus/exporter-toolkit/web"
+
+	"closewait_exporter/kernel"
+)
+
+// options are the values of a valid command line.
+type options struct {
+	kernel     kernel.Options
+	minAge     time.Duration
+	rulesFile  string // of the reaper; empty: there is no reaper
+	logLevel   string
+	logFormat  string
+	gomaxprocs int
+
+	serve struct {
+		toolkit       *toolkit.FlagConfig
+		telemetryPath string
+		maxRequests   int
+		ownMetricsOff bool
+		maxProcesses  int
+		maxServices   int
+		ageBuckets    []float64
+		pidLabel      bool
+		lifecycle     bool
+		enforce       bool
+		stateFile     string
+		auditFile     string
+	}
+	list struct {
+		sockets bool
+		output  string
+	}
+	check struct {
+		file string
+	}
+}
+
+// limitCPUs limits GOMAXPROCS to the number of CPUs: more would only cost memory.
+func (o *options) limitCPUs() {
+	o.gomaxprocs = min(o.gomaxprocs, runtime.NumCPU())
+	o.kernel.Workers = o.gomaxprocs
+}
+
+// requireRules refuses flags of the reaper without a rules file. A user who gives them expects a
+// reaper to run.
+func (o *options) requireRules() error {
+	s, flag := &o.serve, ""
+	switch {
+	case o.rulesFile != "":
+		return nil
+	case s.enforce:
+		flag = "--reaper.enforce"
+	case s.stateFile != "":
+		flag = "--reaper.state-file"
+	case s.auditFile != "":
+		flag = "--reaper.audit-file"
+	default:
+		return nil
+	}
+	return fmt.Errorf("%s needs rules: give --reaper.config=FILE too", flag)
+}

@@ -1,0 +1,77 @@
+package app
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper"
+)
+
+// newReaper makes the reaper of --reaper.config.
+func newReaper(o *options, h *host, observer *closewait.Observer, logger log.Logger) (*reaper.Reaper, error) {
+	config, err := reaper.Load(o.rulesFile)
+	if err != nil {
+		return nil, err
+	}
+	e, err := newExecutor(h)
+	if err != nil {
+		return nil, err
+	}
+	own, err := e.Ancestors()
+	if err != nil {
+		return nil, err
+	}
+	ro := reaper.Options{
+		Config:    config,
+		Enforce:   o.serve.enforce,
+		Own:       own,
+		Observe:   observer.Observe,
+		Command:   h.commandLine,
+		Hands:     [...]reaper.Hands{reaper.DryRun: reaper.DryHands{Grabber: e, Finder: e}, reaper.Enforce: e},
+		Permitted: e.permitted,
+		Claim:     e.lock,
+		Journal:   reaper.NewAuditFile(o.serve.auditFile),
+		Logger:    logger,
+	}
+	if o.serve.stateFile != "" {
+		ro.StateFile = reaper.NewStateFile(o.serve.stateFile, e.boot)
+	}
+	if o.serve.auditFile == "" {
+		ro.Journal = reaper.NoJournal{}
+	}
+	warnAboutMissingFiles(o, logger)
+	return reaper.New(ro), nil
+}
+
+func warnAboutMissingFiles(o *options, logger log.Logger) {
+	if !o.serve.enforce {
+		return
+	}
+	if o.serve.stateFile == "" {
+		level.Warn(logger).Log("msg", "Cooldowns and the used action budget will be lost on restart, set --reaper.state-file to keep them")
+	}
+	if o.serve.auditFile == "" {
+		level.Warn(logger).Log("msg", "This log is the only record of actions, set --reaper.audit-file to write audit records")
+	}
+}
+
+// reloadOnSIGHUP calls reload at each SIGHUP until ctx ends. The reaper logs and counts the result.
+func reloadOnSIGHUP(ctx context.Context, reload func() error) {
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	defer signal.Stop(hangups)
+	for {
+		select {
+		case <-hangups:
+			_ = reload()
+		case <-ctx.Done():
+			return
+		}
+	}
+}

@@ -1,0 +1,94 @@
+package app
+
+import (
+	"errors"
+	"fmt"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/alecthomas/kingpin/v2"
+)
+
+// value is a kingpin.Value whose errors name the flag.
+type value[T any] struct {
+	flag  string
+	to    *T
+	parse func(string) (T, error)
+}
+
+// Set implements kingpin.Value.
+func (v value[T]) Set(text string) error {
+	parsed, err := v.parse(text)
+	if err != nil {
+		return fmt.Errorf("--%s: %w", v.flag, err)
+	}
+	*v.to = parsed
+	return nil
+}
+
+func (v value[T]) String() string { return fmt.Sprint(*v.to) }
+
+// define adds a flag to an application or a command.
+func define[T any](to interface {
+	Flag(name, help string) *kingpin.FlagClause
+}, name, help, defaultValue string, target *T, parse func(string) (T, error)) {
+	to.Flag(name, help).Default(defaultValue).SetValue(value[T]{name, target, parse})
+}
+
+func oneOf(values []string) func(string) (string, error) {
+	return func(text string) (string, error) {
+		if slices.Contains(values, text) {
+			return text, nil
+		}
+		return "", fmt.Errorf("%q is unknown: use %s", text, anyOf(values))
+	}
+}
+
+// anyOf lists values for people.
+func anyOf(values []string) string {
+	last := len(values) - 1
+	return strings.Join(values[:last], ", ") + " or " + values[last]
+}
+
+func notEmpty(text string) (string, error) {
+	if text == "" {
+		return "", errors.New("is empty: give a value, or leave the flag out")
+	}
+	return text, nil
+}
+
+func atLeast(minimum int) func(string) (int, error) {
+	return func(text string) (int, error) {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < minimum {
+			return 0, fmt.Errorf("%q is not a whole number of at least %d", text, minimum)
+		}
+		return n, nil
+	}
+}
+
+func notNegativeDuration(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if err != nil || d < 0 {
+		return 0, fmt.Errorf("%q is not a duration of 0s or more: use for example 500ms, 1s or 1h30m", text)
+	}
+	return d, nil
+}
+
+func ascending(text string) ([]float64, error) {
+	var bounds []float64
+	for field := range strings.SplitSeq(text, ",") {
+		bound, err := strconv.ParseFloat(strings.TrimSpace(field), 64)
+		if err != nil || !(bound > 0) || math.IsInf(bound, 0) {
+			return nil, fmt.Errorf("%q is not a number of seconds above 0: use for example 1,60,3600", field)
+		}
+		if last := len(bounds) - 1; last >= 0 && bound <= bounds[last] {
+			return nil, fmt.Errorf("%v is not ascending: %v comes after %v", text, bound, bounds[last])
+		}
+		bounds = append(bounds, bound)
+	}
+	return bounds, nil
+}

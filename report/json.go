@@ -1,0 +1,146 @@
+package report
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"time"
+	"unicode/utf16"
+
+	"closewait_exporter/closewait"
+)
+
+// schemaVersion changes when a field is removed or changes its meaning, not when one is added.
+// docs/LIST.md describes the fields.
+const schemaVersion = 1
+
+type jsonReport struct {
+	Version       int           `json:"version"`
+	Taken         time.Time     `json:"taken"`
+	ScanSeconds   float64       `json:"scan_seconds"`
+	MinAgeSeconds float64       `json:"min_age_seconds"`
+	Scanner       jsonScanner   `json:"scanner"`
+	Host          jsonHost      `json:"host"`
+	Hidden        jsonHidden    `json:"hidden"`
+	Processes     []jsonProcess `json:"processes"`
+	Sockets       *[]jsonSocket `json:"sockets,omitempty"`
+}
+
+type jsonScanner struct {
+	Name              string        `json:"name"`
+	Fallback          string        `json:"fallback"`
+	NetworkNamespaces string        `json:"network_namespaces"`
+	Missing           []jsonMissing `json:"missing"`
+}
+
+type jsonMissing struct {
+	Capability string `json:"capability"`
+	Lost       string `json:"lost"`
+}
+
+type jsonHost struct {
+	Sockets                 map[string]map[string]int `json:"sockets"` // by family and owner
+	OwnerCoverageRatio      float64                   `json:"owner_coverage_ratio"`
+	NetworkNamespaces       int                       `json:"network_namespaces"`
+	UnreadNetworkNamespaces int                       `json:"unread_network_namespaces"`
+	DeniedProcesses         int                       `json:"denied_processes"`
+	Defunct                 *int                      `json:"defunct"` // a lower bound if not all are seen
+	AllDefunct              bool                      `json:"all_defunct"`
+}
+
+type jsonHidden struct {
+	Processes int `json:"processes"`
+	Sockets   int `json:"sockets"`
+}
+
+// JSON writes all properties of the listed processes and, on request, of their sockets and the
+// sockets without a known holder.
+func (r *Report) JSON(w io.Writer, sockets bool) error {
+	processes, young := r.hidden()
+	out := jsonReport{
+		Version:       schemaVersion,
+		Taken:         r.View.Taken.UTC(),
+		ScanSeconds:   r.View.Took.Seconds(),
+		MinAgeSeconds: r.MinAge.Seconds(),
+		Scanner:       r.jsonScanner(),
+		Host:          r.jsonHost(),
+		Hidden:        jsonHidden{Processes: processes, Sockets: young},
+		Processes:     []jsonProcess{},
+	}
+	for _, h := range r.Listed {
+		p := newJSONProcess(h, r.View.Taken)
+		p.Defunct = r.knownDefunct(h.Defunct.Len())
+		if r.Rules != nil {
+			p.Rules = append([]string{}, r.Rules(&h.Process)...) // without a match an empty list, not null
+		}
+		out.Processes = append(out.Processes, p)
+	}
+	if sockets {
+		list := r.jsonSockets()
+		out.Sockets = &list
+	}
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(out); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
+
+func (r *Report) jsonScanner() jsonScanner {
+	s := jsonScanner{
+		Name:              r.Visibility.Scanner,
+		Fallback:          r.Visibility.Fallback,
+		NetworkNamespaces: r.Visibility.Namespaces,
+		Missing:           []jsonMissing{},
+	}
+	for _, missing := range r.Visibility.Missing {
+		s.Missing = append(s.Missing, jsonMissing(missing))
+	}
+	return s
+}
+
+func (r *Report) jsonHost() jsonHost {
+	byFamily := map[string]map[string]int{}
+	for _, family := range closewait.Families {
+		byFamily[family.String()] = map[string]int{}
+		for _, owner := range closewait.Owners {
+			byFamily[family.String()][owner.String()] = r.View.Sockets.Of(family, owner)
+		}
+	}
+	defunct, _ := r.defunct()
+	return jsonHost{
+		Sockets:                 byFamily,
+		OwnerCoverageRatio:      r.View.Coverage(),
+		NetworkNamespaces:       r.View.Namespaces,
+		UnreadNetworkNamespaces: r.View.UnreadableNamespaces,
+		DeniedProcesses:         r.View.Denied,
+		Defunct:                 r.knownDefunct(defunct),
+		AllDefunct:              r.View.AllDefunct,
+	}
+}
+
+// untrusted is a string that a process or a user has chosen. It is written in ASCII, because JSON
+// may contain characters that a terminal interprets. Invalid UTF-8 becomes U+FFFD.
+type untrusted string
+
+// MarshalJSON implements json.Marshaler.
+func (n untrusted) MarshalJSON() ([]byte, error) {
+	encoded, err := json.Marshal(string(n))
+	if err != nil {
+		return nil, err
+	}
+	ascii := make([]byte, 0, len(encoded))
+	for _, r := range string(encoded) {
+		if r >= ' ' && r <= '~' {
+			ascii = append(ascii, byte(r))
+			continue
+		}
+		for _, unit := range utf16.Encode([]rune{r}) {
+			ascii = append(ascii, `\u`...)
+			ascii = append(ascii, strconv.FormatUint(0x10000+uint64(unit), 16)[1:]...)
+		}
+	}
+	return ascii, nil
+}

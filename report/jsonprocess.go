@@ -1,0 +1,105 @@
+package report
+
+import (
+	"time"
+
+	"closewait_exporter/closewait"
+)
+
+type jsonProcess struct {
+	Group         untrusted     `json:"group"`
+	PID           int           `json:"pid"`
+	StartTime     time.Time     `json:"start_time"`
+	Comm          untrusted     `json:"comm"`
+	Exe           untrusted     `json:"exe"`
+	UID           uint32        `json:"uid"`
+	User          untrusted     `json:"user"`
+	State         untrusted     `json:"state"`
+	Unit          untrusted     `json:"unit"`
+	Container     untrusted     `json:"container"`
+	Pod           untrusted     `json:"pod"`
+	NetNS         uint64        `json:"netns"`
+	FDs           jsonFDs       `json:"fds"`
+	Sockets       int           `json:"sockets"`
+	Unaccepted    int           `json:"unaccepted"`
+	Defunct       *int          `json:"defunct"` // null if none is known and not all are seen
+	OldestSeconds float64       `json:"oldest_seconds"`
+	Unread        jsonUnread    `json:"unread"`
+	RecvBytes     uint64        `json:"recv_queue_bytes"`
+	SendBytes     uint64        `json:"send_queue_bytes"`
+	Shared        int           `json:"shared"`
+	Keepalive     int           `json:"keepalive"`
+	LocalPeer     int           `json:"local_peer"`
+	Services      []jsonService `json:"services"`
+	Remotes       int           `json:"remote_addresses"`
+	TopRemote     *jsonRemote   `json:"top_remote"`  // null if no socket is in CLOSE_WAIT
+	TopNetwork    *jsonNetwork  `json:"top_network"` // the same
+	Rules         []string      `json:"rules"`       // null without a rules file
+}
+
+// jsonFDs has null for values that are not known.
+type jsonFDs struct {
+	Open      *uint64  `json:"open"`
+	Limit     *uint64  `json:"limit"`
+	Unlimited bool     `json:"unlimited"`
+	Ratio     *float64 `json:"ratio"`
+}
+
+type jsonUnread struct {
+	None int `json:"none"`
+	FIN  int `json:"fin"`
+	Data int `json:"data"`
+}
+
+type jsonService struct {
+	Direction string `json:"direction"`
+	Port      uint16 `json:"port"`
+	Sockets   int    `json:"sockets"`
+}
+
+type jsonRemote struct {
+	Address string `json:"address"`
+	Sockets int    `json:"sockets"`
+}
+
+type jsonNetwork struct {
+	Network string `json:"network"`
+	Sockets int    `json:"sockets"`
+}
+
+func newJSONProcess(h *closewait.Holder, now time.Time) jsonProcess {
+	all := inCloseWait(h)
+	p := jsonProcess{
+		Group: untrusted(h.Group()), PID: h.ID.PID, StartTime: h.StartTime.UTC(), Comm: untrusted(h.Comm), Exe: untrusted(h.Exe),
+		UID: h.UID, User: untrusted(h.User), State: untrusted(h.State), Unit: untrusted(h.Unit), Container: untrusted(h.Container),
+		Pod: untrusted(h.Pod), NetNS: uint64(h.NetNS), FDs: newJSONFDs(&h.Process),
+		Sockets: h.Held.Len(), Unaccepted: h.Unaccepted.Len(), OldestSeconds: h.Oldest(now).Seconds(),
+		Unread:    jsonUnread{None: all.Unread[closewait.UnreadNone], FIN: all.Unread[closewait.UnreadFIN], Data: all.Unread[closewait.UnreadData]},
+		RecvBytes: all.UnreadBytes, SendBytes: all.SendBytes,
+		Shared: all.Shared, Keepalive: all.Keepalive, LocalPeer: all.LocalPeer,
+		Services: []jsonService{}, Remotes: all.RemoteAddresses,
+	}
+	if all.Len() > 0 {
+		p.TopRemote = &jsonRemote{Address: all.TopRemote.Addr.String(), Sockets: all.TopRemote.Sockets}
+		p.TopNetwork = &jsonNetwork{Network: all.TopNetwork.Prefix.String(), Sockets: all.TopNetwork.Sockets}
+	}
+	for _, s := range all.Services {
+		p.Services = append(p.Services, jsonService{s.Direction.String(), s.Port, s.Sockets})
+	}
+	return p
+}
+
+func newJSONFDs(p *closewait.Process) jsonFDs {
+	var fds jsonFDs
+	if p.FDsKnown {
+		fds.Open = &p.OpenFDs
+	}
+	fds.Unlimited = p.MaxFDs == closewait.UnlimitedFDs
+	if p.MaxFDs != 0 && !fds.Unlimited {
+		fds.Limit = &p.MaxFDs
+	}
+	if ratio, known := p.FDRatio(); known {
+		fds.Ratio = &ratio
+	}
+	return fds
+}

@@ -1,0 +1,81 @@
+package report
+
+import (
+	"closewait_exporter/closewait"
+)
+
+type jsonSocket struct {
+	NetNS        uint64       `json:"netns"`
+	Family       string       `json:"family"`
+	State        string       `json:"state"`
+	Local        string       `json:"local"`
+	Remote       string       `json:"remote"`
+	Direction    string       `json:"direction"`
+	ServicePort  uint16       `json:"service_port"`
+	AgeSeconds   float64      `json:"age_seconds"`
+	AgeSource    string       `json:"age_source"`
+	QuietSeconds *float64     `json:"quiet_seconds"`
+	Unread       *string      `json:"unread"`
+	RecvBytes    uint64       `json:"recv_queue_bytes"`
+	SendBytes    uint64       `json:"send_queue_bytes"`
+	Timer        string       `json:"timer"`
+	Inode        uint64       `json:"inode"`
+	Cookie       *string      `json:"cookie"`
+	UID          uint32       `json:"uid"`
+	Owner        string       `json:"owner"`
+	Holders      []jsonHolder `json:"holders"`
+}
+
+type jsonHolder struct {
+	PID  int       `json:"pid"`
+	Comm untrusted `json:"comm"`
+}
+
+// The values of age_source.
+const (
+	ageFromKernel = "kernel"   // the kernel knows the age
+	ageObserved   = "observed" // a lower bound: the time since this command first saw the socket
+)
+
+func (r *Report) jsonSockets() []jsonSocket {
+	processes := r.processes()
+	list := []jsonSocket{}
+	for _, s := range r.sockets() {
+		list = append(list, r.newJSONSocket(s, processes))
+	}
+	return list
+}
+
+func (r *Report) newJSONSocket(s *closewait.Socket, processes map[closewait.ProcessID]*closewait.Process) jsonSocket {
+	j := jsonSocket{
+		NetNS: uint64(s.ID.NetNS), Family: s.Family().String(), Local: s.Local.String(), Remote: s.Remote.String(),
+		Direction: s.Direction.String(), ServicePort: s.Port(),
+		AgeSeconds: s.Age(r.View.Taken).Seconds(), AgeSource: ageFromKernel,
+		State: stateCloseWait, RecvBytes: s.UnreadBytes(), SendBytes: uint64(s.SendQueue), Timer: s.Timer.String(),
+		Inode: s.Inode, UID: s.UID, Owner: s.Owner.String(), Holders: []jsonHolder{},
+	}
+	if s.Defunct {
+		j.State = stateDefunct
+	}
+	if known := unread(s); known != "" {
+		j.Unread = &known
+	}
+	if hasUnknownAge(s) {
+		j.AgeSource = ageObserved
+	}
+	if !s.QuietSince.IsZero() {
+		quiet := s.Quiet(r.View.Taken).Seconds()
+		j.QuietSeconds = &quiet
+	}
+	if known := cookie(s.ID); known != "" {
+		j.Cookie = &known
+	}
+	for _, id := range s.Holders {
+		holder := jsonHolder{PID: id.PID}
+		if p := processes[id]; p != nil {
+			holder.Comm = untrusted(p.Comm)
+		}
+		j.Holders = append(j.Holders, holder)
+	}
+	return j
+}

@@ -1,0 +1,53 @@
+package report
+
+import (
+	"fmt"
+	"io"
+
+	"closewait_exporter/closewait"
+)
+
+// Notes writes what could not be read and how to change that. It writes nothing if all was read.
+func (r *Report) Notes(w io.Writer) error {
+	notes := r.Unseen()
+	if len(notes) > 0 {
+		notes = append(notes, r.advice())
+	}
+	if n := countUnknownAges(r.View); n > 0 {
+		notes = append(notes, count(n, "socket")+" of unknown age: a > in the table marks the time since this command first saw a socket")
+	}
+	if len(notes) == 0 {
+		return nil
+	}
+	for i := range notes {
+		notes[i] = "note: " + notes[i]
+	}
+	return writeLines(w, notes)
+}
+
+// Unseen lists what could not be read.
+func (r *Report) Unseen() []string {
+	var unseen []string
+	add := func(missing bool, format string, args ...any) {
+		if missing {
+			unseen = append(unseen, fmt.Sprintf(format, args...))
+		}
+	}
+	add(r.Visibility.Fallback != "", "%s", Text(r.Visibility.Fallback))
+	for _, m := range r.Visibility.Missing {
+		add(true, "%s is missing, so these cannot be seen: %s", m.Capability, m.Lost)
+	}
+	add(r.View.UnreadableNamespaces > 0, "%s could not be read", count(r.View.UnreadableNamespaces, "network namespace"))
+	add(r.View.Denied > 0, "the descriptors of %s could not be read", count(r.View.Denied, "process"))
+	unresolved := r.View.Sockets.Of(closewait.IPv4, closewait.OwnerUnresolved) + r.View.Sockets.Of(closewait.IPv6, closewait.OwnerUnresolved)
+	add(unresolved > 0, "%s without a known holder", count(unresolved, "socket"))
+	return unseen
+}
+
+// advice is what a person can do to see more.
+func (r *Report) advice() string {
+	if r.Visibility.Root {
+		return "to see more, run on the host, or give the container what is missing (docker run --pid=host --cap-add=...)"
+	}
+	return "to see more, run as root: sudo closewait_exporter list"
+}

@@ -1,0 +1,89 @@
+package report
+
+import (
+	"slices"
+	"time"
+
+	"closewait_exporter/closewait"
+)
+
+// Report is a View together with what it takes to show it to people.
+type Report struct {
+	View       *closewait.View
+	Listed     []*closewait.Holder // with a socket at least MinAge old, worst first
+	MinAge     time.Duration
+	Visibility closewait.Visibility
+	Rules      Rules
+}
+
+// Rules names the rules of the reaper that match a process; nil where there is no rules file.
+type Rules func(*closewait.Process) []string
+
+// hidden counts the processes whose sockets are too young for the list, and the sockets that only
+// these processes hold, each once.
+func (r *Report) hidden() (processes, sockets int) {
+	shown := make(map[closewait.ProcessID]bool, len(r.Listed))
+	for _, h := range r.Listed {
+		shown[h.ID] = true
+	}
+	counted := map[closewait.SocketID]bool{}
+	for _, h := range r.View.Holders {
+		if shown[h.ID] {
+			continue
+		}
+		processes++
+		for _, s := range socketsOf(h) {
+			if !counted[s.ID] && !heldBy(s, shown) {
+				counted[s.ID] = true
+				sockets++
+			}
+		}
+	}
+	return processes, sockets
+}
+
+// Ownerless are the sockets at least MinAge old without a known holder.
+func (r *Report) Ownerless() []*closewait.Socket {
+	var old []*closewait.Socket
+	for _, s := range r.View.Ownerless {
+		if s.Age(r.View.Taken) >= r.MinAge {
+			old = append(old, s)
+		}
+	}
+	return old
+}
+
+// sockets returns the sockets of the listed processes and the ownerless sockets, each once, oldest
+// first.
+func (r *Report) sockets() []*closewait.Socket {
+	all := r.Ownerless()
+	known := map[closewait.SocketID]bool{}
+	for _, h := range r.Listed {
+		for _, s := range socketsOf(h) {
+			if !known[s.ID] {
+				known[s.ID] = true
+				all = append(all, s)
+			}
+		}
+	}
+	sorted := closewait.NewHolding(all)
+	return sorted.Sockets
+}
+
+// processes returns all holders by identity, including those that are not listed.
+func (r *Report) processes() map[closewait.ProcessID]*closewait.Process {
+	byID := make(map[closewait.ProcessID]*closewait.Process, len(r.View.Holders))
+	for _, h := range r.View.Holders {
+		byID[h.ID] = &h.Process
+	}
+	return byID
+}
+
+// socketsOf returns a new slice of all sockets of a process, the defunct ones last.
+func socketsOf(h *closewait.Holder) []*closewait.Socket {
+	return slices.Concat(h.Held.Sockets, h.Unaccepted.Sockets, h.Defunct.Sockets)
+}
+
+func heldBy(s *closewait.Socket, processes map[closewait.ProcessID]bool) bool {
+	return slices.ContainsFunc(s.Holders, func(id closewait.ProcessID) bool { return processes[id] })
+}

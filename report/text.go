@@ -1,0 +1,87 @@
+package report
+
+import (
+	"strconv"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+// Text makes a string that a process or a peer has chosen safe for a terminal. Characters that
+// move the cursor, take no space or reverse the line become Go escapes. Names that are empty or
+// begin or end with a space are quoted.
+func Text(raw string) string {
+	if strings.TrimSpace(raw) != raw || raw == "" {
+		return `"` + escape(raw) + `"`
+	}
+	return escape(raw)
+}
+
+func escape(raw string) string {
+	var clean strings.Builder
+	for rest := raw; rest != ""; {
+		r, size := utf8.DecodeRuneInString(rest)
+		switch {
+		case r == utf8.RuneError && size == 1:
+			clean.WriteString(`\x` + strconv.FormatUint(uint64(rest[0]), 16)) // not UTF-8, so at least 0x80
+		case r == '\\' || !harmless(r):
+			quoted := strconv.QuoteRuneToASCII(r)
+			clean.WriteString(quoted[1 : len(quoted)-1])
+		default:
+			clean.WriteRune(r)
+		}
+		rest = rest[size:]
+	}
+	return clean.String()
+}
+
+// harmless reports whether a rune is shown as one character at its own place.
+func harmless(r rune) bool {
+	return strconv.IsPrint(r) && !unicode.Is(unicode.M, r) && !invisible(r) && !rightToLeft(r)
+}
+
+// invisible letters and symbols: fillers and the empty braille pattern.
+func invisible(r rune) bool {
+	const emptyBraille = 0x2800
+	return r == emptyBraille || unicode.Is(unicode.Other_Default_Ignorable_Code_Point, r)
+}
+
+// rightToLeft letters reverse the columns next to them without any control character. The blocks
+// are from DerivedBidiClass.txt.
+func rightToLeft(r rune) bool {
+	return r >= 0x0590 && r <= 0x08ff || r >= 0xfb1d && r <= 0xfdff || r >= 0xfe70 && r <= 0xfeff ||
+		r >= 0x10800 && r <= 0x10fff || r >= 0x1e800 && r <= 0x1efff
+}
+
+// cellsOf is the number of terminal cells of a text.
+func cellsOf(s string) int {
+	cells := 0
+	for _, r := range s {
+		cells += cellsOfRune(r)
+	}
+	return cells
+}
+
+func cellsOfRune(r rune) int {
+	fullWidth := r >= 0xff01 && r <= 0xff60
+	pictograph := r >= 0x1f300 && r <= 0x1faff
+	if fullWidth || pictograph || unicode.In(r, unicode.Han, unicode.Hangul, unicode.Hiragana, unicode.Katakana) {
+		return 2
+	}
+	return 1
+}
+
+// cut shortens a text to at most the given number of cells and marks the end of a shortened text.
+func cut(s string, cells int) string {
+	const mark = "…"
+	if cellsOf(s) <= cells {
+		return s
+	}
+	used := cellsOf(mark)
+	for i, r := range s {
+		if used += cellsOfRune(r); used > cells {
+			return s[:i] + mark
+		}
+	}
+	return s
+}
