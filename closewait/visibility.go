@@ -13,3 +13,8 @@ type Visibility struct {
 type MissingCapability struct {
 	Capability, Lost string
 }
+
+// String is the text for people.
+func (m MissingCapability) String() string {
+	return "without " + m.Capability + " these cannot be seen: " + m.Lost
+}

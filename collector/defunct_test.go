@@ -92,7 +92,7 @@ func TestAProcessWithDefunctSocketsAloneIsListedAndCut(t *testing.T) {
 		t.Errorf("%d processes are listed, want the 2 whose sockets are old enough", got)
 	}
 	for room, want := range map[int]int{2: 0, 1: 0, 0: 2} {
-		if got := socketsCut(view.Holders[:room], view.Holders[room:2]); got != want {
+		if got := omittedSockets(view.Holders[:room], view.Holders[room:2]); got != want {
 			t.Errorf("room for %d: %d sockets are omitted, want %d, each counted once", room, got, want)
 		}
 	}

@@ -11,9 +11,9 @@ import (
 func (c *Collector) addProcesses(s *series, view *closewait.View) {
 	listed := closewait.Listed(view, c.options.MinAge)
 	room := min(c.options.MaxProcesses, len(listed))
-	shown, cut := listed[:room], listed[room:]
-	s.add(processesOmitted, float64(len(cut)))
-	s.add(socketsOmitted, float64(socketsCut(shown, cut)))
+	shown, omitted := listed[:room], listed[room:]
+	s.add(processesOmitted, float64(len(omitted)))
+	s.add(socketsOmitted, float64(omittedSockets(shown, omitted)))
 	for _, e := range entries(shown, c.options.PIDLabel) {
 		c.addEntry(s, view, &e)
 	}

@@ -38,7 +38,7 @@ func TestAScanThatHangs(t *testing.T) {
 	if about := m.all("closewait_sockets"); len(about) > 0 || len(m.all("closewait_process_sockets")) > 0 {
 		t.Errorf("sockets are told of that nobody has counted: %v", about)
 	}
-	if status, page := e.get("/"); status != http.StatusServiceUnavailable || !strings.Contains(page, "takes longer than a page may wait") {
+	if status, page := e.get("/"); status != http.StatusServiceUnavailable || !strings.Contains(page, "takes longer than this page waits") {
 		t.Errorf("the page answers %d, want 503 and why:\n%s", status, page)
 	}
 	if status, _ := e.get("/-/healthy"); status != http.StatusOK {

@@ -35,7 +35,7 @@ func (r *Report) Unseen() []string {
 	}
 	add(r.Visibility.Fallback != "", "%s", Text(r.Visibility.Fallback))
 	for _, m := range r.Visibility.Missing {
-		add(true, "%s is missing, so these cannot be seen: %s", m.Capability, m.Lost)
+		unseen = append(unseen, m.String())
 	}
 	add(r.View.UnreadableNamespaces > 0, "%s could not be read", count(r.View.UnreadableNamespaces, "network namespace"))
 	add(r.View.Denied > 0, "the descriptors of %s could not be read", count(r.View.Denied, "process"))

@@ -1,7 +1,6 @@
 package app
 
 import (
-	"fmt"
 	"strings"
 
 	"github.com/go-kit/log"
@@ -18,7 +17,7 @@ func logVisibility(logger log.Logger, v closewait.Visibility) {
 	}
 	var missing []string
 	for _, m := range v.Missing {
-		missing = append(missing, fmt.Sprintf("%s is missing, so these cannot be seen: %s", m.Capability, m.Lost))
+		missing = append(missing, m.String())
 	}
 	if len(missing) > 0 {
 		line = append(line, "missing", strings.Join(missing, "; "))

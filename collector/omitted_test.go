@@ -60,7 +60,7 @@ func TestWhatTheCapCutsIsCounted(t *testing.T) {
 		holderOf(1, holding(inAll, lonely1), holding()),
 		holderOf(2, holding(inAll, inTwo, lonely2), holding(queued)),
 		holderOf(3, holding(inAll, inTwo, lonely3), holding(queued)),
-		holderOf(4, holding(aged(16, 0, 4)), holding()), // min age hides it: not cut
+		holderOf(4, holding(aged(16, 0, 4)), holding()), // hidden by the minimum age, so not omitted
 	}}
 	for name, test := range map[string]struct{ room, processes, sockets int }{
 		"room for all":                             {3, 0, 0},
