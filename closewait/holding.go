@@ -141,7 +141,7 @@ func (h *Holding) rankRemotes(counts map[netip.Addr]int) {
 	h.RemoteAddresses = len(counts)
 	networks := map[netip.Prefix]int{}
 	for addr, n := range counts {
-		networks[networkOf(addr)] += n
+		networks[NetworkOf(addr)] += n
 		if n > h.TopRemote.Sockets || n == h.TopRemote.Sockets && addr.Less(h.TopRemote.Addr) {
 			h.TopRemote = Remote{addr, n}
 		}
@@ -153,8 +153,8 @@ func (h *Holding) rankRemotes(counts map[netip.Addr]int) {
 	}
 }
 
-// networkOf is the network that is taken for one client: an IPv4 /24, an IPv6 /64.
-func networkOf(addr netip.Addr) netip.Prefix {
+// NetworkOf returns the network that counts as one client: an IPv4 /24, an IPv6 /64.
+func NetworkOf(addr netip.Addr) netip.Prefix {
 	bits := 24
 	if addr.Is6() {
 		bits = 64

@@ -43,24 +43,11 @@ func peerShare(sockets []*closewait.Socket, trusted []netip.Prefix) *PeerShare {
 		if slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(addr) }) {
 			continue
 		}
-		network := networkOf(addr)
+		network := closewait.NetworkOf(addr)
 		networks[network]++
 		if n := networks[network]; n > share.Sockets {
 			share.Top, share.Sockets = network, n
 		}
 	}
 	return share
-}
-
-// networkOf is the network that one client commands: an IPv4 /24, an IPv6 /64.
-func networkOf(addr netip.Addr) netip.Prefix {
-	bits := 24
-	if addr.Is6() {
-		bits = 64
-	}
-	prefix, err := addr.Prefix(bits)
-	if err != nil {
-		return netip.Prefix{} // the zero Addr alone
-	}
-	return prefix
 }
