@@ -36,8 +36,19 @@ func TestPackagesKnowOnlyWhatTheyMay(t *testing.T) {
 		"internal/browsertest":    {"os/exec"},
 		"cmd/leak":                {module + "internal/leaktest/truth", "golang.org/x/sys/unix", "os/exec", "syscall"},
 		"reaper/status":           {},
-		"reaper":                  {module + "closewait", module + "reaper/status", module + "collector", "github.com/prometheus/client_golang", "syscall"},
-		".":                       {module, "github.com/prometheus/client_golang", "syscall"},
+		"reaper/document":         {},
+		"reaper/condition":        {module + "closewait", module + "reaper/document"},
+		"reaper/step":             {module + "closewait", module + "reaper/document"},
+		"reaper/rules":            {module + "closewait", module + "reaper/document", module + "reaper/condition", module + "reaper/step"},
+		"reaper/policy": {
+			module + "closewait", module + "reaper/document", module + "reaper/condition", module + "reaper/step", module + "reaper/rules",
+		},
+		"reaper/internal/fixture": {module + "closewait", module + "reaper/condition", module + "reaper/rules", module + "reaper/step"},
+		"reaper": {
+			module + "closewait", module + "reaper/status", module + "reaper/condition", module + "reaper/step", module + "reaper/rules", module + "reaper/policy",
+			module + "collector", "github.com/prometheus/client_golang", "syscall",
+		},
+		".": {module, "github.com/prometheus/client_golang", "syscall"},
 	}
 	imports := importsByDirectory(t)
 	for dir, rules := range allowed {

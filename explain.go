@@ -9,7 +9,8 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel"
-	"closewait_exporter/reaper"
+	"closewait_exporter/reaper/policy"
+	"closewait_exporter/reaper/rules"
 )
 
 // explain looks at the host twice, an interval apart, and says what the rules make of each process.
@@ -18,7 +19,7 @@ func explain(ctx context.Context, f *flags) error {
 	if f.rulesFile == "" {
 		return errors.New("explain needs rules: give --reaper.config=FILE")
 	}
-	config, err := reaper.Load(f.rulesFile)
+	config, err := rules.Load(f.rulesFile)
 	if err != nil {
 		return err
 	}
@@ -27,7 +28,7 @@ func explain(ctx context.Context, f *flags) error {
 		return err
 	}
 	defer scanner.Close()
-	policy, err := policyOf(config, scanner)
+	p, err := policyOf(config, scanner)
 	if err != nil {
 		return err
 	}
@@ -38,7 +39,7 @@ func explain(ctx context.Context, f *flags) error {
 	if err != nil {
 		return err
 	}
-	_, state := policy.Decide(view, learn(ctx, policy, view, reaper.State{}, lines))
+	_, state := p.Decide(view, learn(ctx, p, view, policy.State{}, lines))
 	select {
 	case <-time.After(config.Interval):
 	case <-ctx.Done():
@@ -48,14 +49,14 @@ func explain(ctx context.Context, f *flags) error {
 		return err
 	}
 	out := bufio.NewWriter(os.Stdout)
-	if err := reaper.WriteText(out, policy.Explain(view, learn(ctx, policy, view, state, lines))); err != nil {
+	if err := policy.WriteText(out, p.Explain(view, learn(ctx, p, view, state, lines))); err != nil {
 		return err
 	}
 	return out.Flush()
 }
 
 // policyOf is that under which serve would decide if it was told to enforce.
-func policyOf(config *reaper.Config, scanner *kernel.Scanner) (*reaper.Policy, error) {
+func policyOf(config *rules.Config, scanner *kernel.Scanner) (*policy.Policy, error) {
 	h, err := newHands(scanner)
 	if err != nil {
 		return nil, err
@@ -64,16 +65,16 @@ func policyOf(config *reaper.Config, scanner *kernel.Scanner) (*reaper.Policy, e
 	if err != nil {
 		return nil, err
 	}
-	refused := reaper.Refused(reaper.SelfTest(config, true, h.permitted))
-	return reaper.NewPolicy(config, reaper.Terms{Enforce: true, Own: own, Refused: refused}), nil
+	refused := policy.Refused(policy.SelfTest(config, true, h.rights()))
+	return policy.New(config, policy.Options{Enforce: true, Own: own, Refused: refused}), nil
 }
 
 // learn reads the command lines that the rules need.
-func learn(ctx context.Context, policy *reaper.Policy, view *closewait.View, state reaper.State, lines *kernel.CommandLines) reaper.State {
-	var commands []reaper.Command
-	for _, p := range policy.Unknown(view, state) {
-		line, err := lines.Of(ctx, p)
-		commands = append(commands, reaper.Command{ID: p.ID, Exe: p.Exe, Line: line, Err: err, Asked: view.Taken})
+func learn(ctx context.Context, p *policy.Policy, view *closewait.View, state policy.State, lines *kernel.CommandLines) policy.State {
+	var commands []policy.Command
+	for _, process := range p.Unknown(view, state) {
+		line, err := lines.Of(ctx, process)
+		commands = append(commands, policy.Command{ID: process.ID, Exe: process.Exe, Line: line, Err: err, Read: view.Taken})
 	}
 	return state.Learn(commands)
 }

@@ -1,20 +1,20 @@
 package main
 
 import (
-	"errors"
+	"context"
 	"os"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel"
-	"closewait_exporter/reaper"
+	"closewait_exporter/reaper/step"
 )
 
 // hands let the reaper, which knows nothing of Linux, act by those of package kernel: they translate
 // types and errors, and decide nothing.
 type hands struct{ *kernel.Hands }
 
-// Grab implements reaper.Grabber.
-func (h hands) Grab(id closewait.ProcessID) (reaper.Victim, error) {
+// Open implements step.Executor.
+func (h hands) Open(id closewait.ProcessID) (step.ProcessHandle, error) {
 	grip, err := h.Hands.Grab(id)
 	if err != nil {
 		return nil, err
@@ -22,28 +22,21 @@ func (h hands) Grab(id closewait.ProcessID) (reaper.Victim, error) {
 	return victim{grip}, nil
 }
 
-// permitted tells why a step cannot be carried out on the processes of any user. Only a limit may be
-// raised for those of the own user alone: where that is refused, the ladder ends before anything
-// was done.
-func (h hands) permitted(step *reaper.Step) error {
+// RunGuard implements step.Executor.
+func (h hands) RunGuard(ctx context.Context, g closewait.Guard) (output string, err error) {
+	return h.Run(ctx, g)
+}
+
+// rights returns what cannot be done to the processes of any user, and why. Only a limit need be
+// raised for processes of the own user alone: if that is refused, the remediation ends before
+// anything was changed.
+func (h hands) rights() step.Rights {
 	const anyOtherUser = ^uint32(0) // no user has this id (setresuid(2))
-	rights := h.Rights(anyOtherUser)
-	var err error
-	switch step.Kind {
-	case reaper.StepRaiseNoFile:
-		err = h.Rights(uint32(os.Geteuid())).RaiseNoFile
-	case reaper.StepRun:
-		err = h.CanRun(step.Command)
-	case reaper.StepDestroy:
-		err = rights.Destroy
-	case reaper.StepShutdown:
-		err = rights.Shutdown
-	case reaper.StepThreadDump:
-		err = rights.ThreadDump
-	case reaper.StepSignal:
-		err = rights.Signal
+	r := h.Rights(anyOtherUser)
+	return step.Rights{
+		RaiseNoFile: h.Rights(uint32(os.Geteuid())).RaiseNoFile, Destroy: r.Destroy, Shutdown: r.Shutdown, ThreadDump: r.ThreadDump, Signal: r.Signal,
+		Holders: r.Holders, RunGuard: h.CanRun,
 	}
-	return errors.Join(err, rights.Holders)
 }
 
 // boot tells in which run of the host, and when in it, the state file is read or written.

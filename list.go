@@ -10,7 +10,7 @@ import (
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel"
 	listing "closewait_exporter/list"
-	"closewait_exporter/reaper"
+	"closewait_exporter/reaper/rules"
 )
 
 // The values of --output.
@@ -66,7 +66,7 @@ func newReport(view *closewait.View, minAge time.Duration, v closewait.Visibilit
 
 // matchingRules tells which rules of a file match a process.
 func matchingRules(ctx context.Context, file string, scanner *kernel.Scanner) (listing.Rules, error) {
-	config, err := reaper.Load(file)
+	config, err := rules.Load(file)
 	if err != nil {
 		return nil, err
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"closewait_exporter/internal/logging"
-	"closewait_exporter/reaper"
+	"closewait_exporter/reaper/rules"
 )
 
 const program = "closewait_exporter"
@@ -37,7 +37,7 @@ func run(ctx context.Context, args []string) int {
 	case explainCommand:
 		return status(explain(ctx, f))
 	case checkCommand:
-		if err := reaper.Check(f.check.file, os.Stdout); err != nil {
+		if err := rules.Check(f.check.file, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, err) // file:line: first, for editors
 			return 1
 		}

@@ -13,11 +13,13 @@ import (
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel"
 	"closewait_exporter/reaper"
+	"closewait_exporter/reaper/rules"
+	"closewait_exporter/reaper/step"
 )
 
 // newReaper makes the reaper of --reaper.config.
 func newReaper(f *flags, scanner *kernel.Scanner, observer *closewait.Observer, logger log.Logger) (*reaper.Reaper, error) {
-	config, err := reaper.Load(f.rulesFile)
+	config, err := rules.Load(f.rulesFile)
 	if err != nil {
 		return nil, err
 	}
@@ -35,17 +37,17 @@ func newReaper(f *flags, scanner *kernel.Scanner, observer *closewait.Observer, 
 		Own:       own,
 		Observe:   observer.Observe,
 		Command:   kernel.NewCommandLines(scanner).Of,
-		Hands:     [...]reaper.Hands{reaper.DryRun: reaper.DryHands{Grabber: real, Finder: real}, reaper.Enforce: real},
-		Permitted: real.permitted,
-		Claim:     real.claim,
-		Journal:   reaper.NewAuditFile(f.serve.auditFile),
+		Executors: [...]step.Executor{rules.DryRun: step.DryRunExecutor{Executor: real}, rules.Enforce: real},
+		Rights:    real.rights,
+		Lock:      real.claim,
+		AuditLog:  reaper.NewAuditFile(f.serve.auditFile),
 		Logger:    logger,
 	}
 	if f.serve.stateFile != "" {
 		o.StateFile = reaper.NewStateFile(f.serve.stateFile, real.boot)
 	}
 	if f.serve.auditFile == "" {
-		o.Journal = reaper.NoJournal{}
+		o.AuditLog = reaper.NoAuditLog{}
 	}
 	warnOfMissingFiles(f, logger)
 	return reaper.New(o), nil

@@ -20,6 +20,7 @@ import (
 	"closewait_exporter/docs"
 	"closewait_exporter/kernel"
 	"closewait_exporter/reaper"
+	"closewait_exporter/reaper/rules"
 	"closewait_exporter/web"
 )
 
@@ -68,7 +69,7 @@ func serve(ctx context.Context, f *flags, logger log.Logger, slogger *slog.Logge
 			return err
 		}
 	}
-	reload := func() error { return reap.Reload(func() (*reaper.Config, error) { return reaper.Load(f.rulesFile) }) }
+	reload := func() error { return reap.Reload(func() (*rules.Config, error) { return rules.Load(f.rulesFile) }) }
 	handler, err := newHandler(f, scanner, observe, look, reap, reload, health, logger)
 	if err != nil {
 		return err

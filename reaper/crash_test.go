@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/rules"
 )
 
 // TestACrashAtAnyMomentSavesNoBudget ends the reaper at random moments as kill -9 does: from then on
@@ -15,9 +16,9 @@ func TestACrashAtAnyMomentSavesNoBudget(t *testing.T) {
 	const crashes = 300
 	synctest.Test(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
-		r := newRunning(t, rule(func(r *Rule) { r.Cooldown = time.Second }))
+		r := newRunning(t, rule(func(r *rules.Rule) { r.Cooldown = time.Second }))
 		r.options.Config.Interval = 10 * time.Second
-		r.options.Config.Limits = Limits{Actions: 2, Per: 10 * time.Minute}
+		r.options.Config.Limits = rules.Limits{Actions: 2, Per: 10 * time.Minute}
 		for i := range 6 {
 			r.leak(closewait.ProcessID{PID: 20 + i, Start: 1}).process.Comm = string(rune('a' + i))
 		}
@@ -34,8 +35,8 @@ func TestACrashAtAnyMomentSavesNoBudget(t *testing.T) {
 			r.halt()
 		}
 		var begun []time.Time
-		for _, record := range r.journal.records {
-			if record.Case == nil {
+		for _, record := range r.audit.records {
+			if record.DecisionRecord == nil {
 				continue
 			}
 			begun = append(begun, record.Time)
