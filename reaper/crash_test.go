@@ -41,11 +41,11 @@ func TestACrashAtAnyMomentSavesNoBudget(t *testing.T) {
 			}
 			begun = append(begun, record.Time)
 			if n := len(begun); n > 2 && begun[n-1].Sub(begun[n-3]) < 10*time.Minute {
-				t.Errorf("3 ladders within %s, limits are 2 in 10m", begun[n-1].Sub(begun[n-3]))
+				t.Errorf("3 remediations within %s, limits are 2 in 10m", begun[n-1].Sub(begun[n-3]))
 			}
 		}
 		if len(begun) < crashes/20 {
-			t.Errorf("only %d ladders in %d runs: the test tries too little", len(begun), crashes)
+			t.Errorf("only %d remediations in %d runs: the test tries too little", len(begun), crashes)
 		}
 	})
 }

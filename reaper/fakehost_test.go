@@ -13,18 +13,18 @@ import (
 	"closewait_exporter/reaper/step"
 )
 
-// fakeHost is a host on which a few processes leak. It is looked at and acted upon through the same
-// interfaces as a real one. What is done to it is kept in deeds.
+// fakeHost is a host on which a few processes leak. It is read and acted on through the same
+// interfaces as a real one, and keeps the actions.
 type fakeHost struct {
 	mu        sync.Mutex
 	processes []*fakeProcess
 	actions   []string
-	on        map[string]func(*fakeProcess) error // what a deed causes
-	blind     error                               // Observe fails
+	on        map[string]func(*fakeProcess) error // what a action causes
+	scanErr   error                               // Observe fails
 	unread    int
-	hidden    bool // not every process can be looked into
+	hidden    bool // not every process can be read
 	defunct   bool // sockets that are defunct can be seen
-	onLook    func()
+	onScan    func()
 }
 
 type fakeProcess struct {
@@ -70,11 +70,11 @@ func (p *fakeProcess) close() {
 func (h *fakeHost) Observe(context.Context) (*closewait.View, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.onLook != nil {
-		h.onLook()
+	if h.onScan != nil {
+		h.onScan()
 	}
-	if h.blind != nil {
-		return nil, h.blind
+	if h.scanErr != nil {
+		return nil, h.scanErr
 	}
 	v := &closewait.View{Taken: time.Now(), Namespaces: 1, Unread: h.unread}
 	for _, p := range h.processes {
@@ -233,7 +233,7 @@ func (p *fakeProcess) Signal(name string) error { return p.do("signal " + name) 
 type memoryLog struct {
 	mu      sync.Mutex
 	records []Record
-	room    int // for so many; negative: for all
+	room    int // number of records; negative: no limit
 }
 
 func (l *memoryLog) Write(r Record) error {

@@ -41,7 +41,7 @@ func TestDryRunCountsWhatItWouldDoAndReapsNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunning(t, rule())
 		r.options.Enforce = false
-		r.lockErr = errors.New("dry run needs no claim")
+		r.lockErr = errors.New("dry run needs no lock")
 		r.leak(alice)
 		r.run()
 		after(time.Minute)
@@ -58,18 +58,18 @@ func TestDryRunCountsWhatItWouldDoAndReapsNothing(t *testing.T) {
 	})
 }
 
-func TestNothingIsDoneWhileNobodyCanLook(t *testing.T) {
+func TestNoActionWithoutAScan(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunning(t, rule())
 		r.leak(alice)
-		r.blind = errors.New("cannot list processes")
+		r.scanErr = errors.New("cannot list processes")
 		r.run()
 		after(time.Minute)
 		r.wantMetric(2, "closewait_reaper_round_failures_total")
 		r.wantMetric(1, "closewait_reaper_suspended", "reason=scan_failed")
 		r.wantMetric(0, "closewait_reaper_last_round_timestamp_seconds")
 		r.fakeHost.mu.Lock()
-		r.blind = nil
+		r.scanErr = nil
 		r.fakeHost.mu.Unlock()
 		after(time.Minute)
 		r.wantMetric(0, "closewait_reaper_suspended", "reason=scan_failed")
@@ -85,7 +85,7 @@ func TestAGapCausesNothing(t *testing.T) {
 		after(time.Minute)
 		r.leak(alice)
 		r.fakeHost.mu.Lock()
-		r.onLook = func() { time.Sleep(10 * time.Minute); r.onLook = nil } // as SIGSTOP does
+		r.onScan = func() { time.Sleep(10 * time.Minute); r.onScan = nil } // as SIGSTOP does
 		r.fakeHost.mu.Unlock()
 		after(11 * time.Minute)
 		r.wantMetric(1, "closewait_reaper_decisions_total", "rule=leak", "decision=gap")
@@ -97,7 +97,7 @@ func TestAGapCausesNothing(t *testing.T) {
 	})
 }
 
-func TestTheReaperEndsInTheMiddleOfALadder(t *testing.T) {
+func TestTheReaperEndsInTheMiddleOfARemediation(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunning(t, rule())
 		r.leak(alice)
@@ -109,7 +109,7 @@ func TestTheReaperEndsInTheMiddleOfALadder(t *testing.T) {
 		r.wantActions("signal TERM")
 		r.wantMetric(1, "closewait_reaper_remediations_total", "rule=leak", "result=aborted")
 		if got := r.processes[0].handles.Load(); got != 0 {
-			t.Errorf("the process is held on to %d times", got)
+			t.Errorf("the process has %d open handles", got)
 		}
 	})
 }

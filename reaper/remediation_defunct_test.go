@@ -21,8 +21,8 @@ func (c *remedying) leakDefunct(waiting, defunct int) {
 	c.add(withDefunct(holder(alice, sockets(waiting, 1000, long)), sockets(defunct, 2000, long)))
 }
 
-func TestTheEndOfALadderOnDefunctSockets(t *testing.T) {
-	type deeds = map[string]func(*fakeProcess) error
+func TestTheEndOfARemediationOnDefunctSockets(t *testing.T) {
+	type actions = map[string]func(*fakeProcess) error
 	resets := func(p *fakeProcess) error { p.cutAll(p.sockets); return nil }
 	vanishes := func(p *fakeProcess) error { p.host.defunct = false; return nil }
 	shares := func(p *fakeProcess) error {
@@ -33,24 +33,24 @@ func TestTheEndOfALadderOnDefunctSockets(t *testing.T) {
 		include          bool // the rule
 		waiting, defunct int  // sockets
 		steps            []step.Step
-		on               deeds
+		on               actions
 		want             string
 		done             []string
 		details          string // of the steps
 		freed            int    // sockets
 	}{
 		"TERM cures, and destroy has nothing to do": {
-			true, 0, 2, destroyAndTerm, deeds{"signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 skipped: they are defunct", 2,
+			true, 0, 2, destroyAndTerm, actions{"signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 skipped: they are defunct", 2,
 		},
 		"nor has shutdown, after destroy": {
-			true, 2, 0, []step.Step{step.Destroy{}, step.Shutdown{}, destroyAndTerm[1]}, deeds{"signal TERM": exits}, "terminated",
+			true, 2, 0, []step.Step{step.Destroy{}, step.Shutdown{}, destroyAndTerm[1]}, actions{"signal TERM": exits}, "terminated",
 			[]string{"destroy", "shutdown", "signal TERM"}, "2 cut, 0 gone, 0 failed; 0 cut, 0 gone, 0 failed, 2 skipped", 2,
 		},
 		"a leak that destroy makes defunct is still a leak": {
-			true, 2, 0, destroyAndTerm, deeds{"signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 cut", 2,
+			true, 2, 0, destroyAndTerm, actions{"signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 cut", 2,
 		},
 		"also where the rule does not count what is defunct": {
-			false, 2, 0, destroyAndTerm, deeds{"signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 cut", 2,
+			false, 2, 0, destroyAndTerm, actions{"signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 cut", 2,
 		},
 		"to leave CLOSE_WAIT is no cure": {
 			true, 2, 0, destroyAndTerm[:1], nil, "aborted", []string{"destroy"}, "2 cut", 0,
@@ -59,28 +59,28 @@ func TestTheEndOfALadderOnDefunctSockets(t *testing.T) {
 			false, 2, 0, destroyAndTerm[:1], nil, "aborted", []string{"destroy"}, "2 cut", 0,
 		},
 		"to close is one": {
-			true, 2, 0, destroyAndTerm, deeds{"destroy": closes}, "recovered recovered", []string{"destroy"}, "2 cut", 2,
+			true, 2, 0, destroyAndTerm, actions{"destroy": closes}, "recovered recovered", []string{"destroy"}, "2 cut", 2,
 		},
 		"also to close what is defunct": {
-			true, 0, 2, destroyAndTerm, deeds{"destroy": closes}, "recovered recovered", []string{"destroy"}, "2 skipped", 2,
+			true, 0, 2, destroyAndTerm, actions{"destroy": closes}, "recovered recovered", []string{"destroy"}, "2 skipped", 2,
 		},
 		"peers that reset what is in CLOSE_WAIT change nothing": {
-			true, 2, 0, allSteps[1:2], deeds{"run /bin/guard": resets}, "aborted", []string{"run /bin/guard"}, "", 0,
+			true, 2, 0, allSteps[1:2], actions{"run /bin/guard": resets}, "aborted", []string{"run /bin/guard"}, "", 0,
 		},
 		"but they do where the rule does not count what is defunct": {
-			false, 2, 0, allSteps[1:2], deeds{"run /bin/guard": resets}, "aborted pending", []string{"run /bin/guard"}, "", 0,
+			false, 2, 0, allSteps[1:2], actions{"run /bin/guard": resets}, "aborted pending", []string{"run /bin/guard"}, "", 0,
 		},
-		"what is not seen to be defunct any more is no evidence, as nobody has cut it": {
-			true, 0, 2, destroyAndTerm, deeds{"destroy": vanishes}, "aborted pending", []string{"destroy"}, "2 skipped", 0,
+		"what is not seen to be defunct any more is no evidence, as no step has cut it": {
+			true, 0, 2, destroyAndTerm, actions{"destroy": vanishes}, "aborted pending", []string{"destroy"}, "2 skipped", 0,
 		},
 		"nor is it when others were cut": {
-			true, 1, 2, destroyAndTerm, deeds{"destroy": vanishes}, "aborted pending", []string{"destroy"}, "1 cut, 0 gone, 0 failed, 2 skipped", 0,
+			true, 1, 2, destroyAndTerm, actions{"destroy": vanishes}, "aborted pending", []string{"destroy"}, "1 cut, 0 gone, 0 failed, 2 skipped", 0,
 		},
 		"what was cut and is not seen is": {
-			true, 2, 0, destroyAndTerm, deeds{"destroy": vanishes, "signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 cut", 2,
+			true, 2, 0, destroyAndTerm, actions{"destroy": vanishes, "signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 cut", 2,
 		},
 		"what somebody else holds by now is not, for it would not come free": {
-			true, 0, 2, destroyAndTerm, deeds{"destroy": shares}, "aborted pending", []string{"destroy"}, "2 skipped", 0,
+			true, 0, 2, destroyAndTerm, actions{"destroy": shares}, "aborted pending", []string{"destroy"}, "2 skipped", 0,
 		},
 	}
 	for name, s := range scenarios {
@@ -104,7 +104,7 @@ func TestTheEndOfALadderOnDefunctSockets(t *testing.T) {
 	}
 }
 
-// details are those of all steps in the last record.
+// details joins the details of all steps in the last record.
 func (c *remedying) details() string {
 	var all []string
 	for _, d := range c.audit.records[len(c.audit.records)-1].StepResults {
@@ -125,7 +125,7 @@ func TestDryRunSkipsDefunctSocketsToo(t *testing.T) {
 	})
 }
 
-func TestAStepThatFailsOnDefunctSocketsEndsTheLadder(t *testing.T) {
+func TestAStepThatFailsOnDefunctSocketsEndsTheRemediation(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *remedying) {
 		c.rule.When.IncludeDefunct, c.rule.Steps, c.defunct = true, destroyAndTerm, true
 		c.leakDefunct(0, 2)

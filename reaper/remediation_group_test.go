@@ -28,7 +28,7 @@ func TestAFamilyIsEndedTogether(t *testing.T) {
 	scenarios := map[string]struct {
 		on      map[string]func(*fakeProcess) error
 		want    Result
-		deeds   []string
+		actions []string
 		sockets int
 		fds     uint64
 	}{
@@ -54,7 +54,7 @@ func TestAFamilyIsEndedTogether(t *testing.T) {
 				if o.Result != s.want || o.sockets != s.sockets || o.fds != s.fds {
 					t.Errorf("%s (%s), %d sockets and %d descriptors free, want %s, %d, %d", o.Result, o.reason, o.sockets, o.fds, s.want, s.sockets, s.fds)
 				}
-				if diff := cmp.Diff(s.deeds, c.actions); diff != "" {
+				if diff := cmp.Diff(s.actions, c.actions); diff != "" {
 					t.Errorf("-want +done:\n%s", diff)
 				}
 			})
@@ -62,7 +62,7 @@ func TestAFamilyIsEndedTogether(t *testing.T) {
 	}
 }
 
-func TestWhatIsDoneOnceForAFamily(t *testing.T) {
+func TestStepsThatAreAppliedOnceToAFamily(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *remedying) {
 		c.rule.Steps = allSteps
 		c.leakFor(alice, bob)
@@ -75,7 +75,7 @@ func TestWhatIsDoneOnceForAFamily(t *testing.T) {
 	})
 }
 
-func TestAForkedChildThatIsNoVictimSavesItsParent(t *testing.T) {
+func TestAForkedChildThatIsNoTargetSavesItsParent(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *remedying) {
 		c.rule.Steps = termAndKill
 		c.leakFor(alice)
@@ -103,9 +103,9 @@ func TestAWaitThatTookTooLongIsAGap(t *testing.T) {
 	})
 }
 
-func TestDryRunLooksAndTouchesNothing(t *testing.T) {
+func TestDryRunReadsAndChangesNothing(t *testing.T) {
 	scenarios := map[string]struct {
-		onLook func(*remedying) func()
+		onScan func(*remedying) func()
 		steps  []string
 		want   Result
 	}{
@@ -115,9 +115,9 @@ func TestDryRunLooksAndTouchesNothing(t *testing.T) {
 		},
 		"until the leak is gone": {
 			func(c *remedying) func() {
-				looks := 0
+				scans := 0
 				return func() {
-					if looks++; looks == 5 {
+					if scans++; scans == 5 {
 						c.processes[0].close()
 					}
 				}
@@ -131,7 +131,7 @@ func TestDryRunLooksAndTouchesNothing(t *testing.T) {
 				c.leakFor(alice)
 				c.rule.Mode = rules.DryRun
 				c.executor = step.DryRunExecutor{Executor: c.fakeHost}
-				c.onLook = s.onLook(c)
+				c.onScan = s.onScan(c)
 				o := c.remedy(t)
 				if len(c.actions) > 0 || c.processes[0].dead() {
 					t.Errorf("done: %v", c.actions)

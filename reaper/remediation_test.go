@@ -19,7 +19,7 @@ import (
 	"closewait_exporter/reaper/step"
 )
 
-// allSteps is a ladder with one of each.
+// allSteps has a step of each kind.
 var allSteps = []step.Step{
 	step.RaiseNoFile{Hard: true},
 	step.Run{Command: []string{"/bin/guard"}, Timeout: time.Minute},
@@ -79,7 +79,7 @@ func (c *remedying) remedy(t *testing.T) outcome {
 	o := r.run(c.ctx)
 	for _, p := range c.processes {
 		if n := p.handles.Load(); n != 0 {
-			t.Errorf("process %d is held on to %d times after the end", p.process.ID.PID, n)
+			t.Errorf("process %d has %d open handles after the end", p.process.ID.PID, n)
 		}
 	}
 	return o
@@ -100,13 +100,13 @@ func exits(p *fakeProcess) error { p.exit(); return nil }
 
 func closes(p *fakeProcess) error { p.close(); return nil }
 
-func TestTheEndOfALadder(t *testing.T) {
+func TestTheEndOfARemediation(t *testing.T) {
 	scenarios := map[string]struct {
-		on     map[string]func(*fakeProcess) error
-		result Result
-		label  policy.Label
-		deeds  int // that were done
-		freed  uint64
+		on      map[string]func(*fakeProcess) error
+		result  Result
+		label   policy.Label
+		actions int // that were done
+		freed   uint64
 	}{
 		"TERM is honoured":              {map[string]func(*fakeProcess) error{"signal TERM": exits}, Terminated, "", 5, 100},
 		"only KILL is":                  {map[string]func(*fakeProcess) error{"signal KILL": exits}, Killed, "", 6, 100},
@@ -128,7 +128,7 @@ func TestTheEndOfALadder(t *testing.T) {
 				if o.Result != s.result || o.label != s.label || o.fds != s.freed {
 					t.Errorf("%s, %q, %d descriptors free (%s), want %s, %q, %d", o.Result, o.label, o.fds, o.reason, s.result, s.label, s.freed)
 				}
-				if diff := cmp.Diff(allActions[:s.deeds], c.actions); diff != "" {
+				if diff := cmp.Diff(allActions[:s.actions], c.actions); diff != "" {
 					t.Errorf("-want +done:\n%s", diff)
 				}
 			})
@@ -190,8 +190,8 @@ func TestWhateverHappensAtAnyStep(t *testing.T) {
 		"a namespace cannot be read any more": {
 			func(c *remedying, _ *fakeProcess) { c.unread = 1 }, "aborted incomplete_scan", notAfterKill("aborted incomplete_scan"),
 		},
-		"the host cannot be looked at any more": {
-			func(c *remedying, _ *fakeProcess) { c.blind = errors.New("no /proc") }, "aborted incomplete_scan", notAfterKill("aborted incomplete_scan"),
+		"the host cannot be scanned any more": {
+			func(c *remedying, _ *fakeProcess) { c.scanErr = errors.New("no /proc") }, "aborted incomplete_scan", notAfterKill("aborted incomplete_scan"),
 		},
 		"some process hides": {
 			func(c *remedying, _ *fakeProcess) { c.hidden = true }, "aborted incomplete_scan", notAfterKill("aborted incomplete_scan"),
@@ -213,9 +213,9 @@ func TestWhateverHappensAtAnyStep(t *testing.T) {
 		t.Run(name+" before the first step", func(t *testing.T) {
 			inBubble(t, func(t *testing.T, c *remedying) {
 				c.leakFor(alice)
-				looks := 0
-				c.onLook = func() {
-					if looks++; looks == 3 { // after two rounds
+				scans := 0
+				c.onScan = func() {
+					if scans++; scans == 3 { // after two rounds
 						e.happens(c, c.processes[0])
 					}
 				}
@@ -248,14 +248,14 @@ func unlessCut(want string) func(int) string {
 	}
 }
 
-func (c *remedying) wants(t *testing.T, want string, deeds int) {
+func (c *remedying) wants(t *testing.T, want string, actions int) {
 	t.Helper()
 	o := c.remedy(t)
 	got := strings.TrimSpace(fmt.Sprint(o.Result, " ", o.label))
 	if want == "goes on" {
-		want, deeds = "unkillable", len(allActions)
+		want, actions = "unkillable", len(allActions)
 	}
-	if got != want || len(c.actions) != deeds {
-		t.Errorf("%s (%s) after %q, want %s after %d deeds", got, o.reason, c.actions, want, deeds)
+	if got != want || len(c.actions) != actions {
+		t.Errorf("%s (%s) after %q, want %s after %d actions", got, o.reason, c.actions, want, actions)
 	}
 }

@@ -8,11 +8,11 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func TestALadderLooksAgainWhereItSawTooLittle(t *testing.T) {
+func TestARemediationScansAgainIfAScanShowsTooLittle(t *testing.T) {
 	scenarios := map[string]struct {
-		looks int // in which too little is seen, after the decision
-		label policy.Label
-		deeds []string
+		scans   int // in which too little is seen, after the decision
+		label   policy.Label
+		actions []string
 	}{
 		"for a moment": {2, "", []string{"signal TERM"}},
 		"for long":     {1000, policy.LabelIncompleteScan, nil},
@@ -24,18 +24,18 @@ func TestALadderLooksAgainWhereItSawTooLittle(t *testing.T) {
 				c.on["signal TERM"] = exits
 				c.leakFor(alice)
 				const decision = 2
-				looks := 0
-				c.onLook = func() {
-					looks++
+				scans := 0
+				c.onScan = func() {
+					scans++
 					c.unread = 0
-					if looks > decision && looks <= decision+s.looks {
+					if scans > decision && scans <= decision+s.scans {
 						c.unread = 1
 					}
 				}
 				if o := c.remedy(t); o.label != s.label {
 					t.Errorf("it ends with %q (%s), want %q", o.label, o.reason, s.label)
 				}
-				if diff := cmp.Diff(s.deeds, c.actions); diff != "" {
+				if diff := cmp.Diff(s.actions, c.actions); diff != "" {
 					t.Errorf("-want +done:\n%s", diff)
 				}
 			})

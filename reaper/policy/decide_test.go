@@ -14,8 +14,8 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-// glance is a round: what is seen, and what is decided.
-type glance struct {
+// observation is a round: a View, and the decisions that it must lead to.
+type observation struct {
 	view *closewait.View
 	want string // decisions in their order: rule/pid label, or rule label
 	why  string // part of the reason of the first
@@ -37,10 +37,10 @@ func describe(decisions []Decision) string {
 	return strings.Join(text, ", ")
 }
 
-func play(t *testing.T, p *Policy, glances []glance) State {
+func play(t *testing.T, p *Policy, observations []observation) State {
 	t.Helper()
 	var s State
-	for i, g := range glances {
+	for i, g := range observations {
 		var decisions []Decision
 		decisions, s = p.Decide(g.view, s)
 		if got := describe(decisions); got != g.want {
@@ -88,7 +88,7 @@ func TestWhatCountsAsEvidence(t *testing.T) {
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
 			other := holder(bob, nil, exe("/opt/other"))
-			play(t, policy(s.rule), []glance{
+			play(t, policy(s.rule), []observation{
 				{view(0, other), "", ""},
 				{view(time.Minute, holder(alice, s.sockets), other), s.want, s.why},
 			})
@@ -96,7 +96,7 @@ func TestWhatCountsAsEvidence(t *testing.T) {
 	}
 }
 
-func TestStages(t *testing.T) {
+func TestChecks(t *testing.T) {
 	with := func(change func(*rules.Rule)) *Policy { return policy(rule(change)) }
 	old := func() []*closewait.Socket { return sockets(2, 1, hour) }
 	spread := func(addresses ...string) (list []*closewait.Socket) {
@@ -117,12 +117,12 @@ func TestStages(t *testing.T) {
 		want   string
 		why    string
 	}{
-		"an unlike program is nobody's business": {policy(rule()), holder(alice, old(), exe("/opt/other")), "", ""},
-		"process 1 is protected":                 {policy(rule()), holder(closewait.ProcessID{PID: 1, Start: 1}, old()), "leak/1 protected", "process 1"},
-		"this exporter is protected":             {New(config(rule()), Options{Enforce: true, Own: []closewait.ProcessID{alice}}), holder(alice, old()), "leak/10 protected", "this exporter"},
-		"sshd is protected by its program":       {policy(rule()), holder(alice, old(), exe("/usr/sbin/sshd")), "leak/10 protected", "/usr/sbin/sshd"},
-		"a unit of systemd is protected":         {policy(rule()), holder(alice, old(), unit("systemd-resolved.service")), "leak/10 protected", "systemd-resolved"},
-		"a program that calls itself sshd isn't": {policy(rule()), holder(alice, old(), func(p *closewait.Process) { p.Comm = "sshd" }), "leak/10 act", ""},
+		"a program that does not match gets no decision": {policy(rule()), holder(alice, old(), exe("/opt/other")), "", ""},
+		"process 1 is protected":                         {policy(rule()), holder(closewait.ProcessID{PID: 1, Start: 1}, old()), "leak/1 protected", "process 1"},
+		"this exporter is protected":                     {New(config(rule()), Options{Enforce: true, Own: []closewait.ProcessID{alice}}), holder(alice, old()), "leak/10 protected", "this exporter"},
+		"sshd is protected by its program":               {policy(rule()), holder(alice, old(), exe("/usr/sbin/sshd")), "leak/10 protected", "/usr/sbin/sshd"},
+		"a unit of systemd is protected":                 {policy(rule()), holder(alice, old(), unit("systemd-resolved.service")), "leak/10 protected", "systemd-resolved"},
+		"a program that calls itself sshd isn't":         {policy(rule()), holder(alice, old(), func(p *closewait.Process) { p.Comm = "sshd" }), "leak/10 act", ""},
 		"a program that cannot be read is protected": {
 			with(func(r *rules.Rule) { r.Match = rules.Match{User: regexp.MustCompile("^www$")} }), holder(alice, old(), exe("")), "leak/10 protected", "could not be read",
 		},
@@ -135,13 +135,13 @@ func TestStages(t *testing.T) {
 		"a process whose unit could not be read is protected": {
 			policy(rule()), holder(alice, old(), func(p *closewait.Process) { p.GroupUnknown = true }), "leak/10 protected", "control group",
 		},
-		"a stopped process is let be":  {policy(rule()), holder(alice, old(), state('T')), "leak/10 stopped", "state T"},
-		"a traced one too":             {policy(rule()), holder(alice, old(), state('t')), "leak/10 stopped", "state t"},
-		"few descriptors are enough":   {with(fds(0.8, 0)), holder(alice, old(), openFDs(799)), "leak/10 enough_fds", "799 of 1000 descriptors open, 80% required"},
-		"many are not":                 {with(fds(0.8, 0)), holder(alice, old(), openFDs(800)), "leak/10 act", "800 of 1000"},
-		"a number can be asked for":    {with(fds(0, 500)), holder(alice, old(), openFDs(499)), "leak/10 enough_fds", "500 required"},
-		"what is not known is too few": {with(fds(0.1, 0)), holder(alice, old(), fdsUnknown), "leak/10 enough_fds", "unknown number"},
-		"a share of no limit is none":  {with(fds(0.1, 0)), holder(alice, old(), func(p *closewait.Process) { p.MaxFDs = closewait.UnlimitedFDs }), "leak/10 enough_fds", "no limit"},
+		"a stopped process is left alone": {policy(rule()), holder(alice, old(), state('T')), "leak/10 stopped", "state T"},
+		"a traced one too":                {policy(rule()), holder(alice, old(), state('t')), "leak/10 stopped", "state t"},
+		"few descriptors are enough":      {with(fds(0.8, 0)), holder(alice, old(), openFDs(799)), "leak/10 enough_fds", "799 of 1000 descriptors open, 80% required"},
+		"many are not":                    {with(fds(0.8, 0)), holder(alice, old(), openFDs(800)), "leak/10 act", "800 of 1000"},
+		"a number can be asked for":       {with(fds(0, 500)), holder(alice, old(), openFDs(499)), "leak/10 enough_fds", "500 required"},
+		"what is not known is too few":    {with(fds(0.1, 0)), holder(alice, old(), fdsUnknown), "leak/10 enough_fds", "unknown number"},
+		"a share of no limit is none":     {with(fds(0.1, 0)), holder(alice, old(), func(p *closewait.Process) { p.MaxFDs = closewait.UnlimitedFDs }), "leak/10 enough_fds", "no limit"},
 		"one client gives too much": {
 			with(quarter), holder(alice, spread("198.51.100.1:1", "198.51.100.2:1", "203.0.113.1:1", "192.0.2.1:1", "[2001:db8::1]:1")),
 			"leak/10 peer_share", "198.51.100.0/24 has 2 of 5 inbound evidence sockets (40%), at most 25% allowed",
@@ -159,7 +159,7 @@ func TestStages(t *testing.T) {
 	}
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
-			play(t, s.policy, []glance{{view(0), "", ""}, {view(time.Minute, s.holder), s.want, s.why}})
+			play(t, s.policy, []observation{{view(0), "", ""}, {view(time.Minute, s.holder), s.want, s.why}})
 		})
 	}
 }
@@ -184,23 +184,23 @@ func TestRoundsThatDoNotCount(t *testing.T) {
 	at := func(minutes time.Duration) *closewait.View { return view(minutes*time.Minute, leak()) }
 	held := policy(rule(func(r *rules.Rule) { r.When.For = 2 * time.Minute }))
 	scenarios := map[string]struct {
-		policy  *Policy
-		glances []glance
+		policy       *Policy
+		observations []observation
 	}{
-		"a namespace could not be read": {policy(rule()), []glance{
+		"a namespace could not be read": {policy(rule()), []observation{
 			{at(0), "leak/10 pending", ""}, {unread(at(1)), "leak incomplete_scan", "1 network namespaces"}, {at(2), "leak/10 act", ""},
 		}},
-		"too many sockets have no owner": {policy(rule()), []glance{
+		"too many sockets have no owner": {policy(rule()), []observation{
 			{at(0), "leak/10 pending", ""}, {uncovered(at(1)), "leak low_coverage", "94.0% of the sockets are known, 95%"}, {at(2), "leak/10 act", ""},
 		}},
-		"the same View again": {policy(rule()), []glance{
+		"the same View again": {policy(rule()), []observation{
 			{at(0), "leak/10 pending", ""}, {at(0), "leak incomplete_scan", "not newer"}, {at(1), "leak/10 act", ""},
 		}},
-		"a View that counts for nothing does not interrupt for": {held, []glance{
+		"a View that counts for nothing does not interrupt for": {held, []observation{
 			{at(-1), "leak/10 pending", ""}, {at(0), "leak/10 pending", "for 0s, 2m0s required"}, {unread(at(1)), "leak incomplete_scan", ""}, {at(2), "leak/10 act", ""},
 		}},
-		"three intervals are no gap": {policy(rule()), []glance{{at(0), "leak/10 pending", ""}, {at(3), "leak/10 act", ""}}},
-		"after a gap everything begins anew": {held, []glance{
+		"three intervals are no gap": {policy(rule()), []observation{{at(0), "leak/10 pending", ""}, {at(3), "leak/10 act", ""}}},
+		"after a gap everything starts again": {held, []observation{
 			{at(0), "leak/10 pending", ""},
 			{at(1), "leak/10 pending", "for 0s"},
 			{at(5), "leak gap", "no View for 4m0s, at most 3m0s allowed"},
@@ -208,34 +208,34 @@ func TestRoundsThatDoNotCount(t *testing.T) {
 			{at(7), "leak/10 pending", "for 1m0s"},
 			{at(8), "leak/10 act", ""},
 		}},
-		"Views that do not count add up to a gap": {policy(rule()), []glance{
+		"Views that do not count add up to a gap": {policy(rule()), []observation{
 			{at(0), "leak/10 pending", ""}, {unread(at(2)), "leak incomplete_scan", ""}, {at(4), "leak gap", ""}, {at(5), "leak/10 act", ""},
 		}},
-		"age is not gained in a gap": {policy(rule(func(r *rules.Rule) { r.When.Age = 2 * time.Minute })), []glance{
+		"age is not gained in a gap": {policy(rule(func(r *rules.Rule) { r.When.Age = 2 * time.Minute })), []observation{
 			{at(0), "leak/10 pending", ""}, {at(9), "leak gap", ""}, {at(10), "leak/10 pending", "2 not old enough"}, {at(11), "leak/10 act", "2m0s old and 2m0s quiet"},
 		}},
-		"age is not gained while the process is stopped": {policy(rule()), []glance{
+		"age is not gained while the process is stopped": {policy(rule()), []observation{
 			{view(0, holder(alice, sockets(2, 1, hour), state('T'))), "leak/10 stopped", ""},
 			{view(30*time.Second, leak()), "leak/10 pending", "2 not old enough"},
 			{view(60*time.Second, leak()), "leak/10 act", "1m0s old"},
 		}},
 	}
 	for name, s := range scenarios {
-		t.Run(name, func(t *testing.T) { play(t, s.policy, s.glances) })
+		t.Run(name, func(t *testing.T) { play(t, s.policy, s.observations) })
 	}
 }
 
 func TestFor(t *testing.T) {
 	p := policy(rule(func(r *rules.Rule) { r.When.For = 2 * time.Minute }))
 	leak := func(n int) *closewait.Holder { return holder(alice, sockets(n, 1, hour)) }
-	scenarios := map[string][]glance{
+	scenarios := map[string][]observation{
 		"the evidence must last": {
 			{view(0), "", ""},
 			{view(1*time.Minute, leak(2)), "leak/10 pending", "enough evidence for 0s, 2m0s required"},
 			{view(2*time.Minute, leak(2)), "leak/10 pending", "enough evidence for 1m0s"},
 			{view(3*time.Minute, leak(2)), "leak/10 act", "enough evidence for 2m0s"},
 		},
-		"an interruption begins it anew": {
+		"an interruption starts it again": {
 			{view(0), "", ""},
 			{view(1*time.Minute, leak(2)), "leak/10 pending", ""},
 			{view(2*time.Minute, leak(1)), "leak/10 pending", "1 of 1 sockets"},
@@ -243,20 +243,20 @@ func TestFor(t *testing.T) {
 			{view(4*time.Minute, leak(2)), "leak/10 pending", "for 1m0s"},
 			{view(5*time.Minute, leak(2)), "leak/10 act", ""},
 		},
-		"a process that was not there for a round begins anew": {
+		"a process that was not there for a round starts again": {
 			{view(0), "", ""},
 			{view(1*time.Minute, leak(2)), "leak/10 pending", ""},
 			{view(2 * time.Minute), "", ""},
 			{view(3*time.Minute, leak(2)), "leak/10 pending", "for 0s"},
 		},
-		"another process with the pid begins anew": {
+		"another process with the pid starts again": {
 			{view(0), "", ""},
 			{view(1*time.Minute, leak(2)), "leak/10 pending", ""},
 			{view(3*time.Minute, holder(closewait.ProcessID{PID: 10, Start: 999}, sockets(2, 7, hour))), "leak/10 pending", "for 0s"},
 		},
 	}
-	for name, glances := range scenarios {
-		t.Run(name, func(t *testing.T) { play(t, p, glances) })
+	for name, observations := range scenarios {
+		t.Run(name, func(t *testing.T) { play(t, p, observations) })
 	}
 }
 

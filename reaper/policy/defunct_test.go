@@ -45,7 +45,7 @@ func TestDefunctSocketsAreEvidenceWhereTheRuleSaysSo(t *testing.T) {
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
 			other := holder(bob, nil, exe("/opt/other"))
-			play(t, policy(s.rule), []glance{
+			play(t, policy(s.rule), []observation{
 				{view(0, other), "", ""},
 				{view(time.Minute, withDefunct(holder(alice, s.held), s.defunct), other), s.want, s.why},
 			})
@@ -56,7 +56,7 @@ func TestDefunctSocketsAreEvidenceWhereTheRuleSaysSo(t *testing.T) {
 // TestAClientThatResetsIsNoBetterOffThanOneThatCloses: a RST needs no more than a FIN does.
 func TestAClientThatResetsIsNoBetterOffThanOneThatCloses(t *testing.T) {
 	fromOne := func() []*closewait.Socket { return sockets(8, 1, hour, from("198.51.100.1:1")) }
-	ladders := map[string]struct {
+	scenarios := map[string]struct {
 		rule   rules.Rule
 		want   string
 		change func(*closewait.Process)
@@ -65,7 +65,7 @@ func TestAClientThatResetsIsNoBetterOffThanOneThatCloses(t *testing.T) {
 		"a share keeps one from speaking for all":                      {rule(func(r *rules.Rule) { r.When.PeerShare = 0.25 }), "leak/10 peer_share", openFDs(900)},
 		"neither is asked for":                                         {rule(), "leak/10 act", openFDs(100)},
 	}
-	for name, l := range ladders {
+	for name, l := range scenarios {
 		l.rule.When.IncludeDefunct = true
 		for kind, h := range map[string]func() *closewait.Holder{
 			"closed": func() *closewait.Holder { return holder(alice, fromOne(), l.change) },
@@ -75,7 +75,7 @@ func TestAClientThatResetsIsNoBetterOffThanOneThatCloses(t *testing.T) {
 			},
 		} {
 			t.Run(name+", "+kind, func(t *testing.T) {
-				play(t, policy(l.rule), []glance{{view(0), "", ""}, {view(time.Minute, h()), l.want, ""}})
+				play(t, policy(l.rule), []observation{{view(0), "", ""}, {view(time.Minute, h()), l.want, ""}})
 			})
 		}
 	}
@@ -84,30 +84,30 @@ func TestAClientThatResetsIsNoBetterOffThanOneThatCloses(t *testing.T) {
 func TestTheInboundEvidenceThatIsLeftOutTakesItsDefunctSocketsWithIt(t *testing.T) {
 	p := policy(rule(includeDefunct, func(r *rules.Rule) { r.When.PeerShare = 0.25 }))
 	leak := withDefunct(holder(alice, sockets(2, 1, hour)), sockets(5, 20, hour, from("198.51.100.1:1")))
-	play(t, p, []glance{{view(0), "", ""}, {view(time.Minute, leak), "leak/10 act", "2 of 7 sockets are evidence, 2 required"}})
+	play(t, p, []observation{{view(0), "", ""}, {view(time.Minute, leak), "leak/10 act", "2 of 7 sockets are evidence, 2 required"}})
 }
 
 func TestALeakThatBecomesDefunctGoesOn(t *testing.T) {
 	p := policy(rule(includeDefunct, func(r *rules.Rule) { r.When.For = 2 * time.Minute }))
-	play(t, p, []glance{
+	play(t, p, []observation{
 		{view(0), "", ""},
 		{view(1*time.Minute, holder(alice, sockets(2, 1, hour))), "leak/10 pending", "for 0s"},
 		{view(2*time.Minute, withDefunct(holder(alice, sockets(1, 1, hour)), sockets(1, 2, hour))), "leak/10 pending", "for 1m0s"},
 		{view(3*time.Minute, withDefunct(holder(alice, nil), sockets(2, 1, hour))), "leak/10 act", "for 2m0s"},
 	})
-	s := play(t, policy(rule()), []glance{
+	s := play(t, policy(rule()), []observation{
 		{view(0), "", ""},
 		{view(time.Minute, withDefunct(holder(alice, nil), sockets(2, 1, hour))), "leak/10 pending", ""},
 	})
 	if n := s.Matched()["leak"]; n != 0 {
-		t.Errorf("%d processes matched, want none: the breaker must not take those for healthy that cannot be victims", n)
+		t.Errorf("%d processes matched, want none: the breaker must not count processes as healthy that cannot be targets", n)
 	}
 }
 
 func TestProcessesThatShareDefunctSocketsEndTogether(t *testing.T) {
 	both := unit("web.service")
 	shared := func() []*closewait.Socket { return sockets(2, 1, hour, sharedBy(alice, bob)) }
-	play(t, policy(rule(includeDefunct)), []glance{
+	play(t, policy(rule(includeDefunct)), []observation{
 		{view(0), "", ""},
 		{
 			view(time.Minute, withDefunct(holder(alice, nil, both), shared()), withDefunct(holder(bob, nil, both), shared())),

@@ -35,7 +35,7 @@ func TestSharedSockets(t *testing.T) {
 		"all holders are ended together": {
 			policy(rule()), prefork(sockets(2, 1, hour), nil, alice, bob), "leak/10 act with 11, leak/11 in_progress",
 		},
-		"a step that ends nobody needs no others": {
+		"a step that ends no process needs no others": {
 			policy(destroyOnly), prefork(sockets(2, 1, hour), nil, alice, bob), "leak/10 act, leak/11 in_progress",
 		},
 		"not when one of them is of another program": {
@@ -72,12 +72,12 @@ func TestSharedSockets(t *testing.T) {
 	}
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
-			play(t, s.policy, []glance{{view(0), "", ""}, {view(time.Minute, s.holders...), s.want, ""}})
+			play(t, s.policy, []observation{{view(0), "", ""}, {view(time.Minute, s.holders...), s.want, ""}})
 		})
 	}
 }
 
-func TestOneLadderForAGroup(t *testing.T) {
+func TestOneRemediationForAGroup(t *testing.T) {
 	web := unit("web.service")
 	worse := holder(bob, sockets(5, 11, hour), web)
 	v := func(minutes time.Duration) *closewait.View {
@@ -89,15 +89,15 @@ func TestOneLadderForAGroup(t *testing.T) {
 	if got, want := describe(decisions), "leak/11 act, leak/12 act, leak/10 in_progress"; got != want {
 		t.Fatalf("got %s, want %s: the worst first, and one of each group", got, want)
 	}
-	ladder := decisions[0].ID()
+	run := decisions[0].ID()
 	decisions, s = p.Decide(v(2), s)
 	if got, want := describe(decisions), "leak/11 in_progress, leak/10 in_progress, leak/12 in_progress"; got != want {
 		t.Fatalf("got %s, want %s", got, want)
 	}
-	s = s.Ended(RunResult{ID: ladder, Mode: rules.Enforce, At: epoch.Add(3 * time.Minute)})
+	s = s.Ended(RunResult{ID: run, Mode: rules.Enforce, At: epoch.Add(3 * time.Minute)})
 	decisions, s = p.Decide(v(4), s)
 	if got, want := describe(decisions), "leak/11 cooldown, leak/10 cooldown, leak/12 in_progress"; got != want {
-		t.Fatalf("got %s, want %s: the cooldown counts from the end of the ladder", got, want)
+		t.Fatalf("got %s, want %s: the cooldown counts from the end of the remediation", got, want)
 	}
 	decisions, _ = p.Decide(v(5), s)
 	if got, want := describe(decisions), "leak/11 act, leak/10 in_progress, leak/12 in_progress"; got != want {
@@ -119,7 +119,7 @@ func TestTheFirstRuleThatWouldActOnAProcessDoes(t *testing.T) {
 	}
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
-			play(t, s.policy, []glance{
+			play(t, s.policy, []observation{
 				{view(0, holder(alice, nil, exe("/opt/other"))), map[bool]string{true: "leak suspended"}[s.policy.refused != nil], ""},
 				{view(time.Minute, holder(alice, sockets(2, 1, hour))), s.want, ""},
 			})

@@ -9,7 +9,7 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-// place is a host on which the same leaks go on and on. Its ladders end at once.
+// place is a host with permanent leaks, on which remediations end at once.
 type place struct {
 	t       *testing.T
 	policy  *Policy

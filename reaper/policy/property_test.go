@@ -130,7 +130,7 @@ func (c *chaos) ids() []closewait.ProcessID {
 	return ids
 }
 
-func (c *chaos) look() *closewait.View {
+func (c *chaos) observe() *closewait.View {
 	v := view(c.now)
 	for _, id := range c.ids() {
 		v.Holders = append(v.Holders, c.alive[id])
@@ -167,7 +167,7 @@ func (c *chaos) reload() {
 	c.policy, c.trial = New(&config, Options{Enforce: true}), New(&config, Options{})
 }
 
-// restart takes what was done through a file. Ladders end with the program.
+// restart passes the past actions through a file. Remediations end with the program.
 func (c *chaos) restart() {
 	acting, dry := c.saved(&c.state.limiters[rules.Enforce]), c.saved(&c.dry.limiters[rules.DryRun])
 	c.now += time.Second
@@ -204,7 +204,7 @@ func (c *chaos) end() {
 }
 
 func (c *chaos) round() {
-	v := c.look()
+	v := c.observe()
 	decisions, next := c.policy.Decide(v, c.state)
 	if c.rng.IntN(8) == 0 {
 		if again, _ := c.policy.Decide(v, c.state); !alike(again, decisions) {
@@ -227,7 +227,7 @@ func (c *chaos) round() {
 	c.checkSize(&c.dry, rules.DryRun)
 }
 
-// alike tells whether the same is decided, in whatever mode.
+// alike reports whether the decisions are the same, in any mode.
 func alike(a, b []Decision) bool {
 	return slices.EqualFunc(a, b, func(a, b Decision) bool {
 		same := a.Label == b.Label || a.Acts() && b.Acts()
@@ -235,7 +235,7 @@ func alike(a, b []Decision) bool {
 	})
 }
 
-// check looks at one decision to act on its own.
+// check checks one decision to act.
 func (c *chaos) check(d *Decision) {
 	for _, p := range d.TargetProcesses() {
 		if c.policy.protection(p) != "" || !condition.Running(p) {
@@ -276,12 +276,12 @@ func (c *chaos) checkLimits() {
 func (c *chaos) checkSize(s *State, mode rules.Mode) {
 	l := &s.limiters[mode]
 	if len(s.byID) > chaosProcesses || len(l.runs) != len(c.runs) || len(l.unkillable) > 3*chaosProcesses || len(l.cooldowns) > 12 || len(l.actions) > actionsMax {
-		c.t.Fatalf("the State has grown: %d memories, %d ladders, %d stuck, %d cooldowns, %d spent",
+		c.t.Fatalf("the State has grown: %d processes, %d runs, %d unkillable, %d cooldowns, %d actions",
 			len(s.byID), len(l.runs), len(l.unkillable), len(l.cooldowns), len(l.actions))
 	}
 }
 
-func TestWhateverHappensTheLeashHolds(t *testing.T) {
+func TestWhateverHappensTheLimitsHold(t *testing.T) {
 	const hosts, turns, least = 24, 2200, 100_000
 	events, acted := 0, 0
 	for seed := range uint64(hosts) {
@@ -294,6 +294,6 @@ func TestWhateverHappensTheLeashHolds(t *testing.T) {
 		events, acted = events+c.events, acted+c.acted
 	}
 	if events < least || acted < least/1000 {
-		t.Errorf("only %d events and %d ladders: the test tries too little", events, acted)
+		t.Errorf("only %d events and %d remediations: the test tries too little", events, acted)
 	}
 }

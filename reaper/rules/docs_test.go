@@ -157,7 +157,7 @@ func TestTheExampleIsValidAndOnlyADryRun(t *testing.T) {
 	}
 	for i := range config.Rules {
 		if config.Rules[i].Mode != DryRun {
-			t.Errorf("rule %s acts: nobody should copy that without noticing", config.Rules[i].Name)
+			t.Errorf("rule %s acts: a copy of the example must not act", config.Rules[i].Name)
 		}
 	}
 	text, err := os.ReadFile(examplePath)

@@ -50,7 +50,7 @@ func TestParseRefusesSteps(t *testing.T) {
 			"rules.yml:6: rule web: step 1 (run): timeout: 0s is no time at all: write more, such as 10s"},
 		"the same twice": {"- destroy: {}", "- destroy: {}\n      - destroy: {}",
 			"rules.yml:7: rule web: step 2 (destroy): repeats the step before: remove one of the two"},
-		"the same signal twice, with more patience": {"- destroy: {}", "- signal: {name: WINCH, wait: 1s}\n      - signal: {name: WINCH, wait: 1m}",
+		"the same signal twice, with a longer wait": {"- destroy: {}", "- signal: {name: WINCH, wait: 1s}\n      - signal: {name: WINCH, wait: 1m}",
 			"rules.yml:7: rule web: step 2 (signal): repeats the step before: remove one of the two"},
 		"steps after a KILL": {"age: 60s}\n    steps:\n      - destroy: {}", "age: 60s, fds: 80%}\n    steps:\n      - signal: {name: KILL}\n      - signal: {name: TERM}\n      - thread_dump: {}",
 			"rules.yml:7: rule web: step 2 (signal): is never reached: the KILL of step 1 leaves nothing: remove it, or put it before\n" +

@@ -58,7 +58,7 @@ func TestARuleThatAnyClientCanTriggerIsRefused(t *testing.T) {
 	}
 }
 
-func TestLaddersThatMakeSense(t *testing.T) {
+func TestRemediationsThatMakeSense(t *testing.T) {
 	cases := map[string][]string{
 		"every step, mildest first": {"raise_nofile: {}", "run: {command: [/bin/x]}", "destroy: {}", "shutdown: {}", "thread_dump: {}",
 			"signal: {name: TERM}", "signal: {name: KILL}"},
