@@ -10,8 +10,8 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-// TestACrashAtAnyMomentSavesNoBudget ends the reaper at random moments as kill -9 does: from then on
-// nothing is done and nothing is written. What was begun has been spent all the same.
+// TestACrashAtAnyMomentSavesNoBudget ends the reaper at random moments as kill -9 does: from then
+// on nothing is done and nothing is written. What was begun has been spent all the same.
 func TestACrashAtAnyMomentSavesNoBudget(t *testing.T) {
 	const crashes = 300
 	synctest.Test(t, func(t *testing.T) {

@@ -14,7 +14,8 @@ import (
 // entriesKept is the number of decisions, and of actions, that a history keeps.
 const entriesKept = 20
 
-// history keeps the latest decisions and actions. A decision that several rounds repeat is one entry.
+// history keeps the latest decisions and actions. A decision that several rounds repeat is one
+// entry.
 type history struct {
 	mu        sync.Mutex
 	decisions []entry        // of the last round first, then the ones that ended last
@@ -35,8 +36,8 @@ type key struct {
 	label policy.Label
 }
 
-// round enters the decisions of a round that counts. Of many decisions it keeps those that were kept
-// before, and the first ones: to act, and about the worst processes.
+// round enters the decisions of a round that counts. Of many decisions it keeps those that were
+// kept before, and the first ones: to act, and about the worst processes.
 func (h *history) round(decisions []policy.Decision, at time.Time) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -13,8 +13,8 @@ import (
 	"closewait_exporter/reaper/step"
 )
 
-// maxCheckTime is the maximum time between a View and the step that is based on it. Finding all holders
-// takes seconds on a host with a million descriptors.
+// maxCheckTime is the maximum time between a View and the step that is based on it. Finding all
+// holders takes seconds on a host with a million descriptors.
 const maxCheckTime = 30 * time.Second
 
 // check makes sure that the leak remains before the next step, and returns the evidence. After the
@@ -47,7 +47,8 @@ func (t *target) hasExited() bool {
 	return exited && err == nil
 }
 
-// checkTarget makes the checks that led to the decision again: in a new View, and of the process itself.
+// checkTarget makes the checks that led to the decision again: in a new View, and of the process
+// itself.
 func (r *remediation) checkTarget(ctx context.Context, t *target, next step.Step) ([]*closewait.Socket, *stop, error) {
 	view, err := r.rescan(ctx)
 	if err != nil {
@@ -96,8 +97,8 @@ func (r *remediation) find(ctx context.Context, t *target, again policy.RecheckR
 	f.complete = holders.Complete
 	var candidates []*closewait.Socket
 	for _, s := range r.Evidence {
-		// A socket that was defunct from the start was not cut. One that was cut may be seen again as
-		// defunct, and is evidence then if the rule counts defunct sockets.
+		// A socket that was defunct from the start was not cut. One that was cut may be seen again
+		// as defunct, and is evidence then if the rule counts defunct sockets.
 		now, seen := again.Sockets[s.ID]
 		switch of := holders.Of[s.ID]; {
 		case !r.anyHolds(of):
@@ -119,8 +120,8 @@ func (r *remediation) find(ctx context.Context, t *target, again policy.RecheckR
 	return f, err
 }
 
-// allAffected reports whether the rule may affect all holders: if it ends processes they must be its
-// targets, otherwise members of the group.
+// allAffected reports whether the rule may affect all holders: if it ends processes they must be
+// its targets, otherwise members of the group.
 func (r *remediation) allAffected(holders []closewait.ProcessID, again policy.RecheckResult) bool {
 	ends := r.Rule.EndsProcess()
 	return !slices.ContainsFunc(holders, func(id closewait.ProcessID) bool {
@@ -131,8 +132,8 @@ func (r *remediation) allAffected(holders []closewait.ProcessID, again policy.Re
 	})
 }
 
-// stillJustified returns why the next step must not be run; nil if it may. Descriptors of connections
-// that an earlier step has ended still leak: only closing them is a cure.
+// stillJustified returns why the next step must not be run; nil if it may. Descriptors of
+// connections that an earlier step has ended still leak: only closing them is a cure.
 func (r *remediation) stillJustified(f findings, next step.Step) *stop {
 	required := r.Rule.When.MinSockets()
 	free := fmt.Sprintf("%d of %d sockets are released", f.free, len(r.Evidence))

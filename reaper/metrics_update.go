@@ -93,8 +93,8 @@ func (m *metrics) action(rule *rules.Rule, kind string, err error) {
 	}
 }
 
-// ended counts the result of a remediation. One that a decision stopped before its first step has no
-// result.
+// ended counts the result of a remediation. One that a decision stopped before its first step has
+// no result.
 func (m *metrics) ended(rule *rules.Rule, o *outcome) {
 	if o.label != "" {
 		m.decide(rule, o.label, 1)

@@ -22,7 +22,8 @@ type Options struct {
 	Own     []closewait.ProcessID // this program and its ancestors
 
 	Observe Observe
-	// Command reads the command line of a process. It returns in bounded time, whatever the process does.
+	// Command reads the command line of a process. It returns in bounded time, whatever the process
+	// does.
 	Command func(context.Context, *closewait.Process) (string, error)
 	// Executors are used by the rules of each Mode; Enforce may be nil without Options.Enforce.
 	Executors [2]step.Executor
@@ -103,8 +104,9 @@ func (r *Reaper) noteReload(config *rules.Config, err error) {
 	r.metrics.showReload(r.reload)
 }
 
-// Run evaluates the rules until ctx ends, and returns when all remediations have ended. One interval
-// lies between the end of a round and the next one: two Views of nearly the same time would be one.
+// Run evaluates the rules until ctx ends, and returns when all remediations have ended. One
+// interval lies between the end of a round and the next one: two Views of nearly the same time
+// would be one.
 func (r *Reaper) Run(ctx context.Context) error {
 	defer r.drain()
 	next := time.NewTimer(0)

@@ -7,8 +7,8 @@ import (
 	"closewait_exporter/reaper/policy"
 )
 
-// Record is a line of the audit file: a decision to act, a step that is about to be run, or the end of
-// a remediation. All lines of a remediation have the same ID, which is in the log too.
+// Record is a line of the audit file: a decision to act, a step that is about to be run, or the end
+// of a remediation. All lines of a remediation have the same ID, which is in the log too.
 type Record struct {
 	Time   time.Time `json:"time"`
 	ID     string    `json:"id"`

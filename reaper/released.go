@@ -8,7 +8,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// releasedTimeout limits the count of released sockets, which is made even when the reaper shuts down.
+// releasedTimeout limits the count of released sockets, which is made even when the reaper shuts
+// down.
 const releasedTimeout = 5 * time.Second
 
 // released counts the evidence sockets that no process holds any more, and the descriptors that the

@@ -133,8 +133,8 @@ func (r *remediation) allEnded() *stop {
 	return &stop{Aborted, policy.LabelGone, "ended before the first step"}
 }
 
-// await gives the targets time after a step: to end after a signal, to close their sockets after any
-// other step.
+// await gives the targets time after a step: to end after a signal, to close their sockets after
+// any other step.
 func (r *remediation) await(ctx context.Context, last step.Step) *stop {
 	traits := last.Traits()
 	wait := traits.Wait

@@ -138,8 +138,8 @@ func TestTheEndOfARemediation(t *testing.T) {
 
 func fails(err error) func(*fakeProcess) error { return func(*fakeProcess) error { return err } }
 
-// TestWhateverHappensAtAnyStep lets something happen while the nth step is carried out, or before the
-// first one: nothing more may be done then.
+// TestWhateverHappensAtAnyStep lets something happen while the nth step is carried out, or before
+// the first one: nothing more may be done then.
 func TestWhateverHappensAtAnyStep(t *testing.T) {
 	events := map[string]struct {
 		happens func(*remedying, *fakeProcess)

@@ -10,8 +10,8 @@ import (
 )
 
 // rescan returns a new View. One that shows too little is taken again for as long as no gap arises:
-// the sockets of a process that is just ending have no owner for a moment, and another remediation may
-// have ended it.
+// the sockets of a process that is just ending have no owner for a moment, and another remediation
+// may have ended it.
 func (r *remediation) rescan(ctx context.Context) (*closewait.View, error) {
 	for started := time.Now(); ; {
 		view, err := r.observe(ctx)

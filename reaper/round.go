@@ -65,8 +65,8 @@ func (r *Reaper) read(ctx context.Context, processes []*closewait.Process) []pol
 	return commands
 }
 
-// acquireLock takes the lock of this host if some rule acts. While another program holds it, no rule
-// acts; when that program ends, this one takes over.
+// acquireLock takes the lock of this host if some rule acts. While another program holds it, no
+// rule acts; when that program ends, this one takes over.
 func (r *Reaper) acquireLock() {
 	if r.release != nil || r.policy.Mode() != rules.Enforce {
 		return

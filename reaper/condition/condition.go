@@ -1,6 +1,6 @@
 // Package condition holds what must be true before a rule acts on a process: the keys under `when`,
-// and the checks that apply to every rule. Each is one Condition in a file of its own; All lists them
-// in the order in which they are checked.
+// and the checks that apply to every rule. Each is one Condition in a file of its own; All lists
+// them in the order in which they are checked.
 package condition
 
 import (

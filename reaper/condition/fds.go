@@ -30,7 +30,8 @@ var fds = Condition{
 	Numbers:   true,
 }
 
-// Threshold is a number of descriptors, or a share of the soft limit. The zero value is no threshold.
+// Threshold is a number of descriptors, or a share of the soft limit. The zero value is no
+// threshold.
 type Threshold struct {
 	Count uint64
 	Ratio float64 // 0 to 1

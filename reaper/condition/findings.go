@@ -7,7 +7,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Findings are the facts and numbers that a decision is based on, up to the check at which it ended.
+// Findings are the facts and numbers that a decision is based on, up to the check at which it
+// ended.
 type Findings struct {
 	Process    *closewait.Process // nil in a decision about a rule as a whole
 	Taken      time.Time          // of the View

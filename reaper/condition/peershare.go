@@ -9,9 +9,9 @@ import (
 	"closewait_exporter/reaper/document"
 )
 
-// peerShare requires that the inbound evidence comes from enough networks, since a single client can
-// create any amount of it. Outbound evidence that is sufficient alone stays: otherwise any client
-// could switch the rule off by adding sockets.
+// peerShare requires that the inbound evidence comes from enough networks, since a single client
+// can create any amount of it. Outbound evidence that is sufficient alone stays: otherwise any
+// client could switch the rule off by adding sockets.
 var peerShare = Condition{
 	Key: "peer_share",
 	Read: func(s *document.Section, w *When) {

@@ -12,8 +12,8 @@ import (
 // searchBytes bounds how much is parsed again to find the line of a mistake.
 const searchBytes = 4 << 20
 
-// yamlPosition is the prefix of the errors of package yaml. Its line is that of the block around the
-// mistake, or the one before, or missing. errorLine finds a better one.
+// yamlPosition is the prefix of the errors of package yaml. Its line is that of the block around
+// the mistake, or the one before, or missing. errorLine finds a better one.
 var yamlPosition = regexp.MustCompile(`^yaml: (line \d+: )?`)
 
 // Root returns the root of the one YAML document in data; nil if there is none.
@@ -40,8 +40,8 @@ func (r *Reader) Root(data []byte) *yaml.Node {
 	return first.Content[0]
 }
 
-// errorLine returns the line of the mistake in data, which ends where package yaml gave up: the first
-// line after the longest prefix that is valid YAML.
+// errorLine returns the line of the mistake in data, which ends where package yaml gave up: the
+// first line after the longest prefix that is valid YAML.
 func errorLine(data []byte) int {
 	gaveUp := lineCount(data)
 	for budget := searchBytes; len(data) > 0 && budget > 0; budget -= len(data) {

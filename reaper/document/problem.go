@@ -36,7 +36,8 @@ func (p Problems) Unwrap() []error {
 	return list
 }
 
-// inOrder sorts a copy by line. An alias repeats the problems of its anchor; they are reported once.
+// inOrder sorts a copy by line. An alias repeats the problems of its anchor; they are reported
+// once.
 func (p Problems) inOrder() Problems {
 	p = slices.Clone(p)
 	slices.SortStableFunc(p, func(a, b Problem) int { return cmp.Compare(a.Line, b.Line) })

@@ -12,9 +12,9 @@ import (
 )
 
 // Decide returns which processes of a View to act on, and why not on each other process that a rule
-// matches. It is a pure function: its only clock is View.Taken, and it changes nothing. Decisions to
-// act, or not to only because of limits, come first, the worst process first; then the rest in the
-// order of the View and of the rules.
+// matches. It is a pure function: its only clock is View.Taken, and it changes nothing. Decisions
+// to act, or not to only because of limits, come first, the worst process first; then the rest in
+// the order of the View and of the rules.
 func (p *Policy) Decide(view *closewait.View, s State) ([]Decision, State) {
 	s = s.under(p)
 	if label, why := p.checkRound(view, &s); label != unlabelled {
@@ -77,8 +77,9 @@ func ruleDecision(rule *rules.Rule, label Label, why string, view *closewait.Vie
 	return Decision{Rule: rule, Label: label, Findings: condition.Findings{Taken: view.Taken, Why: why}}
 }
 
-// afterUnusable is the State after a round that did not count. After a gap all evidence starts again:
-// what happened while no scan ran, or while the process itself did not run, does not count against it.
+// afterUnusable is the State after a round that did not count. After a gap all evidence starts
+// again: what happened while no scan ran, or while the process itself did not run, does not count
+// against it.
 func (s State) afterUnusable(label Label, view *closewait.View) State {
 	s.unusable = label
 	if label == LabelGap {

@@ -9,8 +9,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// fewAreEnough reports whether the first few sockets are enough evidence. Most processes have enough
-// descriptors left, and then the full amount of evidence is not needed.
+// fewAreEnough reports whether the first few sockets are enough evidence. Most processes have
+// enough descriptors left, and then the full amount of evidence is not needed.
 func (e *evaluation) fewAreEnough() bool {
 	cutoff, ends, left := e.cutoff(), e.policy.ends[e.index], e.rule.When.MinSockets()
 	for s := range e.suspects() {
@@ -41,8 +41,8 @@ func (e *evaluation) suspects() iter.Seq[*closewait.Socket] {
 	}
 }
 
-// defunct are the defunct sockets that the rule may count. All conditions apply to both kinds alike:
-// a client can turn a socket in CLOSE_WAIT into a defunct one at any time by a RST.
+// defunct are the defunct sockets that the rule may count. All conditions apply to both kinds
+// alike: a client can turn a socket in CLOSE_WAIT into a defunct one at any time by a RST.
 func (e *evaluation) defunct() []*closewait.Socket {
 	if !e.rule.When.IncludeDefunct {
 		return nil
@@ -151,7 +151,8 @@ func (e *evaluation) foreign(s *closewait.Socket) bool {
 }
 
 // dropShared removes the sockets that would not be freed by ending this process: those with other
-// holders, unless the rule would end each of them for its own evidence. All are then ended together.
+// holders, unless the rule would end each of them for its own evidence. All are then ended
+// together.
 func (e *evaluation) dropShared() {
 	for {
 		holders := e.otherHolders()
@@ -171,8 +172,8 @@ func (e *evaluation) dropShared() {
 	}
 }
 
-// otherHolders returns the other holders of the evidence, and whether each can be ended together with
-// this process.
+// otherHolders returns the other holders of the evidence, and whether each can be ended together
+// with this process.
 func (e *evaluation) otherHolders() map[closewait.ProcessID]bool {
 	sockets := map[closewait.ProcessID]int{}
 	for _, s := range e.evidence {

@@ -7,8 +7,8 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-// Label names a decision: why a rule, or a rule and a process, led to an action or not. Each check has
-// its own, so that metrics answer why a process was not acted on.
+// Label names a decision: why a rule, or a rule and a process, led to an action or not. Each check
+// has its own, so that metrics answer why a process was not acted on.
 type Label = condition.Label
 
 // Decisions about rounds and rules, before any process is checked.

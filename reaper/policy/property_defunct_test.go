@@ -44,7 +44,8 @@ func (c *chaos) checkDefunct(v *closewait.View, decisions []Decision) {
 	}
 }
 
-// withoutDefunct is the View of somebody who knows of sockets in CLOSE_WAIT alone, and of their holders.
+// withoutDefunct is the View of somebody who knows of sockets in CLOSE_WAIT alone, and of their
+// holders.
 func withoutDefunct(v *closewait.View) *closewait.View {
 	bare := *v
 	bare.Holders = nil

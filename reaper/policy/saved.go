@@ -102,8 +102,8 @@ func decode(data []byte, now time.Time, boot closewait.Boot) (limiter, error) {
 	return saved.at(now.Add(-saved.elapsed(boot))), nil
 }
 
-// elapsed is a lower bound of the time since the file was written. How long the host was off between
-// two boots is unknown.
+// elapsed is a lower bound of the time since the file was written. How long the host was off
+// between two boots is unknown.
 func (s *savedState) elapsed(boot closewait.Boot) time.Duration {
 	if s.BootID == boot.ID {
 		return max(boot.Uptime-s.Uptime, 0)

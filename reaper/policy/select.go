@@ -13,8 +13,8 @@ import (
 // are more than half of the processes that it matches.
 const minBreakerTargets = 3
 
-// selectCandidates chooses which candidates to act on: one of each group, within limits, and none of
-// a rule that selects too many at once.
+// selectCandidates chooses which candidates to act on: one of each group, within limits, and none
+// of a rule that selects too many at once.
 func (r *round) selectCandidates() {
 	if len(r.candidates) == 0 {
 		return

@@ -16,9 +16,9 @@ type Finding struct {
 	Err  error
 }
 
-// SelfTest checks for each step whether it can be carried out, and carries out none. A rule that acts
-// and has an impossible step is refused as a whole: half a remediation is worse than none. A rule in
-// dry run is not refused; the finding says what is missing.
+// SelfTest checks for each step whether it can be carried out, and carries out none. A rule that
+// acts and has an impossible step is refused as a whole: half a remediation is worse than none. A
+// rule in dry run is not refused; the finding says what is missing.
 func SelfTest(config *rules.Config, enforce bool, rights step.Rights) []Finding {
 	var findings []Finding
 	for i := range config.Rules {

@@ -9,16 +9,17 @@ import (
 )
 
 // State is the result of all rounds and remediations so far. Decide and the other methods leave it
-// unchanged and return a new one. Its size is proportional to the last View; past actions are bounded
-// by Limits. A State and the ones that Decide derives from it share a cache, so that Decide, Unknown
-// and Explain must not be called on them concurrently.
+// unchanged and return a new one. Its size is proportional to the last View; past actions are
+// bounded by Limits. A State and the ones that Decide derives from it share a cache, so that
+// Decide, Unknown and Explain must not be called on them concurrently.
 type State struct {
 	policy   *Policy
 	judgedBy *Policy   // by which the ruleStates were made
 	began    time.Time // the first round
 	last     time.Time // the last round that counted
 	unusable Label     // why the last round did not count
-	// observedSince is the end of the last gap; what happened before it is no evidence. Zero: no gap.
+	// observedSince is the end of the last gap; what happened before it is no evidence. Zero: no
+	// gap.
 	observedSince time.Time
 
 	processes []processState // of the last View, in its order
@@ -140,8 +141,8 @@ func sameProgram(a, b *closewait.Process) bool {
 	return a.Exe == b.Exe && a.Comm == b.Comm && a.Unit == b.Unit && a.GroupUnknown == b.GroupUnknown && a.UID == b.UID && a.User == b.User && a.Container == b.Container
 }
 
-// Withhold takes back the decisions to act, because the actions could not be recorded. The cooldowns
-// and the budget are those of the State before; there is no budget until the given time.
+// Withhold takes back the decisions to act, because the actions could not be recorded. The
+// cooldowns and the budget are those of the State before; there is no budget until the given time.
 func (s State) Withhold(decisions []Decision, before *State, until time.Time) State {
 	s.limiters[rules.Enforce] = before.limiters[rules.Enforce]
 	s.limiters[rules.Enforce].frozenUntil = until

@@ -47,8 +47,8 @@ func (m *Match) Matches(p *closewait.Process, command func() (string, error)) (b
 	return m.MatchesBy(Fits, p, command)
 }
 
-// MatchesBy is Matches with another implementation of Fits, such as one with a cache. It is not used
-// for the arguments, which are long and rarely the same.
+// MatchesBy is Matches with another implementation of Fits, such as one with a cache. It is not
+// used for the arguments, which are long and rarely the same.
 func (m *Match) MatchesBy(fits func(*regexp.Regexp, string) bool, p *closewait.Process, command func() (string, error)) (bool, Mismatch) {
 	switch {
 	case !m.fitsUser(fits, p):

@@ -16,8 +16,8 @@ type Executor interface {
 	RunGuard(context.Context, closewait.Guard) (output string, err error)
 }
 
-// ProcessHandle is an open process: no method ever affects another process that has got the same pid.
-// All methods but Close fail with closewait.ErrGone after the process has ended.
+// ProcessHandle is an open process: no method ever affects another process that has got the same
+// pid. All methods but Close fail with closewait.ErrGone after the process has ended.
 type ProcessHandle interface {
 	Exited() (bool, error)
 	Wait(context.Context) error // nil: it has ended
@@ -26,12 +26,13 @@ type ProcessHandle interface {
 	Describe() (closewait.Process, error)
 	// Halted reports whether the process cannot run: stopped, traced, or frozen by its cgroup.
 	Halted() (bool, error)
-	// Verify returns the sockets that the process still holds in the given state: CLOSE_WAIT or defunct.
+	// Verify returns the sockets that the process still holds in the given state: CLOSE_WAIT or
+	// defunct.
 	Verify(context.Context, []*closewait.Socket) ([]*closewait.Socket, error)
 	// RaiseNoFile raises the soft limit of open descriptors, to the hard limit at most.
 	RaiseNoFile(to uint64) (before, after uint64, err error)
-	// Destroy ends connections that are still the same and in CLOSE_WAIT by a RST, Shutdown by a FIN.
-	// The descriptors stay open. Defunct sockets are skipped.
+	// Destroy ends connections that are still the same and in CLOSE_WAIT by a RST, Shutdown by a
+	// FIN. The descriptors stay open. Defunct sockets are skipped.
 	Destroy(context.Context, []*closewait.Socket) (closewait.SocketCounts, error)
 	Shutdown(context.Context, []*closewait.Socket) (closewait.SocketCounts, error)
 	Signal(name string) error // such as TERM

@@ -35,8 +35,8 @@ type Signal struct {
 }
 
 // signalEnds maps the signals that a step can send to whether they end a process that does not
-// handle them (signal(7)). Signals that stop a process are missing: a stopped program closes nothing,
-// and no later step would continue it.
+// handle them (signal(7)). Signals that stop a process are missing: a stopped program closes
+// nothing, and no later step would continue it.
 var signalEnds = map[string]bool{
 	"HUP": true, "INT": true, "QUIT": true, "ILL": true, "TRAP": true, "ABRT": true, "BUS": true, "FPE": true, "KILL": true,
 	"USR1": true, "SEGV": true, "USR2": true, "PIPE": true, "ALRM": true, "TERM": true, "STKFLT": true, "XCPU": true, "XFSZ": true,

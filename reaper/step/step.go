@@ -1,5 +1,5 @@
-// Package step holds the remedies of a rule. Each kind is one type in a file of its own, which reads
-// its options, says what it needs and applies it to a process. Kinds lists them.
+// Package step holds the remedies of a rule. Each kind is one type in a file of its own, which
+// reads its options, says what it needs and applies it to a process. Kinds lists them.
 package step
 
 import (
