@@ -31,8 +31,8 @@ func ExampleParse_problems() {
 rules:
   - name: web-leak
     match: {exe: /usr/bin/web}
-    when: {age: 60}
-    steps: [destroy: {}, restart: {}]
+    when: {age: 60s, direction: out}
+    steps: [destroy: {}, destroy: {}]
 `))
 	var problems document.Problems
 	if errors.As(err, &problems) {
@@ -41,6 +41,6 @@ rules:
 		}
 	}
 	// Output:
-	// 5 rule web-leak: when.age: "60" is not a duration: write numbers with units, such as 90s, 10m, 1h30m or 2d
-	// 6 rule web-leak: step 2: unknown step "restart": known are raise_nofile, run, destroy, shutdown, thread_dump, signal
+	// 5 rule web-leak: when.direction: "out" is not known: write any or inbound or outbound
+	// 6 rule web-leak: step 2 (destroy): repeats the step before: remove one of the two
 }
