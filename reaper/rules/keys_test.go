@@ -1,6 +1,11 @@
 package rules
 
-import "testing"
+import (
+	"strings"
+	"testing"
+
+	"closewait_exporter/reaper/condition"
+)
 
 func TestParseRefusesKeys(t *testing.T) {
 	checkRefusals(t, map[string]refusal{
@@ -16,7 +21,7 @@ func TestParseRefusesKeys(t *testing.T) {
 		"a key given twice": {"age: 60s", "age: 60s, age: 70s",
 			"rules.yml:4: rule web: when.age: given before, in line 4: remove one of the two"},
 		"a misspelt key": {"age: 60s", "age: 60s, ages: 70s",
-			`rules.yml:4: rule web: when: unknown key "ages": known here are sockets, age, for, direction, fds, peer_share, include_defunct`},
+			`rules.yml:4: rule web: when: unknown key "ages": known here are ` + strings.Join(condition.Keys(), ", ")},
 		"a misspelt section is said once, not also as missing": {"when:", "wen:",
 			`rules.yml:4: rule web: unknown key "wen": known here are name, mode, match, ignore, when, steps, cooldown, accept_remote_trigger`},
 		"a rule without a name": {"name: web", "mode: dry_run",
