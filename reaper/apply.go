@@ -17,7 +17,7 @@ import (
 // without effect, not for a step that could not be carried out.
 func (r *remediation) apply(ctx context.Context, s step.Step, evidence []*closewait.Socket) *stop {
 	if ctx.Err() != nil {
-		return aborted(ctx)
+		return shuttingDown(ctx)
 	}
 	targets, err := r.living()
 	if err != nil {
@@ -74,7 +74,7 @@ func (r *remediation) guard(t *target) (closewait.Guard, error) {
 func failed(ctx context.Context, s step.Step, err error) *stop {
 	switch {
 	case ctx.Err() != nil:
-		return aborted(ctx)
+		return shuttingDown(ctx)
 	case errors.Is(err, closewait.ErrGuardDenied):
 		return &stop{Aborted, policy.LabelGuardDenied, err.Error()}
 	case errors.Is(err, closewait.ErrGuardFailed):

@@ -33,7 +33,7 @@ func (r *remediation) check(ctx context.Context, next step.Step) ([]*closewait.S
 		case errors.Is(err, closewait.ErrGone) && living[0].hasExited():
 			continue
 		case ctx.Err() != nil:
-			return nil, aborted(ctx)
+			return nil, shuttingDown(ctx)
 		case err != nil:
 			return nil, &stop{Aborted, policy.LabelIncompleteScan, err.Error()}
 		}

@@ -150,7 +150,7 @@ func (r *remediation) await(ctx context.Context, last step.Step) *stop {
 		}
 	}
 	if ctx.Err() != nil {
-		return aborted(ctx)
+		return shuttingDown(ctx)
 	}
 	living, err := r.living()
 	switch took := time.Since(started); {
@@ -166,7 +166,7 @@ func (r *remediation) await(ctx context.Context, last step.Step) *stop {
 	return nil
 }
 
-func aborted(ctx context.Context) *stop {
+func shuttingDown(ctx context.Context) *stop {
 	return &stop{Aborted, "", fmt.Sprintf("the reaper is shutting down: %v", context.Cause(ctx))}
 }
 
