@@ -21,7 +21,7 @@ func (r *remediation) apply(ctx context.Context, s step.Step, evidence []*closew
 	}
 	targets, err := r.living()
 	if err != nil {
-		return &stop{Aborted, "", err.Error()}
+		return &stop{aborted, "", err.Error()}
 	}
 	if s.Traits().AppliesOnce {
 		targets = targets[:min(1, len(targets))]
@@ -76,9 +76,9 @@ func failed(ctx context.Context, s step.Step, err error) *stop {
 	case ctx.Err() != nil:
 		return shuttingDown(ctx)
 	case errors.Is(err, closewait.ErrGuardDenied):
-		return &stop{Aborted, policy.LabelGuardDenied, err.Error()}
+		return &stop{aborted, policy.LabelGuardDenied, err.Error()}
 	case errors.Is(err, closewait.ErrGuardFailed):
-		return &stop{Aborted, policy.LabelGuardFailed, err.Error()}
+		return &stop{aborted, policy.LabelGuardFailed, err.Error()}
 	}
-	return &stop{Aborted, "", fmt.Sprintf("%s: %v", s, err)}
+	return &stop{aborted, "", fmt.Sprintf("%s: %v", s, err)}
 }

@@ -24,7 +24,7 @@ func (r *remediation) check(ctx context.Context, next step.Step) ([]*closewait.S
 		living, err := r.living()
 		switch {
 		case err != nil:
-			return nil, &stop{Aborted, "", err.Error()}
+			return nil, &stop{aborted, "", err.Error()}
 		case len(living) == 0:
 			return nil, r.allEnded()
 		}
@@ -35,7 +35,7 @@ func (r *remediation) check(ctx context.Context, next step.Step) ([]*closewait.S
 		case ctx.Err() != nil:
 			return nil, shuttingDown(ctx)
 		case err != nil:
-			return nil, &stop{Aborted, policy.LabelIncompleteScan, err.Error()}
+			return nil, &stop{aborted, policy.LabelIncompleteScan, err.Error()}
 		}
 		return evidence, s
 	}
@@ -60,20 +60,20 @@ func (r *remediation) checkTarget(ctx context.Context, t *target, next step.Step
 	}
 	again := r.policy.Recheck(view, r.state, r.Decision, &process)
 	if again.Label != "" {
-		return nil, &stop{Aborted, again.Label, again.Why}, nil
+		return nil, &stop{aborted, again.Label, again.Why}, nil
 	}
 	switch halted, err := t.Halted(); {
 	case err != nil:
 		return nil, nil, err
 	case halted:
-		return nil, &stop{Aborted, condition.LabelStopped, "the process is stopped or frozen"}, nil
+		return nil, &stop{aborted, condition.LabelStopped, "the process is stopped or frozen"}, nil
 	}
 	f, err := r.find(ctx, t, again)
 	if err != nil {
 		return nil, nil, err
 	}
 	if took := time.Since(view.Taken); took > maxCheckTime {
-		return nil, &stop{Aborted, policy.LabelGap, fmt.Sprintf("the check before the step took %s, so its result may be out of date", took)}, nil
+		return nil, &stop{aborted, policy.LabelGap, fmt.Sprintf("the check before the step took %s, so its result may be out of date", took)}, nil
 	}
 	return f.evidence, r.stillJustified(f, next), nil
 }
@@ -139,13 +139,13 @@ func (r *remediation) stillJustified(f findings, next step.Step) *stop {
 	free := fmt.Sprintf("%d of %d sockets are released", f.free, len(r.Evidence))
 	switch {
 	case len(r.Evidence)-f.free < required && r.tried:
-		return &stop{Recovered, policy.LabelRecovered, free}
+		return &stop{recovered, policy.LabelRecovered, free}
 	case len(r.Evidence)-f.free < required:
-		return &stop{Aborted, policy.LabelRecovered, free + " before the first step"}
+		return &stop{aborted, policy.LabelRecovered, free + " before the first step"}
 	case len(f.evidence)+f.stuck < required:
-		return &stop{Aborted, condition.LabelPending, fmt.Sprintf("%s, %d are held by other processes too, %d have changed", free, f.foreign, f.changed)}
+		return &stop{aborted, condition.LabelPending, fmt.Sprintf("%s, %d are held by other processes too, %d have changed", free, f.foreign, f.changed)}
 	case !f.complete && next != nil:
-		return &stop{Aborted, policy.LabelIncompleteScan, "some process could not be read, so the sockets may have other holders"}
+		return &stop{aborted, policy.LabelIncompleteScan, "some process could not be read, so the sockets may have other holders"}
 	}
 	return nil
 }

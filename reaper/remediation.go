@@ -60,7 +60,7 @@ func (r *remediation) runSteps(ctx context.Context) stop {
 		return *s
 	}
 	if err := r.logStart(); err != nil {
-		return stop{Aborted, policy.LabelAuditFailed, err.Error()}
+		return stop{aborted, policy.LabelAuditFailed, err.Error()}
 	}
 	for _, next := range r.Rule.Steps {
 		evidence, s := r.check(ctx, next)
@@ -77,7 +77,7 @@ func (r *remediation) runSteps(ctx context.Context) stop {
 	if _, s := r.check(ctx, nil); s != nil {
 		return *s
 	}
-	return stop{Aborted, "", "all steps were run, and the leak remains"}
+	return stop{aborted, "", "all steps were run, and the leak remains"}
 }
 
 // openTargets opens all targets, or none.
@@ -86,9 +86,9 @@ func (r *remediation) openTargets() *stop {
 		h, err := r.executor.Open(p.ID)
 		switch {
 		case errors.Is(err, closewait.ErrGone):
-			return &stop{Aborted, policy.LabelGone, err.Error()}
+			return &stop{aborted, policy.LabelGone, err.Error()}
 		case err != nil:
-			return &stop{Aborted, "", fmt.Sprintf("open process %d: %v", p.ID.PID, err)}
+			return &stop{aborted, "", fmt.Sprintf("open process %d: %v", p.ID.PID, err)}
 		}
 		r.targets = append(r.targets, target{ProcessHandle: h, process: p})
 	}
@@ -124,13 +124,13 @@ func (r *remediation) living() ([]*target, error) {
 func (r *remediation) allEnded() *stop {
 	switch {
 	case r.sentKill:
-		return &stop{Killed, "", "ended after KILL"}
+		return &stop{killed, "", "ended after KILL"}
 	case r.signalled:
-		return &stop{Terminated, "", "ended after a signal"}
+		return &stop{terminated, "", "ended after a signal"}
 	case r.tried:
-		return &stop{Recovered, "", "ended without a signal from the reaper"}
+		return &stop{recovered, "", "ended without a signal from the reaper"}
 	}
-	return &stop{Aborted, policy.LabelGone, "ended before the first step"}
+	return &stop{aborted, policy.LabelGone, "ended before the first step"}
 }
 
 // await gives the targets time after a step: to end after a signal, to close their sockets after
@@ -146,7 +146,7 @@ func (r *remediation) await(ctx context.Context, last step.Step) *stop {
 	defer cancel()
 	for i := range r.targets {
 		if err := r.targets[i].Wait(limited); err != nil && limited.Err() == nil && !errors.Is(err, context.DeadlineExceeded) {
-			return &stop{Aborted, "", err.Error()}
+			return &stop{aborted, "", err.Error()}
 		}
 	}
 	if ctx.Err() != nil {
@@ -155,19 +155,19 @@ func (r *remediation) await(ctx context.Context, last step.Step) *stop {
 	living, err := r.living()
 	switch took := time.Since(started); {
 	case err != nil:
-		return &stop{Aborted, "", err.Error()}
+		return &stop{aborted, "", err.Error()}
 	case len(living) == 0:
 		return r.allEnded()
 	case took > wait+r.policy.MaxGap():
-		return &stop{Aborted, policy.LabelGap, fmt.Sprintf("a wait of %s took %s: the reaper or the host did not run, so the process may have had no time", wait, took)}
+		return &stop{aborted, policy.LabelGap, fmt.Sprintf("a wait of %s took %s: the reaper or the host did not run, so the process may have had no time", wait, took)}
 	case traits.Kills && r.sentKill:
-		return &stop{Unkillable, "", fmt.Sprintf("process %d did not end within %s after KILL: it is blocked in the kernel", living[0].process.ID.PID, wait)}
+		return &stop{unkillable, "", fmt.Sprintf("process %d did not end within %s after KILL: it is blocked in the kernel", living[0].process.ID.PID, wait)}
 	}
 	return nil
 }
 
 func shuttingDown(ctx context.Context) *stop {
-	return &stop{Aborted, "", fmt.Sprintf("the reaper is shutting down: %v", context.Cause(ctx))}
+	return &stop{aborted, "", fmt.Sprintf("the reaper is shutting down: %v", context.Cause(ctx))}
 }
 
 // anyHolds reports whether a living target is among the holders.

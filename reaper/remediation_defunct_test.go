@@ -119,7 +119,7 @@ func TestDryRunSkipsDefunctSocketsToo(t *testing.T) {
 		c.leakDefunct(0, 2)
 		c.executor = step.DryRunExecutor{Executor: c.fakeHost}
 		o := c.remedy(t)
-		if details := c.details(); o.Result != Aborted || len(c.actions) != 0 || !strings.Contains(details, "2 skipped") {
+		if details := c.details(); o.Result != aborted || len(c.actions) != 0 || !strings.Contains(details, "2 skipped") {
 			t.Errorf("%s (%s): %q, %q", o.Result, o.reason, c.actions, details)
 		}
 	})
@@ -130,7 +130,7 @@ func TestAStepThatFailsOnDefunctSocketsEndsTheRemediation(t *testing.T) {
 		c.rule.When.IncludeDefunct, c.rule.Steps, c.defunct = true, destroyAndTerm, true
 		c.leakDefunct(0, 2)
 		c.on = map[string]func(*fakeProcess) error{"destroy": fails(errors.New("EPERM"))}
-		if o := c.remedy(t); o.Result != Aborted || len(c.actions) != 1 {
+		if o := c.remedy(t); o.Result != aborted || len(c.actions) != 1 {
 			t.Errorf("%s (%s) after %q", o.Result, o.reason, c.actions)
 		}
 	})

@@ -33,14 +33,14 @@ func TestAFamilyIsEndedTogether(t *testing.T) {
 		fds     uint64
 	}{
 		"all honour TERM": {
-			map[string]func(*fakeProcess) error{"signal TERM": exits}, Terminated, []string{"signal TERM", "signal TERM"}, 4, 200,
+			map[string]func(*fakeProcess) error{"signal TERM": exits}, terminated, []string{"signal TERM", "signal TERM"}, 4, 200,
 		},
 		"the child does not": {
-			map[string]func(*fakeProcess) error{"signal TERM": exitsIf(alice), "signal KILL": exits}, Killed,
+			map[string]func(*fakeProcess) error{"signal TERM": exitsIf(alice), "signal KILL": exits}, killed,
 			[]string{"signal TERM", "signal TERM", "signal KILL"}, 4, 200,
 		},
 		"the parent does not": {
-			map[string]func(*fakeProcess) error{"signal TERM": exitsIf(bob), "signal KILL": exits}, Killed,
+			map[string]func(*fakeProcess) error{"signal TERM": exitsIf(bob), "signal KILL": exits}, killed,
 			[]string{"signal TERM", "signal TERM", "signal KILL"}, 4, 200,
 		},
 	}
@@ -83,7 +83,7 @@ func TestAForkedChildThatIsNoTargetSavesItsParent(t *testing.T) {
 			c.processes = append(c.processes, &fakeProcess{host: c.fakeHost, process: closewait.Process{ID: bob, Unit: "web.service"}, sockets: p.sockets, ended: make(chan struct{})})
 			return nil
 		}
-		if o := c.remedy(t); o.Result != Aborted || o.label != condition.LabelPending || len(c.actions) != 1 {
+		if o := c.remedy(t); o.Result != aborted || o.label != condition.LabelPending || len(c.actions) != 1 {
 			t.Errorf("%s %s (%s) after %v, want aborted: to end the parent alone frees nothing", o.Result, o.label, o.reason, c.actions)
 		}
 	})
@@ -97,7 +97,7 @@ func TestAWaitThatTookTooLongIsAGap(t *testing.T) {
 			p.slow = time.Hour // SIGSTOP for the reaper, or a host that was suspended
 			return nil
 		}
-		if o := c.remedy(t); o.Result != Aborted || o.label != policy.LabelGap || len(c.actions) != 1 {
+		if o := c.remedy(t); o.Result != aborted || o.label != policy.LabelGap || len(c.actions) != 1 {
 			t.Errorf("%s %s (%s) after %v, want aborted: the process had no time", o.Result, o.label, o.reason, c.actions)
 		}
 	})
@@ -111,7 +111,7 @@ func TestDryRunReadsAndChangesNothing(t *testing.T) {
 	}{
 		"all steps are named": {
 			func(*remedying) func() { return nil },
-			[]string{"raise_nofile to hard", "run /bin/guard", "destroy", "thread_dump", "signal TERM", "signal KILL"}, Killed,
+			[]string{"raise_nofile to hard", "run /bin/guard", "destroy", "thread_dump", "signal TERM", "signal KILL"}, killed,
 		},
 		"until the leak is gone": {
 			func(c *remedying) func() {
@@ -122,7 +122,7 @@ func TestDryRunReadsAndChangesNothing(t *testing.T) {
 					}
 				}
 			},
-			[]string{"raise_nofile to hard", "run /bin/guard"}, Recovered,
+			[]string{"raise_nofile to hard", "run /bin/guard"}, recovered,
 		},
 	}
 	for name, s := range scenarios {

@@ -108,16 +108,16 @@ func TestTheEndOfARemediation(t *testing.T) {
 		actions int // that were done
 		freed   uint64
 	}{
-		"TERM is honoured":              {map[string]func(*fakeProcess) error{"signal TERM": exits}, Terminated, "", 5, 100},
-		"only KILL is":                  {map[string]func(*fakeProcess) error{"signal KILL": exits}, Killed, "", 6, 100},
-		"not even KILL is":              {nil, Unkillable, "", 6, 0},
-		"the guard denies":              {map[string]func(*fakeProcess) error{"run /bin/guard": fails(closewait.ErrGuardDenied)}, Aborted, policy.LabelGuardDenied, 2, 0},
-		"the guard fails":               {map[string]func(*fakeProcess) error{"run /bin/guard": fails(closewait.ErrGuardFailed)}, Aborted, policy.LabelGuardFailed, 2, 0},
-		"the guard cannot be asked":     {map[string]func(*fakeProcess) error{"run /bin/guard": fails(errors.New("no memory"))}, Aborted, policy.LabelGuardFailed, 2, 0},
-		"it is no JVM":                  {map[string]func(*fakeProcess) error{"thread_dump": fails(errors.New("not a JVM"))}, Aborted, "", 4, 0},
-		"a step is not permitted":       {map[string]func(*fakeProcess) error{"raise_nofile": fails(errors.New("EPERM"))}, Aborted, "", 1, 0},
-		"the reset wakes the program":   {map[string]func(*fakeProcess) error{"destroy": closes}, Recovered, policy.LabelRecovered, 3, 2},
-		"TERM makes it close and go on": {map[string]func(*fakeProcess) error{"signal TERM": closes}, Recovered, policy.LabelRecovered, 5, 2},
+		"TERM is honoured":              {map[string]func(*fakeProcess) error{"signal TERM": exits}, terminated, "", 5, 100},
+		"only KILL is":                  {map[string]func(*fakeProcess) error{"signal KILL": exits}, killed, "", 6, 100},
+		"not even KILL is":              {nil, unkillable, "", 6, 0},
+		"the guard denies":              {map[string]func(*fakeProcess) error{"run /bin/guard": fails(closewait.ErrGuardDenied)}, aborted, policy.LabelGuardDenied, 2, 0},
+		"the guard fails":               {map[string]func(*fakeProcess) error{"run /bin/guard": fails(closewait.ErrGuardFailed)}, aborted, policy.LabelGuardFailed, 2, 0},
+		"the guard cannot be asked":     {map[string]func(*fakeProcess) error{"run /bin/guard": fails(errors.New("no memory"))}, aborted, policy.LabelGuardFailed, 2, 0},
+		"it is no JVM":                  {map[string]func(*fakeProcess) error{"thread_dump": fails(errors.New("not a JVM"))}, aborted, "", 4, 0},
+		"a step is not permitted":       {map[string]func(*fakeProcess) error{"raise_nofile": fails(errors.New("EPERM"))}, aborted, "", 1, 0},
+		"the reset wakes the program":   {map[string]func(*fakeProcess) error{"destroy": closes}, recovered, policy.LabelRecovered, 3, 2},
+		"TERM makes it close and go on": {map[string]func(*fakeProcess) error{"signal TERM": closes}, recovered, policy.LabelRecovered, 5, 2},
 	}
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {

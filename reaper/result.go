@@ -7,15 +7,15 @@ type Result string
 
 // The results.
 const (
-	Recovered  Result = "recovered"  // the leak is gone and its descriptors are closed, and no signal ended the process
-	Terminated Result = "terminated" // the process ended after a signal other than KILL
-	Killed     Result = "killed"     // the process ended after KILL
-	Unkillable Result = "unkillable" // the process did not end after KILL: it is blocked in the kernel
-	Aborted    Result = "aborted"    // a guard or an error stopped it, or all steps had no effect
+	recovered  Result = "recovered"  // the leak is gone and its descriptors are closed, and no signal ended the process
+	terminated Result = "terminated" // the process ended after a signal other than KILL
+	killed     Result = "killed"     // the process ended after KILL
+	unkillable Result = "unkillable" // the process did not end after KILL: it is blocked in the kernel
+	aborted    Result = "aborted"    // a guard or an error stopped it, or all steps had no effect
 )
 
 // Results is the closed set.
-var Results = []Result{Recovered, Terminated, Killed, Unkillable, Aborted}
+var Results = []Result{recovered, terminated, killed, unkillable, aborted}
 
 // outcome is how a remediation ended.
 type outcome struct {

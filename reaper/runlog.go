@@ -31,7 +31,7 @@ func (r *remediation) logStep(s StepRecord) *stop {
 	record := newRecord(r.Decision, "step", time.Now())
 	record.StepRecord = &s
 	if err := r.audit.Write(record); err != nil {
-		return &stop{Aborted, policy.LabelAuditFailed, err.Error()}
+		return &stop{aborted, policy.LabelAuditFailed, err.Error()}
 	}
 	return nil
 }

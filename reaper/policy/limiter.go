@@ -27,22 +27,22 @@ const unkillableKept = time.Hour
 
 // limiter counts the past and current actions of the rules of a mode.
 type limiter struct {
-	runs        []ActiveRun
+	runs        []activeRun
 	cooldowns   map[cooldownKey]cooldown
 	actions     []time.Time // oldest first
 	frozenUntil time.Time   // no budget until then, because the past actions are unknown
 	unkillable  map[closewait.ProcessID]time.Time
 }
 
-// ActiveRun is a remediation that has not ended.
-type ActiveRun struct {
+// activeRun is a remediation that has not ended.
+type activeRun struct {
 	ID      string
 	Rule    string
 	Group   string
 	Targets []closewait.ProcessID
 }
 
-func (r *ActiveRun) key() cooldownKey { return cooldownKey{r.Rule, r.Group} }
+func (r *activeRun) key() cooldownKey { return cooldownKey{r.Rule, r.Group} }
 
 type cooldownKey struct{ rule, group string }
 
@@ -93,7 +93,7 @@ func (l *limiter) left(now time.Time, limits rules.Limits) int {
 // start enters a decision to act before it is carried out: a program that dies in the middle of a
 // remediation has used the budget all the same.
 func (l *limiter) start(d *Decision) {
-	run := ActiveRun{ID: d.ID(), Rule: d.Rule.Name, Group: d.Group}
+	run := activeRun{ID: d.ID(), Rule: d.Rule.Name, Group: d.Group}
 	for _, p := range d.TargetProcesses() {
 		run.Targets = append(run.Targets, p.ID)
 		l.actions = append(l.actions, d.Taken)
@@ -119,7 +119,7 @@ func (l limiter) expire(now time.Time, limits rules.Limits, present map[closewai
 	}
 	// A leak that comes back within the same time again is a relapse.
 	maps.DeleteFunc(l.cooldowns, func(key cooldownKey, c cooldown) bool {
-		return now.Sub(c.until) >= c.length && !slices.ContainsFunc(l.runs, func(r ActiveRun) bool { return r.key() == key })
+		return now.Sub(c.until) >= c.length && !slices.ContainsFunc(l.runs, func(r activeRun) bool { return r.key() == key })
 	})
 	expired := 0
 	for expired < len(l.actions) && (now.Sub(l.actions[expired]) >= max(limits.Per, actionsKept) || len(l.actions)-expired > max(limits.Actions, actionsMax)) {
@@ -142,7 +142,7 @@ func (l limiter) expire(now time.Time, limits rules.Limits, present map[closewai
 // Ended is the State after a remediation has ended: its cooldown counts from then on.
 func (s State) Ended(e RunResult) State {
 	l := s.limiters[e.Mode].expire(e.At, s.policy.config.Limits, s.byID)
-	i := slices.IndexFunc(l.runs, func(r ActiveRun) bool { return r.ID == e.ID })
+	i := slices.IndexFunc(l.runs, func(r activeRun) bool { return r.ID == e.ID })
 	if i < 0 {
 		return s
 	}
