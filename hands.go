@@ -15,7 +15,7 @@ type hands struct{ *kernel.Hands }
 
 // Open implements step.Executor.
 func (h hands) Open(id closewait.ProcessID) (step.ProcessHandle, error) {
-	grip, err := h.Hands.Grab(id)
+	grip, err := h.Grab(id)
 	if err != nil {
 		return nil, err
 	}

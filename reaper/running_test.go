@@ -65,7 +65,7 @@ func (r *runningReaper) lock() (func(), error) {
 func (r *runningReaper) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop, r.ended, r.Reaper = cancel, make(chan error), New(r.options)
-	go func() { r.ended <- r.Reaper.Run(ctx) }()
+	go func() { r.ended <- r.Run(ctx) }()
 	synctest.Wait()
 }
 

@@ -57,7 +57,7 @@ type Subject interface {
 	// DropInbound removes the inbound sockets from the evidence.
 	DropInbound()
 	TrustedPeers() []netip.Prefix
-	// activeRun returns which remediation runs on the process or its group; empty if none does.
+	// ActiveRun returns which remediation runs on the process or its group; empty if none does.
 	ActiveRun() string
 	// Cooldown returns the time left of the cooldown of the rule and the group of the process.
 	Cooldown() (left time.Duration, relapses int)

@@ -101,7 +101,7 @@ func (e *evaluation) DropInbound() {
 // TrustedPeers implements condition.Subject.
 func (e *evaluation) TrustedPeers() []netip.Prefix { return e.policy.config.TrustedPeers }
 
-// activeRun implements condition.Subject.
+// ActiveRun implements condition.Subject.
 func (e *evaluation) ActiveRun() string {
 	if run := e.next.limiters[e.rule.Mode].runOn(e.ID, e.group); run != "" {
 		return run

@@ -58,7 +58,7 @@ func (e *evaluation) collect() {
 	}
 	e.complete = true
 	cutoff, shared, left := e.cutoff(), false, e.Held.Len()+len(e.defunct())
-	e.d.Discounted.Defunct = int32(e.d.Findings.Held - left)
+	e.d.Discounted.Defunct = int32(e.d.Held - left)
 	for s := range e.suspects() {
 		if s.Since.After(cutoff) { // and so are all that follow
 			e.d.Discounted.Young = int32(left)
@@ -80,10 +80,10 @@ func (e *evaluation) collect() {
 }
 
 func (e *evaluation) count() {
-	e.d.Counting, e.d.Findings.Defunct = len(e.evidence), 0
+	e.d.Counting, e.d.Defunct = len(e.evidence), 0
 	for _, s := range e.evidence {
 		if s.Defunct {
-			e.d.Findings.Defunct++
+			e.d.Defunct++
 		}
 	}
 }

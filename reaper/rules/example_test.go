@@ -34,8 +34,7 @@ rules:
     when: {age: 60s, direction: out}
     steps: [destroy: {}, destroy: {}]
 `))
-	var problems document.Problems
-	if errors.As(err, &problems) {
+	if problems, ok := errors.AsType[document.Problems](err); ok {
 		for _, p := range problems {
 			fmt.Println(p.Line, p.Text)
 		}
