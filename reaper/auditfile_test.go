@@ -116,7 +116,7 @@ func TestAnAuditFileCanBeAPipe(t *testing.T) {
 }
 
 // TestConcurrentRecordsShareNoLine has records that are longer than a page: while one is being
-// written the file ends in the middle of it, for the kernel makes it longer page by page.
+// written the file ends in the middle of it, because the kernel extends a file page by page.
 func TestConcurrentRecordsShareNoLine(t *testing.T) {
 	const writers, each = 4, 100
 	path := filepath.Join(t.TempDir(), "audit.json")

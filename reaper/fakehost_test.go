@@ -19,7 +19,7 @@ type fakeHost struct {
 	mu        sync.Mutex
 	processes []*fakeProcess
 	actions   []string
-	on        map[string]func(*fakeProcess) error // what a action causes
+	on        map[string]func(*fakeProcess) error // the effect of an action
 	scanErr   error                               // Observe fails
 	unread    int
 	hidden    bool // not every process can be read

@@ -33,19 +33,18 @@ func (c *chaos) reset() {
 	}
 }
 
-// checkDefunct makes sure that defunct sockets are as good as not there where no rule counts them.
+// checkDefunct makes sure that defunct sockets have no effect if no rule counts them.
 func (c *chaos) checkDefunct(v *closewait.View, decisions []Decision) {
 	if slices.ContainsFunc(c.policy.rules, func(r rules.Rule) bool { return r.When.IncludeDefunct }) {
 		return
 	}
 	bare, _ := c.policy.Decide(withoutDefunct(v), c.state)
-	if got, want := toBeDone(decisions), toBeDone(bare); got != want {
+	if got, want := selected(decisions), selected(bare); got != want {
 		c.t.Fatalf("decided\n%s\nand without the defunct sockets, which no rule counts,\n%s", got, want)
 	}
 }
 
-// withoutDefunct is the View of somebody who knows of sockets in CLOSE_WAIT alone, and of their
-// holders.
+// withoutDefunct returns the View with sockets in CLOSE_WAIT and their holders alone.
 func withoutDefunct(v *closewait.View) *closewait.View {
 	bare := *v
 	bare.Holders = nil
@@ -67,8 +66,8 @@ func withoutDefunct(v *closewait.View) *closewait.View {
 	return &bare
 }
 
-// toBeDone describes the decisions to act, and those not to only because of the others.
-func toBeDone(decisions []Decision) (text string) {
+// selected describes the decisions about processes that passed all checks.
+func selected(decisions []Decision) (text string) {
 	for i := range decisions {
 		d := &decisions[i]
 		if d.check < len(checks) || d.Process == nil {

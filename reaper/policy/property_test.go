@@ -14,7 +14,7 @@ import (
 	"closewait_exporter/reaper/step"
 )
 
-// chaos makes up a host, and checks what is decided about it.
+// chaos makes up a host, and checks the decisions about it.
 type chaos struct {
 	t      *testing.T
 	rng    *rand.Rand

@@ -122,8 +122,8 @@ func TestTheRulesInTheDocumentAreValid(t *testing.T) {
 	}
 }
 
-// TestTheAnswerOfCheckConfigInTheDocument: the first rules file of the document is what the answer
-// there is about.
+// TestTheAnswerOfCheckConfigInTheDocument compares the output for the first rules file of the
+// document with the output that is shown there.
 func TestTheAnswerOfCheckConfigInTheDocument(t *testing.T) {
 	text := readDocument(t)
 	first := regexp.MustCompile("(?s)```yaml\n(.*?)```").FindStringSubmatch(text)[1]

@@ -69,7 +69,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 	}
 }
 
-// smallest is a rules file that says no more than it must. Tests change one thing in it.
+// smallest is a rules file with the required keys only. Tests change one thing in it.
 const smallest = `rules:
   - name: web
     match: {exe: /bin/web}

@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// refusal is a change to the smallest rules file, and all that is said of it.
+// refusal is a change to the smallest rules file, and all errors that it causes.
 type refusal struct{ replace, by, want string }
 
 func checkRefusals(t *testing.T, refusals map[string]refusal) {
