@@ -7,17 +7,18 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/rules"
 )
 
-// TestACrashAtAnyMomentSavesNoBudget ends the reaper at random moments as kill -9 does: from then on
-// nothing is done and nothing is written. What was begun has been spent all the same.
+// TestACrashAtAnyMomentSavesNoBudget ends the reaper at random moments as kill -9 does: from then
+// on it acts and writes no more. The remediations that it started have used the budget all the same.
 func TestACrashAtAnyMomentSavesNoBudget(t *testing.T) {
 	const crashes = 300
 	synctest.Test(t, func(t *testing.T) {
 		rng := rand.New(rand.NewPCG(1, 2))
-		r := newRunning(t, rule(func(r *Rule) { r.Cooldown = time.Second }))
+		r := newRunning(t, rule(func(r *rules.Rule) { r.Cooldown = time.Second }))
 		r.options.Config.Interval = 10 * time.Second
-		r.options.Config.Limits = Limits{Actions: 2, Per: 10 * time.Minute}
+		r.options.Config.Limits = rules.Limits{Actions: 2, Per: 10 * time.Minute}
 		for i := range 6 {
 			r.leak(closewait.ProcessID{PID: 20 + i, Start: 1}).process.Comm = string(rune('a' + i))
 		}
@@ -34,17 +35,17 @@ func TestACrashAtAnyMomentSavesNoBudget(t *testing.T) {
 			r.halt()
 		}
 		var begun []time.Time
-		for _, record := range r.journal.records {
-			if record.Case == nil {
+		for _, record := range r.audit.records {
+			if record.DecisionRecord == nil {
 				continue
 			}
 			begun = append(begun, record.Time)
 			if n := len(begun); n > 2 && begun[n-1].Sub(begun[n-3]) < 10*time.Minute {
-				t.Errorf("3 ladders within %s, limits are 2 in 10m", begun[n-1].Sub(begun[n-3]))
+				t.Errorf("3 remediations within %s, limits are 2 in 10m", begun[n-1].Sub(begun[n-3]))
 			}
 		}
 		if len(begun) < crashes/20 {
-			t.Errorf("only %d ladders in %d runs: the test tries too little", len(begun), crashes)
+			t.Errorf("only %d remediations in %d runs: the test tries too little", len(begun), crashes)
 		}
 	})
 }

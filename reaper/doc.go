@@ -1,4 +1,4 @@
-// Package reaper decides which leaking processes something is to be done about, what, and when, and
-// does it step by step: the mildest remedy first. It knows Views and rules, and nothing of Linux:
-// its Hands are given to it.
+// Package reaper acts on leaking processes: in rounds it lets package policy decide, and carries
+// each decision out as a remediation, the mildest step first. It records every action before it
+// happens, and knows nothing of Linux: its Executors are given to it.
 package reaper

@@ -10,20 +10,21 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/step"
 )
 
-// fakeHost is a host on which a few processes leak. It is looked at and acted upon through the same
-// interfaces as a real one. What is done to it is kept in deeds.
+// fakeHost is a host on which a few processes leak. It is read and acted on through the same
+// interfaces as a real one, and keeps the actions.
 type fakeHost struct {
 	mu        sync.Mutex
 	processes []*fakeProcess
-	deeds     []string
-	on        map[string]func(*fakeProcess) error // what a deed causes
-	blind     error                               // Observe fails
+	actions   []string
+	on        map[string]func(*fakeProcess) error // the effect of an action
+	scanErr   error                               // Observe fails
 	unread    int
-	hidden    bool // not every process can be looked into
+	hidden    bool // not every process can be read
 	defunct   bool // sockets that are defunct can be seen
-	onLook    func()
+	onScan    func()
 }
 
 type fakeProcess struct {
@@ -35,7 +36,7 @@ type fakeProcess struct {
 	halted  bool
 	closed  int           // sockets
 	slow    time.Duration // Wait takes so long, whatever it is told
-	grips   atomic.Int32
+	handles atomic.Int32
 }
 
 func (h *fakeHost) add(holder *closewait.Holder) *fakeProcess {
@@ -69,11 +70,11 @@ func (p *fakeProcess) close() {
 func (h *fakeHost) Observe(context.Context) (*closewait.View, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if h.onLook != nil {
-		h.onLook()
+	if h.onScan != nil {
+		h.onScan()
 	}
-	if h.blind != nil {
-		return nil, h.blind
+	if h.scanErr != nil {
+		return nil, h.scanErr
 	}
 	v := &closewait.View{Taken: time.Now(), Namespaces: 1, UnreadableNamespaces: h.unread}
 	for _, p := range h.processes {
@@ -121,27 +122,27 @@ func (p *fakeProcess) holds(s *closewait.Socket) bool {
 	return slices.ContainsFunc(p.sockets, func(other *closewait.Socket) bool { return other.ID == s.ID })
 }
 
-func (h *fakeHost) Grab(id closewait.ProcessID) (Victim, error) {
+func (h *fakeHost) Open(id closewait.ProcessID) (step.ProcessHandle, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	for _, p := range h.processes {
 		if p.process.ID == id && !p.dead() {
-			p.grips.Add(1)
+			p.handles.Add(1)
 			return p, nil
 		}
 	}
 	return nil, fmt.Errorf("process %d: %w", id.PID, closewait.ErrGone)
 }
 
-func (h *fakeHost) Run(_ context.Context, g closewait.Guard) (string, error) {
-	return "told", h.deed(fmt.Sprint("run ", g.Command[0]), nil)
+func (h *fakeHost) RunGuard(_ context.Context, g closewait.Guard) (string, error) {
+	return "told", h.act(fmt.Sprint("run ", g.Command[0]), nil)
 }
 
-// deed notes what is done and lets it have its effect.
-func (h *fakeHost) deed(name string, p *fakeProcess) error {
+// act notes an action and lets it have its effect.
+func (h *fakeHost) act(name string, p *fakeProcess) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.deeds = append(h.deeds, name)
+	h.actions = append(h.actions, name)
 	if f := h.on[name]; f != nil {
 		if p == nil {
 			p = h.processes[0]
@@ -155,10 +156,10 @@ func (p *fakeProcess) do(name string) error {
 	if p.dead() {
 		return closewait.ErrGone
 	}
-	return p.host.deed(name, p)
+	return p.host.act(name, p)
 }
 
-func (p *fakeProcess) Close() { p.grips.Add(-1) }
+func (p *fakeProcess) Close() { p.handles.Add(-1) }
 
 func (p *fakeProcess) Exited() (bool, error) { return p.dead(), nil }
 
@@ -228,14 +229,14 @@ func (p *fakeProcess) ThreadDump(context.Context) error { return p.do("thread_du
 
 func (p *fakeProcess) Signal(name string) error { return p.do("signal " + name) }
 
-// ledger is a Journal in memory, which can be full.
-type ledger struct {
+// memoryLog is an AuditLog in memory, which can be full.
+type memoryLog struct {
 	mu      sync.Mutex
 	records []Record
-	room    int // for so many; negative: for all
+	room    int // number of records; negative: no limit
 }
 
-func (l *ledger) Write(r Record) error {
+func (l *memoryLog) Write(r Record) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.room == 0 {

@@ -1,33 +1,35 @@
 package reaper
 
-// Result is how a ladder ended on which some step was done.
+import "closewait_exporter/reaper/policy"
+
+// Result is how a remediation ended that has run some step.
 type Result string
 
 // The results.
 const (
-	Recovered  Result = "recovered"  // the leak is gone and its descriptors are free, and the process lives or ended by itself
-	Terminated Result = "terminated" // it ended after a signal other than KILL
-	Killed     Result = "killed"     // it ended after KILL
-	Unkillable Result = "unkillable" // it did not: the kernel does not let go of it
-	Aborted    Result = "aborted"    // stopped on the way, or all steps were done in vain
+	recovered  Result = "recovered"  // the leak is gone and its descriptors are closed, and no signal ended the process
+	terminated Result = "terminated" // the process ended after a signal other than KILL
+	killed     Result = "killed"     // the process ended after KILL
+	unkillable Result = "unkillable" // the process did not end after KILL: it is blocked in the kernel
+	aborted    Result = "aborted"    // a guard or an error stopped it, or all steps had no effect
 )
 
 // Results is the closed set.
-var Results = []Result{Recovered, Terminated, Killed, Unkillable, Aborted}
+var Results = []Result{recovered, terminated, killed, unkillable, aborted}
 
-// outcome is how a ladder ended.
+// outcome is how a remediation ended.
 type outcome struct {
 	Result
-	label   Label // a decision of the ladder's own, to be counted; may be empty
+	label   policy.Label // a decision of the remediation, to be counted; may be empty
 	reason  string
-	touched bool // a step was tried
-	sockets int  // that came free
+	tried   bool // it tried a step
+	sockets int  // released
 	fds     uint64
 }
 
-// stop is why a ladder goes no further.
+// stop is why a remediation runs no further step.
 type stop struct {
 	result Result
-	label  Label
+	label  policy.Label // may be empty
 	reason string
 }

@@ -14,6 +14,8 @@ import (
 	dto "github.com/prometheus/client_model/go"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/rules"
+	"closewait_exporter/reaper/step"
 )
 
 // runningReaper is a Reaper that runs in a bubble, on a fake host.
@@ -22,48 +24,48 @@ type runningReaper struct {
 	*Reaper
 	t       *testing.T
 	options Options
-	journal *ledger
+	audit   *memoryLog
 	log     bytes.Buffer
-	claims  int   // that are held
-	claimed error // why there is none to be had
+	locks   int   // that are held
+	lockErr error // why there is none to be had
 	stop    func()
 	ended   chan error
 }
 
 // newRunning makes a Reaper of rules; run starts it.
-func newRunning(t *testing.T, rules ...Rule) *runningReaper {
-	r := &runningReaper{t: t, fakeHost: &fakeHost{on: map[string]func(*fakeProcess) error{}}, journal: &ledger{room: -1}}
+func newRunning(t *testing.T, list ...rules.Rule) *runningReaper {
+	r := &runningReaper{t: t, fakeHost: &fakeHost{on: map[string]func(*fakeProcess) error{}}, audit: &memoryLog{room: -1}}
 	started := time.Now()
 	r.options = Options{
-		Config: config(rules...), Enforce: true,
+		Config: config(list...), Enforce: true,
 		Observe:   r.Observe,
 		Command:   func(context.Context, *closewait.Process) (string, error) { return "server --leak", nil },
-		Hands:     [2]Hands{DryRun: DryHands{r.fakeHost, r.fakeHost}, Enforce: r.fakeHost},
-		Permitted: func(*Step) error { return nil },
-		Claim:     r.takeClaim,
+		Executors: [2]step.Executor{rules.DryRun: step.DryRunExecutor{Executor: r.fakeHost}, rules.Enforce: r.fakeHost},
+		Rights:    func() step.Rights { return step.Rights{RunGuard: func([]string) error { return nil }} },
+		Lock:      r.lock,
 		StateFile: NewStateFile(filepath.Join(t.TempDir(), "state"), func() (closewait.Boot, error) {
 			return closewait.Boot{ID: "b00t", Uptime: time.Hour + time.Since(started)}, nil
 		}),
-		Journal: r.journal,
-		Logger:  log.NewLogfmtLogger(log.NewSyncWriter(&r.log)),
+		AuditLog: r.audit,
+		Logger:   log.NewLogfmtLogger(log.NewSyncWriter(&r.log)),
 	}
 	return r
 }
 
-func (r *runningReaper) takeClaim() (func(), error) {
+func (r *runningReaper) lock() (func(), error) {
 	r.fakeHost.mu.Lock()
 	defer r.fakeHost.mu.Unlock()
-	if r.claimed != nil {
-		return nil, r.claimed
+	if r.lockErr != nil {
+		return nil, r.lockErr
 	}
-	r.claims++
-	return func() { r.claims-- }, nil
+	r.locks++
+	return func() { r.locks-- }, nil
 }
 
 func (r *runningReaper) run() {
 	ctx, cancel := context.WithCancel(context.Background())
 	r.stop, r.ended, r.Reaper = cancel, make(chan error), New(r.options)
-	go func() { r.ended <- r.Reaper.Run(ctx) }()
+	go func() { r.ended <- r.Run(ctx) }()
 	synctest.Wait()
 }
 
@@ -74,8 +76,8 @@ func (r *runningReaper) halt() {
 	if err := <-r.ended; err != nil {
 		r.t.Error(err)
 	}
-	if r.claims != 0 {
-		r.t.Errorf("%d claims are still held", r.claims)
+	if r.locks != 0 {
+		r.t.Errorf("%d locks are still held", r.locks)
 	}
 }
 
@@ -92,11 +94,11 @@ func (r *runningReaper) leak(id closewait.ProcessID) *fakeProcess {
 	return r.add(holder(id, sockets(2, uint64(100*id.PID), time.Since(epoch)-time.Hour)))
 }
 
-func (r *runningReaper) wantDeeds(want string) {
+func (r *runningReaper) wantActions(want string) {
 	r.t.Helper()
 	r.fakeHost.mu.Lock()
 	defer r.fakeHost.mu.Unlock()
-	if got := strings.Join(r.deeds, ", "); got != want {
+	if got := strings.Join(r.actions, ", "); got != want {
 		r.t.Errorf("done: %q, want %q\n%s", got, want, r.log.String())
 	}
 }

@@ -10,45 +10,44 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/policy"
 )
 
-// StateFile keeps what was done from one start of the exporter to the next: how much of the budget
-// is spent, and the cooldowns.
+// StateFile keeps the past actions and the cooldowns from one start of the exporter to the next.
 type StateFile struct {
 	path string
 	boot func() (closewait.Boot, error)
 	disk disk
 }
 
-// NewStateFile returns the StateFile of that path. boot tells about the run of the host.
+// NewStateFile returns the StateFile of that path. boot identifies the current boot of the host.
 func NewStateFile(path string, boot func() (closewait.Boot, error)) *StateFile {
 	return &StateFile{path: path, boot: boot, disk: osDisk{}}
 }
 
-// load reads the file; before the first action ever there is none.
-func (f *StateFile) load(now time.Time) (leash, error) {
+// load returns the state with the actions of the file. Before the first action there is no file.
+func (f *StateFile) load(s policy.State, now time.Time) (policy.State, error) {
 	boot, err := f.boot()
 	if err != nil {
-		return leash{}, f.wrap("read", err)
+		return s, f.wrap("read", err)
 	}
 	data, err := f.disk.read(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
-		return leash{}, nil
+		return s, nil
 	}
-	var l leash
 	if err == nil {
-		l, err = decode(data, now, boot)
+		s, err = s.Decode(data, now, boot)
 	}
-	return l, f.wrap("read", err)
+	return s, f.wrap("read", err)
 }
 
-// save replaces the file: whatever happens meanwhile, it is the old one or the new one.
-func (f *StateFile) save(l *leash, now time.Time) error {
+// save replaces the file: at every moment it is the old one or the new one.
+func (f *StateFile) save(s *policy.State, now time.Time) error {
 	boot, err := f.boot()
 	if err != nil {
 		return f.wrap("write", err)
 	}
-	data, err := l.encode(now, boot)
+	data, err := s.Encode(now, boot)
 	if err != nil {
 		return f.wrap("write", err)
 	}
@@ -79,10 +78,10 @@ func (f *StateFile) wrap(what string, err error) error {
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("%s state file %s: %w (without it nobody knows what was done: nothing is done until limits.per has passed, see --reaper.state-file)", what, f.path, err)
+	return fmt.Errorf("%s state file %s: %w (without it the past actions are unknown: no action until limits.per has passed, see --reaper.state-file)", what, f.path, err)
 }
 
-// disk is where the state file is, with one method for each thing that can fail.
+// disk holds the state file. It has one method for each operation that can fail.
 type disk interface {
 	read(path string) ([]byte, error)
 	create(path string) (diskFile, error)

@@ -1,63 +1,93 @@
 package reaper
 
 import (
-	"math"
 	"slices"
 	"time"
 
+	"closewait_exporter/reaper/policy"
+	"closewait_exporter/reaper/rules"
 	"closewait_exporter/reaper/status"
-
-	"github.com/prometheus/client_golang/prometheus"
-	dto "github.com/prometheus/client_model/go"
 )
 
-// suspensionWords explain closewait_reaper_suspended to people.
-var suspensionWords = map[string]string{
-	LabelIncompleteScan.String(): "the last scan could not read everything",
-	LabelLowCoverage.String():    "the owners of too many sockets are unknown",
-	LabelGap.String():            "nobody looked for too long: the reaper, or the host, stood still",
-	suspendedFailure:             "the host could not be looked at in the last round",
-	suspendedBreaker:             "a breaker has tripped: a rule hit too many processes at once",
-	suspendedRefused:             "a rule cannot be carried out with the rights of this program",
-	suspendedClaimed:             "another reaper acts on this host",
-	suspendedState:               "the state file cannot be used, so nobody knows what was done",
+// Reasons for which rules must not act: the closed set of closewait_reaper_suspended.
+const (
+	suspendedFailure = "scan_failed" // in the last round
+	suspendedBreaker = "breaker"     // of some rule
+	suspendedRefused = "refused"     // some rule cannot be carried out
+	suspendedClaimed = "claimed"     // another reaper holds the host lock
+	suspendedState   = "state_file"  // it cannot be read or written, so past actions are unknown
+)
+
+// suspensions are the reasons, in words too.
+var suspensions = []struct{ reason, text string }{
+	{string(policy.LabelIncompleteScan), "the last scan could not read everything"},
+	{string(policy.LabelLowCoverage), "the owners of too many sockets are unknown"},
+	{string(policy.LabelGap), "no scan for too long: the reaper or the host did not run"},
+	{suspendedFailure, "the last scan failed"},
+	{suspendedBreaker, "a breaker has tripped: a rule selected too many processes at once"},
+	{suspendedRefused, "a rule cannot be carried out with the rights of this program"},
+	{suspendedClaimed, "another reaper holds the lock of this host"},
+	{suspendedState, "the state file cannot be used, so past actions are unknown"},
 }
 
-// Status tells what the Reaper does. Its numbers are those that are scraped.
+// current is the status after a round or a remediation. Gauges show the same.
+type current struct {
+	status.Status
+	suspended map[string]bool // by reason
+}
+
+// reload is the result of reading the rules file.
+type reload struct {
+	ok bool      // the last time
+	at time.Time // of the last success
+}
+
+// Status returns what the Reaper does at present. It is safe for concurrent use.
 func (r *Reaper) Status() status.Status {
-	s := status.Status{
-		BudgetLeft: int(valueOf(r.metrics.budget)),
-		Reloaded:   valueOf(r.metrics.reloadOK) == 1,
-	}
-	if seconds := valueOf(r.metrics.lastRound); seconds > 0 {
-		s.LastRound = time.UnixMilli(int64(math.Round(1000 * seconds)))
-	}
-	for _, reason := range suspensions {
-		if valueOf(r.metrics.suspended.WithLabelValues(reason)) == 1 {
-			s.Suspended = append(s.Suspended, suspensionWords[reason])
-		}
-	}
-	r.diary.tell(&s)
+	r.mu.Lock()
+	s := r.current.Status
+	s.Rules, s.Suspended, s.Reloaded = slices.Clone(s.Rules), slices.Clone(s.Suspended), r.reload.ok
+	r.mu.Unlock()
+	r.history.addTo(&s)
 	return s
 }
 
-// tell fills in what the diary has.
-func (d *diary) tell(s *status.Status) {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	s.Enforcing, s.Budget, s.Per, s.Rules = d.mode == Enforce, d.limits.Actions, d.limits.Per, slices.Clone(d.rules)
-	s.Omitted, s.Actions = d.omitted, slices.Clone(d.deeds)
-	for i := range d.decisions {
-		s.Decisions = append(s.Decisions, d.decisions[i].Entry)
-	}
-	slices.SortStableFunc(s.Decisions, func(a, b status.Entry) int { return b.Since.Compare(a.Since) })
+// refresh reads the status from the state, and shows it.
+func (r *Reaper) refresh(now time.Time) {
+	c := r.newCurrent(now)
+	r.metrics.show(&c)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.current = c
 }
 
-// valueOf reads a gauge of our own, which cannot fail.
-func valueOf(g prometheus.Gauge) float64 {
-	var sample dto.Metric
-	if err := g.Write(&sample); err != nil {
-		return math.NaN()
+func (r *Reaper) newCurrent(now time.Time) current {
+	mode, limits, matched := r.policy.Mode(), r.policy.Limits(), r.state.Matched()
+	c := current{suspended: r.suspended(now), Status: status.Status{
+		Enforcing: mode == rules.Enforce, BudgetLeft: r.state.BudgetLeft(mode, now, limits), Budget: limits.Actions, Per: limits.Per, LastRound: r.lastRound,
+	}}
+	for i := range r.policy.Rules() {
+		rule := &r.policy.Rules()[i]
+		c.Rules = append(c.Rules, status.Rule{Name: rule.Name, Mode: rule.Mode.String(), Matched: matched[rule.Name]})
 	}
-	return sample.GetGauge().GetValue()
+	for _, s := range suspensions {
+		if c.suspended[s.reason] {
+			c.Suspended = append(c.Suspended, s.text)
+		}
+	}
+	return c
+}
+
+func (r *Reaper) suspended(now time.Time) map[string]bool {
+	suspended := map[string]bool{
+		suspendedFailure: r.scanFailed,
+		suspendedBreaker: r.state.BreakerTripped(),
+		suspendedRefused: r.policy.Refuses(),
+		suspendedClaimed: r.lockErr != nil,
+		suspendedState:   r.state.Frozen(now),
+	}
+	if label := r.state.Unusable(); label != "" {
+		suspended[string(label)] = true
+	}
+	return suspended
 }

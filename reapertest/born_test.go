@@ -9,20 +9,20 @@ import (
 
 	"closewait_exporter/collector"
 	"closewait_exporter/reaper"
+	"closewait_exporter/reaper/policy"
+	"closewait_exporter/reaper/step"
 )
 
 // labelValues are those that each label of a counter has from the beginning.
 func labelValues() map[string][]string {
 	values := map[string][]string{"rule": {"quiet"}, "mode": {"dry_run", "enforce"}}
-	for _, l := range reaper.Labels() {
-		values["decision"] = append(values["decision"], l.String())
+	for _, l := range policy.Labels() {
+		values["decision"] = append(values["decision"], string(l))
 	}
 	for _, r := range reaper.Results {
 		values["result"] = append(values["result"], string(r))
 	}
-	for _, k := range reaper.StepKinds {
-		values["action"] = append(values["action"], string(k))
-	}
+	values["action"] = step.Names()
 	return values
 }
 

@@ -110,8 +110,8 @@ type line struct {
 	PID, Target                   int
 	Step, Error, Result           string
 	Sockets                       int
-	Victims                       []struct{ PID int }
-	ReleasedSockets               int `json:"released_sockets"`
+	Victims                       []struct{ PID int } `json:"targets"`
+	ReleasedSockets               int                 `json:"released_sockets"`
 }
 
 // records are the lines of the audit file about a rule, or all.

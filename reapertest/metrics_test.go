@@ -96,7 +96,7 @@ func failures(rule, action string) string {
 }
 
 func reaped(rule, result string) string {
-	return fmt.Sprintf(`closewait_reaper_reaped_total{result=%q,rule=%q}`, result, rule)
+	return fmt.Sprintf(`closewait_reaper_remediations_total{result=%q,rule=%q}`, result, rule)
 }
 
 func suspended(reason string) string {

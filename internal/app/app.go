@@ -11,7 +11,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"closewait_exporter/internal/logging"
-	"closewait_exporter/reaper"
+	"closewait_exporter/reaper/rules"
 )
 
 const program = "closewait_exporter"
@@ -33,7 +33,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case explainCommand:
 		err = explain(ctx, o, stdout)
 	case checkCommand:
-		if err := reaper.Check(o.check.file, stdout); err != nil {
+		if err := rules.Check(o.check.file, stdout); err != nil {
 			fmt.Fprintln(stderr, err) // file:line: comes first, for editors
 			return 1
 		}

@@ -1,13 +1,13 @@
 package app
 
 import (
-	"errors"
+	"context"
 	"fmt"
 	"os"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel"
-	"closewait_exporter/reaper"
+	"closewait_exporter/reaper/step"
 )
 
 // executor lets the reaper, which knows nothing about Linux, act through package kernel. It only
@@ -22,36 +22,34 @@ func newExecutor(h *host) (executor, error) {
 	return executor{hands}, nil
 }
 
-// Grab implements reaper.Grabber.
-func (e executor) Grab(id closewait.ProcessID) (reaper.Victim, error) {
-	grip, err := e.Hands.Grab(id)
+// Open implements step.Executor.
+func (e executor) Open(id closewait.ProcessID) (step.ProcessHandle, error) {
+	handle, err := e.Grab(id)
 	if err != nil {
 		return nil, err
 	}
-	return processHandle{grip}, nil
+	return processHandle{handle}, nil
 }
 
-// permitted returns why a step cannot be carried out on processes of other users. Only
-// raise_nofile is checked for the own user: a run that is refused it ends before any other step.
-func (e executor) permitted(step *reaper.Step) error {
+// RunGuard implements step.Executor.
+func (e executor) RunGuard(ctx context.Context, g closewait.Guard) (output string, err error) {
+	return e.Run(ctx, g)
+}
+
+// rights returns what cannot be done to processes of other users, and why. Only raise_nofile is
+// checked for the own user: a remediation that is refused it ends before any other step.
+func (e executor) rights() step.Rights {
 	const anyOtherUser = ^uint32(0) // no user has this id (setresuid(2))
-	rights := e.Rights(anyOtherUser)
-	var err error
-	switch step.Kind {
-	case reaper.StepRaiseNoFile:
-		err = e.Rights(uint32(os.Geteuid())).RaiseNoFile
-	case reaper.StepRun:
-		err = e.CanRun(step.Command)
-	case reaper.StepDestroy:
-		err = rights.Destroy
-	case reaper.StepShutdown:
-		err = rights.Shutdown
-	case reaper.StepThreadDump:
-		err = rights.ThreadDump
-	case reaper.StepSignal:
-		err = rights.Signal
+	r := e.Rights(anyOtherUser)
+	return step.Rights{
+		RaiseNoFile: e.Rights(uint32(os.Geteuid())).RaiseNoFile,
+		Destroy:     r.Destroy,
+		Shutdown:    r.Shutdown,
+		ThreadDump:  r.ThreadDump,
+		Signal:      r.Signal,
+		Holders:     r.Holders,
+		RunGuard:    e.CanRun,
 	}
-	return errors.Join(err, rights.Holders)
 }
 
 // boot identifies the current run of the host for the state file.
@@ -73,7 +71,7 @@ func (e executor) lock() (release func(), err error) {
 	return lock.Release, nil
 }
 
-// processHandle implements reaper.Victim.
+// processHandle implements step.ProcessHandle.
 type processHandle struct{ *kernel.Grip }
 
 func (p processHandle) Halted() (bool, error) {

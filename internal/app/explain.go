@@ -8,7 +8,8 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/reaper"
+	"closewait_exporter/reaper/policy"
+	"closewait_exporter/reaper/rules"
 )
 
 // explain scans the host twice, one interval apart, and writes how the rules apply to each
@@ -17,7 +18,7 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	if o.rulesFile == "" {
 		return errors.New("explain needs rules: give --reaper.config=FILE")
 	}
-	config, err := reaper.Load(o.rulesFile)
+	config, err := rules.Load(o.rulesFile)
 	if err != nil {
 		return err
 	}
@@ -25,7 +26,7 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	policy, err := enforcedPolicy(config, h)
+	p, err := enforcedPolicy(config, h)
 	if err != nil {
 		return err
 	}
@@ -35,7 +36,7 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, state := policy.Decide(view, learn(ctx, policy, view, reaper.State{}, h))
+	_, state := p.Decide(view, learn(ctx, p, view, policy.State{}, h))
 	select {
 	case <-time.After(config.Interval):
 	case <-ctx.Done():
@@ -45,14 +46,14 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 		return err
 	}
 	out := bufio.NewWriter(stdout)
-	if err := reaper.WriteText(out, policy.Explain(view, learn(ctx, policy, view, state, h))); err != nil {
+	if err := policy.WriteText(out, p.Explain(view, learn(ctx, p, view, state, h))); err != nil {
 		return err
 	}
 	return out.Flush()
 }
 
 // enforcedPolicy is the policy by which serve would decide with --reaper.enforce.
-func enforcedPolicy(config *reaper.Config, h *host) (*reaper.Policy, error) {
+func enforcedPolicy(config *rules.Config, h *host) (*policy.Policy, error) {
 	e, err := newExecutor(h)
 	if err != nil {
 		return nil, err
@@ -61,16 +62,18 @@ func enforcedPolicy(config *reaper.Config, h *host) (*reaper.Policy, error) {
 	if err != nil {
 		return nil, err
 	}
-	refused := reaper.Refused(reaper.SelfTest(config, true, e.permitted))
-	return reaper.NewPolicy(config, reaper.Terms{Enforce: true, Own: own, Refused: refused}), nil
+	refused := policy.Refused(policy.SelfTest(config, true, e.rights()))
+	return policy.New(config, policy.Options{Enforce: true, Own: own, Refused: refused}), nil
 }
 
 // learn adds the command lines that the rules need to the state.
-func learn(ctx context.Context, policy *reaper.Policy, view *closewait.View, state reaper.State, h *host) reaper.State {
-	var commands []reaper.Command
-	for _, p := range policy.Unknown(view, state) {
-		line, err := h.commandLine(ctx, p)
-		commands = append(commands, reaper.Command{ID: p.ID, Exe: p.Exe, Line: line, Err: err, Asked: view.Taken})
+func learn(ctx context.Context, p *policy.Policy, view *closewait.View, state policy.State, h *host) policy.State {
+	var commands []policy.Command
+	for _, process := range p.Unknown(view, state) {
+		line, err := h.commandLine(ctx, process)
+		commands = append(commands, policy.Command{
+			ID: process.ID, Exe: process.Exe, Line: line, Err: err, Read: view.Taken,
+		})
 	}
 	return state.Learn(commands)
 }

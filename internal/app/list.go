@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/reaper"
+	"closewait_exporter/reaper/rules"
 	"closewait_exporter/report"
 )
 
@@ -71,7 +71,7 @@ func width(stdout io.Writer) int {
 
 // matchingRules names the rules of a file that match a process.
 func matchingRules(ctx context.Context, file string, h *host) (report.Rules, error) {
-	config, err := reaper.Load(file)
+	config, err := rules.Load(file)
 	if err != nil {
 		return nil, err
 	}

@@ -11,11 +11,13 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper"
+	"closewait_exporter/reaper/rules"
+	"closewait_exporter/reaper/step"
 )
 
 // newReaper makes the reaper of --reaper.config.
 func newReaper(o *options, h *host, observer *closewait.Observer, logger log.Logger) (*reaper.Reaper, error) {
-	config, err := reaper.Load(o.rulesFile)
+	config, err := rules.Load(o.rulesFile)
 	if err != nil {
 		return nil, err
 	}
@@ -33,17 +35,17 @@ func newReaper(o *options, h *host, observer *closewait.Observer, logger log.Log
 		Own:       own,
 		Observe:   observer.Observe,
 		Command:   h.commandLine,
-		Hands:     [...]reaper.Hands{reaper.DryRun: reaper.DryHands{Grabber: e, Finder: e}, reaper.Enforce: e},
-		Permitted: e.permitted,
-		Claim:     e.lock,
-		Journal:   reaper.NewAuditFile(o.serve.auditFile),
+		Executors: [...]step.Executor{rules.DryRun: step.DryRunExecutor{Executor: e}, rules.Enforce: e},
+		Rights:    e.rights,
+		Lock:      e.lock,
+		AuditLog:  reaper.NewAuditFile(o.serve.auditFile),
 		Logger:    logger,
 	}
 	if o.serve.stateFile != "" {
 		ro.StateFile = reaper.NewStateFile(o.serve.stateFile, e.boot)
 	}
 	if o.serve.auditFile == "" {
-		ro.Journal = reaper.NoJournal{}
+		ro.AuditLog = reaper.NoAuditLog{}
 	}
 	warnAboutMissingFiles(o, logger)
 	return reaper.New(ro), nil

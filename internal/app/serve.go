@@ -14,6 +14,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper"
+	"closewait_exporter/reaper/rules"
 	"closewait_exporter/web"
 )
 
@@ -100,7 +101,7 @@ func (s *server) probe(ctx context.Context) error {
 
 // reload reads the rules file again.
 func (s *server) reload() error {
-	return s.reaper.Reload(func() (*reaper.Config, error) { return reaper.Load(s.options.rulesFile) })
+	return s.reaper.Reload(func() (*rules.Config, error) { return rules.Load(s.options.rulesFile) })
 }
 
 func checkWebConfig(file string) error {

@@ -1,0 +1,84 @@
+package reaper
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/policy"
+	"closewait_exporter/reaper/step"
+)
+
+// apply runs a step. One that fails stops the remediation: the harsher steps are meant for a step
+// without effect, not for a step that could not be carried out.
+func (r *remediation) apply(ctx context.Context, s step.Step, evidence []*closewait.Socket) *stop {
+	if ctx.Err() != nil {
+		return shuttingDown(ctx)
+	}
+	targets, err := r.living()
+	if err != nil {
+		return &stop{aborted, "", err.Error()}
+	}
+	if s.Traits().AppliesOnce {
+		targets = targets[:min(1, len(targets))]
+	}
+	for _, t := range targets {
+		if stopped := r.applyTo(ctx, s, t, evidence); stopped != nil {
+			return stopped
+		}
+	}
+	return nil
+}
+
+// applyTo applies a step to one process.
+func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evidence []*closewait.Socket) *stop {
+	result := StepResult{StepRecord: StepRecord{Step: s.String(), Target: t.process.ID.PID}}
+	if stopped := r.logStep(result.StepRecord); stopped != nil {
+		return stopped
+	}
+	r.tried = true
+	started := time.Now()
+	done, err := s.Apply(ctx, &step.Target{
+		Process: t, Evidence: evidence, Executor: r.executor, Guard: func() (closewait.Guard, error) { return r.guard(t) },
+	})
+	r.cut = r.cut || done.Cut
+	r.signalled = r.signalled || done.Signalled
+	r.sentKill = r.sentKill || done.Signalled && s.Traits().Kills
+	gone := errors.Is(err, closewait.ErrGone)
+	if gone {
+		done.Detail, err = "the process had ended", nil
+	}
+	result.Detail, result.Took = done.Detail, time.Since(started).Seconds()
+	r.logResult(s, result, err)
+	r.acted = r.acted || err == nil && !gone
+	if err != nil {
+		return failed(ctx, s, err)
+	}
+	return nil
+}
+
+// guard describes the remediation to a guard.
+func (r *remediation) guard(t *target) (closewait.Guard, error) {
+	evidence, err := json.Marshal(newDecisionRecord(r.Decision, time.Now(), len(r.Evidence)))
+	return closewait.Guard{
+		PID: t.process.ID.PID, Rule: r.Rule.Name, Group: r.Group,
+		Evidence: evidence, Env: map[string]string{"ID": r.ID(), "SOCKETS": strconv.Itoa(len(r.Evidence))},
+	}, err
+}
+
+// failed is why a step that failed stops the remediation.
+func failed(ctx context.Context, s step.Step, err error) *stop {
+	switch {
+	case ctx.Err() != nil:
+		return shuttingDown(ctx)
+	case errors.Is(err, closewait.ErrGuardDenied):
+		return &stop{aborted, policy.LabelGuardDenied, err.Error()}
+	case errors.Is(err, closewait.ErrGuardFailed):
+		return &stop{aborted, policy.LabelGuardFailed, err.Error()}
+	}
+	return &stop{aborted, "", fmt.Sprintf("%s: %v", s, err)}
+}

@@ -1,0 +1,100 @@
+package reaper
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"syscall"
+)
+
+// AuditLog stores Records. An action whose Record cannot be stored is not carried out.
+type AuditLog interface {
+	Write(Record) error
+}
+
+// NoAuditLog is used without an audit file: the log has the same lines.
+type NoAuditLog struct{}
+
+// Write stores nothing.
+func (NoAuditLog) Write(Record) error { return nil }
+
+// AuditFile is an AuditLog of one JSON object a line. The file is opened for each line, so that it
+// can be rotated at any time, and it is synced before the action. It is safe for concurrent use by
+// several remediations.
+type AuditFile struct {
+	name string
+	mu   sync.Mutex
+}
+
+// NewAuditFile returns the file of that name. The first Write creates it.
+func NewAuditFile(name string) *AuditFile { return &AuditFile{name: name} }
+
+// Write appends a line.
+func (f *AuditFile) Write(r Record) error {
+	line, err := json.Marshal(r)
+	if err == nil {
+		err = f.append(append(line, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("write audit record: %w (without a record no action is taken: see --reaper.audit-file)", err)
+	}
+	return nil
+}
+
+// append adds a line. The lock prevents a concurrent line, of which the file has only a part so
+// far, from being taken for a line that was cut short: the kernel extends a file page by page.
+func (f *AuditFile) append(line []byte) (err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	_, missing := os.Stat(f.name)
+	file, err := os.OpenFile(f.name, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	if cutShort(file) {
+		line = append([]byte{'\n'}, line...)
+	}
+	if _, err := file.Write(line); err != nil {
+		return err
+	}
+	if err := flush(file); err != nil {
+		return err
+	}
+	if missing != nil {
+		return syncDirectory(filepath.Dir(f.name))
+	}
+	return nil
+}
+
+// cutShort reports whether the last line lacks its end, as after a full disk or a crash.
+func cutShort(file *os.File) bool {
+	info, err := file.Stat()
+	if err != nil || !info.Mode().IsRegular() || info.Size() == 0 {
+		return false
+	}
+	last := make([]byte, 1)
+	_, err = file.ReadAt(last, info.Size()-1)
+	return err == nil && last[0] != '\n'
+}
+
+// flush waits until the file is on disk. A pipe or a terminal returns EINVAL (fsync(2)).
+func flush(file *os.File) error {
+	if err := file.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
+		return err
+	}
+	return nil
+}
+
+// syncDirectory makes a new name in the directory durable.
+func syncDirectory(name string) (err error) {
+	dir, err := os.Open(name)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, dir.Close()) }()
+	return flush(dir)
+}

@@ -1,0 +1,28 @@
+package condition
+
+import (
+	"errors"
+	"time"
+
+	"closewait_exporter/reaper/document"
+)
+
+// age selects the sockets that have been in CLOSE_WAIT, and without traffic, for long enough.
+var age = Condition{
+	Key: "age",
+	Read: func(s *document.Section, w *When) {
+		w.Age = document.Value(s, "age", 0, parseAge)
+		if !s.Has("age") && !s.Broken() {
+			s.Refuse("age", "is missing: say for how long a socket must have been in CLOSE_WAIT, such as 60s")
+		}
+	},
+	Describe: func(w *When) string { return w.Age.String() },
+}
+
+func parseAge(text string) (time.Duration, error) {
+	d, err := document.ParseDuration(text)
+	if err == nil && d == 0 {
+		err = errors.New("without an age every connection counts that is just being closed: write such as 60s")
+	}
+	return d, err
+}

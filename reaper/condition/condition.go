@@ -1,0 +1,72 @@
+// Package condition holds what must be true before a rule acts on a process: the keys under `when`,
+// and the checks that apply to every rule. Each is one Condition in a file of its own; All lists
+// them in the order in which they are checked.
+package condition
+
+import (
+	"time"
+
+	"net/netip"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/document"
+)
+
+// Label names a decision in metrics, logs and documents.
+type Label string
+
+// Condition is a key under `when`, a check, or both. A key without a check selects the sockets that
+// count as evidence. A check without a key applies to every rule.
+type Condition struct {
+	Key      string // empty for a check that every rule has
+	Read     func(*document.Section, *When)
+	Describe func(*When) string // the value as in a rules file; empty if it is not given
+	Warn     func(*document.Section, Context)
+
+	Name    string // of the check, for people; empty for a key without a check
+	Label   Label  // of the decision if the check does not pass
+	Message func(*When, *Findings) string
+	Numbers bool // the message has numbers that justify an action
+
+	// Exactly one of the two is set in a check. OfProcess depends on nothing but the process: it is
+	// also required of the other holders of a socket before they are ended together.
+	OfProcess func(*When, *closewait.Process) bool
+	Holds     func(Subject) bool
+}
+
+// Check reports whether the condition holds, and records its numbers in the findings of s.
+func (c *Condition) Check(s Subject) bool {
+	if c.OfProcess != nil {
+		return c.OfProcess(s.When(), s.Findings().Process)
+	}
+	return c.Holds(s)
+}
+
+// Subject is a process under a rule in one round. Package policy implements it.
+type Subject interface {
+	When() *When
+	Findings() *Findings
+	// Protection returns why no rule may act on the process; empty if a rule may.
+	Protection() string
+	// EnoughEvidence reports whether there is enough evidence. It need not find all of it.
+	EnoughEvidence() bool
+	// EnoughFor returns for how long there has been enough evidence; false if there is not enough.
+	EnoughFor() (time.Duration, bool)
+	// Evidence returns all sockets that are evidence.
+	Evidence() []*closewait.Socket
+	// DropInbound removes the inbound sockets from the evidence.
+	DropInbound()
+	TrustedPeers() []netip.Prefix
+	// ActiveRun returns which remediation runs on the process or its group; empty if none does.
+	ActiveRun() string
+	// Cooldown returns the time left of the cooldown of the rule and the group of the process.
+	Cooldown() (left time.Duration, relapses int)
+}
+
+// Context is the part of a rule that Warn may need besides its section.
+type Context struct {
+	When *When
+	// Ends reports that some step can end the process, and that no guard runs before that step.
+	Ends                 bool
+	AcceptsRemoteTrigger bool
+}

@@ -1,0 +1,49 @@
+package condition
+
+import (
+	"slices"
+	"time"
+)
+
+// When holds the values of the keys under `when`. A new key adds its value here.
+type When struct {
+	Sockets        int           // minimum number of evidence sockets
+	Age            time.Duration // minimum time in CLOSE_WAIT, and without traffic, of each
+	For            time.Duration // minimum time with enough evidence
+	Direction      Direction     // of the sockets that count
+	FDs            Threshold     // minimum number of open descriptors
+	PeerShare      float64       // maximum share of the inbound evidence from one /24 (/64), 0 to 1; 0: no limit
+	IncludeDefunct bool          // defunct sockets count as sockets in CLOSE_WAIT do
+}
+
+// All are the conditions in the order in which they are checked. The first one that does not hold
+// names the decision. Keys are described and listed in the same order.
+var All = []Condition{
+	protected,
+	stopped,
+	sockets,
+	age,
+	forTime,
+	direction,
+	fds,
+	peerShare,
+	includeDefunct,
+	inProgress,
+	cooldown,
+}
+
+// Keys returns the keys under `when`.
+func Keys() []string {
+	var keys []string
+	for i := range All {
+		if All[i].Key != "" {
+			keys = append(keys, All[i].Key)
+		}
+	}
+	return keys
+}
+
+// Checks returns the conditions that have a check.
+func Checks() []Condition {
+	return slices.DeleteFunc(slices.Clone(All), func(c Condition) bool { return c.Name == "" })
+}

@@ -1,0 +1,32 @@
+package condition
+
+import (
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/document"
+)
+
+// direction selects the sockets of one direction.
+var direction = Condition{
+	Key: "direction",
+	Read: func(s *document.Section, w *When) {
+		w.Direction = document.Value(s, "direction", AnyDirection, document.OneOf(AnyDirection, InboundOnly, OutboundOnly))
+	},
+	Describe: func(w *When) string { return w.Direction.String() },
+}
+
+// Direction is a set of socket directions.
+type Direction uint8
+
+// The values of when.direction.
+const (
+	AnyDirection Direction = iota
+	InboundOnly
+	OutboundOnly
+)
+
+func (d Direction) String() string { return [...]string{"any", "inbound", "outbound"}[d] }
+
+// Contains reports whether sockets of that direction count.
+func (d Direction) Contains(other closewait.Direction) bool {
+	return d == AnyDirection || (d == InboundOnly) == (other == closewait.Inbound)
+}

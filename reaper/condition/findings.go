@@ -1,0 +1,54 @@
+package condition
+
+import (
+	"net/netip"
+	"time"
+
+	"closewait_exporter/closewait"
+)
+
+// Findings are the facts and numbers that a decision is based on, up to the check at which it
+// ended.
+type Findings struct {
+	Process    *closewait.Process // nil in a decision about a rule as a whole
+	Taken      time.Time          // of the View
+	Why        string             // a reason without numbers: why protected, suspended, unreadable
+	Held       int                // sockets of the process, in CLOSE_WAIT or defunct
+	Counting   int                // sockets that are evidence
+	Defunct    int                // sockets that are evidence and defunct
+	Discounted Discounted
+	Age, Quiet time.Duration // of the youngest evidence; since the last traffic on any of it
+	HeldFor    time.Duration // for how long there has been enough evidence
+	Peers      *PeerShare    // nil: not checked
+	Cooldown   time.Duration // left
+	Relapses   int           // before this decision
+	BudgetLeft int           // actions, before this decision
+	Targets    int           // of the rule in this round
+	Matched    int           // processes that the rule matches
+}
+
+// Discounted counts the sockets of a process that are not evidence, each under the first reason.
+type Discounted struct {
+	Young      int32 // not old enough
+	Moving     int32 // traffic too recently
+	Once       int32 // not seen in two rounds
+	Unaccepted int32
+	Direction  int32 // not the direction of the rule
+	Ignored    int32
+	Foreign    int32 // another holder is of another group, or unknown
+	Shared     int32 // another holder cannot be ended together with this process
+	Defunct    int32 // without include_defunct
+}
+
+// PeerShare is the share of one network in the inbound evidence.
+type PeerShare struct {
+	Top     netip.Prefix // the /24 or /64 with the most sockets
+	Sockets int          // of that network
+	Inbound int          // of all networks
+}
+
+// Ratio is 0 to 1; 0 without inbound evidence.
+func (s *PeerShare) Ratio() float64 { return float64(s.Sockets) / float64(max(s.Inbound, 1)) }
+
+// short rounds a duration for people.
+func short(d time.Duration) time.Duration { return d.Round(100 * time.Millisecond) }

@@ -1,0 +1,87 @@
+package condition
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/document"
+)
+
+// peerShare requires that the inbound evidence comes from enough networks, since a single client
+// can create any amount of it. Outbound evidence that is sufficient alone stays: otherwise any
+// client could switch the rule off by adding sockets.
+var peerShare = Condition{
+	Key: "peer_share",
+	Read: func(s *document.Section, w *When) {
+		w.PeerShare = document.Value(s, "peer_share", 0, document.ParseRatio)
+	},
+	Describe: func(w *When) string {
+		if w.PeerShare == 0 {
+			return ""
+		}
+		return document.Percent(w.PeerShare)
+	},
+	Warn: func(s *document.Section, c Context) {
+		if c.When.PeerShare > 0 && c.When.Direction == OutboundOnly {
+			s.Warn("peer_share", "has no effect: it is about inbound sockets, and direction is outbound")
+		}
+	},
+
+	Name:    "peer_share",
+	Label:   "peer_share",
+	Holds:   checkPeerShare,
+	Message: describePeerShare,
+	Numbers: true,
+}
+
+func checkPeerShare(s Subject) bool {
+	evidence, w, f := s.Evidence(), s.When(), s.Findings()
+	if w.PeerShare == 0 {
+		return true
+	}
+	f.Peers = newPeerShare(evidence, s.TrustedPeers())
+	if f.Peers.Ratio() <= w.PeerShare {
+		return true
+	}
+	if len(evidence)-f.Peers.Inbound < w.MinSockets() {
+		return false
+	}
+	s.DropInbound()
+	return true
+}
+
+// newPeerShare finds the network with the most inbound sockets. A trusted peer stands for many
+// clients: its sockets are inbound, and count for no network.
+func newPeerShare(evidence []*closewait.Socket, trusted []netip.Prefix) *PeerShare {
+	share := &PeerShare{}
+	networks := map[netip.Prefix]int{}
+	for _, s := range evidence {
+		if s.Direction != closewait.Inbound {
+			continue
+		}
+		share.Inbound++
+		addr := s.Remote.Addr().Unmap().WithZone("")
+		if slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+			continue
+		}
+		network := closewait.NetworkOf(addr)
+		networks[network]++
+		if n := networks[network]; n > share.Sockets {
+			share.Top, share.Sockets = network, n
+		}
+	}
+	return share
+}
+
+func describePeerShare(w *When, f *Findings) string {
+	switch {
+	case w.PeerShare == 0:
+		return "no limit set"
+	case f.Peers == nil || f.Peers.Inbound == 0:
+		return "no inbound evidence"
+	}
+	return fmt.Sprintf("%s has %d of %d inbound evidence sockets (%.0f%%), at most %s allowed",
+		f.Peers.Top, f.Peers.Sockets, f.Peers.Inbound, 100*f.Peers.Ratio(), document.Percent(w.PeerShare))
+}

@@ -1,0 +1,73 @@
+package condition
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+
+	"closewait_exporter/reaper/document"
+)
+
+// LabelPending is the decision without enough evidence, or without it for long enough.
+const LabelPending Label = "pending"
+
+// defaultSockets is the value of a rule without when.sockets.
+const defaultSockets = 2
+
+// sockets requires a minimum number of evidence sockets.
+var sockets = Condition{
+	Key: "sockets",
+	Read: func(s *document.Section, w *When) {
+		w.Sockets = document.Value(s, "sockets", defaultSockets, parseSockets)
+	},
+	Describe: func(w *When) string { return fmt.Sprint(w.Sockets) },
+
+	Name:    "evidence",
+	Label:   LabelPending,
+	Holds:   Subject.EnoughEvidence,
+	Message: describeEvidence,
+	Numbers: true,
+}
+
+func parseSockets(text string) (int, error) {
+	n, err := document.ParseCount(text)
+	if err == nil && n == 0 {
+		err = errors.New("0 sockets are no evidence: write 1 or more")
+	}
+	return n, err
+}
+
+// MinSockets is never 0: without evidence no rule acts.
+func (w *When) MinSockets() int { return max(w.Sockets, 1) }
+
+func describeEvidence(w *When, f *Findings) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d of %d sockets are evidence", f.Counting, f.Held)
+	if f.Defunct > 0 {
+		fmt.Fprintf(&text, " (%d of them defunct)", f.Defunct)
+	}
+	fmt.Fprintf(&text, ", %d required", w.MinSockets())
+	if f.Counting > 0 {
+		fmt.Fprintf(&text, ", each at least %s old and %s quiet, %s required", short(f.Age), short(f.Quiet), w.Age)
+	}
+	return text.String() + f.Discounted.String()
+}
+
+// String lists the counts that are not 0.
+func (c *Discounted) String() string {
+	var text strings.Builder
+	for _, r := range []struct {
+		n    int32
+		what string
+	}{
+		{c.Young, "not old enough"}, {c.Moving, "not quiet for long enough"}, {c.Once, "not seen in two rounds"},
+		{c.Unaccepted, "not accepted"}, {c.Direction, "of the other direction"}, {c.Ignored, "ignored"},
+		{c.Foreign, "also held by another group"}, {c.Shared, "also held by a process that must not be ended with it"},
+		{c.Defunct, "defunct, which count only with include_defunct"},
+	} {
+		if r.n > 0 {
+			fmt.Fprintf(&text, ", %d %s", r.n, r.what)
+		}
+	}
+	return text.String()
+}

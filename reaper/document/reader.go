@@ -1,0 +1,40 @@
+package document
+
+import "go.yaml.in/yaml/v3"
+
+// Reader reads one file and collects its problems instead of stopping at the first one.
+type Reader struct {
+	file     string
+	problems Problems // that make the file invalid
+	warnings Problems // that are valid but probably unintended
+}
+
+// NewReader returns a Reader whose problems name that file.
+func NewReader(file string) *Reader { return &Reader{file: file} }
+
+// Problem records an error.
+func (r *Reader) Problem(line int, text string) {
+	r.problems = append(r.problems, Problem{r.file, line, text})
+}
+
+// Warning records a part of the file that is valid but probably unintended.
+func (r *Reader) Warning(line int, text string) {
+	r.warnings = append(r.warnings, Problem{r.file, line, text})
+}
+
+// Count returns the number of errors so far, repeated ones included.
+func (r *Reader) Count() int { return len(r.problems) }
+
+// Problems returns the errors so far, ordered by line; none if the file is valid.
+func (r *Reader) Problems() Problems { return r.problems.inOrder() }
+
+// Warnings returns the warnings so far, ordered by line.
+func (r *Reader) Warnings() Problems { return r.warnings.inOrder() }
+
+// Section reads the mapping n, in which every key must be a known one. A missing or null mapping is
+// an empty Section. The path stands before a key in a message, such as "rule web: when.".
+func (r *Reader) Section(path string, line int, n *yaml.Node, known ...string) *Section {
+	s := &Section{reader: r, path: path, line: line, fields: map[string]field{}}
+	s.read(n, known)
+	return s
+}

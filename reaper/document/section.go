@@ -1,0 +1,167 @@
+package document
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// Section is a mapping of the file.
+type Section struct {
+	reader *Reader
+	path   string
+	line   int // of the key that the section belongs to
+	fields map[string]field
+	broken bool
+}
+
+type field struct {
+	line  int // of the key
+	value *yaml.Node
+	wrong bool // it was refused
+}
+
+func (s *Section) read(n *yaml.Node, known []string) {
+	n = Resolve(n)
+	if isNull(n) {
+		return
+	}
+	if n.Kind != yaml.MappingNode {
+		s.broken = true
+		s.reader.Problem(n.Line, fmt.Sprintf("%smust have keys below it, indented further: %s", beforeColon(s.path), strings.Join(known, ", ")))
+		return
+	}
+	for i := 0; i < len(n.Content); i += 2 {
+		s.add(n.Content[i], n.Content[i+1], known)
+	}
+}
+
+func (s *Section) add(key, content *yaml.Node, known []string) {
+	name := Resolve(key).Value
+	before, twice := s.fields[name]
+	switch {
+	case !slices.Contains(known, name):
+		s.broken = true
+		s.reader.Problem(key.Line, fmt.Sprintf("%sunknown key %q: %s", beforeColon(s.path), name, knownKeys(known)))
+	case twice:
+		s.reader.Problem(key.Line, fmt.Sprintf("%s%s: given before, in line %d: remove one of the two", s.path, name, before.line))
+	default:
+		s.fields[name] = field{line: key.Line, value: content}
+	}
+}
+
+func knownKeys(known []string) string {
+	if len(known) == 0 {
+		return "there are none here: write {}"
+	}
+	return "known here are " + strings.Join(known, ", ")
+}
+
+// beforeColon turns the path of a section's keys into the name of the section itself.
+func beforeColon(path string) string {
+	if section, ok := strings.CutSuffix(path, "."); ok {
+		return section + ": "
+	}
+	return path
+}
+
+// Sub returns the section below a key; an empty one if the key is not given.
+func (s *Section) Sub(key string, known ...string) *Section {
+	below := s.reader.Section(s.path+key+".", s.At(key), s.fields[key].value, known...)
+	below.broken = below.broken || s.broken && !s.Has(key)
+	return below
+}
+
+// Has reports whether key is given.
+func (s *Section) Has(key string) bool {
+	_, given := s.fields[key]
+	return given
+}
+
+// Refused reports whether key is given with a value that is wrong.
+func (s *Section) Refused(key string) bool { return s.fields[key].wrong }
+
+// Broken reports whether the section is no mapping or has an unknown key. A key that seems to be
+// missing may then be a misspelt one, and is not reported too.
+func (s *Section) Broken() bool { return s.broken }
+
+// At returns the line to name in a message about key.
+func (s *Section) At(key string) int {
+	if f, given := s.fields[key]; given {
+		return f.line
+	}
+	return s.line
+}
+
+// Path returns the text before a key in a message.
+func (s *Section) Path() string { return s.path }
+
+// Refuse reports an error in the value of key, or that key is missing.
+func (s *Section) Refuse(key, text string) { s.reader.Problem(s.At(key), s.path+key+": "+text) }
+
+// RefuseAll reports an error in the section as a whole.
+func (s *Section) RefuseAll(text string) { s.reader.Problem(s.line, beforeColon(s.path)+text) }
+
+// Warn reports a value of key that is valid but probably unintended.
+func (s *Section) Warn(key, text string) { s.reader.Warning(s.At(key), s.path+key+": "+text) }
+
+// WarnAll reports a section that is valid but probably unintended.
+func (s *Section) WarnAll(text string) { s.reader.Warning(s.line, beforeColon(s.path)+text) }
+
+// Written reports whether key is given and not as empty text.
+func (s *Section) Written(key string) bool {
+	text, err := scalar(s.fields[key].value)
+	return err != nil && s.Has(key) || text != ""
+}
+
+// Value reads a single value. It returns fallback if the key is missing or its value is wrong.
+func Value[T any](s *Section, key string, fallback T, parse func(string) (T, error)) T {
+	f, given := s.fields[key]
+	if !given {
+		return fallback
+	}
+	text, err := scalar(f.value)
+	if err == nil {
+		var v T
+		if v, err = parse(text); err == nil {
+			return v
+		}
+	}
+	s.Refuse(key, err.Error())
+	s.fields[key] = field{f.line, f.value, true}
+	return fallback
+}
+
+// List reads a list of single values and leaves out the wrong ones.
+func List[T any](s *Section, key string, parse func(string) (T, error)) []T {
+	var values []T
+	for _, n := range s.Entries(key) {
+		text, err := scalar(n)
+		if err == nil {
+			var v T
+			if v, err = parse(text); err == nil {
+				values = append(values, v)
+				continue
+			}
+		}
+		s.reader.Problem(n.Line, s.path+key+": "+err.Error())
+		s.fields[key] = field{s.At(key), s.fields[key].value, true}
+	}
+	return values
+}
+
+// Entries returns the elements of a list; none if it is missing or null.
+func (s *Section) Entries(key string) []*yaml.Node {
+	n := Resolve(s.fields[key].value)
+	if isNull(n) {
+		return nil
+	}
+	if n.Kind != yaml.SequenceNode {
+		s.Refuse(key, "must be a list: put it in brackets, or each entry in a line of its own behind a dash")
+		s.fields[key] = field{s.At(key), n, true}
+		return nil
+	}
+	return n.Content
+}

@@ -1,0 +1,196 @@
+package policy
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/condition"
+	"closewait_exporter/reaper/document"
+	"closewait_exporter/reaper/rules"
+)
+
+// Decide returns which processes of a View to act on, and why not on each other process that a rule
+// matches. It is a pure function: its only clock is View.Taken, and it changes nothing. Decisions
+// to act, or not to only because of limits, come first, the worst process first; then the rest in
+// the order of the View and of the rules.
+func (p *Policy) Decide(view *closewait.View, s State) ([]Decision, State) {
+	s = s.under(p)
+	if label, why := p.checkRound(view, &s); label != unlabelled {
+		return p.refuseRound(label, why, view), s.afterUnusable(label, view)
+	}
+	r := newRound(p, view, &s)
+	for i := range r.next.processes {
+		for j := range p.rules {
+			r.consider(&r.next.processes[i], j)
+		}
+	}
+	for i, why := range r.suspended {
+		if why != "" {
+			r.others = append(r.others, ruleDecision(&p.rules[i], LabelSuspended, why, view))
+		}
+	}
+	r.selectCandidates()
+	all := r.others
+	if len(r.candidates) > 0 {
+		all = slices.Concat(r.candidates, r.others)
+	}
+	markChanged(all)
+	return all, r.next
+}
+
+// checkRound returns why a View cannot be used, or no label.
+func (p *Policy) checkRound(view *closewait.View, s *State) (label Label, why string) {
+	if label, why := ViewUnusable(view); label != unlabelled || s.last.IsZero() {
+		return label, why
+	}
+	switch since := view.Taken.Sub(s.last); {
+	case since <= 0:
+		return LabelIncompleteScan, "the View is not newer than the View of the last round"
+	case since > p.MaxGap():
+		return LabelGap, fmt.Sprintf("no View for %s, at most %s allowed", since, p.MaxGap())
+	}
+	return unlabelled, ""
+}
+
+// ViewUnusable returns why a View shows too little to act on, or no label.
+func ViewUnusable(view *closewait.View) (label Label, why string) {
+	switch {
+	case view.UnreadableNamespaces > 0:
+		return LabelIncompleteScan, fmt.Sprintf("the sockets of %d network namespaces could not be read", view.UnreadableNamespaces)
+	case view.Coverage() < minCoverage:
+		return LabelLowCoverage, fmt.Sprintf("the owners of %.1f%% of the sockets are known, %s required", 100*view.Coverage(), document.Percent(minCoverage))
+	}
+	return unlabelled, ""
+}
+
+func (p *Policy) refuseRound(label Label, why string, view *closewait.View) []Decision {
+	decisions := make([]Decision, len(p.rules))
+	for i := range p.rules {
+		decisions[i] = ruleDecision(&p.rules[i], label, why, view)
+	}
+	return decisions
+}
+
+func ruleDecision(rule *rules.Rule, label Label, why string, view *closewait.View) Decision {
+	return Decision{Rule: rule, Label: label, Findings: condition.Findings{Taken: view.Taken, Why: why}}
+}
+
+// afterUnusable is the State after a round that did not count. After a gap all evidence starts
+// again: what happened while no scan ran, or while the process itself did not run, does not count
+// against it.
+func (s State) afterUnusable(label Label, view *closewait.View) State {
+	s.unusable = label
+	if label == LabelGap {
+		s.last, s.observedSince = view.Taken, view.Taken
+	}
+	return s
+}
+
+// round is one evaluation of all rules.
+type round struct {
+	policy     *Policy
+	view       *closewait.View
+	last       time.Time // the round before this one
+	next       State
+	suspended  []string   // by rule: why it must not act
+	candidates []Decision // that passed all checks of a single process
+	others     []Decision
+	evaluation evaluation // of the current process and rule
+}
+
+func newRound(p *Policy, view *closewait.View, s *State) *round {
+	r := &round{policy: p, view: view, last: s.last, next: s.after(view), suspended: make([]string, len(p.rules))}
+	for i := range p.rules {
+		r.suspended[i] = r.suspension(p.rules[i].Name)
+	}
+	expected := 0
+	for _, n := range s.matched {
+		expected += n
+	}
+	r.others = make([]Decision, 0, expected)
+	return r
+}
+
+func (r *round) suspension(rule string) string {
+	if why := r.policy.refused[rule]; why != "" {
+		return why
+	}
+	if until, tripped := r.next.suspended[rule]; tripped {
+		return fmt.Sprintf("the breaker has tripped, %s left", until.Sub(r.view.Taken))
+	}
+	return ""
+}
+
+// consider decides about one process and one rule, without regard to the other processes.
+func (r *round) consider(p *processState, index int) {
+	rule := &r.policy.rules[index]
+	switch r.match(p, index) {
+	case differs:
+		return
+	case unreadable:
+		_, err := r.next.command(&p.Process)
+		d := r.decision(p, index)
+		d.Label, d.Why = LabelIncompleteScan, err.Error()
+		r.others = append(r.others, d)
+		return
+	}
+	if concerns(rule, p.Holder) {
+		r.next.matched[index]++
+	}
+	if r.suspended[index] != "" {
+		return
+	}
+	e := &r.evaluation
+	*e = evaluation{round: r, processState: p, rule: rule, index: index, d: r.decision(p, index), evidence: e.evidence[:0], with: e.with[:0]}
+	if e.run() {
+		r.candidates = append(r.candidates, e.d)
+	} else {
+		r.others = append(r.others, e.d)
+	}
+}
+
+// concerns reports whether the process has sockets of a kind that can count. Other processes get a
+// decision too, so that explain can give a reason, but they do not make the breaker less sensitive.
+func concerns(r *rules.Rule, h *closewait.Holder) bool {
+	return h.Held.Len()+h.Unaccepted.Len() > 0 || r.When.IncludeDefunct
+}
+
+// markChanged marks the decisions about processes that differ from the last round.
+func markChanged(decisions []Decision) {
+	for i := range decisions {
+		d := &decisions[i]
+		if d.Process == nil {
+			continue
+		}
+		code := d.code()
+		d.Changed = d.state.decided != code
+		d.state.decided = code
+	}
+}
+
+func (r *round) decision(p *processState, index int) Decision {
+	return Decision{
+		Rule: &r.policy.rules[index], Group: p.group, state: &p.rules[index],
+		Findings: condition.Findings{Process: &p.Process, Taken: r.view.Taken, Held: p.Held.Len() + p.Defunct.Len()},
+	}
+}
+
+// match returns whether a rule matches a process. A result that could not be found out is not kept.
+func (r *round) match(p *processState, index int) verdict {
+	state := &p.rules[index]
+	if state.verdict != unmatched {
+		return state.verdict
+	}
+	matched, mismatch := r.policy.rules[index].Match.MatchesBy(r.next.matches.fits, &p.Process, func() (string, error) { return r.next.command(&p.Process) })
+	switch {
+	case mismatch.Err != nil:
+		return unreadable
+	case matched:
+		state.verdict = matches
+	default:
+		state.verdict = differs
+	}
+	return state.verdict
+}

@@ -1,0 +1,319 @@
+package policy
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/condition"
+	"closewait_exporter/reaper/rules"
+)
+
+// observation is a round: a View, and the decisions that it must lead to.
+type observation struct {
+	view *closewait.View
+	want string // decisions in their order: rule/pid label, or rule label
+	why  string // part of the reason of the first
+}
+
+func describe(decisions []Decision) string {
+	var text []string
+	for _, d := range decisions {
+		who := d.Rule.Name
+		if d.Process != nil {
+			who += fmt.Sprintf("/%d", d.Process.ID.PID)
+		}
+		who += " " + string(d.Label)
+		for _, p := range d.With[:len(d.With)*acts(d)] {
+			who += fmt.Sprintf(" with %d", p.ID.PID)
+		}
+		text = append(text, who)
+	}
+	return strings.Join(text, ", ")
+}
+
+func play(t *testing.T, p *Policy, observations []observation) State {
+	t.Helper()
+	var s State
+	for i, g := range observations {
+		var decisions []Decision
+		decisions, s = p.Decide(g.view, s)
+		if got := describe(decisions); got != g.want {
+			t.Fatalf("round %d\n got %s\nwant %s", i+1, got, g.want)
+		}
+		if len(decisions) > 0 && !strings.Contains(decisions[0].Reason(), g.why) {
+			t.Fatalf("round %d: the reason is %q, want %q in it", i+1, decisions[0].Reason(), g.why)
+		}
+	}
+	return s
+}
+
+func TestWhatCountsAsEvidence(t *testing.T) {
+	scenarios := map[string]struct {
+		rule    rules.Rule
+		sockets []*closewait.Socket
+		want    string
+		why     string
+	}{
+		"two old and quiet sockets are enough":      {rule(), sockets(2, 1, hour), "leak/10 act", "2 of 2 sockets are evidence, 2 required"},
+		"one is not":                                {rule(), sockets(1, 1, hour), "leak/10 pending", "1 of 1 sockets are evidence"},
+		"young sockets are not":                     {rule(), sockets(2, 1, 1*time.Second), "leak/10 pending", "2 not old enough"},
+		"sockets that are exactly old enough are":   {rule(), sockets(2, 1, 0), "leak/10 act", "each at least 1m0s old"},
+		"a moving socket is not":                    {rule(), sockets(2, 1, hour, moving), "leak/10 pending", "2 not quiet"},
+		"one that has just moved is not":            {rule(), sockets(2, 1, hour, quietSince(time.Second)), "leak/10 pending", "2 not quiet"},
+		"one that is seen for the first time isn't": {rule(), sockets(2, 1, hour, firstSeen(time.Minute)), "leak/10 pending", "2 not seen in two rounds"},
+		"an unaccepted one is not":                  {rule(), sockets(2, 1, hour, func(s *closewait.Socket) { s.Inode = 0 }), "leak/10 pending", "2 not accepted"},
+		"one that a process of another group holds too is not": {
+			rule(), sockets(2, 1, hour, sharedBy(alice, bob)), "leak/10 pending", "2 also held by another group",
+		},
+		"one that an unknown process holds too is not": {
+			rule(), sockets(2, 1, hour, sharedBy(alice, dave)), "leak/10 pending", "2 also held by another group",
+		},
+		"an outbound one is not where inbound is asked for": {
+			rule(func(r *rules.Rule) { r.When.Direction = condition.InboundOnly }), sockets(2, 1, hour), "leak/10 pending", "2 of the other direction",
+		},
+		"an ignored remote end is not": {
+			rule(func(r *rules.Rule) {
+				r.Ignore.Remote = []rules.Endpoint{{Prefix: netip.MustParsePrefix("192.0.2.0/24")}}
+			}),
+			sockets(2, 1, hour), "leak/10 pending", "2 ignored",
+		},
+		"no evidence is never enough": {rule(func(r *rules.Rule) { r.When.Sockets = 0 }), nil, "leak/10 pending", "0 of 0 sockets are evidence, 1 required"},
+	}
+	for name, s := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			other := holder(bob, nil, exe("/opt/other"))
+			play(t, policy(s.rule), []observation{
+				{view(0, other), "", ""},
+				{view(time.Minute, holder(alice, s.sockets), other), s.want, s.why},
+			})
+		})
+	}
+}
+
+func TestChecks(t *testing.T) {
+	with := func(change func(*rules.Rule)) *Policy { return policy(rule(change)) }
+	old := func() []*closewait.Socket { return sockets(2, 1, hour) }
+	spread := func(addresses ...string) (list []*closewait.Socket) {
+		for i, a := range addresses {
+			list = append(list, socket(uint64(i+1), hour, from(a)))
+		}
+		return list
+	}
+	quarter := func(r *rules.Rule) { r.When.PeerShare = 0.25 }
+	behindOne := func(r *rules.Rule) { r.When.PeerShare = 0.25 }
+	trusting := New(&rules.Config{
+		Limits: rules.Limits{Actions: 3, Per: time.Hour}, Interval: time.Minute, Rules: []rules.Rule{rule(behindOne)}, TrustedPeers: []netip.Prefix{netip.MustParsePrefix("10.9.0.0/16")},
+	}, Options{Enforce: true})
+	four := []string{"198.51.100.1:1", "203.0.113.1:1", "192.0.2.1:1", "[2001:db8::1]:1"}
+	scenarios := map[string]struct {
+		policy *Policy
+		holder *closewait.Holder
+		want   string
+		why    string
+	}{
+		"a program that does not match gets no decision": {policy(rule()), holder(alice, old(), exe("/opt/other")), "", ""},
+		"process 1 is protected":                         {policy(rule()), holder(closewait.ProcessID{PID: 1, Start: 1}, old()), "leak/1 protected", "process 1"},
+		"this exporter is protected":                     {New(config(rule()), Options{Enforce: true, Own: []closewait.ProcessID{alice}}), holder(alice, old()), "leak/10 protected", "this exporter"},
+		"sshd is protected by its program":               {policy(rule()), holder(alice, old(), exe("/usr/sbin/sshd")), "leak/10 protected", "/usr/sbin/sshd"},
+		"a unit of systemd is protected":                 {policy(rule()), holder(alice, old(), unit("systemd-resolved.service")), "leak/10 protected", "systemd-resolved"},
+		"a program that calls itself sshd isn't":         {policy(rule()), holder(alice, old(), func(p *closewait.Process) { p.Comm = "sshd" }), "leak/10 act", ""},
+		"a program that cannot be read is protected": {
+			with(func(r *rules.Rule) { r.Match = rules.Match{User: regexp.MustCompile("^www$")} }), holder(alice, old(), exe("")), "leak/10 protected", "could not be read",
+		},
+		"protect.exe protects": {
+			protecting(rules.Protect{Exe: []*regexp.Regexp{regexp.MustCompile("^/usr/bin/server$")}}), holder(alice, old()), "leak/10 protected", "protect.exe",
+		},
+		"protect.unit protects": {
+			protecting(rules.Protect{Unit: []*regexp.Regexp{regexp.MustCompile(`^db\.service$`)}}), holder(alice, old(), unit("db.service")), "leak/10 protected", "protect.unit",
+		},
+		"a process whose unit could not be read is protected": {
+			policy(rule()), holder(alice, old(), func(p *closewait.Process) { p.GroupUnknown = true }), "leak/10 protected", "control group",
+		},
+		"a stopped process is left alone": {policy(rule()), holder(alice, old(), state('T')), "leak/10 stopped", "state T"},
+		"a traced one too":                {policy(rule()), holder(alice, old(), state('t')), "leak/10 stopped", "state t"},
+		"few descriptors are enough":      {with(fds(0.8, 0)), holder(alice, old(), openFDs(799)), "leak/10 enough_fds", "799 of 1000 descriptors open, 80% required"},
+		"many are not":                    {with(fds(0.8, 0)), holder(alice, old(), openFDs(800)), "leak/10 act", "800 of 1000"},
+		"a number can be asked for":       {with(fds(0, 500)), holder(alice, old(), openFDs(499)), "leak/10 enough_fds", "500 required"},
+		"what is not known is too few":    {with(fds(0.1, 0)), holder(alice, old(), fdsUnknown), "leak/10 enough_fds", "unknown number"},
+		"a share of no limit is none":     {with(fds(0.1, 0)), holder(alice, old(), func(p *closewait.Process) { p.MaxFDs = closewait.UnlimitedFDs }), "leak/10 enough_fds", "no limit"},
+		"one client gives too much": {
+			with(quarter), holder(alice, spread("198.51.100.1:1", "198.51.100.2:1", "203.0.113.1:1", "192.0.2.1:1", "[2001:db8::1]:1")),
+			"leak/10 peer_share", "198.51.100.0/24 has 2 of 5 inbound evidence sockets (40%), at most 25% allowed",
+		},
+		"one network of IPv6 gives too much": {
+			with(quarter), holder(alice, spread("[2001:db8::1]:1", "[2001:db8::ffff]:1", "203.0.113.1:1")), "leak/10 peer_share", "2001:db8::/64 has 2 of 3",
+		},
+		"a v4-mapped client is one of IPv4":   {with(quarter), holder(alice, spread("[::ffff:203.0.113.9]:1", "203.0.113.1:1")), "leak/10 peer_share", "203.0.113.0/24 has 2 of 2"},
+		"four clients give a quarter each":    {with(quarter), holder(alice, spread(four...)), "leak/10 act", "(25%)"},
+		"a trusted peer may give all":         {trusting, holder(alice, spread("10.9.0.1:1", "10.9.0.1:2", "10.9.0.1:3")), "leak/10 act", "0 of 3"},
+		"outbound sockets are no one's share": {with(quarter), holder(alice, old()), "leak/10 act", "no inbound evidence"},
+		"a client cannot hide an outbound leak": {
+			with(quarter), holder(alice, append(old(), socket(9, hour, from("198.51.100.1:1")))), "leak/10 act", "2 of 3 sockets are evidence",
+		},
+	}
+	for name, s := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			play(t, s.policy, []observation{{view(0), "", ""}, {view(time.Minute, s.holder), s.want, s.why}})
+		})
+	}
+}
+
+func fds(ratio float64, count uint64) func(*rules.Rule) {
+	return func(r *rules.Rule) { r.When.FDs = condition.Threshold{Ratio: ratio, Count: count} }
+}
+
+func protecting(p rules.Protect) *Policy {
+	c := config(rule())
+	c.Protect = p
+	return New(c, Options{Enforce: true})
+}
+
+func TestRoundsThatDoNotCount(t *testing.T) {
+	leak := func() *closewait.Holder { return holder(alice, sockets(2, 1, hour)) }
+	unread := func(v *closewait.View) *closewait.View { v.UnreadableNamespaces = 1; return v }
+	uncovered := func(v *closewait.View) *closewait.View {
+		v.Sockets[closewait.IPv4] = [4]int{closewait.OwnedByProcess: 94, closewait.OwnerUnresolved: 6}
+		return v
+	}
+	at := func(minutes time.Duration) *closewait.View { return view(minutes*time.Minute, leak()) }
+	held := policy(rule(func(r *rules.Rule) { r.When.For = 2 * time.Minute }))
+	scenarios := map[string]struct {
+		policy       *Policy
+		observations []observation
+	}{
+		"a namespace could not be read": {policy(rule()), []observation{
+			{at(0), "leak/10 pending", ""}, {unread(at(1)), "leak incomplete_scan", "1 network namespaces"}, {at(2), "leak/10 act", ""},
+		}},
+		"too many sockets have no owner": {policy(rule()), []observation{
+			{at(0), "leak/10 pending", ""}, {uncovered(at(1)), "leak low_coverage", "94.0% of the sockets are known, 95%"}, {at(2), "leak/10 act", ""},
+		}},
+		"the same View again": {policy(rule()), []observation{
+			{at(0), "leak/10 pending", ""}, {at(0), "leak incomplete_scan", "not newer"}, {at(1), "leak/10 act", ""},
+		}},
+		"a View that counts for nothing does not interrupt for": {held, []observation{
+			{at(-1), "leak/10 pending", ""}, {at(0), "leak/10 pending", "for 0s, 2m0s required"}, {unread(at(1)), "leak incomplete_scan", ""}, {at(2), "leak/10 act", ""},
+		}},
+		"three intervals are no gap": {policy(rule()), []observation{{at(0), "leak/10 pending", ""}, {at(3), "leak/10 act", ""}}},
+		"after a gap everything starts again": {held, []observation{
+			{at(0), "leak/10 pending", ""},
+			{at(1), "leak/10 pending", "for 0s"},
+			{at(5), "leak gap", "no View for 4m0s, at most 3m0s allowed"},
+			{at(6), "leak/10 pending", "for 0s"},
+			{at(7), "leak/10 pending", "for 1m0s"},
+			{at(8), "leak/10 act", ""},
+		}},
+		"Views that do not count add up to a gap": {policy(rule()), []observation{
+			{at(0), "leak/10 pending", ""}, {unread(at(2)), "leak incomplete_scan", ""}, {at(4), "leak gap", ""}, {at(5), "leak/10 act", ""},
+		}},
+		"age is not gained in a gap": {policy(rule(func(r *rules.Rule) { r.When.Age = 2 * time.Minute })), []observation{
+			{at(0), "leak/10 pending", ""}, {at(9), "leak gap", ""}, {at(10), "leak/10 pending", "2 not old enough"}, {at(11), "leak/10 act", "2m0s old and 2m0s quiet"},
+		}},
+		"age is not gained while the process is stopped": {policy(rule()), []observation{
+			{view(0, holder(alice, sockets(2, 1, hour), state('T'))), "leak/10 stopped", ""},
+			{view(30*time.Second, leak()), "leak/10 pending", "2 not old enough"},
+			{view(60*time.Second, leak()), "leak/10 act", "1m0s old"},
+		}},
+	}
+	for name, s := range scenarios {
+		t.Run(name, func(t *testing.T) { play(t, s.policy, s.observations) })
+	}
+}
+
+func TestFor(t *testing.T) {
+	p := policy(rule(func(r *rules.Rule) { r.When.For = 2 * time.Minute }))
+	leak := func(n int) *closewait.Holder { return holder(alice, sockets(n, 1, hour)) }
+	scenarios := map[string][]observation{
+		"the evidence must last": {
+			{view(0), "", ""},
+			{view(1*time.Minute, leak(2)), "leak/10 pending", "enough evidence for 0s, 2m0s required"},
+			{view(2*time.Minute, leak(2)), "leak/10 pending", "enough evidence for 1m0s"},
+			{view(3*time.Minute, leak(2)), "leak/10 act", "enough evidence for 2m0s"},
+		},
+		"an interruption starts it again": {
+			{view(0), "", ""},
+			{view(1*time.Minute, leak(2)), "leak/10 pending", ""},
+			{view(2*time.Minute, leak(1)), "leak/10 pending", "1 of 1 sockets"},
+			{view(3*time.Minute, leak(2)), "leak/10 pending", "for 0s"},
+			{view(4*time.Minute, leak(2)), "leak/10 pending", "for 1m0s"},
+			{view(5*time.Minute, leak(2)), "leak/10 act", ""},
+		},
+		"a process that was not there for a round starts again": {
+			{view(0), "", ""},
+			{view(1*time.Minute, leak(2)), "leak/10 pending", ""},
+			{view(2 * time.Minute), "", ""},
+			{view(3*time.Minute, leak(2)), "leak/10 pending", "for 0s"},
+		},
+		"another process with the pid starts again": {
+			{view(0), "", ""},
+			{view(1*time.Minute, leak(2)), "leak/10 pending", ""},
+			{view(3*time.Minute, holder(closewait.ProcessID{PID: 10, Start: 999}, sockets(2, 7, hour))), "leak/10 pending", "for 0s"},
+		},
+	}
+	for name, observations := range scenarios {
+		t.Run(name, func(t *testing.T) { play(t, p, observations) })
+	}
+}
+
+func TestCommandLines(t *testing.T) {
+	p := policy(rule(func(r *rules.Rule) { r.Match.Command = regexp.MustCompile("catalina") }))
+	v := func(minutes time.Duration) *closewait.View {
+		return view(minutes*time.Minute, holder(alice, sockets(2, 1, hour)), holder(bob, sockets(2, 7, hour), exe("/opt/other")))
+	}
+	_, s := p.Decide(v(0), State{})
+	if got := p.Unknown(v(1), s); len(got) != 1 || got[0].ID != alice {
+		t.Fatalf("unknown: %v, want alice alone, as bob does not match anyway", got)
+	}
+	learn := func(minutes time.Duration, line string, err error) State {
+		return s.Learn([]Command{{ID: alice, Exe: "/usr/bin/server", Line: line, Err: err, Read: epoch.Add(minutes * time.Minute)}})
+	}
+	scenarios := map[string]struct {
+		state       State
+		want, why   string
+		askAgain    int
+		askNextTime int
+	}{
+		"not read yet":      {s, "leak/10 incomplete_scan", "has not been read yet", 1, 1},
+		"one that fits":     {learn(1, "java catalina start", nil), "leak/10 act", "", 0, 0},
+		"one that does not": {learn(1, "java other", nil), "", "", 0, 0},
+		"unreadable":        {learn(1, "", errors.New("it hangs")), "leak/10 incomplete_scan", "it hangs", 0, 1},
+		"of an earlier program": {
+			s.Learn([]Command{{ID: alice, Exe: "/bin/sh", Line: "catalina", Read: epoch}}), "leak/10 incomplete_scan", "has not been read yet", 1, 1,
+		},
+	}
+	for name, c := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			if got := len(p.Unknown(v(1), c.state)); got != c.askAgain {
+				t.Errorf("%d command lines are to be read, want %d", got, c.askAgain)
+			}
+			decisions, after := p.Decide(v(1), c.state)
+			if got := describe(decisions); got != c.want || got != "" && !strings.Contains(decisions[0].Reason(), c.why) {
+				t.Errorf("got %q, want %q because of %q", got, c.want, c.why)
+			}
+			if got := len(p.Unknown(v(3), after)); got != c.askNextTime {
+				t.Errorf("%d command lines are to be read two minutes later, want %d", got, c.askNextTime)
+			}
+		})
+	}
+}
+
+// acts is 1 for a decision to act, else 0.
+func acts(d Decision) int {
+	if d.Acts() {
+		return 1
+	}
+	return 0
+}
+
+func TestAReloadForgetsNoStop(t *testing.T) {
+	_, s := policy(rule()).Decide(view(0, holder(alice, sockets(2, 1, hour), state('T'))), State{})
+	decisions, _ := policy(rule()).Decide(view(30*time.Second, holder(alice, sockets(2, 1, hour))), s)
+	if got := describe(decisions); got != "leak/10 pending" {
+		t.Errorf("%s, though the process had 30 s to close its sockets", got)
+	}
+}

@@ -1,0 +1,119 @@
+package policy
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/condition"
+	"closewait_exporter/reaper/rules"
+)
+
+// checks are made in this order. The first one that does not hold names the decision.
+var checks = condition.Checks()
+
+// evaluation checks one process under one rule. It implements condition.Subject.
+type evaluation struct {
+	*round
+	*processState
+	rule     *rules.Rule
+	index    int // of the rule
+	d        Decision
+	evidence []*closewait.Socket
+	with     []*processState
+	thorough bool // all sockets are read even if some of them are enough
+	complete bool // evidence has all of them
+}
+
+// run makes the checks until one does not hold; it reports whether all hold.
+func (e *evaluation) run() bool {
+	for i := range checks {
+		e.d.check = i
+		if !checks[i].Check(e) {
+			e.d.Label = checks[i].Label
+			return false
+		}
+	}
+	e.d.check = len(checks)
+	e.candidate[e.rule.Mode] = true
+	e.d.Evidence = slices.Clone(e.evidence)
+	for _, p := range e.with {
+		e.d.With = append(e.d.With, &p.Process)
+	}
+	return true
+}
+
+// When implements condition.Subject.
+func (e *evaluation) When() *condition.When { return &e.rule.When }
+
+// Findings implements condition.Subject.
+func (e *evaluation) Findings() *condition.Findings { return &e.d.Findings }
+
+// Protection implements condition.Subject.
+func (e *evaluation) Protection() string { return e.protectionOf(e.processState) }
+
+// protectionOf returns why no rule may act on a process.
+func (r *round) protectionOf(p *processState) string {
+	if !p.protectionKnown {
+		p.protection, p.protectionKnown = r.policy.protection(&p.Process), true
+	}
+	return p.protection
+}
+
+// EnoughEvidence implements condition.Subject.
+func (e *evaluation) EnoughEvidence() bool {
+	if !e.thorough && e.fewAreEnough() {
+		return true
+	}
+	e.collect()
+	if len(e.evidence) >= e.rule.When.MinSockets() {
+		return true
+	}
+	e.rules[e.index].enough = false
+	return false
+}
+
+// EnoughFor implements condition.Subject.
+func (e *evaluation) EnoughFor() (time.Duration, bool) {
+	if e.complete && len(e.evidence) < e.rule.When.MinSockets() {
+		return 0, false // only asked by explain
+	}
+	s := &e.rules[e.index]
+	if since := e.next.began.Add(s.since); !s.enough || since.Before(e.observedSince) {
+		s.enough, s.since = true, e.view.Taken.Sub(e.next.began)
+	}
+	return e.view.Taken.Sub(e.next.began) - s.since, true
+}
+
+// Evidence implements condition.Subject.
+func (e *evaluation) Evidence() []*closewait.Socket {
+	e.collect()
+	return e.evidence
+}
+
+// DropInbound implements condition.Subject.
+func (e *evaluation) DropInbound() {
+	e.evidence = slices.DeleteFunc(e.evidence, func(s *closewait.Socket) bool { return s.Direction == closewait.Inbound })
+	e.count()
+}
+
+// TrustedPeers implements condition.Subject.
+func (e *evaluation) TrustedPeers() []netip.Prefix { return e.policy.config.TrustedPeers }
+
+// ActiveRun implements condition.Subject.
+func (e *evaluation) ActiveRun() string {
+	if run := e.next.limiters[e.rule.Mode].runOn(e.ID, e.group); run != "" {
+		return run
+	}
+	if e.candidate[e.rule.Mode] {
+		return "an earlier rule acts on the process in this round"
+	}
+	return ""
+}
+
+// Cooldown implements condition.Subject.
+func (e *evaluation) Cooldown() (left time.Duration, relapses int) {
+	c := e.next.limiters[e.rule.Mode].cooldowns[cooldownKey{e.rule.Name, e.group}]
+	return max(c.until.Sub(e.view.Taken), 0), c.relapses
+}

@@ -1,0 +1,204 @@
+package policy
+
+import (
+	"cmp"
+	"iter"
+	"slices"
+	"time"
+
+	"closewait_exporter/closewait"
+)
+
+// fewAreEnough reports whether the first few sockets are enough evidence. Most processes have
+// enough descriptors left, and then the full amount of evidence is not needed.
+func (e *evaluation) fewAreEnough() bool {
+	cutoff, ends, left := e.cutoff(), e.policy.ends[e.index], e.rule.When.MinSockets()
+	for s := range e.suspects() {
+		if s.Since.After(cutoff) || e.discount(s, cutoff) != nil || ends && len(s.Holders) > 1 {
+			return false
+		}
+		if left--; left == 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// suspects are the sockets of the process that the rule may count, oldest first.
+func (e *evaluation) suspects() iter.Seq[*closewait.Socket] {
+	return func(yield func(*closewait.Socket) bool) {
+		held, defunct := e.Held.Sockets, e.defunct()
+		for len(held)+len(defunct) > 0 {
+			next := &held
+			if len(held) == 0 || len(defunct) > 0 && defunct[0].Since.Before(held[0].Since) {
+				next = &defunct
+			}
+			if !yield((*next)[0]) {
+				return
+			}
+			*next = (*next)[1:]
+		}
+	}
+}
+
+// defunct are the defunct sockets that the rule may count. All conditions apply to both kinds
+// alike: a client can turn a socket in CLOSE_WAIT into a defunct one at any time by a RST.
+func (e *evaluation) defunct() []*closewait.Socket {
+	if !e.rule.When.IncludeDefunct {
+		return nil
+	}
+	return e.Defunct.Sockets
+}
+
+// collect finds the sockets of the process that are evidence, oldest first, and the processes that
+// must be ended with it to free them.
+func (e *evaluation) collect() {
+	if e.complete {
+		return
+	}
+	e.complete = true
+	cutoff, shared, left := e.cutoff(), false, e.Held.Len()+len(e.defunct())
+	e.d.Discounted.Defunct = int32(e.d.Held - left)
+	for s := range e.suspects() {
+		if s.Since.After(cutoff) { // and so are all that follow
+			e.d.Discounted.Young = int32(left)
+			break
+		}
+		left--
+		if reason := e.discount(s, cutoff); reason != nil {
+			*reason++
+			continue
+		}
+		shared = shared || len(s.Holders) > 1
+		e.evidence = append(e.evidence, s)
+	}
+	if shared && e.policy.ends[e.index] {
+		e.dropShared()
+	}
+	e.count()
+	e.measure()
+}
+
+func (e *evaluation) count() {
+	e.d.Counting, e.d.Defunct = len(e.evidence), 0
+	for _, s := range e.evidence {
+		if s.Defunct {
+			e.d.Defunct++
+		}
+	}
+}
+
+// measure finds the age of the youngest evidence, and the time since the last traffic.
+func (e *evaluation) measure() {
+	var moved time.Time
+	for _, s := range e.evidence {
+		if s.QuietSince.After(moved) {
+			moved = s.QuietSince
+		}
+	}
+	if n := len(e.evidence); n > 0 {
+		e.d.Age = e.observedTime(e.evidence[n-1].Since)
+		e.d.Quiet = e.observedTime(moved)
+	}
+}
+
+// observedTime is the time since then in which the process ran and was observed.
+func (e *evaluation) observedTime(since time.Time) time.Duration {
+	if since.Before(e.observedSince) {
+		since = e.observedSince
+	}
+	return e.view.Taken.Sub(since)
+}
+
+// cutoff is the latest time since which a socket must have been in CLOSE_WAIT, and quiet, to be
+// evidence. Time in which the process was stopped or not observed does not count; the zero time
+// excludes all sockets.
+func (e *evaluation) cutoff() time.Time {
+	if e.observedTime(time.Time{}) < e.rule.When.Age {
+		return time.Time{}
+	}
+	return e.view.Taken.Add(-e.rule.When.Age)
+}
+
+// discount returns the counter of the reason for which a socket is not evidence; nil for evidence.
+func (e *evaluation) discount(s *closewait.Socket, cutoff time.Time) *int32 {
+	switch reasons := &e.d.Discounted; {
+	case s.QuietSince.IsZero() || s.QuietSince.After(cutoff):
+		return &reasons.Moving
+	case s.FirstSeen.After(e.last):
+		return &reasons.Once
+	case !s.Accepted():
+		return &reasons.Unaccepted
+	case !e.rule.When.Direction.Contains(s.Direction):
+		return &reasons.Direction
+	case e.foreign(s):
+		return &reasons.Foreign
+	case e.rule.Ignore.Matches(&s.Facts):
+		return &reasons.Ignored
+	}
+	return nil
+}
+
+// foreign reports whether a process of another group, or an unknown process, holds the socket too.
+func (e *evaluation) foreign(s *closewait.Socket) bool {
+	return slices.ContainsFunc(s.Holders, func(id closewait.ProcessID) bool {
+		if id == e.ID {
+			return false
+		}
+		p := e.next.byID[id]
+		return p == nil || p.group != e.group
+	})
+}
+
+// dropShared removes the sockets that would not be freed by ending this process: those with other
+// holders, unless the rule would end each of them for its own evidence. All are then ended
+// together.
+func (e *evaluation) dropShared() {
+	for {
+		holders := e.otherHolders()
+		before := len(e.evidence)
+		e.evidence = slices.DeleteFunc(e.evidence, func(s *closewait.Socket) bool {
+			return slices.ContainsFunc(s.Holders, func(id closewait.ProcessID) bool { return id != e.ID && !holders[id] })
+		})
+		e.d.Discounted.Shared += int32(before - len(e.evidence))
+		if len(e.evidence) == before {
+			e.with = e.with[:0]
+			for id := range holders {
+				e.with = append(e.with, e.next.byID[id])
+			}
+			slices.SortFunc(e.with, func(a, b *processState) int { return cmp.Compare(a.ID.PID, b.ID.PID) })
+			return
+		}
+	}
+}
+
+// otherHolders returns the other holders of the evidence, and whether each can be ended together
+// with this process.
+func (e *evaluation) otherHolders() map[closewait.ProcessID]bool {
+	sockets := map[closewait.ProcessID]int{}
+	for _, s := range e.evidence {
+		for _, id := range s.Holders {
+			if id != e.ID {
+				sockets[id]++
+			}
+		}
+	}
+	holders := make(map[closewait.ProcessID]bool, len(sockets))
+	for id, n := range sockets {
+		holders[id] = n >= e.rule.When.MinSockets() && e.couldEnd(e.next.byID[id])
+	}
+	return holders
+}
+
+// couldEnd reports whether the rule could end the process if it had enough evidence of its own.
+func (e *evaluation) couldEnd(p *processState) bool {
+	if e.match(p, e.index) != matches || e.protectionOf(p) != "" {
+		return false
+	}
+	for i := range checks {
+		if of := checks[i].OfProcess; of != nil && !of(&e.rule.When, &p.Process) {
+			return false
+		}
+	}
+	return true
+}

@@ -1,0 +1,76 @@
+package policy
+
+import (
+	"slices"
+
+	"closewait_exporter/reaper/condition"
+	"closewait_exporter/reaper/rules"
+)
+
+// Label names a decision: why a rule, or a rule and a process, led to an action or not. Each check
+// has its own, so that metrics answer why a process was not acted on.
+type Label = condition.Label
+
+// Decisions about rounds and rules, before any process is checked.
+const (
+	unlabelled          Label = ""
+	LabelIncompleteScan Label = "incomplete_scan" // sockets of a namespace, or a command line, could not be read
+	LabelLowCoverage    Label = "low_coverage"    // too many sockets without a known owner
+	LabelGap            Label = "gap"             // no View for too long: the reaper, or the host, did not run
+	LabelSuspended      Label = "suspended"       // the breaker has tripped, or a step cannot be carried out
+)
+
+// Decisions about a process that all checks let through.
+const (
+	LabelBudget  Label = "budget"  // limits are used up, or it is unknown how much of them
+	LabelBreaker Label = "breaker" // the rule selects too many processes at once
+	LabelAct     Label = "act"
+	LabelDryRun  Label = "dry_run" // act, by a rule in dry run
+)
+
+// Decisions during a remediation.
+const (
+	LabelGone        Label = "gone"         // the process has ended, or runs another program
+	LabelRecovered   Label = "recovered"    // the leak ended before a step
+	LabelAuditFailed Label = "audit_failed" // no record, no action
+	LabelGuardDenied Label = "guard_denied" // a run step exited with a status other than 0
+	LabelGuardFailed Label = "guard_failed" // a run step could not be run, or gave no answer
+)
+
+// labels is the closed set, in the order in which decisions are made.
+var labels = func() []Label {
+	all := []Label{LabelIncompleteScan, LabelLowCoverage, LabelGap, LabelSuspended}
+	for _, c := range checks {
+		if !slices.Contains(all, c.Label) {
+			all = append(all, c.Label)
+		}
+	}
+	return append(all,
+		LabelBudget, LabelBreaker, LabelAct, LabelDryRun, LabelGone, LabelRecovered, LabelAuditFailed, LabelGuardDenied, LabelGuardFailed)
+}()
+
+// Labels returns the closed set of decisions.
+func Labels() []Label { return slices.Clone(labels) }
+
+// labelCode is the index of a label in the closed set plus 1; 0 is no label.
+type labelCode uint8
+
+var labelCodes = func() map[Label]labelCode {
+	codes := map[Label]labelCode{unlabelled: 0}
+	for i, l := range labels {
+		codes[l] = labelCode(i + 1)
+	}
+	return codes
+}()
+
+// checkCodes are the codes of the labels of checks.
+var checkCodes = func() []labelCode {
+	codes := make([]labelCode, len(checks))
+	for i := range checks {
+		codes[i] = labelCodes[checks[i].Label]
+	}
+	return codes
+}()
+
+// acting is the label of a decision to act in each mode.
+var acting = [...]Label{rules.DryRun: LabelDryRun, rules.Enforce: LabelAct}

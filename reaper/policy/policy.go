@@ -1,0 +1,81 @@
+package policy
+
+import (
+	"slices"
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/rules"
+)
+
+// minCoverage is the share of the sockets whose owner must be known for a round to count.
+const minCoverage = 0.95
+
+// A longer time without a View than this number of intervals is a gap: what was known before says
+// little. Less than minGap is none, as any program has to wait on a busy host.
+const (
+	gapIntervals = 3
+	minGap       = 2 * time.Second
+)
+
+// Policy decides by a Config under the Options of this start of the program. It is never changed; a
+// reload makes another one.
+type Policy struct {
+	config *rules.Config
+	rules  []rules.Rule // with the Mode in force
+	ends   []bool       // by rule: some step can end a process
+	own    []closewait.ProcessID
+	// refused holds the rules that must not act, and why.
+	refused map[string]string
+}
+
+// Options are the parts of a Policy that are not in the rules file.
+type Options struct {
+	Enforce bool                  // --reaper.enforce: without it every rule is in dry run
+	Own     []closewait.ProcessID // this program and its ancestors
+	Refused map[string]string     // rules whose steps cannot be carried out, and why: see SelfTest
+}
+
+// New returns the Policy of a Config.
+func New(config *rules.Config, o Options) *Policy {
+	p := &Policy{config: config, rules: slices.Clone(config.Rules), own: o.Own, refused: o.Refused}
+	for i := range p.rules {
+		if !o.Enforce {
+			p.rules[i].Mode = rules.DryRun
+		}
+		p.ends = append(p.ends, p.rules[i].EndsProcess())
+	}
+	return p
+}
+
+// Mode is Enforce if some rule acts.
+func (p *Policy) Mode() rules.Mode {
+	if slices.ContainsFunc(p.rules, func(r rules.Rule) bool { return r.Mode == rules.Enforce }) {
+		return rules.Enforce
+	}
+	return rules.DryRun
+}
+
+// Rules returns the rules with the Mode in force. The caller must not change them.
+func (p *Policy) Rules() []rules.Rule { return p.rules }
+
+// Limits returns the limits of all rules together.
+func (p *Policy) Limits() rules.Limits { return p.config.Limits }
+
+// Interval is the time between two rounds.
+func (p *Policy) Interval() time.Duration { return p.config.Interval }
+
+// Refuses reports whether some rule must not act because its steps cannot be carried out.
+func (p *Policy) Refuses() bool { return len(p.refused) > 0 }
+
+// MaxGap is the longest time between two Views for which the earlier one still counts.
+func (p *Policy) MaxGap() time.Duration { return max(gapIntervals*p.config.Interval, minGap) }
+
+func (p *Policy) index(rule *rules.Rule) int {
+	for i := range p.rules {
+		if &p.rules[i] == rule {
+			return i
+		}
+	}
+	panic("a decision of another policy")
+}

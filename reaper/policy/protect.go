@@ -1,0 +1,51 @@
+package policy
+
+import (
+	"path"
+	"regexp"
+	"slices"
+
+	"closewait_exporter/closewait"
+)
+
+// neverExe matches the programs that a host cannot do without. The name is that of the program
+// file: a process can choose its own name.
+var neverExe = regexp.MustCompile(`^(?:` +
+	`init|systemd|systemd-.*|\(sd-.*|upstart|runit|runsvdir|openrc-init|` +
+	`sshd|sshd-.*|dropbear|dbus-daemon|dbus-broker|dbus-broker-launch|udevd|` +
+	`containerd|containerd-shim.*|dockerd|docker-init|docker-proxy|podman|conmon|crio|runc|crun|tini|catatonit|` +
+	`kubelet|k3s|k3s-.*|k0s|rke2|microk8s.*` +
+	`)$`)
+
+// neverUnit matches the units of the same programs.
+var neverUnit = regexp.MustCompile(`^(?:` +
+	`init\.scope|systemd-.*\.service|sshd?(?:@.*)?\.service|dropbear(?:@.*)?\.service|dbus(?:-.*)?\.service|udev\.service|` +
+	`containerd\.service|docker\.service|podman(?:@.*)?\.service|crio\.service|kubelet\.service|k3s(?:-.*)?\.service` +
+	`)$`)
+
+// protection returns why no rule may ever act on a process; empty if a rule may.
+func (p *Policy) protection(process *closewait.Process) string {
+	switch {
+	case process.ID.PID == 1:
+		return "it is process 1"
+	case slices.Contains(p.own, process.ID):
+		return "it is this exporter, or one of its ancestors"
+	case process.Exe == "":
+		return "its program could not be read, so it may be on the never-list; kernel threads have none"
+	case process.GroupUnknown:
+		return "its control group could not be read, so its unit may be on the never-list"
+	case neverExe.MatchString(path.Base(process.Exe)):
+		return "its program is on the built-in never-list: " + process.Exe
+	case neverUnit.MatchString(process.Unit):
+		return "its unit is on the built-in never-list: " + process.Unit
+	case matchesAny(p.config.Protect.Exe, process.Exe):
+		return "protect.exe matches its program: " + process.Exe
+	case matchesAny(p.config.Protect.Unit, process.Unit):
+		return "protect.unit matches its unit: " + process.Unit
+	}
+	return ""
+}
+
+func matchesAny(expressions []*regexp.Regexp, text string) bool {
+	return text != "" && slices.ContainsFunc(expressions, func(e *regexp.Regexp) bool { return e.MatchString(text) })
+}

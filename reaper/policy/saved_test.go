@@ -1,0 +1,98 @@
+package policy
+
+import (
+	"fmt"
+	"hash/crc32"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"closewait_exporter/closewait"
+)
+
+var thisBoot = closewait.Boot{ID: "b00t", Uptime: time.Hour}
+
+func later(d time.Duration) closewait.Boot {
+	return closewait.Boot{ID: thisBoot.ID, Uptime: thisBoot.Uptime + d}
+}
+
+// someLimiter is saved at the epoch.
+func someLimiter() *limiter {
+	return &limiter{
+		actions:     []time.Time{epoch.Add(-8 * time.Minute), epoch.Add(-time.Minute)},
+		frozenUntil: epoch.Add(5 * time.Minute),
+		cooldowns:   map[cooldownKey]cooldown{{"leak", "web.service"}: {epoch.Add(9 * time.Minute), 20 * time.Minute, 1, false}},
+	}
+}
+
+// shifted is someLimiter if less time has passed than the clock of the test says.
+func shifted(by time.Duration) *limiter {
+	l := someLimiter()
+	for i := range l.actions {
+		l.actions[i] = l.actions[i].Add(by)
+	}
+	l.frozenUntil = l.frozenUntil.Add(by)
+	for key, c := range l.cooldowns {
+		c.until = c.until.Add(by)
+		l.cooldowns[key] = c
+	}
+	return l
+}
+
+var limiterCmp = cmp.Options{cmp.AllowUnexported(limiter{}, cooldown{}, cooldownKey{}), cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })}
+
+func TestPastActionsOutliveTheProgram(t *testing.T) {
+	scenarios := map[string]struct {
+		boot closewait.Boot // at the start after
+		now  time.Duration  // since the epoch, as the clock of the new program says
+		want *limiter
+	}{
+		"at once":             {later(0), 0, shifted(0)},
+		"three minutes later": {later(3 * time.Minute), 3 * time.Minute, shifted(0)},
+		"three minutes later, clock set by a year":        {later(3 * time.Minute), 365 * 24 * time.Hour, shifted(365*24*time.Hour - 3*time.Minute)},
+		"three minutes later, clock set back":             {later(3 * time.Minute), -time.Hour, shifted(-time.Hour - 3*time.Minute)},
+		"an uptime that goes back is no time":             {closewait.Boot{ID: thisBoot.ID, Uptime: time.Second}, 0, shifted(0)},
+		"after a restart of the host, its uptime is sure": {closewait.Boot{ID: "other", Uptime: 2 * time.Minute}, time.Hour, shifted(time.Hour - 2*time.Minute)},
+	}
+	for name, s := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			data, err := someLimiter().encode(epoch, thisBoot)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := decode(data, epoch.Add(s.now), s.boot)
+			if diff := cmp.Diff(s.want, &got, limiterCmp); err != nil || diff != "" {
+				t.Errorf("%v; -want +got:\n%s", err, diff)
+			}
+		})
+	}
+}
+
+func TestADamagedFileIsAnError(t *testing.T) {
+	good, err := someLimiter().encode(epoch, thisBoot)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string]string{
+		"empty":                 "",
+		"cut short":             string(good[:len(good)/2]),
+		"one digit changed":     strings.Replace(string(good), `"relapses":1`, `"relapses":0`, 1),
+		"zeros":                 string(make([]byte, len(good))),
+		"of an earlier version": sealed(`{"version":1}`),
+		"of the future":         sealed(`{"version":3}`),
+		"of a wrong shape":      sealed(`{"version":"2"}`),
+		"something else":        "rules: []\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got, err := (State{}).Decode([]byte(content), epoch, thisBoot); err == nil || got.Frozen(epoch) {
+				t.Errorf("error %v", err)
+			}
+		})
+	}
+}
+
+func sealed(state string) string {
+	return fmt.Sprintf(`{"checksum":%d,"state":%s}`, crc32.Checksum([]byte(state), castagnoli), state)
+}

@@ -1,0 +1,156 @@
+package policy
+
+import (
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/condition"
+	"closewait_exporter/reaper/rules"
+)
+
+// State is the result of all rounds and remediations so far. Decide and the other methods leave it
+// unchanged and return a new one. Its size is proportional to the last View; past actions are
+// bounded by Limits. A State and the ones that Decide derives from it share a cache, so that
+// Decide, Unknown and Explain must not be called on them concurrently.
+type State struct {
+	policy   *Policy
+	judgedBy *Policy   // by which the ruleStates were made
+	began    time.Time // the first round
+	last     time.Time // the last round that counted
+	unusable Label     // why the last round did not count
+	// observedSince is the end of the last gap; what happened before it is no evidence. Zero: no
+	// gap.
+	observedSince time.Time
+
+	processes []processState // of the last View, in its order
+	byID      map[closewait.ProcessID]*processState
+	commands  map[closewait.ProcessID]Command
+	matched   []int                // processes by rule
+	suspended map[string]time.Time // rules whose breaker has tripped, and until when
+	limiters  [2]limiter           // by Mode: a rule in dry run takes nothing from the rules that act
+	matches   *matchCache
+}
+
+// processState holds what is found out once per process, for as long as its program stays the same.
+type processState struct {
+	*closewait.Holder
+	group           string
+	rules           []ruleState // by rule
+	protection      string      // why no rule may act on the process
+	protectionKnown bool
+	observedSince   time.Time // when it was last seen stopped, or a gap ended: what happened before is no evidence
+	candidate       [2]bool   // by Mode: a rule has selected the process in this round
+}
+
+// ruleState is the state of a rule and a process. It is small because there is one for each pair.
+type ruleState struct {
+	verdict
+	decided labelCode     // in the last round
+	enough  bool          // there is enough evidence
+	since   time.Duration // when it became enough, after State.began
+}
+
+// verdict says whether a rule matches a process.
+type verdict uint8
+
+const (
+	unmatched verdict = iota
+	matches
+	differs
+	unreadable // unknown: the command line could not be read
+)
+
+// Matched returns the number of processes that each rule matched in the last round that counted.
+func (s *State) Matched() map[string]int {
+	matched := make(map[string]int, len(s.matched))
+	for i, n := range s.matched {
+		matched[s.policy.rules[i].Name] = n
+	}
+	return matched
+}
+
+// Unusable returns why the last round did not count; empty if it did.
+func (s *State) Unusable() Label { return s.unusable }
+
+// BreakerTripped reports whether the breaker of some rule has tripped.
+func (s *State) BreakerTripped() bool { return len(s.suspended) > 0 }
+
+// under is the State as another Policy uses it: the rules have to be matched again, past actions
+// remain.
+func (s State) under(p *Policy) State {
+	if s.policy != p {
+		s.policy, s.matched, s.matches = p, nil, newMatchCache()
+	}
+	return s
+}
+
+// after is the State at a View without a gap before it. Everything that has expired is removed.
+func (s State) after(view *closewait.View) State {
+	next := s
+	next.last, next.unusable = view.Taken, unlabelled
+	if s.began.IsZero() {
+		next.began = view.Taken
+	}
+	next.carryOver(view, &s)
+	next.commands = s.keepCommands(next.byID, view.Taken)
+	next.matched = make([]int, len(s.policy.rules))
+	next.suspended = map[string]time.Time{}
+	for rule, until := range s.suspended {
+		if until.After(view.Taken) {
+			next.suspended[rule] = until
+		}
+	}
+	for mode := range next.limiters {
+		next.limiters[mode] = s.limiters[mode].expire(view.Taken, s.policy.config.Limits, next.byID)
+	}
+	return next
+}
+
+// carryOver makes the states of the processes of a View. What is known about a program stays known
+// as long as nothing has changed that rules depend on.
+func (s *State) carryOver(view *closewait.View, before *State) {
+	s.judgedBy = s.policy
+	n := len(s.policy.rules)
+	states := make([]ruleState, len(view.Holders)*n)
+	s.processes = make([]processState, len(view.Holders))
+	s.byID = make(map[closewait.ProcessID]*processState, len(view.Holders))
+	for i, h := range view.Holders {
+		p := &s.processes[i]
+		*p = processState{Holder: h, rules: states[i*n : (i+1)*n : (i+1)*n], observedSince: s.observedSince}
+		p.carryOver(before.byID[h.ID], view.Taken, before.judgedBy == s.policy)
+		s.byID[h.ID] = p
+	}
+}
+
+func (p *processState) carryOver(before *processState, now time.Time, sameRules bool) {
+	if before != nil && before.observedSince.After(p.observedSince) {
+		p.observedSince = before.observedSince
+	}
+	if !condition.Running(&p.Process) {
+		p.observedSince = now
+	}
+	if before == nil || !sameRules || !sameProgram(&before.Process, &p.Process) {
+		p.group = p.Group()
+		return
+	}
+	p.group, p.protection, p.protectionKnown = before.group, before.protection, before.protectionKnown
+	copy(p.rules, before.rules)
+}
+
+func sameProgram(a, b *closewait.Process) bool {
+	return a.Exe == b.Exe && a.Comm == b.Comm && a.Unit == b.Unit && a.GroupUnknown == b.GroupUnknown && a.UID == b.UID && a.User == b.User && a.Container == b.Container
+}
+
+// Withhold takes back the decisions to act, because the actions could not be recorded. The
+// cooldowns and the budget are those of the State before; there is no budget until the given time.
+func (s State) Withhold(decisions []Decision, before *State, until time.Time) State {
+	s.limiters[rules.Enforce] = before.limiters[rules.Enforce]
+	s.limiters[rules.Enforce].frozenUntil = until
+	for i := range decisions {
+		if d := &decisions[i]; d.Label == LabelAct {
+			d.Label, d.Why = LabelBudget, "the state file cannot be written, so the action would not be remembered"
+			d.state.decided = d.code()
+		}
+	}
+	return s
+}

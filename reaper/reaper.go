@@ -1,0 +1,159 @@
+package reaper
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/go-kit/log/level"
+	"github.com/prometheus/client_golang/prometheus"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/policy"
+	"closewait_exporter/reaper/rules"
+	"closewait_exporter/reaper/step"
+)
+
+// Options configure a Reaper. All are required unless they say otherwise.
+type Options struct {
+	Config  *rules.Config
+	Enforce bool                  // --reaper.enforce
+	Own     []closewait.ProcessID // this program and its ancestors
+
+	Observe Observe
+	// Command reads the command line of a process. It returns in bounded time, whatever the process
+	// does.
+	Command func(context.Context, *closewait.Process) (string, error)
+	// Executors are used by the rules of each Mode; Enforce may be nil without Options.Enforce.
+	Executors [2]step.Executor
+	// Rights returns what the program may do now.
+	Rights func() step.Rights
+	// Lock takes the lock of this host, which one program holds at a time.
+	Lock func() (release func(), err error)
+
+	StateFile *StateFile // nil: past actions are forgotten when the program ends
+	AuditLog  AuditLog
+	Logger    log.Logger
+}
+
+// Observe returns a View of the host that is newer than the call.
+type Observe func(context.Context) (*closewait.View, error)
+
+// Reaper evaluates its rules in rounds, and runs a remediation for each decision to act.
+type Reaper struct {
+	options Options
+	metrics *metrics
+	history *history
+
+	mu       sync.Mutex
+	config   *rules.Config // that was read last
+	reload   reload
+	current  current
+	reloaded chan struct{} // there is a new config
+
+	// The rest belongs to the goroutine of Run.
+	policy     *policy.Policy
+	state      policy.State
+	scanFailed bool      // in the last round
+	lastRound  time.Time // the end of the last round that did not fail
+	release    func()    // releases the host lock; nil without it
+	lockErr    error     // why the host lock could not be taken
+	unsaved    bool      // past actions are not in the state file
+	saveErr    error     // why it could not be written last time
+	running    int       // remediations
+	results    chan policy.RunResult
+}
+
+// New returns a Reaper that does nothing until Run.
+func New(o Options) *Reaper {
+	r := &Reaper{
+		options: o, metrics: newMetrics(), history: &history{}, config: o.Config, reload: reload{ok: true, at: time.Now()},
+		reloaded: make(chan struct{}, 1), results: make(chan policy.RunResult),
+	}
+	r.metrics.showReload(r.reload)
+	r.applyConfig()
+	return r
+}
+
+// Metrics returns the metrics of the Reaper.
+func (r *Reaper) Metrics() prometheus.Collector { return r.metrics }
+
+// Reload replaces the rules by those that load returns, or keeps them if it fails. Cooldowns, the
+// budget and running remediations remain.
+func (r *Reaper) Reload(load func() (*rules.Config, error)) error {
+	config, err := load()
+	r.noteReload(config, err)
+	if err != nil {
+		level.Error(r.options.Logger).Log("msg", "Rules file invalid, keeping the current rules", "err", err)
+		return err
+	}
+	select {
+	case r.reloaded <- struct{}{}:
+	default: // the loop has not applied the last one yet, and will find this one instead
+	}
+	return nil
+}
+
+func (r *Reaper) noteReload(config *rules.Config, err error) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.reload.ok = err == nil; r.reload.ok {
+		r.config, r.reload.at = config, time.Now()
+	}
+	r.metrics.showReload(r.reload)
+}
+
+// Run evaluates the rules until ctx ends, and returns when all remediations have ended. One
+// interval lies between the end of a round and the next one: two Views of nearly the same time
+// would be one.
+func (r *Reaper) Run(ctx context.Context) error {
+	defer r.drain()
+	next := time.NewTimer(0)
+	defer next.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case result := <-r.results:
+			r.ended(result)
+		case <-r.reloaded:
+			r.applyConfig()
+			next.Reset(r.policy.Interval())
+		case <-next.C:
+			r.round(ctx)
+			next.Reset(r.policy.Interval())
+		}
+	}
+}
+
+// drain waits for the remediations, which end with ctx, and releases the host lock.
+func (r *Reaper) drain() {
+	for r.running > 0 {
+		r.ended(<-r.results)
+	}
+	if r.release != nil {
+		r.release()
+		r.release = nil
+	}
+}
+
+// applyConfig makes the Policy of the rules that were read last.
+func (r *Reaper) applyConfig() {
+	r.mu.Lock()
+	config := r.config
+	r.mu.Unlock()
+	findings := policy.SelfTest(config, r.options.Enforce, r.options.Rights())
+	for _, f := range findings {
+		logLevel[f.Mode](r.options.Logger).Log("msg", "Step cannot be carried out", "rule", f.Rule, "mode", f.Mode, "step", f.Step, "err", f.Err)
+	}
+	o := policy.Options{Enforce: r.options.Enforce, Own: r.options.Own, Refused: policy.Refused(findings)}
+	if r.lockErr != nil {
+		for i := range config.Rules {
+			o.Refused[config.Rules[i].Name] = r.lockErr.Error()
+		}
+	}
+	r.policy = policy.New(config, o)
+	r.metrics.configure(r.policy)
+	r.refresh(time.Now())
+}

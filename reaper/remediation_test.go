@@ -1,0 +1,261 @@
+package reaper
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/go-kit/log"
+	"github.com/google/go-cmp/cmp"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/policy"
+	"closewait_exporter/reaper/rules"
+	"closewait_exporter/reaper/step"
+)
+
+// allSteps has a step of each kind.
+var allSteps = []step.Step{
+	step.RaiseNoFile{Hard: true},
+	step.Run{Command: []string{"/bin/guard"}, Timeout: time.Minute},
+	step.Destroy{},
+	step.ThreadDump{},
+	step.Signal{Name: "TERM", Wait: 10 * time.Second},
+	step.Signal{Name: "KILL", Wait: 5 * time.Second},
+}
+
+var allActions = []string{"raise_nofile", "run /bin/guard", "destroy", "thread_dump", "signal TERM", "signal KILL"}
+
+// remedying is a remediation on a fake host, in a bubble.
+type remedying struct {
+	*fakeHost
+	rule     rules.Rule
+	audit    *memoryLog
+	executor step.Executor // nil: the host
+	metrics  *metrics
+	ctx      context.Context
+	cancel   func()
+}
+
+// leakFor makes processes leak two sockets each for an hour, and two more that they share.
+func (c *remedying) leakFor(ids ...closewait.ProcessID) {
+	now := time.Since(epoch)
+	var shared []*closewait.Socket
+	if len(ids) > 1 {
+		shared = sockets(2, 900, now-time.Hour, sharedBy(ids...))
+	}
+	for _, id := range ids {
+		held := append(sockets(2, uint64(100*id.PID), now-time.Hour), shared...)
+		c.add(holder(id, held, unit("web.service")))
+	}
+}
+
+// remedy decides, and carries the decision out.
+func (c *remedying) remedy(t *testing.T) outcome {
+	t.Helper()
+	p := newPolicy(c.rule)
+	first, err := c.Observe(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, s := p.Decide(first, policy.State{})
+	time.Sleep(time.Minute)
+	second, _ := c.Observe(t.Context())
+	decisions, s := p.Decide(second, s)
+	if !decisions[0].Acts() {
+		t.Fatalf("no decision to act: %s: %s", decisions[0].Label, decisions[0].Reason())
+	}
+	if c.executor == nil {
+		c.executor = c.fakeHost
+	}
+	r := &remediation{
+		Decision: &decisions[0], policy: p, state: s, executor: c.executor, observe: c.Observe, audit: c.audit, metrics: c.metrics, history: &history{}, logger: log.NewNopLogger(),
+	}
+	o := r.run(c.ctx)
+	for _, p := range c.processes {
+		if n := p.handles.Load(); n != 0 {
+			t.Errorf("process %d has %d open handles after the end", p.process.ID.PID, n)
+		}
+	}
+	return o
+}
+
+func inBubble(t *testing.T, f func(t *testing.T, c *remedying)) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		f(t, &remedying{
+			fakeHost: &fakeHost{on: map[string]func(*fakeProcess) error{}}, rule: rule(func(r *rules.Rule) { r.Steps = allSteps }),
+			audit: &memoryLog{room: -1}, metrics: newMetrics(), ctx: ctx, cancel: cancel,
+		})
+	})
+}
+
+func exits(p *fakeProcess) error { p.exit(); return nil }
+
+func closes(p *fakeProcess) error { p.close(); return nil }
+
+func TestTheEndOfARemediation(t *testing.T) {
+	scenarios := map[string]struct {
+		on      map[string]func(*fakeProcess) error
+		result  Result
+		label   policy.Label
+		actions int // that were done
+		freed   uint64
+	}{
+		"TERM is honoured":              {map[string]func(*fakeProcess) error{"signal TERM": exits}, terminated, "", 5, 100},
+		"only KILL is":                  {map[string]func(*fakeProcess) error{"signal KILL": exits}, killed, "", 6, 100},
+		"not even KILL is":              {nil, unkillable, "", 6, 0},
+		"the guard denies":              {map[string]func(*fakeProcess) error{"run /bin/guard": fails(closewait.ErrGuardDenied)}, aborted, policy.LabelGuardDenied, 2, 0},
+		"the guard fails":               {map[string]func(*fakeProcess) error{"run /bin/guard": fails(closewait.ErrGuardFailed)}, aborted, policy.LabelGuardFailed, 2, 0},
+		"the guard cannot be asked":     {map[string]func(*fakeProcess) error{"run /bin/guard": fails(errors.New("no memory"))}, aborted, policy.LabelGuardFailed, 2, 0},
+		"it is no JVM":                  {map[string]func(*fakeProcess) error{"thread_dump": fails(errors.New("not a JVM"))}, aborted, "", 4, 0},
+		"a step is not permitted":       {map[string]func(*fakeProcess) error{"raise_nofile": fails(errors.New("EPERM"))}, aborted, "", 1, 0},
+		"the reset wakes the program":   {map[string]func(*fakeProcess) error{"destroy": closes}, recovered, policy.LabelRecovered, 3, 2},
+		"TERM makes it close and go on": {map[string]func(*fakeProcess) error{"signal TERM": closes}, recovered, policy.LabelRecovered, 5, 2},
+	}
+	for name, s := range scenarios {
+		t.Run(name, func(t *testing.T) {
+			inBubble(t, func(t *testing.T, c *remedying) {
+				c.leakFor(alice)
+				c.on = s.on
+				o := c.remedy(t)
+				if o.Result != s.result || o.label != s.label || o.fds != s.freed {
+					t.Errorf("%s, %q, %d descriptors free (%s), want %s, %q, %d", o.Result, o.label, o.fds, o.reason, s.result, s.label, s.freed)
+				}
+				if diff := cmp.Diff(allActions[:s.actions], c.actions); diff != "" {
+					t.Errorf("-want +done:\n%s", diff)
+				}
+			})
+		})
+	}
+}
+
+func fails(err error) func(*fakeProcess) error { return func(*fakeProcess) error { return err } }
+
+// TestWhateverHappensAtAnyStep lets something happen while the nth step is carried out, or before
+// the first one: nothing more may be done then.
+func TestWhateverHappensAtAnyStep(t *testing.T) {
+	events := map[string]struct {
+		happens func(*remedying, *fakeProcess)
+		before  string           // how it ends when it happens before the first step
+		after   func(int) string // and after each one
+	}{
+		"the process ends by itself": {
+			func(_ *remedying, p *fakeProcess) { p.exit() }, "aborted gone",
+			func(step int) string {
+				return []string{"recovered", "recovered", "recovered", "recovered", "terminated", "killed"}[step]
+			},
+		},
+		"it closes its sockets": {
+			func(_ *remedying, p *fakeProcess) { p.close() }, "aborted recovered", notAfterKill("recovered recovered"),
+		},
+		"the reaper ends": {
+			func(c *remedying, _ *fakeProcess) { c.cancel() }, "aborted", func(int) string { return "aborted" },
+		},
+		"it is stopped": {
+			func(_ *remedying, p *fakeProcess) { p.process.State = 'T' }, "aborted stopped", notAfterKill("aborted stopped"),
+		},
+		"it is frozen": {
+			func(_ *remedying, p *fakeProcess) { p.halted = true }, "aborted stopped", notAfterKill("aborted stopped"),
+		},
+		"it becomes another program": {
+			func(_ *remedying, p *fakeProcess) { p.process.Exe = "/opt/other" }, "aborted gone", notAfterKill("aborted gone"),
+		},
+		"it becomes a protected program": {
+			func(_ *remedying, p *fakeProcess) { p.process.Exe = "/usr/sbin/sshd" }, "aborted protected", notAfterKill("aborted protected"),
+		},
+		"it moves to another group": {
+			func(_ *remedying, p *fakeProcess) { p.process.Unit = "other.service" }, "aborted gone", notAfterKill("aborted gone"),
+		},
+		"its sockets move again": {
+			func(_ *remedying, p *fakeProcess) {
+				for i, s := range p.sockets {
+					moved := *s
+					moved.QuietSince = time.Time{}
+					p.sockets[i] = &moved
+				}
+			}, "aborted pending", unlessCut("aborted pending"),
+		},
+		"somebody else gets its sockets": {
+			func(c *remedying, p *fakeProcess) {
+				c.add(&closewait.Holder{Process: closewait.Process{ID: bob, Exe: "/opt/other"}, Held: closewait.NewHolding(slices.Clone(p.sockets))})
+			}, "aborted pending", unlessCut("aborted pending"),
+		},
+		"a namespace cannot be read any more": {
+			func(c *remedying, _ *fakeProcess) { c.unread = 1 }, "aborted incomplete_scan", notAfterKill("aborted incomplete_scan"),
+		},
+		"the host cannot be scanned any more": {
+			func(c *remedying, _ *fakeProcess) { c.scanErr = errors.New("no /proc") }, "aborted incomplete_scan", notAfterKill("aborted incomplete_scan"),
+		},
+		"some process hides": {
+			func(c *remedying, _ *fakeProcess) { c.hidden = true }, "aborted incomplete_scan", notAfterKill("aborted incomplete_scan"),
+		},
+		"the audit file is full": {
+			func(c *remedying, _ *fakeProcess) { c.audit.room = 0 }, "aborted audit_failed", notAfterKill("aborted audit_failed"),
+		},
+	}
+	for name, e := range events {
+		for step := range allSteps {
+			t.Run(fmt.Sprintf("%s at %s", name, allActions[step]), func(t *testing.T) {
+				inBubble(t, func(t *testing.T, c *remedying) {
+					c.leakFor(alice)
+					c.on[allActions[step]] = func(p *fakeProcess) error { e.happens(c, p); return nil }
+					c.wants(t, e.after(step), step+1)
+				})
+			})
+		}
+		t.Run(name+" before the first step", func(t *testing.T) {
+			inBubble(t, func(t *testing.T, c *remedying) {
+				c.leakFor(alice)
+				scans := 0
+				c.onScan = func() {
+					if scans++; scans == 3 { // after two rounds
+						e.happens(c, c.processes[0])
+					}
+				}
+				if name == "the audit file is full" {
+					c.audit.room = 0
+				}
+				c.wants(t, e.before, 0)
+			})
+		})
+	}
+}
+
+// notAfterKill is how it ends, but after KILL all that counts is whether the process ends.
+func notAfterKill(want string) func(int) string {
+	return func(step int) string {
+		if step == len(allSteps)-1 {
+			return "unkillable"
+		}
+		return want
+	}
+}
+
+// unlessCut is how it ends as long as the connections are not cut: then only the descriptors count.
+func unlessCut(want string) func(int) string {
+	return func(step int) string {
+		if step >= slices.Index(allActions, "destroy") {
+			return "goes on"
+		}
+		return want
+	}
+}
+
+func (c *remedying) wants(t *testing.T, want string, actions int) {
+	t.Helper()
+	o := c.remedy(t)
+	got := strings.TrimSpace(fmt.Sprint(o.Result, " ", o.label))
+	if want == "goes on" {
+		want, actions = "unkillable", len(allActions)
+	}
+	if got != want || len(c.actions) != actions {
+		t.Errorf("%s (%s) after %q, want %s after %d actions", got, o.reason, c.actions, want, actions)
+	}
+}

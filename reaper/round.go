@@ -1,0 +1,131 @@
+package reaper
+
+import (
+	"context"
+	"time"
+
+	"github.com/go-kit/log/level"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/policy"
+	"closewait_exporter/reaper/rules"
+)
+
+// commandsPerRound is the maximum number of command lines read in a round: each can take as long as
+// Options.Command waits.
+const commandsPerRound = 64
+
+// round scans the host, decides, and starts remediations.
+func (r *Reaper) round(ctx context.Context) {
+	r.metrics.rounds.Inc()
+	r.acquireLock()
+	view, err := r.scan(ctx)
+	if r.scanFailed = err != nil; r.scanFailed {
+		if ctx.Err() == nil {
+			r.metrics.roundFailures.Inc()
+			level.Error(r.options.Logger).Log("msg", "Scan failed, skipping this round", "err", err)
+		}
+		r.refresh(time.Now())
+		return
+	}
+	before := r.state.Learn(r.read(ctx, r.policy.Unknown(view, r.state)))
+	decisions, after := r.policy.Decide(view, before)
+	r.commit(decisions, before, after, view.Taken)
+	r.lastRound = time.Now()
+	r.refresh(r.lastRound)
+	r.metrics.count(decisions)
+	r.remember(decisions, view.Taken)
+	r.logDecisions(decisions, before.Unusable())
+	for i := range decisions {
+		if decisions[i].Acts() {
+			r.start(ctx, &decisions[i])
+		}
+	}
+}
+
+// scan waits no longer than the time that counts as a gap.
+func (r *Reaper) scan(ctx context.Context) (*closewait.View, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.policy.MaxGap())
+	defer cancel()
+	return r.options.Observe(ctx)
+}
+
+// read reads command lines for at most an interval; the rest is left to later rounds.
+func (r *Reaper) read(ctx context.Context, processes []*closewait.Process) []policy.Command {
+	ctx, cancel := context.WithTimeout(ctx, r.policy.Interval())
+	defer cancel()
+	var commands []policy.Command
+	for _, p := range processes[:min(len(processes), commandsPerRound)] {
+		if ctx.Err() != nil {
+			break
+		}
+		line, err := r.options.Command(ctx, p)
+		commands = append(commands, policy.Command{ID: p.ID, Exe: p.Exe, Line: line, Err: err, Read: time.Now()})
+	}
+	return commands
+}
+
+// acquireLock takes the lock of this host if some rule acts. While another program holds it, no
+// rule acts; when that program ends, this one takes over.
+func (r *Reaper) acquireLock() {
+	if r.release != nil || r.policy.Mode() != rules.Enforce {
+		return
+	}
+	before := r.lockErr
+	r.release, r.lockErr = r.options.Lock()
+	if r.lockErr == nil {
+		level.Warn(r.options.Logger).Log("msg", "Acquired the host lock; enforcement active")
+		r.restore(time.Now())
+	} else if before == nil {
+		level.Error(r.options.Logger).Log("msg", "Cannot acquire the host lock; enforcement suspended", "err", r.lockErr)
+	}
+	if (r.lockErr == nil) != (before == nil) {
+		r.applyConfig()
+	}
+}
+
+// logDecisions logs what has changed: at level debug, unless it keeps rules from acting.
+func (r *Reaper) logDecisions(decisions []policy.Decision, unusable policy.Label) {
+	for i := range decisions {
+		d := &decisions[i]
+		switch {
+		case d.Label == policy.LabelBreaker:
+			level.Error(r.options.Logger).Log("msg", "Breaker tripped, rule suspended", "rule", d.Rule.Name, "group", d.Group, "pid", d.Process.ID.PID, "reason", d.Reason())
+		case d.Process == nil && i == 0 && r.state.Unusable() != unusable:
+			level.Warn(r.options.Logger).Log("msg", "Scan unusable, skipping this round", "decision", d.Label, "reason", d.Reason())
+		case d.Changed:
+			level.Debug(r.options.Logger).Log("msg", "Decision changed", "rule", d.Rule.Name, "group", d.Group, "pid", d.Process.ID.PID, "decision", d.Label, "reason", d.Reason())
+		}
+	}
+}
+
+// remember enters decisions into the history.
+func (r *Reaper) remember(decisions []policy.Decision, at time.Time) {
+	if r.state.Unusable() == "" {
+		r.history.round(decisions, at)
+	} else if len(decisions) > 0 {
+		r.history.unusable(&decisions[0], r.policy.Mode(), at)
+	}
+}
+
+// start runs a remediation for a decision. Its result always arrives.
+func (r *Reaper) start(ctx context.Context, d *policy.Decision) {
+	run := &remediation{
+		Decision: d, policy: r.policy, state: r.state, executor: r.options.Executors[d.Rule.Mode], observe: r.options.Observe,
+		audit: r.options.AuditLog, metrics: r.metrics, history: r.history, logger: r.options.Logger,
+	}
+	r.running++
+	go func() {
+		o := run.run(ctx)
+		r.results <- policy.RunResult{ID: d.ID(), Mode: d.Rule.Mode, At: time.Now(), NoAction: !run.acted, Unkillable: o.Result == unkillable}
+	}()
+}
+
+// ended enters the result of a remediation into the state.
+func (r *Reaper) ended(result policy.RunResult) {
+	r.running--
+	r.state = r.state.Ended(result)
+	r.unsaved = r.unsaved || result.Mode == rules.Enforce
+	r.save(result.At)
+	r.refresh(result.At)
+}

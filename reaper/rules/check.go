@@ -1,0 +1,73 @@
+package rules
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"closewait_exporter/reaper/condition"
+	"closewait_exporter/reaper/document"
+)
+
+// writableByOthers are the permissions that let users other than its owner change a file.
+const writableByOthers = 0o022
+
+// Check reads the rules file at path and writes a summary with the defaults filled in, and warnings
+// about content that is valid but probably unintended. The error is that of Load, or of out.
+func Check(path string, out io.Writer) error {
+	data, err := readFile(path)
+	if err != nil {
+		return err
+	}
+	config, warnings, err := parse(path, data)
+	if err != nil {
+		return err
+	}
+	if info, err := os.Stat(path); err == nil && info.Mode().IsRegular() && info.Mode().Perm()&writableByOthers != 0 {
+		warnings = append(document.Problems{{File: path, Line: 1,
+			Text: "users other than the owner can write to the file, and so decide which programs are run and ended: chmod go-w"}}, warnings...)
+	}
+	var text bytes.Buffer
+	describeConfig(&text, path, config)
+	for _, w := range warnings {
+		fmt.Fprintf(&text, "%s:%d: warning: %s\n", w.File, w.Line, w.Text)
+	}
+	_, err = out.Write(text.Bytes())
+	return err
+}
+
+func describeConfig(out io.Writer, path string, c *Config) {
+	names := make([]string, len(c.Rules))
+	for i := range c.Rules {
+		names[i] = fmt.Sprintf("%s %s", c.Rules[i].Name, c.Rules[i].Mode)
+	}
+	plural := "s"
+	if len(names) == 1 {
+		plural = ""
+	}
+	fmt.Fprintf(out, "%s: valid: %d rule%s (%s)\n", path, len(names), plural, strings.Join(names, ", "))
+	fmt.Fprintf(out, "  every %s, at most %d actions per %s\n", c.Interval, c.Limits.Actions, c.Limits.Per)
+	for i := range c.Rules {
+		describeRule(out, &c.Rules[i])
+	}
+}
+
+func describeRule(out io.Writer, r *Rule) {
+	var conditions []string
+	for i := range condition.All {
+		c := &condition.All[i]
+		if c.Key == "" {
+			continue
+		}
+		if value := c.Describe(&r.When); value != "" {
+			conditions = append(conditions, c.Key+": "+value)
+		}
+	}
+	steps := make([]string, len(r.Steps))
+	for i, s := range r.Steps {
+		steps[i] = s.String()
+	}
+	fmt.Fprintf(out, "  %s: {%s}, then %s; cooldown %s\n", r.Name, strings.Join(conditions, ", "), strings.Join(steps, ", "), r.Cooldown)
+}

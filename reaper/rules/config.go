@@ -1,0 +1,59 @@
+package rules
+
+import (
+	"net/netip"
+	"regexp"
+	"slices"
+	"time"
+
+	"closewait_exporter/reaper/condition"
+	"closewait_exporter/reaper/step"
+)
+
+// Config is the content of a valid rules file.
+type Config struct {
+	TrustedPeers []netip.Prefix // load balancers: exempt from when.peer_share
+	Protect      Protect
+	Limits       Limits
+	Interval     time.Duration // between two rounds
+	Rules        []Rule        // in the order of the file
+}
+
+// Protect names processes that no rule ever acts on, in addition to the built-in list.
+type Protect struct {
+	Exe, Unit []*regexp.Regexp // anchored
+}
+
+// Limits are the maximum number of actions on this host, of all rules together.
+type Limits struct {
+	Actions int           // processes acted on
+	Per     time.Duration // within this time
+}
+
+// Mode says whether a rule acts.
+type Mode uint8
+
+// A rule only acts in mode Enforce, and only if the exporter was started with --reaper.enforce.
+const (
+	DryRun Mode = iota
+	Enforce
+)
+
+func (m Mode) String() string { return [...]string{"dry_run", "enforce"}[m] }
+
+// Rule says which processes leak and what to do about it.
+type Rule struct {
+	Name                string
+	Mode                Mode
+	Match               Match
+	Ignore              Ignore
+	When                condition.When
+	Steps               []step.Step   // the remediation
+	Cooldown            time.Duration // per group, doubled at each relapse
+	AcceptRemoteTrigger bool          // the author knows that any client can trigger the rule
+}
+
+// EndsProcess reports whether some step of the rule can end a process.
+func (r *Rule) EndsProcess() bool {
+	return slices.ContainsFunc(r.Steps, func(s step.Step) bool { return s.Traits().EndsProcess })
+}

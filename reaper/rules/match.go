@@ -1,0 +1,75 @@
+package rules
+
+import (
+	"fmt"
+	"regexp"
+	"strconv"
+
+	"closewait_exporter/closewait"
+)
+
+// Match selects processes. All expressions that are given must match; they are anchored.
+type Match struct {
+	Exe, Command, Unit, User, Container *regexp.Regexp // nil: not given
+}
+
+// Mismatch is the first key of a Match that a process does not match.
+type Mismatch struct {
+	Key   string         // as in the rules file
+	Value string         // of the process; empty if there is none, or it is unknown
+	Want  *regexp.Regexp // of the rule
+	Err   error          // why Value is unknown
+}
+
+func (m Mismatch) String() string {
+	switch {
+	case m.Err != nil:
+		return fmt.Sprintf("%s is unknown: %v", m.Key, m.Err)
+	case m.Value == "":
+		return m.Key + " is unknown or empty"
+	}
+	return fmt.Sprintf("%s %q does not match %s", m.Key, m.Value, expression(m.Want))
+}
+
+// Fits reports whether text matches an expression. A missing expression matches everything, and
+// empty text, which stands for unknown text, matches no expression.
+func Fits(e *regexp.Regexp, text string) bool {
+	return e == nil || text != "" && e.MatchString(text)
+}
+
+// containerDigits is the length of a container id as people write it.
+const containerDigits = 12
+
+// Matches reports whether the rule applies to p and, if not, why. An unknown value never matches.
+// command returns the arguments of p, joined by spaces; it is called only if the rule asks for them
+// and everything else matches, because reading them can take long.
+func (m *Match) Matches(p *closewait.Process, command func() (string, error)) (bool, Mismatch) {
+	return m.MatchesBy(Fits, p, command)
+}
+
+// MatchesBy is Matches with another implementation of Fits, such as one with a cache. It is not
+// used for the arguments, which are long and rarely the same.
+func (m *Match) MatchesBy(fits func(*regexp.Regexp, string) bool, p *closewait.Process, command func() (string, error)) (bool, Mismatch) {
+	switch {
+	case !m.fitsUser(fits, p):
+		return false, Mismatch{Key: "user", Value: p.User, Want: m.User}
+	case !fits(m.Unit, p.Unit):
+		return false, Mismatch{Key: "unit", Value: p.Unit, Want: m.Unit}
+	case !fits(m.Container, p.Container) && !fits(m.Container, p.Container[:min(containerDigits, len(p.Container))]):
+		return false, Mismatch{Key: "container", Value: p.Container, Want: m.Container}
+	case !fits(m.Exe, p.Exe):
+		return false, Mismatch{Key: "exe", Value: p.Exe, Want: m.Exe}
+	case m.Command == nil:
+		return true, Mismatch{}
+	}
+	line, err := command()
+	if err != nil || !Fits(m.Command, line) {
+		return false, Mismatch{Key: "command", Value: line, Want: m.Command, Err: err}
+	}
+	return true, Mismatch{}
+}
+
+// fitsUser compares the name or the number. Without a name the number is unknown too, and not 0.
+func (m *Match) fitsUser(fits func(*regexp.Regexp, string) bool, p *closewait.Process) bool {
+	return fits(m.User, p.User) || p.User != "" && fits(m.User, strconv.FormatUint(uint64(p.UID), 10))
+}

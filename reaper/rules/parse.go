@@ -1,0 +1,133 @@
+package rules
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"time"
+
+	"go.yaml.in/yaml/v3"
+
+	"closewait_exporter/reaper/document"
+)
+
+// maxFileBytes limits what Load reads.
+const maxFileBytes = 1 << 20
+
+// Defaults of the file.
+const (
+	defaultActions  = 3
+	defaultPer      = 10 * time.Minute
+	defaultInterval = 5 * time.Second
+)
+
+// minInterval prevents a typing error from making the exporter scan the host without a pause.
+const minInterval = 100 * time.Millisecond
+
+var (
+	configKeys  = []string{"trusted_peers", "protect", "limits", "interval", "rules"}
+	protectKeys = []string{"exe", "unit"}
+	limitsKeys  = []string{"actions", "per"}
+)
+
+// Load reads the rules file at path. An error in its content is of type document.Problems.
+func Load(path string) (*Config, error) {
+	data, err := readFile(path)
+	if err != nil {
+		return nil, err
+	}
+	return Parse(path, data)
+}
+
+// Parse reads the content of a rules file. Its errors name the file, and are all errors in the
+// content, of type document.Problems.
+func Parse(name string, data []byte) (*Config, error) {
+	config, _, err := parse(name, data)
+	return config, err
+}
+
+// parse also returns warnings: content that is valid but probably unintended.
+func parse(name string, data []byte) (*Config, document.Problems, error) {
+	p := &parser{Reader: document.NewReader(name), ruleLines: map[string]int{}}
+	var config *Config
+	if root := p.Root(data); root != nil {
+		config = p.config(root)
+	}
+	if problems := p.Problems(); len(problems) > 0 {
+		return nil, nil, problems
+	}
+	return config, p.Warnings(), nil
+}
+
+// parser reads one rules file.
+type parser struct {
+	*document.Reader
+	ruleLines map[string]int // by name
+}
+
+func readFile(path string) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, fmt.Errorf("rules file: %w: give its path with --reaper.config, and let the exporter read it", err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, maxFileBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("rules file: %w: --reaper.config needs the path of a readable file", err)
+	}
+	if len(data) > maxFileBytes {
+		return nil, fmt.Errorf("rules file %s: %w", path, errTooLong)
+	}
+	return data, nil
+}
+
+var errTooLong = errors.New("longer than 1 MiB: is it a rules file? Write fewer rules with wider expressions")
+
+func (p *parser) config(root *yaml.Node) *Config {
+	s := p.Section("", 1, root, configKeys...)
+	c := &Config{
+		TrustedPeers: document.List(s, "trusted_peers", parsePrefix),
+		Protect:      readProtect(s.Sub("protect", protectKeys...)),
+		Limits:       readLimits(s.Sub("limits", limitsKeys...)),
+		Interval:     document.Value(s, "interval", defaultInterval, parseInterval),
+	}
+	for i, n := range s.Entries("rules") {
+		c.Rules = append(c.Rules, p.rule(i+1, n))
+	}
+	if len(c.Rules) == 0 && !s.Broken() && !s.Refused("rules") {
+		s.Refuse("rules", "there is no rule: write at least one, or leave out --reaper.config")
+	}
+	if s.Has("trusted_peers") && !slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.When.PeerShare > 0 }) {
+		s.Warn("trusted_peers", "has no effect: no rule has when.peer_share")
+	}
+	return c
+}
+
+func readProtect(s *document.Section) Protect {
+	return Protect{Exe: document.List(s, "exe", parseExpression), Unit: document.List(s, "unit", parseExpression)}
+}
+
+func readLimits(s *document.Section) Limits {
+	return Limits{
+		Actions: document.Value(s, "actions", defaultActions, parseActions),
+		Per:     document.Value(s, "per", defaultPer, document.ParsePositive),
+	}
+}
+
+func parseActions(text string) (int, error) {
+	n, err := document.ParseCount(text)
+	if err == nil && n == 0 {
+		err = errors.New("0 would forbid every action: write mode: dry_run in the rules, or run without --reaper.enforce")
+	}
+	return n, err
+}
+
+func parseInterval(text string) (time.Duration, error) {
+	d, err := document.ParseDuration(text)
+	if err == nil && d < minInterval {
+		err = fmt.Errorf("%s would scan the host without a pause: write %s or more, such as %s", text, minInterval, defaultInterval)
+	}
+	return d, err
+}

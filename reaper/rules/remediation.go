@@ -1,0 +1,67 @@
+package rules
+
+import (
+	"fmt"
+	"slices"
+
+	"closewait_exporter/reaper/condition"
+	"closewait_exporter/reaper/document"
+)
+
+// checkSteps refuses steps that are never reached, or have no effect when they are.
+func (p *parser) checkSteps(steps []parsedStep) {
+	killed, asked := 0, 0 // by which step, from 1
+	for i, step := range steps {
+		traits := step.Traits()
+		switch {
+		case killed > 0:
+			p.Problem(step.line, fmt.Sprintf("%s: is never reached: the KILL of step %d leaves nothing: remove it, or put it before", step.path, killed))
+		case i > 0 && !step.wrong && !steps[i-1].wrong && steps[i-1].String() == step.String():
+			p.Problem(step.line, step.path+": repeats the step before: remove one of the two")
+		case traits.NeedsLife && asked > 0:
+			p.Problem(step.line, fmt.Sprintf("%s: is too late: step %d has told the process to end: put it before", step.path, asked))
+		}
+		switch {
+		case killed > 0:
+		case traits.Kills:
+			killed = i + 1
+			p.warnUnannounced(steps[:killed])
+		case asked == 0 && traits.RequestsEnd:
+			asked = i + 1
+		}
+	}
+}
+
+// warnUnannounced warns about a KILL, the last of the steps, without another signal before it.
+func (p *parser) warnUnannounced(steps []parsedStep) {
+	last := len(steps) - 1
+	if slices.ContainsFunc(steps[:last], func(s parsedStep) bool { return s.Traits().EndsProcess }) {
+		return
+	}
+	p.Warning(steps[last].line, steps[last].path+": KILL comes without a TERM before it: the program cannot finish its work")
+}
+
+// checkRemoteTrigger refuses a rule by which any client can end the process: the peer alone decides
+// when a socket enters CLOSE_WAIT, and the program when it leaves that state.
+func (p *parser) checkRemoteTrigger(rule *Rule, steps []parsedStep, s, when *document.Section) {
+	ending, guarded := findEnding(steps)
+	if ending < 0 || rule.When.Direction == condition.OutboundOnly || when.Broken() || when.Refused("direction") || s.Refused("accept_remote_trigger") {
+		return
+	}
+	switch {
+	case rule.AcceptRemoteTrigger:
+		s.Warn("accept_remote_trigger", "any client that can connect can make the rule end the program, by closing connections on its own side only")
+	case !guarded && !when.Has("fds"):
+		last := steps[ending]
+		p.Problem(last.line, fmt.Sprintf("%s: %s can end the process on inbound sockets alone, and any TCP client can put sockets into CLOSE_WAIT on purpose: "+
+			"add when.fds, such as fds: 80%%, or a run step before this one, or when.direction: outbound, or accept_remote_trigger: true", last.path, last))
+	}
+}
+
+// findEnding returns the index of the first step that can end a process, negative if there is none,
+// and whether a guard runs before it.
+func findEnding(steps []parsedStep) (ending int, guarded bool) {
+	ending = slices.IndexFunc(steps, func(s parsedStep) bool { return s.Traits().EndsProcess })
+	guarded = slices.ContainsFunc(steps[:max(ending, 0)], func(s parsedStep) bool { return s.Traits().Guards })
+	return ending, guarded
+}

@@ -1,0 +1,54 @@
+package step
+
+import (
+	"context"
+
+	"closewait_exporter/closewait"
+)
+
+// Executor finds and opens processes on the host.
+type Executor interface {
+	// Open fails with closewait.ErrGone if the process has ended or its pid belongs to another one.
+	Open(closewait.ProcessID) (ProcessHandle, error)
+	// Holders reads which processes have a descriptor of each socket now, whatever its state is.
+	Holders(context.Context, []*closewait.Socket) (closewait.HolderLookup, error)
+	// RunGuard returns the output of the guard, cut, and nil if it allows the next step.
+	RunGuard(context.Context, closewait.Guard) (output string, err error)
+}
+
+// ProcessHandle is an open process: no method ever affects another process that has got the same
+// pid. All methods but Close fail with closewait.ErrGone after the process has ended.
+type ProcessHandle interface {
+	Exited() (bool, error)
+	Wait(context.Context) error // nil: it has ended
+	// Describe reads the facts again: the process can run another program by now, and it is in no
+	// View any more once its connections are cut.
+	Describe() (closewait.Process, error)
+	// Halted reports whether the process cannot run: stopped, traced, or frozen by its cgroup.
+	Halted() (bool, error)
+	// Verify returns the sockets that the process still holds in the given state: CLOSE_WAIT or
+	// defunct.
+	Verify(context.Context, []*closewait.Socket) ([]*closewait.Socket, error)
+	// RaiseNoFile raises the soft limit of open descriptors, to the hard limit at most.
+	RaiseNoFile(to uint64) (before, after uint64, err error)
+	// Destroy ends connections that are still the same and in CLOSE_WAIT by a RST, Shutdown by a
+	// FIN. The descriptors stay open. Defunct sockets are skipped.
+	Destroy(context.Context, []*closewait.Socket) (closewait.SocketCounts, error)
+	Shutdown(context.Context, []*closewait.Socket) (closewait.SocketCounts, error)
+	Signal(name string) error // such as TERM
+	// ThreadDump makes a JVM write its stack traces. It fails for any other program.
+	ThreadDump(context.Context) error
+	Close()
+}
+
+// Rights are what the exporter may do to processes of any user: nil, or why not.
+type Rights struct {
+	RaiseNoFile error // for processes of the exporter's own user
+	Destroy     error
+	Shutdown    error
+	ThreadDump  error
+	Signal      error
+	Holders     error // read who holds a socket, which is necessary before every step
+	// RunGuard returns why a command cannot be started.
+	RunGuard func(command []string) error
+}

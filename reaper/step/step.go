@@ -1,0 +1,88 @@
+// Package step holds the remedies of a rule. Each kind is one type in a file of its own, which
+// reads its options, says what it needs and applies it to a process. Kinds lists them.
+package step
+
+import (
+	"context"
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/document"
+)
+
+// Kind is a kind of step.
+type Kind struct {
+	Name string   // in the rules file and in metrics
+	Keys []string // options
+	Read func(*document.Section) Step
+}
+
+// Kinds are all kinds of step, mildest first.
+var Kinds = []Kind{
+	raiseNoFile,
+	run,
+	destroy,
+	shutdown,
+	threadDump,
+	signal,
+}
+
+// Names returns the names of all kinds.
+func Names() []string {
+	names := make([]string, len(Kinds))
+	for i := range Kinds {
+		names[i] = Kinds[i].Name
+	}
+	return names
+}
+
+// KindOf returns the kind of that name; false if there is none.
+func KindOf(name string) (Kind, bool) {
+	for _, k := range Kinds {
+		if k.Name == name {
+			return k, true
+		}
+	}
+	return Kind{}, false
+}
+
+// Step is one remedy with its options.
+type Step interface {
+	Kind() string
+	// String names the step with its options in the log and in the audit file. Two steps with the
+	// same text do the same.
+	String() string
+	Traits() Traits
+	// Permitted returns why the exporter cannot apply the step to a process of another user.
+	Permitted(Rights) error
+	// Apply applies the step to one process.
+	Apply(context.Context, *Target) (Result, error)
+}
+
+// Traits are the properties of a step that decide when and to whom it is applied.
+type Traits struct {
+	EndsProcess bool // it can end the process
+	RequestsEnd bool // it asks the process to end
+	Kills       bool // no step after it can do more
+	Guards      bool // it decides whether the steps after it are run
+	NeedsLife   bool // it has no use after a step that requests the end of the process
+	AppliesOnce bool // to one target, however many processes hold the sockets
+
+	Wait time.Duration // for the process to end; 0: one interval between rounds
+}
+
+// Target is a process that a step is applied to.
+type Target struct {
+	Process  ProcessHandle
+	Evidence []*closewait.Socket
+	Executor Executor
+	// Guard describes the remediation to a command that must allow the next step.
+	Guard func() (closewait.Guard, error)
+}
+
+// Result is what a step that did not fail has done.
+type Result struct {
+	Detail    string // for the log and the audit file
+	Cut       bool   // connections were ended, so that the sockets are not in CLOSE_WAIT any more
+	Signalled bool
+}
