@@ -51,7 +51,7 @@ func TestDryRunCountsWhatItWouldDoAndReapsNothing(t *testing.T) {
 		r.wantMetric(0, "closewait_reaper_decisions_total", "rule=leak", "decision=act")
 		r.wantMetric(2, "closewait_reaper_actions_total", "rule=leak", "action=signal", "mode=dry_run")
 		r.wantMetric(0, "closewait_reaper_remediations_total", "rule=leak", "result=killed")
-		r.wantMetric(0, "closewait_reaper_suspended", "reason=claimed")
+		r.wantMetric(0, "closewait_reaper_suspended", "reason=host_lock")
 		after(time.Minute)
 		r.wantMetric(1, "closewait_reaper_decisions_total", "rule=leak", "decision=cooldown")
 		r.halt()

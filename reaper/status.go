@@ -11,11 +11,11 @@ import (
 
 // Reasons for which rules must not act: the closed set of closewait_reaper_suspended.
 const (
-	suspendedFailure = "scan_failed" // in the last round
-	suspendedBreaker = "breaker"     // of some rule
-	suspendedRefused = "refused"     // some rule cannot be carried out
-	suspendedClaimed = "claimed"     // another reaper holds the host lock
-	suspendedState   = "state_file"  // it cannot be read or written, so past actions are unknown
+	suspendedFailure  = "scan_failed" // in the last round
+	suspendedBreaker  = "breaker"     // of some rule
+	suspendedRefused  = "refused"     // some rule cannot be carried out
+	suspendedHostLock = "host_lock"   // another reaper holds the host lock
+	suspendedState    = "state_file"  // it cannot be read or written, so past actions are unknown
 )
 
 // suspensions are the reasons, in words too.
@@ -26,7 +26,7 @@ var suspensions = []struct{ reason, text string }{
 	{suspendedFailure, "the last scan failed"},
 	{suspendedBreaker, "a breaker has tripped: a rule selected too many processes at once"},
 	{suspendedRefused, "a rule cannot be carried out with the rights of this program"},
-	{suspendedClaimed, "another reaper holds the lock of this host"},
+	{suspendedHostLock, "another reaper holds the lock of this host"},
 	{suspendedState, "the state file cannot be used, so past actions are unknown"},
 }
 
@@ -80,11 +80,11 @@ func (r *Reaper) newCurrent(now time.Time) current {
 
 func (r *Reaper) suspended(now time.Time) map[string]bool {
 	suspended := map[string]bool{
-		suspendedFailure: r.scanFailed,
-		suspendedBreaker: r.state.BreakerTripped(),
-		suspendedRefused: r.policy.Refuses(),
-		suspendedClaimed: r.lockErr != nil,
-		suspendedState:   r.state.Frozen(now),
+		suspendedFailure:  r.scanFailed,
+		suspendedBreaker:  r.state.BreakerTripped(),
+		suspendedRefused:  r.policy.Refuses(),
+		suspendedHostLock: r.lockErr != nil,
+		suspendedState:    r.state.Frozen(now),
 	}
 	if label := r.state.Unusable(); label != "" {
 		suspended[string(label)] = true

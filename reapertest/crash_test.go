@@ -76,7 +76,7 @@ rules:
 	if ended > budget || decided > budget {
 		t.Errorf("%d processes ended, %d decisions to act; the budget is %d", ended, decided, budget)
 	}
-	for _, reason := range []string{"state_file", "claimed"} {
+	for _, reason := range []string{"state_file", "host_lock"} {
 		if values[suspended(reason)] != 0 {
 			t.Errorf("suspended: %s", reason)
 		}
