@@ -12,7 +12,6 @@ import (
 type host struct {
 	scanner  *kernel.Scanner
 	commands *kernel.CommandLines
-	actions  kernel.ExecutorOptions
 }
 
 func openHost(o *options) (*host, error) {
@@ -20,11 +19,7 @@ func openHost(o *options) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &host{
-		scanner:  scanner,
-		commands: kernel.NewCommandLines(scanner),
-		actions:  kernel.ExecutorOptions{Workers: o.kernel.Workers, Namespaces: o.kernel.Namespaces},
-	}, nil
+	return &host{scanner: scanner, commands: kernel.NewCommandLines(scanner)}, nil
 }
 
 func (h *host) scan(ctx context.Context) (*closewait.Snapshot, error) { return h.scanner.Scan(ctx) }
