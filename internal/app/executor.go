@@ -14,8 +14,8 @@ import (
 // executor lets the reaper, which knows nothing about Linux, act through package kernel/action.
 type executor struct{ *action.Executor }
 
-func newExecutor(h *host, o *options) (executor, error) {
-	e, err := action.New(h.scanner.Host(), action.Options{Workers: o.kernel.Workers, Namespaces: o.kernel.Namespaces})
+func newExecutor(h *host) (executor, error) {
+	e, err := action.New(h.scanner.Host(), h.actions)
 	if err != nil {
 		return executor{}, fmt.Errorf("--reaper.config: cannot act on processes here: %w", err)
 	}
@@ -26,7 +26,7 @@ func newExecutor(h *host, o *options) (executor, error) {
 func (e executor) Grab(id closewait.ProcessID) (reaper.Victim, error) {
 	handle, err := e.Open(id)
 	if err != nil {
-		return nil, err // not a nil handle in an interface, which would not be nil
+		return nil, err // handle is a nil pointer, which in an interface is not nil
 	}
 	return handle, nil
 }

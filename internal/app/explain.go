@@ -25,7 +25,7 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	policy, err := enforcedPolicy(config, h, o)
+	policy, err := enforcedPolicy(config, h)
 	if err != nil {
 		return err
 	}
@@ -52,8 +52,8 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 }
 
 // enforcedPolicy is the policy by which serve would decide with --reaper.enforce.
-func enforcedPolicy(config *reaper.Config, h *host, o *options) (*reaper.Policy, error) {
-	e, err := newExecutor(h, o)
+func enforcedPolicy(config *reaper.Config, h *host) (*reaper.Policy, error) {
+	e, err := newExecutor(h)
 	if err != nil {
 		return nil, err
 	}

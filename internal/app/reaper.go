@@ -19,7 +19,7 @@ func newReaper(o *options, h *host, observer *closewait.Observer, logger log.Log
 	if err != nil {
 		return nil, err
 	}
-	e, err := newExecutor(h, o)
+	e, err := newExecutor(h)
 	if err != nil {
 		return nil, err
 	}

@@ -12,9 +12,9 @@ import (
 )
 
 func TestACallThatReturnsInTimeIsPassedOn(t *testing.T) {
-	p := &boundedCalls{maxBlocked: 1, timeout: soon}
+	b := &boundedCalls{maxBlocked: 1, timeout: soon}
 	failure := errors.New("failure")
-	n, err := callWithTimeout(t.Context(), p, func(context.Context) (int, error) { return 3, failure })
+	n, err := callWithTimeout(t.Context(), b, func(context.Context) (int, error) { return 3, failure })
 	if n != 3 || !errors.Is(err, failure) {
 		t.Errorf("%d, %v", n, err)
 	}
@@ -22,8 +22,8 @@ func TestACallThatReturnsInTimeIsPassedOn(t *testing.T) {
 
 func TestAFewBlockedCallsAreLeftBehindAndMoreAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		const most = 3
-		p := &boundedCalls{maxBlocked: most, timeout: time.Second}
+		const limit = 3
+		b := &boundedCalls{maxBlocked: limit, timeout: time.Second}
 		release := make(chan struct{})
 		var begun, late atomic.Int32
 		hang := func(ctx context.Context) (int, error) {
@@ -35,20 +35,20 @@ func TestAFewBlockedCallsAreLeftBehindAndMoreAreRefused(t *testing.T) {
 			return 0, nil
 		}
 		for range 10 {
-			if _, err := callWithTimeout(t.Context(), p, hang); !errors.Is(err, host.ErrHangs) {
+			if _, err := callWithTimeout(t.Context(), b, hang); !errors.Is(err, host.ErrHangs) {
 				t.Errorf("%v, want %v", err, host.ErrHangs)
 			}
 		}
-		if begun.Load() != most {
-			t.Errorf("%d calls were begun, want %d", begun.Load(), most)
+		if begun.Load() != limit {
+			t.Errorf("%d calls have begun, want %d", begun.Load(), limit)
 		}
 		close(release)
 		synctest.Wait()
-		if late.Load() != most {
-			t.Errorf("%d calls know that nobody waits any more, want %d", late.Load(), most)
+		if late.Load() != limit {
+			t.Errorf("in %d calls the context has ended, want %d", late.Load(), limit)
 		}
-		if _, err := callWithTimeout(t.Context(), p, hang); err != nil {
-			t.Errorf("after they have come back: %v", err)
+		if _, err := callWithTimeout(t.Context(), b, hang); err != nil {
+			t.Errorf("after they have returned: %v", err)
 		}
 	})
 }

@@ -9,14 +9,14 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// asDefunct is the socket as a scan sees it when it is defunct.
+// asDefunct returns the socket as a scan reports it once it is defunct.
 func asDefunct(s *closewait.Socket) *closewait.Socket {
 	after := *s
 	after.Defunct = true
 	return &after
 }
 
-// resetByPeer lets the peer reset the connection of a victim, and returns the socket as it is then.
+// resetByPeer makes the peer reset the connection of a target, and returns the defunct socket.
 func (v target) resetByPeer(t *testing.T) *closewait.Socket {
 	t.Helper()
 	if err := v.peer.SetLinger(0); err != nil {
@@ -27,13 +27,13 @@ func (v target) resetByPeer(t *testing.T) *closewait.Socket {
 	return asDefunct(v.socket)
 }
 
-// waysToClose are ways in which a socket becomes defunct.
-var waysToClose = map[string]func(*ProcessHandle, *testing.T, target) *closewait.Socket{
+// waysToBecomeDefunct are ways in which a socket becomes defunct.
+var waysToBecomeDefunct = map[string]func(*ProcessHandle, *testing.T, target) *closewait.Socket{
 	"reset by its peer": func(_ *ProcessHandle, t *testing.T, v target) *closewait.Socket { return v.resetByPeer(t) },
 	"destroyed":         destroySocket,
 }
 
-// destroySocket destroys the socket of a victim, and returns it as it is then.
+// destroySocket destroys the socket of a target, and returns the defunct socket.
 func destroySocket(h *ProcessHandle, t *testing.T, v target) *closewait.Socket {
 	t.Helper()
 	if counts, err := h.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || counts != (closewait.SocketCounts{Done: 1}) {
@@ -44,16 +44,16 @@ func destroySocket(h *ProcessHandle, t *testing.T, v target) *closewait.Socket {
 
 func TestADefunctSocketIsVerifiedAsSuchAndOnlyAsSuch(t *testing.T) {
 	e := newExecutor(t)
-	for demise, die := range waysToClose {
+	for way, makeDefunct := range waysToBecomeDefunct {
 		for _, at := range places {
-			t.Run(demise+", "+at.name, func(t *testing.T) {
+			t.Run(way+", "+at.name, func(t *testing.T) {
 				v := newTarget(t, at)
 				h := openHandle(t, e, v.pid())
 				early := asDefunct(v.socket)
 				if still, err := h.Verify(t.Context(), []*closewait.Socket{early}); err != nil || len(still) != 0 {
-					t.Errorf("in CLOSE_WAIT, and %d are taken for defunct; %v", len(still), err)
+					t.Errorf("in CLOSE_WAIT, but %d are verified as defunct; %v", len(still), err)
 				}
-				defunct := die(h, t, v)
+				defunct := makeDefunct(h, t, v)
 				renamed, anonymous := *defunct, *defunct
 				renamed.ID.Cookie++
 				anonymous.ID = closewait.TupleID(anonymous.ID.NetNS, anonymous.Local, anonymous.Remote, anonymous.Inode)
@@ -61,7 +61,7 @@ func TestADefunctSocketIsVerifiedAsSuchAndOnlyAsSuch(t *testing.T) {
 				elsewhere.Local = otherPort(elsewhere.Local)
 				still, err := h.Verify(t.Context(), []*closewait.Socket{v.socket, &renamed, defunct, &anonymous, &elsewhere})
 				if err != nil || len(still) != 2 || still[0] != defunct || still[1] != &anonymous {
-					t.Errorf("%d verified, want the one that is defunct, with its cookie and without; %v", len(still), err)
+					t.Errorf("%d verified, want the defunct socket, with its cookie and without; %v", len(still), err)
 				}
 				if holders, err := e.Holders(t.Context(), []*closewait.Socket{defunct}); err != nil || len(holders.Of[defunct.ID]) != 1 {
 					t.Errorf("holders %+v, %v", holders, err)
@@ -96,7 +96,8 @@ func TestActionsSkipDefunctSockets(t *testing.T) {
 	}
 }
 
-// TestWithoutPidfdGetfdADefunctSocketIsOneThatNoTableHas: its link in /proc/PID/fd is all that there is then.
+// TestWithoutPidfdGetfdADefunctSocketIsOneThatNoTableHas denies pidfd_getfd. The link in
+// /proc/PID/fd and the tables are the only evidence then.
 func TestWithoutPidfdGetfdADefunctSocketIsOneThatNoTableHas(t *testing.T) {
 	e := newExecutor(t)
 	v, waiting, closed := newTarget(t, places[2]), newTarget(t, places[1]), newTarget(t, places[0])
@@ -119,11 +120,11 @@ func TestWithoutPidfdGetfdADefunctSocketIsOneThatNoTableHas(t *testing.T) {
 		nowhere := *defunct
 		nowhere.ID.NetNS = 1
 		if still, err := h.verify(t.Context(), []*closewait.Socket{&nowhere}); err != nil || len(still) != 0 {
-			t.Errorf("in a namespace that nobody lives in: %d sockets verified; %v", len(still), err)
+			t.Errorf("in a namespace without processes: %d sockets verified; %v", len(still), err)
 		}
 		both := []*closewait.Socket{asDefunct(waiting.socket), defunct}
 		if absent, err := e.absentFromTables(t.Context(), both); err != nil || len(absent) != 1 || absent[0] != defunct {
-			t.Errorf("%d sockets stand in no table, want one; %v", len(absent), err)
+			t.Errorf("%d sockets are in no table, want one; %v", len(absent), err)
 		}
 	})
 }

@@ -39,7 +39,7 @@ func TestAnActionEndsTheConnectionAndLeavesTheDescriptorOpen(t *testing.T) {
 	}
 }
 
-// socketActions are what is done to sockets.
+// socketActions are the methods of a ProcessHandle that take sockets, by name.
 var socketActions = map[string]func(*ProcessHandle, *testing.T, []*closewait.Socket) (closewait.SocketCounts, error){
 	"Destroy": func(h *ProcessHandle, t *testing.T, list []*closewait.Socket) (closewait.SocketCounts, error) {
 		return h.Destroy(t.Context(), list)
@@ -98,8 +98,8 @@ func TestASocketWithoutAKnownCookieIsFoundByItsAddresses(t *testing.T) {
 	}
 }
 
-// TestNoForeignSocketIsDestroyedWhenPortsAreUsedAgain closes a connection between the look at it and
-// the request, and makes another one with the same addresses.
+// TestNoForeignSocketIsDestroyedWhenPortsAreUsedAgain closes a connection after it was scanned and
+// before the request, and makes another connection with the same addresses.
 func TestNoForeignSocketIsDestroyedWhenPortsAreUsedAgain(t *testing.T) {
 	e := newExecutor(t)
 	conn, err := sockdiag.NewConn()
@@ -116,10 +116,10 @@ func TestNoForeignSocketIsDestroyedWhenPortsAreUsedAgain(t *testing.T) {
 				row := rowOf(t, before)
 				after := r.reconnect(t)
 				if before.Local != after.Local || before.Remote != after.Remote || before.ID == after.ID {
-					t.Fatalf("%+v and %+v are no test", before, after)
+					t.Fatalf("%+v and %+v, want the same addresses and other cookies", before, after)
 				}
 				if err := conn.Destroy(&row); !errors.Is(err, unix.ENOENT) {
-					t.Fatalf("destroy what is gone: %v", err)
+					t.Fatalf("destroy a closed socket: %v", err)
 				}
 				for name, do := range socketActions {
 					if counts, err := do(h, t, []*closewait.Socket{before}); err != nil || counts != (closewait.SocketCounts{Gone: 1}) {
@@ -153,7 +153,7 @@ func newReconnector(t *testing.T, at place) *reconnector {
 	return &reconnector{listener: listener, to: net.JoinHostPort(at.dial, port), dialer: &net.Dialer{}}
 }
 
-// reconnect resets the connection, so that its addresses are free at once, and makes it anew.
+// reconnect resets the connection, so that its addresses are free at once, and makes it again.
 func (r *reconnector) reconnect(t *testing.T) *closewait.Socket {
 	t.Helper()
 	if r.peer != nil {

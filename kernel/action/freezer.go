@@ -86,8 +86,8 @@ func (f freezer) isHierarchy(number, controllers string) bool {
 	return slices.Contains(strings.Split(controllers, ","), "freezer")
 }
 
-// isFrozen reads the state of a group. A group below a frozen group is frozen too. The root group of
-// version 2 has no such file: it cannot be frozen.
+// isFrozen reads the state of a group. A group below a frozen group is frozen too. The root group
+// of version 2 has no such file: it cannot be frozen.
 func (f freezer) isFrozen(group string) (frozen, known bool) {
 	name, thawed := "freezer.state", "THAWED"
 	if f.version2 {
@@ -100,9 +100,9 @@ func (f freezer) isFrozen(group string) (frozen, known bool) {
 	return !bytes.Contains(state, []byte(thawed)), true
 }
 
-// sleepsInFreezer reports whether the main thread sleeps in a function in which frozen threads sleep
-// (kernel/signal.c; the name depends on what the compiler has inlined). A stopped thread sleeps in
-// other functions.
+// sleepsInFreezer reports whether the main thread sleeps in a kernel function in which frozen
+// threads sleep (kernel/signal.c; the name depends on what the compiler has inlined). Stopped
+// threads sleep in other functions.
 func sleepsInFreezer(process host.Directory) bool {
 	where, err := process.Read("wchan", nil)
 	return err == nil && slices.Contains([]string{"get_signal", "do_freezer_trap", "__refrigerator"}, string(where))

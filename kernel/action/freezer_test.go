@@ -52,7 +52,7 @@ func TestAFrozenProcessIsHalted(t *testing.T) {
 			h := openHandle(t, e, cmd.Process.Pid)
 			for _, frozen := range []bool{false, true, false} {
 				value := map[bool]string{true: on, false: off}[frozen]
-				writeFile(t, filepath.Join(dir, switches), value) // the group above: it passes on downwards
+				writeFile(t, filepath.Join(dir, switches), value) // the group above: groups below it follow
 				leaktest.Eventually(t, soon, func() (bool, string) {
 					s, err := h.State()
 					return err == nil && s.Frozen == frozen && s.Halted() == frozen, value + " has no effect"
@@ -62,7 +62,8 @@ func TestAFrozenProcessIsHalted(t *testing.T) {
 	}
 }
 
-// TestAFrozenProcessIsHaltedWhereItsCgroupCannotBeSeen is what a container sees of its host.
+// TestAFrozenProcessIsHaltedWhereItsCgroupCannotBeSeen has files as a container reads them about a
+// process of its host.
 func TestAFrozenProcessIsHaltedWhereItsCgroupCannotBeSeen(t *testing.T) {
 	for _, c := range []struct {
 		name, cgroup, wchan string

@@ -114,8 +114,8 @@ func guardError(err error) error {
 	return fmt.Errorf("%w: %w", closewait.ErrGuardFailed, err)
 }
 
-// guardArguments replaces placeholders in the arguments. The program itself is not replaced, because
-// a process must not choose it.
+// guardArguments replaces placeholders in the arguments, but not in the program: a process must not
+// choose that.
 func guardArguments(g *closewait.Guard) []string {
 	known := strings.NewReplacer("{pid}", strconv.Itoa(g.PID), "{rule}", g.Rule, "{group}", g.Group)
 	arguments := make([]string, 0, len(g.Command)-1)

@@ -34,7 +34,7 @@ func TestHoldersAreReadAtEachCall(t *testing.T) {
 				}
 			}
 			if !found.Complete {
-				t.Error("some process could not be looked into")
+				t.Error("some process could not be read")
 			}
 			l.Stop()
 			if found, err := e.Holders(t.Context(), list); err != nil || len(found.Of) != 0 {
@@ -45,7 +45,7 @@ func TestHoldersAreReadAtEachCall(t *testing.T) {
 }
 
 func TestHoldersAreIncompleteWhereAProcessCannotBeRead(t *testing.T) {
-	root := kerneltest.FakeProcesses(t, 7, "x") // without descriptors: that is one which has ended
+	root := kerneltest.FakeProcesses(t, 7, "x") // without a descriptor directory, as after its end
 	proc, err := host.OpenDirectory(unix.AT_FDCWD, root)
 	if err != nil {
 		t.Fatal(err)

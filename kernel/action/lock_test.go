@@ -20,7 +20,7 @@ func TestOnlyOneProcessHasTheHostLock(t *testing.T) {
 	if !errors.Is(err, ErrLocked) || !strings.Contains(err.Error(), "process "+itoa(os.Getpid())) {
 		t.Errorf("a second lock: %v, want %v by this process", err, ErrLocked)
 	}
-	// Without file systems in common, as in another container.
+	// It shares no file system with this process, like a process in another container.
 	other := start(t, nil, "unshare", "-m", "-n", "flock", "-n", "/proc/self/ns/pid", "true")
 	if err := other.Wait(); err == nil {
 		t.Error("a process in another mount namespace gets the lock too")

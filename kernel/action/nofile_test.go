@@ -94,5 +94,5 @@ func TestWhatIsNotPermittedIsDeniedAndNamesTheCapability(t *testing.T) {
 		})
 	}
 	requireUntouched(t, v.peer)
-	requireAlive(t, h)
+	expectNoExit(t, h)
 }

@@ -1,6 +1,7 @@
 package action
 
 import (
+	"bytes"
 	"errors"
 	"os"
 	"os/exec"
@@ -17,29 +18,29 @@ import (
 	"closewait_exporter/kernel/fdscan"
 )
 
-// insideVariable tells the test below that it runs in its own pid namespace.
+// insideVariable is set where the test below runs in its own pid namespace.
 const insideVariable = "KERNEL_TEST_PID_REUSE"
 
-// TestNoOtherProcessIsHitWhenPidsAreUsedAgain acts on a process as a ladder does, and has it end
-// and its pid go to another process at any moment in between. Thousands of rounds run in a few
-// seconds; CLOSEWAIT_LONG=1 runs ten thousand for sure.
+// TestNoOtherProcessIsHitWhenPidsAreUsedAgain acts on a process as a remediation does. In between,
+// at changing moments, the process ends and another process gets its pid. Thousands of rounds run
+// in a few seconds; CLOSEWAIT_LONG=1 runs ten thousand, however long that takes.
 func TestNoOtherProcessIsHitWhenPidsAreUsedAgain(t *testing.T) {
 	if os.Getenv(insideVariable) != "" {
-		testPidReuse(t)
+		testPIDReuse(t)
 		return
 	}
 	leaktest.RequireRoot(t)
-	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run=^TestNoInnocentProcessIsHitWhenPidsAreUsedAgain$")
+	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run=^"+t.Name()+"$")
 	cmd.Env = append(os.Environ(), insideVariable+"=1", hosttest.Bare)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
 	out, err := cmd.CombinedOutput()
-	if err != nil {
+	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {
 		t.Errorf("%v\n%s", err, out)
 	}
 	t.Logf("%s", out)
 }
 
-// moment is when the victim ends and its pid is used again.
+// moment is when the target ends and its pid is used again.
 type moment int
 
 const (
@@ -50,24 +51,24 @@ const (
 	moments
 )
 
-func testPidReuse(t *testing.T) {
-	const most, atMost = 10_000, 6 * time.Second
+func testPIDReuse(t *testing.T) {
+	const maxRounds, maxTime = 10_000, 6 * time.Second
 	r := newPIDReuse(t)
-	for began := time.Now(); r.rounds < most; r.rounds++ {
-		if os.Getenv("CLOSEWAIT_LONG") == "" && time.Since(began) > atMost {
+	for began := time.Now(); r.rounds < maxRounds; r.rounds++ {
+		if os.Getenv("CLOSEWAIT_LONG") == "" && time.Since(began) > maxTime {
 			break
 		}
 		r.round(t, moment(r.rounds)%moments, r.act)
 	}
 	if r.wronglyHit > 0 || r.reused < r.rounds*9/10 {
-		t.Errorf("%d innocent processes hit in %d rounds, the pid was used again in %d of them", r.wronglyHit, r.rounds, r.reused)
+		t.Errorf("%d other processes hit in %d rounds, the pid was used again in %d of them", r.wronglyHit, r.rounds, r.reused)
 	}
 	if r.acted == 0 || r.acted > r.rounds/2 {
-		t.Errorf("acted in %d of %d rounds: that is no mix", r.acted, r.rounds)
+		t.Errorf("acted in %d of %d rounds, want some and at most half", r.acted, r.rounds)
 	}
-	t.Logf("%d rounds, pid used again in %d, victim acted on in %d, innocent processes hit: %d", r.rounds, r.reused, r.acted, r.wronglyHit)
+	t.Logf("%d rounds, pid used again in %d, target acted on in %d, other processes hit: %d", r.rounds, r.reused, r.acted, r.wronglyHit)
 
-	// The same rounds with kill(2), which have to fail, or the test is none.
+	// The same rounds with kill(2) must hit other processes, or the test proves nothing.
 	*r = pidReuse{executor: r.executor, socket: r.socket, keeper: r.keeper}
 	for range 20 {
 		r.round(t, beforeAction, func(_ *testing.T, id closewait.ProcessID, _ moment, replace func()) {
@@ -76,14 +77,15 @@ func testPidReuse(t *testing.T) {
 		})
 	}
 	if r.wronglyHit < 10 {
-		t.Errorf("kill(2) has hit %d innocent processes in 20 rounds: the test cannot fail", r.wronglyHit)
+		t.Errorf("kill(2) has hit %d other processes in 20 rounds: the test cannot fail", r.wronglyHit)
 	}
 }
 
-// pidReuse makes pairs of processes of which the second gets the pid of the first, the victim. The
-// target holds a socket in CLOSE_WAIT. It lives so shortly that both have the same start time, often:
-// it is the socket that tells them apart then. So the test must not hold it when it forks the
-// errorOf2 one, which has everything of the test before its exec(2): a keeper holds it.
+// pidReuse makes pairs of processes. The first is the target and holds a socket in CLOSE_WAIT. The
+// second is a bystander and gets the pid of the target. The target lives for so short a time that
+// both often have the same start time, and only the socket tells them apart. A child has all
+// descriptors of the test until its exec(2), so the test must not hold the socket itself when it
+// starts the bystander: the keeper, a third process, holds it.
 type pidReuse struct {
 	executor *Executor
 	socket   *closewait.Socket
@@ -109,40 +111,40 @@ func newPIDReuse(t *testing.T) *pidReuse {
 	return &pidReuse{executor: e, socket: v.socket, keeper: openHandle(t, e, v.pid())}
 }
 
-// round calls act, which has to call replace once, at the moment.
+// round calls act, which must call replace once, at the given moment.
 func (r *pidReuse) round(t *testing.T, at moment, act func(t *testing.T, id closewait.ProcessID, at moment, replace func())) {
-	victim := r.newHolder(t)
-	id := idOf(t, victim.Process.Pid)
-	innocent := exec.Command("cat")
-	end, err := innocent.StdinPipe()
+	target := r.newHolder(t)
+	id := idOf(t, target.Process.Pid)
+	bystander := exec.Command("cat")
+	end, err := bystander.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	act(t, id, at, func() {
-		_ = victim.Process.Kill()
-		_ = victim.Wait()
-		nextPid(t, id.PID)
-		if err := innocent.Start(); err != nil {
+		_ = target.Process.Kill()
+		_ = target.Wait()
+		nextPID(t, id.PID)
+		if err := bystander.Start(); err != nil {
 			t.Error(err)
 		}
 	})
-	if innocent.Process == nil {
+	if bystander.Process == nil {
 		t.FailNow()
 	}
-	if innocent.Process.Pid == id.PID {
+	if bystander.Process.Pid == id.PID {
 		r.reused++
 	}
 	var limit unix.Rlimit
-	if err := unix.Prlimit(innocent.Process.Pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil || limit.Cur != softLimit {
+	if err := unix.Prlimit(bystander.Process.Pid, unix.RLIMIT_NOFILE, nil, &limit); err != nil || limit.Cur != softLimit {
 		r.wronglyHit++
 	}
 	_ = end.Close()
-	if err := innocent.Wait(); err != nil { // else it has lived to the end of its input
+	if err := bystander.Wait(); err != nil { // else it has read its input to the end
 		r.wronglyHit++
 	}
 }
 
-// newHolder starts a process that has got the socket from the keeper.
+// newHolder starts a process that holds the socket of the keeper.
 func (r *pidReuse) newHolder(t *testing.T) (cmd *exec.Cmd) {
 	err := r.keeper.withDuplicate(fdscan.Handle{Number: 3}, func(fd int) error {
 		own, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
@@ -157,7 +159,7 @@ func (r *pidReuse) newHolder(t *testing.T) (cmd *exec.Cmd) {
 	return cmd
 }
 
-// act is what a ladder does.
+// act does what a remediation does.
 func (r *pidReuse) act(t *testing.T, id closewait.ProcessID, at moment, replace func()) {
 	reach := func(m moment) {
 		if at == m {
@@ -191,8 +193,8 @@ func (r *pidReuse) act(t *testing.T, id closewait.ProcessID, at moment, replace 
 	}
 }
 
-// nextPid makes a pid the next one that is given away, as it would be after a round of all pids.
-func nextPid(t *testing.T, pid int) {
+// nextPID makes a pid the next that a process gets, as if all others had been used since.
+func nextPID(t *testing.T, pid int) {
 	if err := os.WriteFile("/proc/sys/kernel/ns_last_pid", []byte(itoa(pid-1)), 0); err != nil {
 		t.Errorf("choose the next pid: %v", err)
 	}

@@ -49,7 +49,7 @@ func idOf(t testing.TB, pid int) closewait.ProcessID {
 	return closewait.ProcessID{PID: pid, Start: st.Start}
 }
 
-// openHandle takes hold of a process until the end of the test.
+// openHandle opens a process until the end of the test.
 func openHandle(t *testing.T, e *Executor, pid int) *ProcessHandle {
 	t.Helper()
 	h, err := e.Open(idOf(t, pid))
@@ -68,15 +68,15 @@ func awaitEnd(t *testing.T, h *ProcessHandle) {
 	ctx, cancel := context.WithTimeout(t.Context(), soon)
 	defer cancel()
 	if err := h.Wait(ctx); err != nil {
-		t.Fatalf("it does not end: %v", err)
+		t.Fatalf("it has not ended: %v", err)
 	}
 	if exited, err := h.Exited(); err != nil || !exited {
 		t.Errorf("after its end: exited %v, %v", exited, err)
 	}
 }
 
-// requireAlive gives a signal that should do nothing time to do something.
-func requireAlive(t *testing.T, h *ProcessHandle) {
+// expectNoExit fails if the process ends within the time that the effect of a signal takes.
+func expectNoExit(t *testing.T, h *ProcessHandle) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
 	defer cancel()

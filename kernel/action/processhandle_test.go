@@ -119,7 +119,7 @@ func TestAProcessWithAZombieLeaderIsHeld(t *testing.T) {
 	e := newExecutor(t)
 	l := leaktest.Start(t, "--sockets=2", "--zombie-leader")
 	h := openHandle(t, e, l.PID)
-	requireAlive(t, h)
+	expectNoExit(t, h)
 	s, err := h.State()
 	if err != nil || s.Threads < 2 || s.Halted() {
 		t.Errorf("%+v, %v", s, err)

@@ -44,7 +44,8 @@ func TestRightsSayWhichCapabilityEachActionNeeds(t *testing.T) {
 	}
 }
 
-// missingRights names the deeds that cannot be done. Each has to say which capability is missing.
+// missingRights returns the names of the actions that are not possible. Each error must name the
+// missing capability.
 func missingRights(t *testing.T, r Rights, without []uint) (lost []string) {
 	for _, right := range []struct {
 		name string
@@ -64,7 +65,7 @@ func missingRights(t *testing.T, r Rights, without []uint) (lost []string) {
 	return lost
 }
 
-// TestTheSelfTestDestroysNothing looks at the one socket that there is for sure.
+// TestTheSelfTestDestroysNothing watches a socket in CLOSE_WAIT during the test.
 func TestTheSelfTestDestroysNothing(t *testing.T) {
 	e := newExecutor(t)
 	v := newTarget(t, places[0])
@@ -74,7 +75,7 @@ func TestTheSelfTestDestroysNothing(t *testing.T) {
 	requireUntouched(t, v.peer)
 }
 
-// TestPidsOfAnotherNamespaceAreRefused has a /proc of the namespace above, or of another one.
+// TestPidsOfAnotherNamespaceAreRefused has a /proc of the namespace above or of an unrelated one.
 func TestPidsOfAnotherNamespaceAreRefused(t *testing.T) {
 	for _, c := range []struct {
 		name  string
@@ -85,7 +86,7 @@ func TestPidsOfAnotherNamespaceAreRefused(t *testing.T) {
 		{"own /proc", true, "NSpid:\t7\n", true},
 		{"/proc of the namespace above, where the pid happens to be the same", true, "NSpid:\t7\t7\n", false},
 		{"/proc of the namespace above", false, "NSpid:\t700\t7\n", false},
-		{"/proc of another one, where this process is not", false, "", false},
+		{"/proc of an unrelated namespace, which this process is not in", false, "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()

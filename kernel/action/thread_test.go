@@ -8,8 +8,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// onOwnThread calls f on a thread that ends with it, so that f can take rights from it. Goroutines that f
-// starts run on other threads.
+// onOwnThread calls f on a thread that ends with f, so that f can drop rights of the thread.
+// Goroutines that f starts run on other threads.
 func onOwnThread(f func()) {
 	done := make(chan struct{})
 	go func() {
@@ -30,15 +30,15 @@ func denySyscall(number uint32) error {
 	}
 	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
 	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
-		return fmt.Errorf("give up new privileges: %w", err)
+		return fmt.Errorf("set no_new_privs: %w", err)
 	}
 	if err := unix.Prctl(unix.PR_SET_SECCOMP, unix.SECCOMP_MODE_FILTER, uintptr(unsafe.Pointer(&program)), 0, 0); err != nil {
-		return fmt.Errorf("forbid system call %d: %w", number, err)
+		return fmt.Errorf("deny system call %d: %w", number, err)
 	}
 	return nil
 }
 
-// dropCapabilities takes capabilities from this thread.
+// dropCapabilities drops capabilities of this thread.
 func dropCapabilities(capabilities ...uint) error {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData

@@ -12,7 +12,7 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// javaProgram is a Java program that says when it runs.
+// javaProgram is a Java program that prints a line when it runs.
 const javaProgram = `class Sleeper {
 	public static void main(String[] args) throws Exception {
 		System.out.println("it runs");
@@ -20,13 +20,13 @@ const javaProgram = `class Sleeper {
 	}
 }`
 
-// jvm is a running Java program and what it writes.
+// jvm is a running Java program with its output.
 type jvm struct {
 	cmd    *exec.Cmd
 	output string // a file
 }
 
-// startJVM skips the test where there is no JDK, which runs source files.
+// startJVM skips the test where there is no JDK, which it needs to run a source file.
 func startJVM(t *testing.T, options ...string) jvm {
 	t.Helper()
 	for _, needed := range []string{"java", "javac"} {
@@ -68,7 +68,7 @@ func (j jvm) awaitOutput(t *testing.T, text string) {
 	t.Helper()
 	leaktest.Eventually(t, 2*soon, func() (bool, string) {
 		said := j.readOutput(t)
-		return strings.Contains(said, text), "the JVM does not say " + text + " but: " + said
+		return strings.Contains(said, text), "the JVM has not printed " + text + " but: " + said
 	})
 }
 
@@ -82,10 +82,11 @@ func TestAJVMPrintsAThreadDumpAndLivesOn(t *testing.T) {
 	}
 	j.awaitOutput(t, "Full thread dump")
 	j.awaitOutput(t, "Sleeper.main")
-	requireAlive(t, h)
+	expectNoExit(t, h)
 }
 
-// TestAJVMThatIsStartingSurvives asks for a thread dump from the beginning, when SIGQUIT would end it.
+// TestAJVMThatIsStartingSurvives requests thread dumps from the beginning, when SIGQUIT would end
+// the JVM.
 func TestAJVMThatIsStartingSurvives(t *testing.T) {
 	e := newExecutor(t)
 	j := startJVM(t)
@@ -99,7 +100,7 @@ func TestAJVMThatIsStartingSurvives(t *testing.T) {
 	})
 	j.awaitOutput(t, "Full thread dump")
 	j.awaitOutput(t, "it runs")
-	requireAlive(t, h)
+	expectNoExit(t, h)
 }
 
 func TestAJVMWithReducedSignalsIsRefused(t *testing.T) {
@@ -118,7 +119,7 @@ func TestAJVMWithReducedSignalsIsRefused(t *testing.T) {
 	}
 }
 
-// TestOtherProgramsGetNoSIGQUIT has programs that have more and more of what a JVM has.
+// TestOtherProgramsGetNoSIGQUIT has programs with more and more of the properties of a JVM.
 func TestOtherProgramsGetNoSIGQUIT(t *testing.T) {
 	e := newExecutor(t)
 	library := copyOf(t, libraryOf(t, os.Getpid(), "/libc."), "libjvm.so")
@@ -158,13 +159,13 @@ func TestOtherProgramsGetNoSIGQUIT(t *testing.T) {
 	}
 }
 
-// requireRefused makes sure that a process gets no SIGQUIT.
+// requireRefused fails if a process gets SIGQUIT.
 func requireRefused(t *testing.T, h *ProcessHandle) {
 	t.Helper()
 	if err := h.ThreadDump(t.Context()); !errors.Is(err, ErrNotJVM) {
 		t.Errorf("%v, want %v", err, ErrNotJVM)
 	}
-	requireAlive(t, h)
+	expectNoExit(t, h)
 }
 
 func copyOf(t *testing.T, file, name string) string {

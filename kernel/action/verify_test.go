@@ -14,8 +14,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// placements are leaking programs whose sockets are not where one looks first, in a network
-// namespace of their own.
+// placements are kinds of leaking programs, some with sockets in unusual places. Each runs in a
+// network namespace of its own.
 var placements = []struct {
 	name  string
 	flags []string
@@ -51,11 +51,11 @@ func TestVerifyKeepsTheSocketsThatAreStillHeldInCloseWait(t *testing.T) {
 func TestActionsReachSocketsWhereverTheyAre(t *testing.T) {
 	e := newExecutor(t)
 	for _, c := range placements {
-		for _, deed := range []string{"Destroy", "Shutdown"} {
-			t.Run(deed+" of sockets "+c.name, func(t *testing.T) {
+		for _, name := range []string{"Destroy", "Shutdown"} {
+			t.Run(name+" of sockets "+c.name, func(t *testing.T) {
 				l := leaktest.Where{NetNS: true}.Start(t, append(c.flags, "--sockets=3", "--listen=[::]:0", "--connect=127.0.0.1")...)
 				list := closeWaitSocketsOf(t, l.PID)
-				counts, err := socketActions[deed](openHandle(t, e, l.PID), t, list)
+				counts, err := socketActions[name](openHandle(t, e, l.PID), t, list)
 				if err != nil || counts != (closewait.SocketCounts{Done: 3}) {
 					t.Errorf("%+v, %v", counts, err)
 				}

@@ -13,8 +13,7 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// TestWithoutPidfdGetfdTheTablesDecide runs where a seccomp filter forbids pidfd_getfd, as that of
-// systemd 252 does.
+// TestWithoutPidfdGetfdTheTablesDecide denies pidfd_getfd, as a seccomp filter of systemd 252 does.
 func TestWithoutPidfdGetfdTheTablesDecide(t *testing.T) {
 	e := newExecutor(t)
 	at := places[2]
@@ -47,8 +46,9 @@ func TestWithoutPidfdGetfdTheTablesDecide(t *testing.T) {
 	})
 }
 
-// TestAMultipathSocketIsVerifiedByTheTables: an MPTCP socket that has fallen back to TCP, as its peer knows
-// nothing else, has another cookie than the TCP socket below it, which stands in the tables.
+// TestAMultipathSocketIsVerifiedByTheTables has an MPTCP socket that has fallen back to TCP,
+// because its peer knows only TCP. Its cookie differs from the cookie of the TCP socket below it,
+// which is the one in the tables.
 func TestAMultipathSocketIsVerifiedByTheTables(t *testing.T) {
 	e := newExecutor(t)
 	if on, _ := os.ReadFile("/proc/sys/net/mptcp/enabled"); len(on) == 0 || on[0] != '1' {
@@ -88,7 +88,7 @@ func TestAMultipathSocketIsVerifiedByTheTables(t *testing.T) {
 	if counts, err := h.Shutdown(t.Context(), list); err == nil || counts.Failed != 1 {
 		t.Errorf("shutdown: %+v, %v, want a refusal", counts, err)
 	}
-	// Kernels differ in whether they permit it; none does half of it.
+	// Some kernels permit it and some do not; none does half of it.
 	if counts, err := h.Destroy(t.Context(), list); counts.Done+counts.Failed != 1 || (err == nil) != (counts.Done == 1) {
 		t.Errorf("destroy: %+v, %v", counts, err)
 	}

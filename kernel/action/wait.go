@@ -11,8 +11,8 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// Exited reports whether the process has ended with all its threads. It can still be a zombie, which
-// accepts signals: a signal that was sent without an error does not prove that the process lives.
+// Exited reports whether the process has ended with all its threads. It can still be a zombie,
+// which accepts signals: a signal sent without an error does not prove that the process lives.
 func (h *ProcessHandle) Exited() (bool, error) {
 	exited := false
 	err := h.withPidfd(func(fd int) error {
