@@ -5,13 +5,15 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel"
+	"closewait_exporter/kernel/action"
 )
 
-// host gives the commands access to this host. Only this file and executor.go use the scanner and
-// the actions of package kernel.
+// host gives the commands access to this host. Only this file and executor.go use the scanner of
+// package kernel and the executor of package kernel/action.
 type host struct {
 	scanner  *kernel.Scanner
 	commands *kernel.CommandLines
+	actions  action.Options
 }
 
 func openHost(o *options) (*host, error) {
@@ -19,7 +21,11 @@ func openHost(o *options) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &host{scanner: scanner, commands: kernel.NewCommandLines(scanner)}, nil
+	return &host{
+		scanner:  scanner,
+		commands: kernel.NewCommandLines(scanner),
+		actions:  action.Options{Workers: o.kernel.Workers, Namespaces: o.kernel.Namespaces},
+	}, nil
 }
 
 func (h *host) scan(ctx context.Context) (*closewait.Snapshot, error) { return h.scanner.Scan(ctx) }
