@@ -30,11 +30,12 @@ func TestPackagesKnowOnlyWhatTheyMay(t *testing.T) {
 		"web":                     {module + "internal/logging", "github.com/prometheus/client_golang"},
 		"internal/logging":        {},
 		"internal/leaktest":       {module, "golang.org/x/sys/unix", "os/exec", "syscall"},
+		"internal/leaktest/tcp":   {"golang.org/x/sys/unix"},
 		"internal/leaktest/truth": {},
 		"internal/hosttest":       {"golang.org/x/sys/unix", "os/exec", "syscall"},
 		"internal/promtest":       {module + "internal/leaktest", "os/exec", "syscall"},
 		"internal/browsertest":    {"os/exec"},
-		"cmd/leak":                {module + "internal/leaktest/truth", "golang.org/x/sys/unix", "os/exec", "syscall"},
+		"cmd/leak":                {module + "internal/leaktest/tcp", module + "internal/leaktest/truth", "golang.org/x/sys/unix", "os/exec", "syscall"},
 		"reaper":                  {module + "closewait", module + "collector", "github.com/prometheus/client_golang", "syscall"},
 		".":                       {module, "github.com/prometheus/client_golang", "syscall"},
 	}
