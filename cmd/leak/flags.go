@@ -42,7 +42,7 @@ func (f *flags) amounts(cmd *kingpin.CmdClause) {
 func (f *flags) addresses(cmd *kingpin.CmdClause) {
 	o := &f.plain
 	cmd.Flag("listen", "Address to listen on; port 0 for any free one. Repeatable: clients take turns.").Default("127.0.0.1:0").StringsVar(&f.listen)
-	cmd.Flag("idle-listen", "Address on which connections are not accepted; by default those of --listen, any port. Repeatable.").StringsVar(&f.idleListen)
+	cmd.Flag("idle-listen", "Address on which connections are not accepted; by default the addresses of --listen with any port. Repeatable.").StringsVar(&f.idleListen)
 	cmd.Flag("connect", "Address through which clients reach a wildcard listener; 127.0.0.1 with --listen=[::]:0 makes v4-mapped sockets.").StringVar(&f.connect)
 	cmd.Flag("reuseport", "Number of listeners on each address, with SO_REUSEPORT.").IntVar(&o.reusePort)
 	cmd.Flag("peers", "Number of client addresses, each in a /24 of its own (IPv4 only); 0 for one per 1500 sockets.").IntVar(&o.peers)
@@ -54,7 +54,7 @@ func (f *flags) holders(cmd *kingpin.CmdClause) {
 	cmd.Flag("pass", "Pass the leaked sockets to a further child (SCM_RIGHTS) and close our own descriptors.").BoolVar(&o.pass)
 	cmd.Flag("in-flight", "Send the leaked sockets (SCM_RIGHTS), never receive them, and close our own descriptors: no process holds them.").
 		BoolVar(&o.inFlight)
-	cmd.Flag("private-fdtable", "Hold the sockets in the descriptor table of one thread, not in that of the process.").BoolVar(&o.privateTable)
+	cmd.Flag("private-fdtable", "Hold the sockets in the descriptor table of one thread, not of the process.").BoolVar(&o.privateTable)
 	cmd.Flag("zombie-leader", "End the main thread; other threads go on and hold the sockets.").BoolVar(&o.zombieLeader)
 }
 
