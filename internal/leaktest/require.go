@@ -29,7 +29,12 @@ func RequireProgram(t testing.TB, program string) string {
 // reason when the time is over. The time bounds a failure: it should be long enough for a loaded machine.
 func Eventually(t testing.TB, within time.Duration, condition func() (done bool, why string)) {
 	t.Helper()
-	const longest = 100 * time.Millisecond
+	EventuallyEvery(t, within, 100*time.Millisecond, condition)
+}
+
+// EventuallyEvery is Eventually for conditions that take much CPU time: it gives the longest interval.
+func EventuallyEvery(t testing.TB, within, longest time.Duration, condition func() (done bool, why string)) {
+	t.Helper()
 	between := 5 * time.Millisecond
 	for deadline := time.Now().Add(within); ; time.Sleep(between) {
 		between = min(between*5/4, longest)
