@@ -15,6 +15,9 @@ type churn struct {
 	listeners listeners
 	clients   clients
 	closing   []connection
+	// maxPerTick bounds a tick, so that a loaded machine makes churn slower, but leaves no connection in
+	// CLOSE_WAIT for long.
+	maxPerTick int
 }
 
 // connection holds the descriptors of both ends; both are ours.
@@ -26,12 +29,9 @@ func (s *server) openChurn() (*churn, error) {
 		return nil, nil
 	}
 	opened, err := openListeners(s.extraAddrs(), netip.Addr{}, 0)
-	return &churn{listeners: opened}, err
+	perTick := int(s.churnRate * shortestTick.Seconds())
+	return &churn{listeners: opened, maxPerTick: max(100, 2*perTick)}, err
 }
-
-// maxPerTick bounds a tick, so that a loaded machine makes churn slower, but leaves no connection in
-// CLOSE_WAIT for long.
-const maxPerTick = 100
 
 // tick closes the connections of the last tick and opens n others, or as many as one tick may.
 func (c *churn) tick(n int) error {
@@ -41,7 +41,7 @@ func (c *churn) tick(n int) error {
 		errs = errors.Join(errs, tcp.Reset(old.server), unix.Close(old.client))
 	}
 	c.closing = c.closing[:0]
-	for range min(n, maxPerTick) {
+	for range min(n, c.maxPerTick) {
 		client, server, err := connectAccepted(&c.listeners, &c.clients)
 		if err != nil {
 			return errors.Join(errs, err)
