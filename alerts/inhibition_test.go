@@ -78,8 +78,8 @@ func TestTheWorstAlertOfAProcessOrAnExporterSuppressesTheOthers(t *testing.T) {
 	}
 }
 
-// awaitInhibition waits until Alertmanager has processed all alerts so far. It processes them in order, and the
-// last one suppresses another.
+// awaitInhibition waits until Alertmanager has processed all alerts so far. It processes them in
+// order, and the last one suppresses another.
 func awaitInhibition(t *testing.T, api string) {
 	t.Helper()
 	last := []map[string]string{labelsFor("last", "ClosewaitLeak", "warning", "1"), labelsFor("last", "ClosewaitNotAccepting", "critical", "1")}

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// At this rate 1,024 descriptors last a minute, which is an hour in the scaled rules: the critical alert
-	// needs a trend over half an hour.
+	// At this rate 1,024 descriptors last a minute, which is an hour in the scaled rules: the
+	// critical alert needs a trend over half an hour.
 	rate = 16
 	// within bounds the wait for what takes up to a minute.
 	within = 3 * time.Minute
@@ -35,8 +35,9 @@ rules:
     steps: [shutdown: {}, signal: {name: TERM, wait: 20s}]
 `
 
-// TestFromALeakToANotification runs the whole chain as a user gets it: the exporter, a Prometheus and an
-// Alertmanager started with the commands of the README, with the files of this directory, 60 times as fast.
+// TestFromALeakToANotification runs the whole chain as a user gets it: the exporter, a Prometheus
+// and an Alertmanager started with the commands of the README, with the files of this directory, 60
+// times as fast.
 func TestFromALeakToANotification(t *testing.T) {
 	hosttest.Require(t)
 	t.Parallel() // it waits most of the time

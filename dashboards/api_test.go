@@ -57,7 +57,8 @@ func (s server) labelValues(selector, label string) ([]string, error) {
 	return values, err
 }
 
-// problem reports why an answer shows nothing, or lacks a label of the legend; it is empty if all is there.
+// problem reports why an answer shows nothing, or lacks a label of the legend; it is empty if all
+// is there.
 func problem(answer []sequence, labels []string) string {
 	for _, found := range answer {
 		for _, label := range labels {

@@ -26,7 +26,8 @@ const file = "closewait.json"
 // The newer schema, dashboardv2, is only for Grafana 12 and later.
 type board = dashboard.Dashboard //nolint:staticcheck // deprecated in favour of dashboardv2
 
-// load returns the dashboard, or fails the test with everything in the file that is not in Grafana's schema.
+// load returns the dashboard, or fails the test with everything in the file that is not in
+// Grafana's schema.
 func load(t *testing.T) *board {
 	t.Helper()
 	d, err := read()
@@ -81,8 +82,8 @@ func decode(raw []byte) (*board, error) {
 	return d, errors.Join(errs...)
 }
 
-// strictly decodes. The strict methods of the SDK (v0.0.18) never return nil: they return an empty list of
-// errors on success.
+// strictly decodes. The strict methods of the SDK (v0.0.18) never return nil: they return an empty
+// list of errors on success.
 func strictly(into interface{ UnmarshalJSONStrict([]byte) error }, raw []byte) error {
 	err := into.UnmarshalJSONStrict(raw)
 	if list := (cog.BuildErrors)(nil); errors.As(err, &list) && len(list) == 0 {
@@ -91,7 +92,8 @@ func strictly(into interface{ UnmarshalJSONStrict([]byte) error }, raw []byte) e
 	return err
 }
 
-// rawPanel has the parts of a panel or row that the SDK does not decode strictly with the dashboard.
+// rawPanel has the parts of a panel or row that the SDK does not decode strictly with the
+// dashboard.
 type rawPanel struct {
 	Type, Title string
 	Targets     []json.RawMessage
@@ -116,8 +118,8 @@ func (p rawPanel) check() error {
 	return nil
 }
 
-// checkOverrides applies the properties of each override to the whole panel and checks that, because the schema
-// accepts any identifier, such as custom.width, with any value.
+// checkOverrides applies the properties of each override to the whole panel and checks that,
+// because the schema accepts any identifier, such as custom.width, with any value.
 func (p rawPanel) checkOverrides() error {
 	var config struct {
 		Defaults  map[string]any

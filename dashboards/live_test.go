@@ -23,8 +23,8 @@ const (
 
 var times = map[string]string{"trend": "8s", "__rate_interval": "5s", "__range": "30s"}
 
-// TestTheDashboardOnALivePrometheus runs all queries of the dashboard on a real Prometheus, which scrapes real
-// exporters, one of them with a reaper, while real processes leak.
+// TestTheDashboardOnALivePrometheus runs all queries of the dashboard on a real Prometheus, which
+// scrapes real exporters, one of them with a reaper, while real processes leak.
 func TestTheDashboardOnALivePrometheus(t *testing.T) {
 	hosttest.Require(t)
 	prometheus := startPrometheus(t)
@@ -86,8 +86,8 @@ func noNumberOutlives(t *testing.T, prometheus server, pid int) {
 // alternatives returns the operands of or, which are on separate lines: each has to return data.
 func alternatives(expr string) []string { return strings.Split(expr, "\n  or ") }
 
-// seesAllDefunct reports whether the scanner of an exporter finds defunct sockets that it has not seen in
-// CLOSE_WAIT. Other scanners have no series of them here.
+// seesAllDefunct reports whether the scanner of an exporter finds defunct sockets that it has not
+// seen in CLOSE_WAIT. Other scanners have no series of them here.
 func seesAllDefunct(t *testing.T, prometheus server) bool {
 	t.Helper()
 	scanners, err := prometheus.labelValues("closewait_scanner_info", "scanner")

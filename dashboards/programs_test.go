@@ -34,8 +34,8 @@ rules:
     accept_remote_trigger: true
 `
 
-// startExporters starts an exporter with all privileges and a reaper, and an exporter without privileges, which
-// cannot find holders. It returns their addresses.
+// startExporters starts an exporter with all privileges and a reaper, and an exporter without
+// privileges, which cannot find holders. It returns their addresses.
 func startExporters(t *testing.T) []string {
 	t.Helper()
 	program, dir := leaktest.BuildExporter(t), t.TempDir()

@@ -29,8 +29,8 @@ var (
 	keywords = []string{"and", "or", "unless", "bool", "offset", "by", "without", "on", "ignoring", "group_left", "group_right", "Inf", "NaN"}
 )
 
-// parse finds the names in an expression without validating it; Prometheus does that. Strings occur only in
-// matchers.
+// parse finds the names in an expression without validating it; Prometheus does that. Strings occur
+// only in matchers.
 func parse(expr string) expression {
 	var found expression
 	for _, list := range grouping.FindAllStringSubmatch(expr, -1) {

@@ -67,7 +67,8 @@ func placeholders(format string) []string {
 	return names
 }
 
-// TestPresentValuesAreInstantQueries: a range would still show the last value of a process that has ended.
+// TestPresentValuesAreInstantQueries: a range would still show the last value of a process that has
+// ended.
 func TestPresentValuesAreInstantQueries(t *testing.T) {
 	for _, p := range panels(load(t)) {
 		for _, target := range p.Targets {

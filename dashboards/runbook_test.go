@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// TestLinksGoToTheRunbookOfAnAlert: they go to the sections of docs/RUNBOOK.md about the alerts, at the same
-// place as the links of the alerts.
+// TestLinksGoToTheRunbookOfAnAlert: they go to the sections of docs/RUNBOOK.md about the alerts, at
+// the same place as the links of the alerts.
 func TestLinksGoToTheRunbookOfAnAlert(t *testing.T) {
 	dashboard, err := os.ReadFile(file)
 	if err != nil {

@@ -11,8 +11,9 @@ import (
 
 const renaming = "organize" //nolint:misspell // as Grafana writes it
 
-// TestTablesReferToTheirOwnColumns: the queries of a table make columns, a transformation names them, and formats,
-// links and the order of rows refer to the names. Grafana does not report a name that does not exist.
+// TestTablesReferToTheirOwnColumns: the queries of a table make columns, a transformation names
+// them, and formats, links and the order of rows refer to the names. Grafana does not report a name
+// that does not exist.
 func TestTablesReferToTheirOwnColumns(t *testing.T) {
 	for _, p := range panels(load(t)) {
 		options, isTable := p.Options.(*table.Options)
@@ -35,7 +36,8 @@ func TestTablesReferToTheirOwnColumns(t *testing.T) {
 	}
 }
 
-// columns returns the names of the columns, and fails the test for a column that is neither named nor hidden.
+// columns returns the names of the columns, and fails the test for a column that is neither named
+// nor hidden.
 func columns(t *testing.T, p *dashboard.Panel) []string {
 	t.Helper()
 	var names []string

@@ -7,7 +7,8 @@ import (
 	"testing"
 )
 
-// capabilityNumbers are the numbers, from linux/capability.h, of the capabilities that an exporter gets.
+// capabilityNumbers are the numbers, from linux/capability.h, of the capabilities that an exporter
+// gets.
 var capabilityNumbers = map[string]int{
 	"CAP_DAC_READ_SEARCH": 2, "CAP_KILL": 5, "CAP_NET_ADMIN": 12, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24,
 	"CAP_PERFMON": 38, "CAP_BPF": 39,

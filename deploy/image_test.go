@@ -14,7 +14,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestTheImageSeesLeaksOfTheHost builds the Dockerfile and runs it with the commands of docs/INSTALL.md.
+// TestTheImageSeesLeaksOfTheHost builds the Dockerfile and runs it with the commands of
+// docs/INSTALL.md.
 func TestTheImageSeesLeaksOfTheHost(t *testing.T) {
 	s := newStore(t)
 	s.build()
@@ -92,8 +93,8 @@ func (s *store) podman(args ...string) string {
 	return run(s.t, "podman", slices.Concat(s.flags, []string{"--runtime=runc"}, args)...)
 }
 
-// build builds the Dockerfile. The tests must not need a registry, so an empty image stands in for the image of Go,
-// with the host's programs, modules and build cache mounted into it.
+// build builds the Dockerfile. The tests must not need a registry, so an empty image stands in for
+// the image of Go, with the host's programs, modules and build cache mounted into it.
 func (s *store) build() {
 	s.t.Helper()
 	var build []string
@@ -124,8 +125,8 @@ func (s *store) build() {
 		"--build-arg=VERSION=1.2.3"}, build, []string{"."})...)
 }
 
-// documentedFlags returns the flags of the two docker run commands in docs/INSTALL.md, with three capabilities and with
-// the two for BPF, without name and restart policy.
+// documentedFlags returns the flags of the two docker run commands in docs/INSTALL.md, with three
+// capabilities and with the two for BPF, without name and restart policy.
 func documentedFlags(t *testing.T) (three, two []string) {
 	t.Helper()
 	commands := strings.Split(read(t, "../docs/INSTALL.md"), "docker run --detach --name closewait_exporter --restart unless-stopped ")

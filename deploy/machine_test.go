@@ -13,8 +13,9 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// machine is a copy of this host that has booted systemd, in its own process and network namespaces. Its file system
-// is an empty layer over the file system of the host, so everything that is installed in it disappears with it.
+// machine is a copy of this host that has booted systemd, in its own process and network
+// namespaces. Its file system is an empty layer over the file system of the host, so everything
+// that is installed in it disappears with it.
 type machine struct {
 	t    *testing.T
 	root string // its file system, from outside

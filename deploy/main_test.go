@@ -1,5 +1,5 @@
-// Package deploy tests how the exporter is installed and run, with the programs that people use: systemd, dpkg, rpm,
-// buildah, podman and the types of Kubernetes.
+// Package deploy tests how the exporter is installed and run, with the programs that people use:
+// systemd, dpkg, rpm, buildah, podman and the types of Kubernetes.
 package deploy
 
 import (

@@ -88,8 +88,8 @@ func TestInstallingNamesTheExamplesOfThePackage(t *testing.T) {
 	}
 }
 
-// checkService compares whether the service runs, and whether it will run after the next boot; enabled is "" where the
-// service does not exist.
+// checkService compares whether the service runs, and whether it will run after the next boot;
+// enabled is "" where the service does not exist.
 func (m *machine) checkService(active, enabled string) {
 	m.t.Helper()
 	if got, _ := m.try("systemctl", "is-active", service); got != active {

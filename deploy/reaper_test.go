@@ -62,7 +62,8 @@ func TestTheDropInPermitsTheStepsOfTheReaper(t *testing.T) {
 	m.checkRecords()
 }
 
-// checkRecords checks that the files of the reaper survive a restart and that no other user can read them.
+// checkRecords checks that the files of the reaper survive a restart and that no other user can
+// read them.
 func (m *machine) checkRecords() {
 	m.t.Helper()
 	m.run("systemctl", "restart", service)

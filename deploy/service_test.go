@@ -85,8 +85,8 @@ func (m *machine) awaitMetrics(lines ...string) {
 	})
 }
 
-// checkConfinement checks that the running service is confined as its unit says: an unprivileged user with these
-// capabilities and a filter of system calls, who cannot get more.
+// checkConfinement checks that the running service is confined as its unit says: an unprivileged
+// user with these capabilities and a filter of system calls, who cannot get more.
 func (m *machine) checkConfinement(capabilities []string) {
 	m.t.Helper()
 	pid := m.run("systemctl", "show", "--property=MainPID", "--value", service)

@@ -20,8 +20,8 @@ type summary struct {
 	Services                            map[string]int // by direction and port
 }
 
-// requireAgreement waits until a process is listed, compares what ss, the metrics and list report of it,
-// and returns what all of them report. Its sockets must not be shared outside its family.
+// requireAgreement waits until a process is listed, compares what ss, the metrics and list report
+// of it, and returns what all of them report. Its sockets must not be shared outside its family.
 func requireAgreement(t *testing.T, e *exporter, pid int, family []int) summary {
 	t.Helper()
 	rows := heldBy(leaktest.SSOf(t, family), pid)

@@ -8,8 +8,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestChurnDoesNotShow scrapes twenty times beside thousands of connections that are closed properly. Each
-// of them is in CLOSE_WAIT for a moment.
+// TestChurnDoesNotShow scrapes twenty times beside thousands of connections that are closed
+// properly. Each of them is in CLOSE_WAIT for a moment.
 func TestChurnDoesNotShow(t *testing.T) {
 	leaktest.RequireRoot(t)
 	t.Parallel()

@@ -18,8 +18,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestRunsOutOfDescriptors lowers the limit of the running exporter until scans fail, and raises it again.
-// Scans may fail in between, but no number may be wrong.
+// TestRunsOutOfDescriptors lowers the limit of the running exporter until scans fail, and raises it
+// again. Scans may fail in between, but no number may be wrong.
 func TestRunsOutOfDescriptors(t *testing.T) {
 	leaktest.RequireRoot(t)
 	t.Parallel()
@@ -63,9 +63,9 @@ func TestRunsOutOfDescriptors(t *testing.T) {
 	}
 }
 
-// TestStartsWithFewDescriptors shows that 20 descriptors are enough. It scrapes over one connection, as
-// Prometheus does: on a loaded machine the exporter may not have closed the connection of the scrape before,
-// and each of them takes a descriptor.
+// TestStartsWithFewDescriptors shows that 20 descriptors are enough. It scrapes over one
+// connection, as Prometheus does: on a loaded machine the exporter may not have closed the
+// connection of the scrape before, and each of them takes a descriptor.
 func TestStartsWithFewDescriptors(t *testing.T) {
 	leaktest.RequireRoot(t)
 	leaktest.RequireProgram(t, "prlimit")
@@ -107,7 +107,8 @@ func setLimit(t *testing.T, pid int, limit unix.Rlimit) {
 	}
 }
 
-// leaveHeadroom lowers the soft limit of a process so that it can open only the given number of descriptors.
+// leaveHeadroom lowers the soft limit of a process so that it can open only the given number of
+// descriptors.
 func leaveHeadroom(t *testing.T, pid, more int) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "fd"))

@@ -23,7 +23,8 @@ type exporter struct {
 	ended   chan struct{} // closed when it has ended and was reaped
 }
 
-// serve starts the exporter on a free port and returns when it listens. The exporter ends with the test.
+// serve starts the exporter on a free port and returns when it listens. The exporter ends with the
+// test.
 func serve(t testing.TB, args ...string) *exporter {
 	t.Helper()
 	return start(t, exec.Command(program(t), leaktest.WithScanner(append([]string{anyPort}, args...)...)...))
@@ -64,8 +65,8 @@ func start(t testing.TB, cmd *exec.Cmd) *exporter {
 	return e
 }
 
-// in returns the exporter for a subtest: what goes wrong ends the subtest, not its parent. Only the test
-// itself may be ended from its goroutine, so a parallel subtest needs this.
+// in returns the exporter for a subtest: what goes wrong ends the subtest, not its parent. Only the
+// test itself may be ended from its goroutine, so a parallel subtest needs this.
 func (e *exporter) in(t testing.TB) *exporter {
 	inside := *e
 	inside.t = t

@@ -12,7 +12,8 @@ import (
 	"closewait_exporter/internal/promtest"
 )
 
-// TestTheFirstAlertOfTheReadme follows the README in a fresh clone, up to the alert for the user's own leak.
+// TestTheFirstAlertOfTheReadme follows the README in a fresh clone, up to the alert for the user's
+// own leak.
 func TestTheFirstAlertOfTheReadme(t *testing.T) {
 	leaktest.RequireRoot(t)
 	leaktest.RequireProgram(t, "prometheus")

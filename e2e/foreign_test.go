@@ -19,8 +19,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// foreign is a leaking program in some language. When it is ready it writes the port that it listens on,
-// or 0, and it ends with its stdin.
+// foreign is a leaking program in some language. When it is ready it writes the port that it
+// listens on, or 0, and it ends with its stdin.
 type foreign struct {
 	pid  int
 	port uint16
@@ -93,7 +93,8 @@ func requestAndClose(t *testing.T, host string, port uint16) {
 	connection.Close()
 }
 
-// requestAndHalfClose is a client that sends a request, closes its half and reads until the test ends.
+// requestAndHalfClose is a client that sends a request, closes its half and reads until the test
+// ends.
 func requestAndHalfClose(t *testing.T, host string, port uint16) {
 	t.Helper()
 	connection := request(t, host, port)
@@ -124,8 +125,8 @@ func request(t *testing.T, host string, port uint16) *net.TCPConn {
 	return connection.(*net.TCPConn)
 }
 
-// pageSize is more than HTTP clients read at once, so that some of it stays unread, and fits into a receive
-// buffer, so that the FIN arrives.
+// pageSize is more than HTTP clients read at once, so that some of it stays unread, and fits into a
+// receive buffer, so that the FIN arrives.
 const pageSize = 32 << 10
 
 // webServer is an HTTP server that closes each connection after the answer.

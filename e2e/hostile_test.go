@@ -31,8 +31,8 @@ var hostileNames = map[string]string{
 	"nothing but a blank":     ` `,
 }
 
-// TestHostileNamesHarmNobody runs leaking processes with such names, one of them in a directory with such
-// a name as well.
+// TestHostileNamesHarmNobody runs leaking processes with such names, one of them in a directory
+// with such a name as well.
 func TestHostileNamesHarmNobody(t *testing.T) {
 	leaktest.RequireRoot(t)
 	t.Parallel()
@@ -104,7 +104,8 @@ func startInHostileDirectory(t *testing.T) *leaktest.Leak {
 	return leaktest.Where{Program: path}.Start(t, "--sockets=2")
 }
 
-// requireHarmless fails on control characters, which a terminal would interpret, and on invalid UTF-8.
+// requireHarmless fails on control characters, which a terminal would interpret, and on invalid
+// UTF-8.
 func requireHarmless(t *testing.T, text string) {
 	t.Helper()
 	if !utf8.ValidString(text) {

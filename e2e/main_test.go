@@ -14,7 +14,8 @@ import (
 // patience bounds the wait for what takes seconds on an idle machine.
 const patience = time.Minute
 
-// longVariable is the environment variable that enables tests which take minutes and download modules.
+// longVariable is the environment variable that enables tests which take minutes and download
+// modules.
 const longVariable = "CLOSEWAIT_LONG"
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -16,7 +16,8 @@ import (
 	"closewait_exporter/internal/promtest"
 )
 
-// TestANewUserFollowsTheReadme clones the repository and follows the README with nothing but Go installed.
+// TestANewUserFollowsTheReadme clones the repository and follows the README with nothing but Go
+// installed.
 func TestANewUserFollowsTheReadme(t *testing.T) {
 	leaktest.RequireRoot(t)
 	if os.Getenv(longVariable) == "" {

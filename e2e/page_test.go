@@ -23,8 +23,8 @@ const (
 	everything = `document.body.innerText`
 )
 
-// TestAPersonOpensThePage opens the page of a real exporter in a real browser, beside programs that leak, one
-// of them with HTML as its name, and with a reaper in dry run.
+// TestAPersonOpensThePage opens the page of a real exporter in a real browser, beside programs that
+// leak, one of them with HTML as its name, and with a reaper in dry run.
 func TestAPersonOpensThePage(t *testing.T) {
 	leaktest.RequireRoot(t)
 	browser := browsertest.Start(t)
@@ -107,8 +107,8 @@ func requireNoScript(t *testing.T, browser *browsertest.Browser, url string) {
 	}
 }
 
-// dryRunRules writes a rules file with a rule that would end a program. Where other tests run on the host,
-// rounds can be skipped because a process could not be read, so it is tried again soon.
+// dryRunRules writes a rules file with a rule that would end a program. Where other tests run on
+// the host, rounds can be skipped because a process could not be read, so it is tried again soon.
 func dryRunRules(t *testing.T, program string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "rules.yml")
@@ -159,7 +159,8 @@ func requireQuiet(t *testing.T, tab *browsertest.Tab) {
 	}
 }
 
-// requireReadOnly checks that HEAD is answered like GET without a body, and that other methods are refused.
+// requireReadOnly checks that HEAD is answered like GET without a body, and that other methods are
+// refused.
 func requireReadOnly(t *testing.T, url string) {
 	t.Helper()
 	for method, want := range map[string]int{

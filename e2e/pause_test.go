@@ -23,8 +23,9 @@ func during(do func()) moment {
 	return m
 }
 
-// requireAge compares the age of the oldest socket of a process with the time at which it was leaked.
-// Scrapes may share a scan that is a second old, so the time of the scan is known only to a second.
+// requireAge compares the age of the oldest socket of a process with the time at which it was
+// leaked. Scrapes may share a scan that is a second old, so the time of the scan is known only to a
+// second.
 func requireAge(t *testing.T, e *exporter, pid int, leaked moment, scannedAfter time.Time) {
 	t.Helper()
 	age := time.Duration(e.scrape().one("closewait_process_oldest_socket_age_seconds", of(pid)...) * float64(time.Second))
@@ -37,8 +38,8 @@ func requireAge(t *testing.T, e *exporter, pid int, leaked moment, scannedAfter 
 // pause is how long the exporter is stopped.
 const pause = 3 * time.Second
 
-// TestAStoppedExporterGoesOn stops the exporter, as a debugger, a freezer or a laptop lid does, while
-// sockets are leaked and closed.
+// TestAStoppedExporterGoesOn stops the exporter, as a debugger, a freezer or a laptop lid does,
+// while sockets are leaked and closed.
 func TestAStoppedExporterGoesOn(t *testing.T) {
 	leaktest.RequireRoot(t)
 	t.Parallel()
@@ -80,7 +81,8 @@ func TestAStoppedExporterGoesOn(t *testing.T) {
 	requireAge(t, e, l.PID, leaked, woken)
 }
 
-// TestAgesOutliveTheExporter kills the exporter. The next one has to know the ages of sockets from before it started.
+// TestAgesOutliveTheExporter kills the exporter. The next one has to know the ages of sockets from
+// before it started.
 func TestAgesOutliveTheExporter(t *testing.T) {
 	leaktest.RequireRoot(t)
 	if leaktest.TablesOnly() {

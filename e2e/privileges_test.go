@@ -14,8 +14,8 @@ import (
 // nobody is a user without privileges.
 const nobody = 65534
 
-// TestSaysWhatItCannotSee runs the exporter and list with fewer privileges, beside a leak of root, a leak in
-// another network namespace and a leak of its own user.
+// TestSaysWhatItCannotSee runs the exporter and list with fewer privileges, beside a leak of root,
+// a leak in another network namespace and a leak of its own user.
 func TestSaysWhatItCannotSee(t *testing.T) {
 	leaktest.RequireRoot(t)
 	root := leaktest.Start(t, "--sockets=3")

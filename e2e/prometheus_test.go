@@ -79,8 +79,8 @@ func requireCleanPage(t *testing.T, e *exporter) {
 	}
 }
 
-// askingFor starts a proxy through which the exporter is scraped in one format: Prometheus 2.42 has no
-// setting for it.
+// askingFor starts a proxy through which the exporter is scraped in one format: Prometheus 2.42 has
+// no setting for it.
 func askingFor(t *testing.T, format, exporter string) (address string) {
 	t.Helper()
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
@@ -92,8 +92,8 @@ func askingFor(t *testing.T, format, exporter string) (address string) {
 	return server.Listener.Addr().String()
 }
 
-// examples returns the PromQL expressions of the documents, from code blocks and from the table of queries
-// in the README.
+// examples returns the PromQL expressions of the documents, from code blocks and from the table of
+// queries in the README.
 func examples(t *testing.T) []string {
 	t.Helper()
 	block := regexp.MustCompile("(?s)```promql\n(.*?)```")

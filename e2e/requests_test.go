@@ -16,7 +16,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestOddRequestsAreAnswered sends what people, scanners and attackers send. The exporter listens on IPv6.
+// TestOddRequestsAreAnswered sends what people, scanners and attackers send. The exporter listens
+// on IPv6.
 func TestOddRequestsAreAnswered(t *testing.T) {
 	leaktest.RequireRoot(t)
 	e := start(t, exec.Command(program(t), "--web.listen-address=[::1]:0"))
@@ -53,7 +54,8 @@ func TestOddRequestsAreAnswered(t *testing.T) {
 	}
 }
 
-// TestManyScrapersAtOnce checks that all of them are answered or told to come back. They share scans.
+// TestManyScrapersAtOnce checks that all of them are answered or told to come back. They share
+// scans.
 func TestManyScrapersAtOnce(t *testing.T) {
 	leaktest.RequireRoot(t)
 	e := serve(t)

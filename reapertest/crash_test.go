@@ -12,8 +12,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestNoCrashLetsTheReaperExceedItsBudget kills the exporter at random moments of its remediations, and
-// starts it again with the same files.
+// TestNoCrashLetsTheReaperExceedItsBudget kills the exporter at random moments of its remediations,
+// and starts it again with the same files.
 func TestNoCrashLetsTheReaperExceedItsBudget(t *testing.T) {
 	crashes := 6
 	if long {

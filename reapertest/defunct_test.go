@@ -18,8 +18,8 @@ func TestALeakThatPeersResetIsCured(t *testing.T) {
 	}
 }
 
-// resetAll resets all leaked sockets before the rules count anything. The exporter sees them in CLOSE_WAIT
-// first, as not every scanner finds them otherwise.
+// resetAll resets all leaked sockets before the rules count anything. The exporter sees them in
+// CLOSE_WAIT first, as not every scanner finds them otherwise.
 func resetAll(t *testing.T, scanner string) {
 	leaks := []struct {
 		name, rule, flags string
@@ -72,7 +72,8 @@ func resetAll(t *testing.T, scanner string) {
 	}
 }
 
-// TestADestroyedLeakIsStillALeak: SOCK_DESTROY takes sockets out of CLOSE_WAIT and frees no descriptor.
+// TestADestroyedLeakIsStillALeak: SOCK_DESTROY takes sockets out of CLOSE_WAIT and frees no
+// descriptor.
 func TestADestroyedLeakIsStillALeak(t *testing.T) {
 	const when = "when: {sockets: 3, age: 1s, direction: outbound, include_defunct: true}\n"
 	alone := startTarget(t, leaktest.Where{}, "destroyed", "--outbound=3")

@@ -172,7 +172,8 @@ func write(t testing.TB, path, text string) {
 	}
 }
 
-// await waits until the condition holds. Most conditions scrape, which costs CPU time: rounds are 300 ms long.
+// await waits until the condition holds. Most conditions scrape, which costs CPU time: rounds are
+// 300 ms long.
 func await(t testing.TB, condition func() (done bool, why string)) {
 	t.Helper()
 	leaktest.EventuallyEvery(t, patience, interval, condition)

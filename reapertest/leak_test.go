@@ -14,7 +14,8 @@ const interval = 300 * time.Millisecond
 // slack is what a loaded machine may take beyond what the rules ask for.
 const slack = 3 * time.Second
 
-// TestALeakIsActedUponInTime starts the leaks while the exporter scans, so that it knows nothing beforehand.
+// TestALeakIsActedUponInTime starts the leaks while the exporter scans, so that it knows nothing
+// beforehand.
 func TestALeakIsActedUponInTime(t *testing.T) {
 	const age, hold = 2 * time.Second, time.Second
 	leaks := []struct{ name, rule, flags string }{
@@ -45,7 +46,8 @@ func TestALeakIsActedUponInTime(t *testing.T) {
 		if took := acted.Sub(begun[l.name]); took < age+hold {
 			t.Errorf("%s: acted upon after %v, too early", l.name, took)
 		}
-		// If the machine was so slow that the time between two scans was a gap, lateness proves nothing.
+		// If the machine was so slow that the time between two scans was a gap, lateness proves
+		// nothing.
 		if took := acted.Sub(complete[l.name]); took > age+hold+2*interval+slack && gaps == 0 {
 			t.Errorf("%s: acted upon after %v, too late", l.name, took)
 		}

@@ -12,7 +12,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// startTargets starts leaking processes, each its own group, and returns an expression that matches all.
+// startTargets starts leaking processes, each its own group, and returns an expression that matches
+// all.
 func startTargets(t *testing.T, name string, size int) (exes string, members []*target) {
 	t.Helper()
 	var paths []string
@@ -74,7 +75,7 @@ func TestTheEndOfTheExporterEndsItsRemediations(t *testing.T) {
 	started := filepath.Join(t.TempDir(), "started")
 	v := startTarget(t, leaktest.Where{}, "interrupted", "--outbound=3")
 	text := guarded("touch "+started+"; exec sleep 4711")(t, v)
-	e := enforcing(t, preamble+rule("interrupted", v.exe, strings.Replace(text, "timeout: 2s", "timeout: 60s", 1)))
+	e := enforcing(t, preamble+rule("interrupted", v.exe, text))
 	await(t, func() (bool, string) {
 		_, err := os.Stat(started)
 		return err == nil, "the guard does not run"

@@ -16,7 +16,8 @@ const (
 	keepalive = "match: {command: '.*--keepalive.*'}\n"
 )
 
-// scenario is a leaking process, a rule, and the expected result. All run in parallel under one exporter.
+// scenario is a leaking process, a rule, and the expected result. All run in parallel under one
+// exporter.
 type scenario struct {
 	name    string
 	where   leaktest.Where
@@ -48,7 +49,8 @@ func ignoring(shift uint16) func(*testing.T, *target) string {
 	}
 }
 
-// The options of resreap, in the order of the table in docs/REAPER.md, and the cases in which it was wrong.
+// The options of resreap, in the order of the table in docs/REAPER.md, and the cases in which it
+// was wrong.
 var options = []scenario{
 	{name: "pattern", leak: "--outbound=3 --keepalive", rule: fixed(keepalive + outbound + soft), want: terminated, signals: 1},
 	{name: "no-pattern", leak: "--outbound=3", rule: fixed(keepalive + outbound + soft), lives: true},
@@ -79,7 +81,7 @@ var options = []scenario{
 	{name: "guard-1", leak: "--outbound=3", rule: guarded("exit 1"), want: decided("guard_denied"), lives: true},
 	{name: "guard-127", leak: "--outbound=3", rule: guarded("/nonexistent/program"), want: decided("guard_denied"), lives: true},
 	{name: "guard-crash", leak: "--outbound=3", rule: guarded("kill -SEGV $$"), want: decided("guard_failed"), lives: true},
-	{name: "guard-timeout", leak: "--outbound=3", rule: guarded("sleep 1000"), want: decided("guard_failed"), lives: true},
+	{name: "guard-timeout", leak: "--outbound=3", rule: guardedWithin("2s", "sleep 1000"), want: decided("guard_failed"), lives: true},
 	{name: "guard-flood", leak: "--outbound=3", rule: guarded("exec cat /dev/zero"), want: decided("guard_failed"), lives: true},
 	{name: "guard-pipe-no", leak: "--outbound=3", rule: guarded("sleep 1000 & exit 1"), want: decided("guard_denied"), lives: true},
 	{name: "guard-pipe-yes", leak: "--outbound=3", rule: guarded("sleep 1000 & exit 0"), want: terminated, signals: 1},
@@ -87,15 +89,18 @@ var options = []scenario{
 	{name: "no-guard", leak: "--outbound=3", rule: fixed(outbound + "steps: [run: {command: [/nonexistent/guard]}, signal: {name: KILL}]\n"), want: decided("suspended"), lives: true},
 }
 
-// guarded runs a shell script as a guard before the signal.
-func guarded(script string) func(*testing.T, *target) string {
+// guarded runs a shell script as a guard before the signal. It gets more time than it needs on a
+// loaded machine.
+func guarded(script string) func(*testing.T, *target) string { return guardedWithin("60s", script) }
+
+func guardedWithin(timeout, script string) func(*testing.T, *target) string {
 	return func(t *testing.T, _ *target) string {
 		path := filepath.Join(t.TempDir(), "guard")
 		write(t, path, "#!/bin/sh\n"+script+"\n")
 		if err := os.Chmod(path, 0o700); err != nil {
 			t.Fatal(err)
 		}
-		return outbound + fmt.Sprintf("steps: [run: {command: ['%s', '{pid}'], timeout: 2s}, signal: {name: TERM, wait: 20s}]\n", path)
+		return outbound + fmt.Sprintf("steps: [run: {command: ['%s', '{pid}'], timeout: %s}, signal: {name: TERM, wait: 20s}]\n", path, timeout)
 	}
 }
 

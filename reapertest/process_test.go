@@ -89,7 +89,7 @@ func TestNoSignalWhereItIsNotNeededAnyMore(t *testing.T) {
 	for _, c := range changes {
 		v := startTarget(t, leaktest.Where{}, c.name, "--outbound=3")
 		targets[c.name] = v
-		rules += rule(c.name, v.exe, strings.Replace(guarded(c.script)(t, v), "timeout: 2s", "timeout: 60s", 1))
+		rules += rule(c.name, v.exe, guarded(c.script)(t, v))
 	}
 	e := enforcing(t, rules)
 	for _, c := range changes {
@@ -115,7 +115,8 @@ func TestNoSignalWhereItIsNotNeededAnyMore(t *testing.T) {
 	}
 }
 
-// TestMildStepsAreFollowedByHarsherOnes has leaks that close nothing when their connections are cut.
+// TestMildStepsAreFollowedByHarsherOnes has leaks that close nothing when their connections are
+// cut.
 func TestMildStepsAreFollowedByHarsherOnes(t *testing.T) {
 	const then = "signal: {name: TERM, wait: 20s}]\n"
 	steps := []string{"destroy", "shutdown"}
@@ -135,8 +136,8 @@ func TestMildStepsAreFollowedByHarsherOnes(t *testing.T) {
 	}
 }
 
-// TestRaisingTheLimitOfDescriptors depends on the capabilities of the tests. Without them the rule must be
-// refused as a whole.
+// TestRaisingTheLimitOfDescriptors depends on the capabilities of the tests. Without them the rule
+// must be refused as a whole.
 func TestRaisingTheLimitOfDescriptors(t *testing.T) {
 	v := startTarget(t, leaktest.Where{}, "raised", "--outbound=3", "--nofile=100")
 	e := enforcing(t, preamble+rule("raised", v.exe, outbound+"steps: [raise_nofile: {to: 200}, signal: {name: TERM, wait: 20s}]\n"))

@@ -9,14 +9,14 @@ import (
 	"closewait_exporter/internal/leaktest/tcp"
 )
 
-// churn is healthy traffic: connections that the client closes first and the server on the next tick.
-// In between they are in CLOSE_WAIT, as all closing connections are.
+// churn is healthy traffic: connections that the client closes first and the server on the next
+// tick. In between they are in CLOSE_WAIT, as all closing connections are.
 type churn struct {
 	listeners listeners
 	clients   clients
 	closing   []connection
-	// maxPerTick bounds a tick, so that a loaded machine makes churn slower, but leaves no connection in
-	// CLOSE_WAIT for long.
+	// maxPerTick bounds a tick, so that a loaded machine makes churn slower, but leaves no
+	// connection in CLOSE_WAIT for long.
 	maxPerTick int
 }
 

@@ -12,8 +12,8 @@ import (
 // client port whose server end is still leaked, and the new SYN resets that socket.
 const perAddress = 1500
 
-// clients are the peers of the server. They live in the same process and close first; the kernel keeps
-// their ends in FIN_WAIT2 for tcp_fin_timeout (60 s).
+// clients are the peers of the server. They live in the same process and close first; the kernel
+// keeps their ends in FIN_WAIT2 for tcp_fin_timeout (60 s).
 type clients struct {
 	addresses   int // number of client addresses, used in turn; 0: a new one every perAddress connections
 	connections int // opened so far
@@ -30,7 +30,8 @@ func (c *clients) connect(to netip.AddrPort) (fd int, local netip.AddrPort, err 
 }
 
 // clientAddr is the n-th client address for a destination: 127.0.0.1, then one in each /24 from
-// 127.16.1.0 on. IPv6 has only one loopback address, and other destinations accept no loopback address.
+// 127.16.1.0 on. IPv6 has only one loopback address, and other destinations accept no loopback
+// address.
 func clientAddr(n int, to netip.Addr) netip.Addr {
 	if n == 0 || !to.Is4() || !to.IsLoopback() {
 		return netip.Addr{}
@@ -38,7 +39,8 @@ func clientAddr(n int, to netip.Addr) netip.Addr {
 	return netip.AddrFrom4([4]byte{127, byte(16 + n>>8), byte(n), 1})
 }
 
-// connectAccepted opens a connection to one of the listeners and accepts it, before either end closes.
+// connectAccepted opens a connection to one of the listeners and accepts it, before either end
+// closes.
 func connectAccepted(to *listeners, from *clients) (client, server int, err error) {
 	l := to.next()
 	client, local, err := from.connect(l.via)

@@ -7,7 +7,8 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 )
 
-// flags are options as given: some are plain values, the others are parsed after all flags are known.
+// flags are options as given: some are plain values, the others are parsed after all flags are
+// known.
 type flags struct {
 	plain                      options
 	listen, idleListen, unread []string

@@ -40,8 +40,8 @@ func receiveAll(channel int) error {
 	}
 }
 
-// awaitHangup returns when all writers have closed the pipe. It reads nothing from it: the commands in
-// it are for our parent.
+// awaitHangup returns when all writers have closed the pipe. It reads nothing from it: the commands
+// in it are for our parent.
 func awaitHangup(pipe int) error {
 	for {
 		watched := []unix.PollFd{{Fd: int32(pipe)}}

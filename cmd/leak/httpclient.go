@@ -7,8 +7,8 @@ import (
 	"os"
 )
 
-// getAndKeep is a Go program that forgets Body.Close(): it requests a page n times, writes a line when
-// it has all answers, and keeps them until stdin is closed.
+// getAndKeep is a Go program that forgets Body.Close(): it requests a page n times, writes a line
+// when it has all answers, and keeps them until stdin is closed.
 func getAndKeep(url string, n int) error {
 	var kept []*http.Response
 	for range n {

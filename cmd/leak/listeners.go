@@ -16,8 +16,8 @@ type listeners struct {
 	used      int   // number of calls of next
 }
 
-// openListeners opens copies of a listener on each address; more than one needs SO_REUSEPORT, which 0
-// leaves out. Where an address is a wildcard, clients connect to the given one.
+// openListeners opens copies of a listener on each address; more than one needs SO_REUSEPORT, which
+// 0 leaves out. Where an address is a wildcard, clients connect to the given one.
 func openListeners(at []netip.AddrPort, through netip.Addr, copies int) (listeners, error) {
 	var opened listeners
 	for _, bound := range at {
@@ -84,8 +84,8 @@ func (l *listeners) accept(wanted func(addrPair) bool) (fd int, p addrPair, err 
 // addrPair identifies a connection by the addresses that its server sees.
 type addrPair struct{ local, remote netip.AddrPort }
 
-// pair identifies the connection of a client that has connected from an address. An IPv6 listener sees
-// IPv4 addresses mapped.
+// pair identifies the connection of a client that has connected from an address. An IPv6 listener
+// sees IPv4 addresses mapped.
 func (l listener) pair(from netip.AddrPort) addrPair {
 	if l.bound.Addr().Is4() {
 		return addrPair{l.via, from}

@@ -1,5 +1,5 @@
-// Command leak forgets to close its TCP connections, on purpose: for `make demo`, tests and benchmarks.
-// It is server and client in one, on loopback only.
+// Command leak forgets to close its TCP connections, on purpose: for `make demo`, tests and
+// benchmarks. It is server and client in one, on loopback only.
 package main
 
 import (

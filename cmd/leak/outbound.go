@@ -47,7 +47,8 @@ func (s *server) openBackends() error {
 	return err
 }
 
-// extraAddrs are addresses for further listeners, one with the address of each listener and any port.
+// extraAddrs are addresses for further listeners, one with the address of each listener and any
+// port.
 func (s *server) extraAddrs() []netip.AddrPort {
 	var at []netip.AddrPort
 	for _, l := range s.listeners.listeners {

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-// shortestTick is the shortest time between two ticks; at higher rates several things are due at a time.
+// shortestTick is the shortest time between two ticks; at higher rates several things are due at a
+// time.
 const shortestTick = 20 * time.Millisecond
 
 // rate says how many things are due.
@@ -26,8 +27,8 @@ func newRate(perSecond float64) *rate {
 	return &rate{ticks: time.Tick(every), perSecond: perSecond, started: time.Now()}
 }
 
-// due is the number of things that have become due since the last call. Things that are late by more
-// than a second are dropped, so that SIGCONT after SIGSTOP causes no flood.
+// due is the number of things that have become due since the last call. Things that are late by
+// more than a second are dropped, so that SIGCONT after SIGSTOP causes no flood.
 func (r *rate) due() int {
 	n := int(time.Since(r.started).Seconds()*r.perSecond) - r.done
 	r.done += n

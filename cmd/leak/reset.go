@@ -29,8 +29,8 @@ func (s *server) leakDefunct(n int) error {
 	return nil
 }
 
-// reset makes the n oldest sockets in CLOSE_WAIT that we hold defunct. It sends a byte on each: the peer
-// is gone, so the kernel answers with a RST.
+// reset makes the n oldest sockets in CLOSE_WAIT that we hold defunct. It sends a byte on each: the
+// peer is gone, so the kernel answers with a RST.
 func (s *server) reset(n int) error {
 	leaked := s.closable()
 	if n > len(leaked) {

@@ -73,8 +73,8 @@ func (s *server) leaveUnaccepted(n int) error {
 	return err
 }
 
-// enqueue connects n clients, which send what is to be left unread and close. It returns the number of
-// connections that are in the accept queue then.
+// enqueue connects n clients, which send what is to be left unread and close. It returns the number
+// of connections that are in the accept queue then.
 func (s *server) enqueue(to *listeners, n int) (queued int, err error) {
 	var clients []int
 	for len(clients) < n && err == nil {
@@ -164,7 +164,8 @@ func (s *server) close(n int) error {
 	return nil
 }
 
-// release closes our descriptors of the sockets, and forgets the sockets that no other process holds.
+// release closes our descriptors of the sockets, and forgets the sockets that no other process
+// holds.
 func (s *server) release(sockets []*socket) {
 	closed := map[*socket]bool{}
 	for _, sock := range sockets {

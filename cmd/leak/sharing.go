@@ -117,9 +117,9 @@ func (s *server) send(channel int, received func() error) error {
 	return nil
 }
 
-// startHolder starts a copy of this program that has the descriptors and does nothing. It ends when its
-// stdin is closed. With --exit-with-stdin that is our own stdin, so that a holder can outlive us but not
-// the process that started us; otherwise it is a pipe that closes when we end.
+// startHolder starts a copy of this program that has the descriptors and does nothing. It ends when
+// its stdin is closed. With --exit-with-stdin that is our own stdin, so that a holder can outlive
+// us but not the process that started us; otherwise it is a pipe that closes when we end.
 func (s *server) startHolder(fds []int, args ...string) (pid int, err error) {
 	stdin, err := s.childStdin()
 	if err != nil {
@@ -135,7 +135,8 @@ func (s *server) startHolder(fds []int, args ...string) (pid int, err error) {
 		files = append(files, uintptr(fd))
 	}
 	args = append([]string{"leak", "holder", "--comm=" + s.nameOrDefault()}, args...)
-	// The forked child resolves the path to itself, so it works even when our main thread has ended.
+	// The forked child resolves the path to itself, so it works even when our main thread has
+	// ended.
 	pid, err = syscall.ForkExec("/proc/self/exe", args, &syscall.ProcAttr{Files: files, Env: os.Environ()})
 	if err != nil {
 		return 0, fmt.Errorf("start a child: %w", err)

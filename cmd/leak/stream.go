@@ -18,8 +18,8 @@ const (
 	slowBytes   = 100
 )
 
-// stream is a legitimate half-close: the client has sent its FIN and reads on, and the server sends on.
-// Where the client reads slowly, the send queue of the server is never empty.
+// stream is a legitimate half-close: the client has sent its FIN and reads on, and the server sends
+// on. Where the client reads slowly, the send queue of the server is never empty.
 type stream struct {
 	connection
 	slow bool

@@ -12,11 +12,12 @@ import (
 )
 
 // onOwnThread runs the program on a thread that is not the main one, and waits for its end. With
-// --private-fdtable only that thread has the sockets: /proc/PID/fd, which shows the table of the main
-// thread, has none of them. With --zombie-leader the main thread ends when the program asks for it.
+// --private-fdtable only that thread has the sockets: /proc/PID/fd, which shows the table of the
+// main thread, has none of them. With --zombie-leader the main thread ends when the program asks
+// for it.
 func onOwnThread(o options, program func(options, endMainThread) error) error {
-	// The runtime opens its own descriptors at the first timer. Do that now, while descriptors are left and
-	// all threads share them.
+	// The runtime opens its own descriptors at the first timer. Do that now, while descriptors are
+	// left and all threads share them.
 	time.Sleep(time.Nanosecond)
 	done := make(chan error)
 	leave := make(chan struct{})
@@ -39,8 +40,8 @@ func onOwnThread(o options, program func(options, endMainThread) error) error {
 	case err := <-done:
 		return err
 	case <-leave:
-		// Syscall tells the runtime that this thread may not come back, and the runtime goes on without it.
-		// RawSyscall would stop the world for ever at the next garbage collection.
+		// Syscall tells the runtime that this thread may not come back, and the runtime goes on
+		// without it. RawSyscall would stop the world for ever at the next garbage collection.
 		_, _, errno := syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0)
 		return fmt.Errorf("end the main thread: %w", errno)
 	}

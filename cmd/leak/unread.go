@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// unread is what is left unread on a leaked socket: a number of payload bytes and the FIN, or one of the
-// two classes below.
+// unread is what is left unread on a leaked socket: a number of payload bytes and the FIN, or one
+// of the two classes below.
 type unread int
 
 // The two classes without payload.

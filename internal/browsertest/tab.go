@@ -58,8 +58,8 @@ func (p *Tab) Follow(selector string) {
 	}
 }
 
-// Ask returns the value of a JavaScript expression. It works even with NoScript, which affects only the
-// page.
+// Ask returns the value of a JavaScript expression. It works even with NoScript, which affects only
+// the page.
 func Ask[T any](p *Tab, expression string) T {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, patience)

@@ -12,15 +12,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// variable tells a test binary that it runs on its own host, and whether that is furnished. The workers
-// of a fuzz test inherit it and run there too.
+// variable tells a test binary that it runs on its own host, and whether that is furnished. The
+// workers of a fuzz test inherit it and run there too.
 const (
 	variable        = "CLOSEWAIT_TEST_HOST"
 	bare, furnished = "bare", "furnished"
 )
 
-// Bare goes into the environment of a test binary that a test has started in new namespaces: Move then
-// furnishes them.
+// Bare goes into the environment of a test binary that a test has started in new namespaces: Move
+// then furnishes them.
 const Bare = variable + "=" + bare
 
 // Own reports whether the tests run on their own host.
@@ -34,8 +34,9 @@ func Require(t testing.TB) {
 	}
 }
 
-// Move is for TestMain. It runs the test binary again on a new host and exits with its status. On the new
-// host it returns nil. It returns an error only where no host can be made; the tests may then run here.
+// Move is for TestMain. It runs the test binary again on a new host and exits with its status. On
+// the new host it returns nil. It returns an error only where no host can be made; the tests may
+// then run here.
 func Move() error {
 	switch {
 	case os.Getenv(variable) == furnished:
@@ -53,7 +54,8 @@ func Move() error {
 	return runInside()
 }
 
-// runInside runs the test binary on a new host, and forwards the signals of go test, such as for a timeout.
+// runInside runs the test binary on a new host, and forwards the signals of go test, such as for a
+// timeout.
 func runInside() error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGQUIT, unix.SIGINT, unix.SIGTERM)

@@ -16,9 +16,9 @@ import (
 	"testing"
 )
 
-// Build builds cmd/leak, once per test binary, and returns the path of the program. The program stays
-// in a temporary directory per working copy, so that the next test binary need not link it again. All
-// users may run it, for tests that run it as another user.
+// Build builds cmd/leak, once per test binary, and returns the path of the program. The program
+// stays in a temporary directory per working copy, so that the next test binary need not link it
+// again. All users may run it, for tests that run it as another user.
 func Build(t testing.TB) string { return path(t, leak) }
 
 // BuildExporter builds the exporter in the same way, without cgo, as `make build` does.
@@ -68,7 +68,8 @@ func build(name, pkg string, race bool) (program string, err error) {
 	}
 	defer lock.Close()
 	program = filepath.Join(dir, name)
-	// The race detector needs cgo, and shares compiled packages with the test binaries, which keep paths.
+	// The race detector needs cgo, and shares compiled packages with the test binaries, which keep
+	// paths.
 	args, cgo := []string{"-trimpath"}, "0"
 	if race {
 		args, cgo = []string{"-race"}, "1"

@@ -15,8 +15,8 @@ type Connection struct {
 	t testing.TB
 }
 
-// Listen opens a listener that is closed with the test. Go makes listeners MPTCP by default; this one
-// is TCP unless an option asks for MPTCP.
+// Listen opens a listener that is closed with the test. Go makes listeners MPTCP by default; this
+// one is TCP unless an option asks for MPTCP.
 func Listen(t testing.TB, network, address string, options ...func(*net.ListenConfig)) *net.TCPListener {
 	t.Helper()
 	var config net.ListenConfig
@@ -76,7 +76,8 @@ func (c *Connection) HalfCloseClient() {
 	c.AwaitServer(tcp.CloseWait)
 }
 
-// ResetClient closes the client with a RST and returns when the server is closed, whatever state it was in.
+// ResetClient closes the client with a RST and returns when the server is closed, whatever state it
+// was in.
 func (c *Connection) ResetClient() {
 	c.t.Helper()
 	c.must(c.Client.SetLinger(0))

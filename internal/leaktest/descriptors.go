@@ -15,8 +15,8 @@ const (
 	OfThreads = "task/*/fd" // the table of each thread
 )
 
-// Descriptors maps the inode of each socket of a process to its descriptors. It is empty for a process
-// that has ended.
+// Descriptors maps the inode of each socket of a process to its descriptors. It is empty for a
+// process that has ended.
 func Descriptors(t testing.TB, pid int, where string) map[uint64][]int {
 	t.Helper()
 	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/%s/*", pid, where))
@@ -43,8 +43,8 @@ func Descriptors(t testing.TB, pid int, where string) map[uint64][]int {
 	return sockets
 }
 
-// SS asks ss for the sockets in the network namespace of the program, as the function SS does, but finds
-// users only among the program and its children.
+// SS asks ss for the sockets in the network namespace of the program, as the function SS does, but
+// finds users only among the program and its children.
 func (l *Leak) SS(states ...string) []Row {
 	l.t.Helper()
 	pids := make([]int, len(l.family))
@@ -54,8 +54,9 @@ func (l *Leak) SS(states ...string) []Row {
 	return addUsers(l.t, show(l.t, "-taneiOH", l.PID, states), pids)
 }
 
-// SSOf asks ss for the sockets in the network namespace of the test, as the function SS does, but finds
-// users only among the given processes: on a host with many sockets ss takes minutes to find users.
+// SSOf asks ss for the sockets in the network namespace of the test, as the function SS does, but
+// finds users only among the given processes: on a host with many sockets ss takes minutes to find
+// users.
 func SSOf(t testing.TB, pids []int, states ...string) []Row {
 	t.Helper()
 	return addUsers(t, show(t, "-taneiOH", 0, states), pids)

@@ -39,9 +39,9 @@ type answer struct {
 	err  error
 }
 
-// Start starts `leak server` with the given flags in the namespaces and with the rights of the test.
-// It returns when all that was asked for exists. The program and its children end with the test at
-// the latest, also when the test binary dies.
+// Start starts `leak server` with the given flags in the namespaces and with the rights of the
+// test. It returns when all that was asked for exists. The program and its children end with the
+// test at the latest, also when the test binary dies.
 func Start(t testing.TB, args ...string) *Leak {
 	t.Helper()
 	return Where{}.Start(t, args...)

@@ -25,14 +25,16 @@ func RequireProgram(t testing.TB, program string) string {
 	return path
 }
 
-// Eventually checks the condition until it holds, at growing intervals, and fails the test with the last
-// reason when the time is over. The time bounds a failure: it should be long enough for a loaded machine.
+// Eventually checks the condition until it holds, at growing intervals, and fails the test with the
+// last reason when the time is over. The time bounds a failure: it should be long enough for a
+// loaded machine.
 func Eventually(t testing.TB, within time.Duration, condition func() (done bool, why string)) {
 	t.Helper()
 	EventuallyEvery(t, within, 100*time.Millisecond, condition)
 }
 
-// EventuallyEvery is Eventually for conditions that take much CPU time: it gives the longest interval.
+// EventuallyEvery is Eventually for conditions that take much CPU time: it gives the longest
+// interval.
 func EventuallyEvery(t testing.TB, within, longest time.Duration, condition func() (done bool, why string)) {
 	t.Helper()
 	between := 5 * time.Millisecond

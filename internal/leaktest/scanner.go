@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// ScannerVariable is the environment variable with the scanner that exporters under test use, such as
-// procfs. Where it is empty they use the default.
+// ScannerVariable is the environment variable with the scanner that exporters under test use, such
+// as procfs. Where it is empty they use the default.
 const ScannerVariable = "CLOSEWAIT_SCANNER"
 
-// WithScanner adds the scanner to the arguments for an exporter under test, unless they name a scanner, or
-// another mount point of /proc, which not every scanner supports.
+// WithScanner adds the scanner to the arguments for an exporter under test, unless they name a
+// scanner, or another mount point of /proc, which not every scanner supports.
 func WithScanner(args ...string) []string {
 	scanner := os.Getenv(ScannerVariable)
 	named := slices.ContainsFunc(args, func(arg string) bool {
@@ -23,6 +23,6 @@ func WithScanner(args ...string) []string {
 	return append(slices.Clone(args), "--collector.scanner="+scanner)
 }
 
-// TablesOnly reports whether exporters under test use the procfs scanner: /proc/PID/net/tcp has neither
-// cookies nor times.
+// TablesOnly reports whether exporters under test use the procfs scanner: /proc/PID/net/tcp has
+// neither cookies nor times.
 func TablesOnly() bool { return os.Getenv(ScannerVariable) == "procfs" }

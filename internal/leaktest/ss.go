@@ -33,8 +33,9 @@ func (r *Row) HeldBy(pid int) bool {
 	return slices.ContainsFunc(r.Users, func(u User) bool { return u.PID == pid })
 }
 
-// SS asks ss for the sockets in the given states, in CLOSE_WAIT where none are given, in the network
-// namespace of a process, or of the test where pid is 0. It skips the test where ss is missing.
+// SS asks ss for the sockets in the given states, in CLOSE_WAIT where none are given, in the
+// network namespace of a process, or of the test where pid is 0. It skips the test where ss is
+// missing.
 func SS(t testing.TB, pid int, states ...string) []Row {
 	t.Helper()
 	return show(t, "-tanpeiOH", pid, states)
@@ -66,8 +67,8 @@ func show(t testing.TB, flags string, pid int, states []string) []Row {
 }
 
 var (
-	// A line that begins like this is a new socket. Any other line continues the one before, because a comm
-	// can contain a newline. ss prints the state when it is asked for more than one.
+	// A line that begins like this is a new socket. Any other line continues the one before,
+	// because a comm can contain a newline. ss prints the state when it is asked for more than one.
 	rowStart = regexp.MustCompile(`(?m)^(?:[A-Z][A-Z0-9-]+ +)?(\d+) +(\d+) +(\S+:\d+) +(\S+:(?:\d+|\*)) `)
 	rowUser  = regexp.MustCompile(`(?s)\("(.{0,15}?)",pid=(\d+),fd=(\d+)\)`)
 	rowTimer = regexp.MustCompile(` timer:\(([^,)]+)`)
@@ -116,8 +117,8 @@ func parseRow(head []string, rest string) (Row, error) {
 	return row, nil
 }
 
-// ssAddr parses an address as ss prints it: a wildcard of both families is "*", a listener has "*" as
-// the remote port, an interface follows a "%".
+// ssAddr parses an address as ss prints it: a wildcard of both families is "*", a listener has "*"
+// as the remote port, an interface follows a "%".
 func ssAddr(s string) (netip.AddrPort, error) {
 	if strings.HasSuffix(s, ":*") {
 		return netip.AddrPort{}, nil

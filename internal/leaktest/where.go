@@ -9,8 +9,8 @@ import (
 	"testing"
 )
 
-// Where says in which namespaces and as which user a leaking program runs. The zero value is like the
-// test itself. Anything else needs root; without root the test is skipped.
+// Where says in which namespaces and as which user a leaking program runs. The zero value is like
+// the test itself. Anything else needs root; without root the test is skipped.
 type Where struct {
 	NetNS   bool   // in a new network namespace, which has only loopback
 	NetNSOf int    // in the network namespace of this process; 0: of the test
@@ -25,8 +25,8 @@ func (w Where) Start(t testing.TB, args ...string) *Leak {
 	return w.StartMany(t, 1, args...)[0]
 }
 
-// StartMany starts n programs with the same flags in parallel, each in its own new namespaces where new
-// ones are asked for.
+// StartMany starts n programs with the same flags in parallel, each in its own new namespaces where
+// new ones are asked for.
 func (w Where) StartMany(t testing.TB, n int, args ...string) []*Leak {
 	t.Helper()
 	if w != (Where{Program: w.Program}) {

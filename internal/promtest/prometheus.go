@@ -17,8 +17,8 @@ import (
 // Prometheus is a running Prometheus server.
 type Prometheus struct{ Address string }
 
-// StartPrometheus starts a Prometheus that scrapes the targets of each job each second. It skips the test
-// where the program is missing.
+// StartPrometheus starts a Prometheus that scrapes the targets of each job each second. It skips
+// the test where the program is missing.
 func StartPrometheus(t testing.TB, jobs map[string][]string) Prometheus {
 	t.Helper()
 	program := leaktest.RequireProgram(t, "prometheus")

@@ -12,14 +12,15 @@ import (
 	"time"
 )
 
-// patience bounds the wait for a server to listen or to answer; it is long enough for a loaded machine.
+// patience bounds the wait for a server to listen or to answer; it is long enough for a loaded
+// machine.
 const patience = time.Minute
 
 // listening matches the log message of all servers that use github.com/prometheus/exporter-toolkit.
 var listening = regexp.MustCompile(`msg="Listening on".* address=(\S+)`)
 
-// Start runs a server until the test ends, and returns the address that it logs. If the test fails, the
-// log of the server is printed.
+// Start runs a server until the test ends, and returns the address that it logs. If the test fails,
+// the log of the server is printed.
 func Start(t testing.TB, command *exec.Cmd) (address string) {
 	t.Helper()
 	stderr, err := command.StderrPipe()
@@ -63,7 +64,8 @@ type Transcript struct {
 	text strings.Builder
 }
 
-// Take reads to the end, and sends the first address that the program logs as the one it listens on.
+// Take reads to the end, and sends the first address that the program logs as the one it listens
+// on.
 func (s *Transcript) Take(from io.Reader, listens chan<- string) {
 	for lines := bufio.NewReader(from); ; {
 		line, err := lines.ReadString('\n')

@@ -19,9 +19,9 @@ const (
 	LastACK   State = 9
 )
 
-// Leave closes clients. It sends the FIN of each, waits until the kernel has delivered all of them, so
-// that each server is in CLOSE_WAIT, and then closes the descriptors. The kernel keeps each end in
-// FIN_WAIT2 for tcp_fin_timeout (60 s).
+// Leave closes clients. It sends the FIN of each, waits until the kernel has delivered all of them,
+// so that each server is in CLOSE_WAIT, and then closes the descriptors. The kernel keeps each end
+// in FIN_WAIT2 for tcp_fin_timeout (60 s).
 func Leave(clients []int) error {
 	for _, fd := range clients {
 		if err := unix.Shutdown(fd, unix.SHUT_WR); err != nil {
@@ -37,8 +37,8 @@ func Leave(clients []int) error {
 	return nil
 }
 
-// HalfClose shuts one end down for writing and returns when the other one is in CLOSE_WAIT. The end can
-// still read.
+// HalfClose shuts one end down for writing and returns when the other one is in CLOSE_WAIT. The end
+// can still read.
 func HalfClose(fd, other int) error {
 	if err := unix.Shutdown(fd, unix.SHUT_WR); err != nil {
 		return fmt.Errorf("half-close a connection: %w", err)

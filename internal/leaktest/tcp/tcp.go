@@ -1,8 +1,9 @@
-// Package tcp makes TCP connections between two ends on one host, and ends them in the ways that leave
-// a socket in CLOSE_WAIT or closed. cmd/leak and the tests make all their leaked sockets with it.
+// Package tcp makes TCP connections between two ends on one host, and ends them in the ways that
+// leave a socket in CLOSE_WAIT or closed. cmd/leak and the tests make all their leaked sockets with
+// it.
 //
-// Sockets are plain file descriptors. The poller of the Go runtime does not know them, they can live in
-// the descriptor table of a single thread, and no finalizer closes them.
+// Sockets are plain file descriptors. The poller of the Go runtime does not know them, they can
+// live in the descriptor table of a single thread, and no finalizer closes them.
 package tcp
 
 import (
@@ -17,8 +18,8 @@ import (
 // backlog is the length of an accept queue; net.core.somaxconn caps it (4096 by default).
 const backlog = 4096
 
-// timeout is how long the kernel may take for anything between two ends on one host. It only bounds a
-// test that has gone wrong, so it is long enough for a loaded machine.
+// timeout is how long the kernel may take for anything between two ends on one host. It only bounds
+// a test that has gone wrong, so it is long enough for a loaded machine.
 const timeout = 30 * time.Second
 
 // Listen opens a listener. One on [::] takes IPv4 connections as well (v4-mapped).

@@ -1,5 +1,5 @@
-// Package truth holds the reports of cmd/leak, with which tests compare what they see: one line of JSON
-// when all that was asked for exists, and one in answer to each line of commands.
+// Package truth holds the reports of cmd/leak, with which tests compare what they see: one line of
+// JSON when all that was asked for exists, and one in answer to each line of commands.
 package truth
 
 import "net/netip"
