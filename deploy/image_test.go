@@ -35,7 +35,7 @@ func TestTheImageSeesLeaksOfTheHost(t *testing.T) {
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			c := s.start(t, test.flags, "--web.listen-address=127.0.0.1:0")
-			leaktest.Eventually(t, patience, func() (bool, string) {
+			leaktest.Eventually(t, maxWait, func() (bool, string) {
 				metrics, err := c.metrics()
 				listed := regexp.MustCompile(`(?m)^closewait_process_sockets{.*pid="` + strconv.Itoa(leak.PID) + `"} 3$`).MatchString(metrics)
 				return err == nil && listed, "the leak is not listed:\n" + metrics + c.log()
@@ -75,7 +75,7 @@ func newStore(t *testing.T) *store {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		leaktest.Eventually(t, patience, func() (bool, string) { // podman removes files at the same time
+		leaktest.Eventually(t, maxWait, func() (bool, string) { // podman removes files at the same time
 			err := os.RemoveAll(dir)
 			return err == nil, fmt.Sprint(err)
 		})

@@ -54,7 +54,7 @@ func startMachine(t *testing.T) *machine {
 			t.Logf("console of the machine:\n%s", read(t, log.Name()))
 		}
 	})
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		return m.hasBooted(nspawn.Process.Pid), "the machine does not boot:\n" + read(t, log.Name())
 	})
 	return m
@@ -81,7 +81,7 @@ func layer(t *testing.T) string {
 }
 
 func unmount(t *testing.T, dir string) {
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		output, err := exec.Command("umount", dir).CombinedOutput()
 		return err == nil, string(output)
 	})

@@ -15,8 +15,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// patience bounds the wait for what takes a second on an idle machine.
-const patience = 60 * time.Second
+// maxWait bounds the wait for what takes a second on an idle machine.
+const maxWait = 60 * time.Second
 
 // longVariable is the environment variable that enables what takes minutes.
 const longVariable = "CLOSEWAIT_LONG"
@@ -47,7 +47,7 @@ func run(t *testing.T, program string, args ...string) string {
 
 // get gets a URL of this host.
 func get(url string) (string, error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: maxWait}
 	answer, err := client.Get(url)
 	if err != nil {
 		return "", err

@@ -64,7 +64,7 @@ func (m *machine) leak(name string, args ...string) {
 	m.copy(leaktest.Build(m.t), program)
 	m.run(append([]string{"systemd-run", "--quiet", "--unit=" + name, "--property=User=nobody", "--property=PrivateNetwork=yes",
 		program, "server"}, args...)...)
-	leaktest.Eventually(m.t, patience, func() (bool, string) { // it writes a line when it has leaked
+	leaktest.Eventually(m.t, maxWait, func() (bool, string) { // it writes a line when it has leaked
 		log := m.run("journalctl", "--no-pager", "--output=cat", "--unit="+name)
 		return strings.Contains(log, `"sockets"`), log
 	})
@@ -73,7 +73,7 @@ func (m *machine) leak(name string, args ...string) {
 // awaitMetrics waits until each expression matches a line.
 func (m *machine) awaitMetrics(lines ...string) {
 	m.t.Helper()
-	leaktest.Eventually(m.t, patience, func() (bool, string) {
+	leaktest.Eventually(m.t, maxWait, func() (bool, string) {
 		metrics, err := m.get("/metrics")
 		for _, line := range lines {
 			if err != nil || !regexp.MustCompile(`(?m)^`+line+`$`).MatchString(metrics) {

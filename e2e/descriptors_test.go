@@ -73,7 +73,7 @@ func TestStartsWithFewDescriptors(t *testing.T) {
 	e := start(t, exec.Command("prlimit", "--nofile=20", program(t), anyPort))
 	scraper := openScraper(t, e)
 	var m metrics
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		m = scraper.scrape(t)
 		return m.sockets(l.PID) == 3, "not listed:\n" + e.log.String()
 	})
@@ -160,7 +160,7 @@ const sharedScan = time.Second
 
 func (s *scraper) scrape(t *testing.T) metrics {
 	t.Helper()
-	if err := s.connection.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := s.connection.SetDeadline(time.Now().Add(maxWait)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := fmt.Fprintf(s.connection, "GET /metrics HTTP/1.1\r\nHost: %s\r\n\r\n", s.address); err != nil {

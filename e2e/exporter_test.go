@@ -59,7 +59,7 @@ func start(t testing.TB, cmd *exec.Cmd) *exporter {
 	case e.address = <-listening:
 	case <-e.ended:
 		t.Fatalf("the exporter ended before it listened:\n%s", e.log)
-	case <-time.After(patience):
+	case <-time.After(maxWait):
 		t.Fatalf("the exporter does not listen:\n%s", e.log)
 	}
 	return e
@@ -83,9 +83,9 @@ func (e *exporter) get(path string, header ...string) (status int, body string) 
 	return status, body
 }
 
-// ask is get for goroutines other than that of the test, and for exporters that may not answer.
+// ask is get for other goroutines than the test's, and for exporters that may not answer.
 func (e *exporter) ask(path string, header ...string) (status int, body string, err error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: maxWait}
 	request, err := http.NewRequest(http.MethodGet, "http://"+e.address+path, nil)
 	if err != nil {
 		return 0, "", err
@@ -115,7 +115,7 @@ func (e *exporter) scrape() metrics {
 // await scrapes until the condition holds and returns those metrics; why says what is missing.
 func (e *exporter) await(condition func(metrics) (done bool, why string)) (found metrics) {
 	e.t.Helper()
-	leaktest.Eventually(e.t, patience, func() (bool, string) {
+	leaktest.Eventually(e.t, maxWait, func() (bool, string) {
 		found = e.scrape()
 		done, why := condition(found)
 		return done, why + "\n" + e.log.String()
@@ -138,7 +138,7 @@ func (e *exporter) end(s syscall.Signal) (status int, took time.Duration) {
 	e.signal(s)
 	select {
 	case <-e.ended:
-	case <-time.After(patience):
+	case <-time.After(maxWait):
 		e.t.Fatalf("the exporter runs on after %v:\n%s", s, e.log)
 	}
 	return e.cmd.ProcessState.ExitCode(), time.Since(asked)

@@ -48,7 +48,7 @@ func startForeign(t *testing.T, command ...string) foreign {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill := time.AfterFunc(2*patience, func() { _ = cmd.Process.Kill() }) // a JVM starts slowly on a loaded machine
+	kill := time.AfterFunc(2*maxWait, func() { _ = cmd.Process.Kill() }) // a JVM starts slowly on a loaded machine
 	t.Cleanup(func() {
 		stdin.Close()
 		_ = cmd.Wait()
@@ -116,7 +116,7 @@ func request(t *testing.T, host string, port uint16) *net.TCPConn {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := connection.SetDeadline(time.Now().Add(2 * patience)); err != nil {
+	if err := connection.SetDeadline(time.Now().Add(2 * maxWait)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := fmt.Fprintln(connection, "hello"); err != nil {

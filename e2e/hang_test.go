@@ -27,7 +27,7 @@ func TestAScanThatHangs(t *testing.T) {
 
 	const timeout = 2 * time.Second
 	var body string
-	leaktest.Eventually(t, patience, func() (bool, string) { // a loaded machine may delay an answer, but not each time
+	leaktest.Eventually(t, maxWait, func() (bool, string) { // a loaded machine may delay an answer, but not each time
 		asked := time.Now()
 		var status int
 		status, body = e.get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds", fmt.Sprint(timeout.Seconds()))
@@ -71,7 +71,7 @@ func TestEndsThoughAScanHangs(t *testing.T) {
 	e := serve(t, "--path.procfs="+proc.dir)
 	answered := make(chan struct{})
 	go func() { defer close(answered); _, _, _ = e.ask("/metrics") }()
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		_, page := e.get("/metrics", "X-Prometheus-Scrape-Timeout-Seconds", "0.1")
 		n := parse(t, page).one("promhttp_metric_handler_requests_in_flight")
 		return n == 2, fmt.Sprintf("%v requests in flight, want this one and one that waits for the scan", n)
@@ -93,7 +93,7 @@ func TestListIsInterruptedThoughAScanHangs(t *testing.T) {
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	must(t, cmd.Start())
-	deadline := time.AfterFunc(patience, func() { _ = cmd.Process.Kill() })
+	deadline := time.AfterFunc(maxWait, func() { _ = cmd.Process.Kill() })
 	defer deadline.Stop()
 	awaitHang(t, cmd.Process.Pid)
 	must(t, cmd.Process.Signal(os.Interrupt))
@@ -106,7 +106,7 @@ func TestListIsInterruptedThoughAScanHangs(t *testing.T) {
 // awaitHang waits until a thread of the process blocks in the opening of a pipe without a writer.
 func awaitHang(t *testing.T, pid int) {
 	t.Helper()
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		places, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/wchan", pid))
 		must(t, err)
 		for _, place := range places {

@@ -31,9 +31,9 @@ var hostileNames = map[string]string{
 	"nothing but a blank":     ` `,
 }
 
-// TestHostileNamesHarmNobody runs leaking processes with such names, one of them in a directory
+// TestHostileNamesDoNoHarm runs leaking processes with such names, one of them in a directory
 // with such a name as well.
-func TestHostileNamesHarmNobody(t *testing.T) {
+func TestHostileNamesDoNoHarm(t *testing.T) {
 	leaktest.RequireRoot(t)
 	t.Parallel()
 	pids := map[string]int{}

@@ -109,7 +109,7 @@ func TestClientsThatLeak(t *testing.T) {
 // awaitLeak waits until the program has leaked all its connections, and returns their holders.
 func awaitLeak(t *testing.T, p foreign, unread string) (holders []int) {
 	t.Helper()
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		mine, all := heldBy(leaktest.SSOf(t, p.family(t)), p.pid), map[int]bool{}
 		for _, row := range mine {
 			for _, user := range row.Users {
@@ -134,7 +134,7 @@ func TestWhatStreamsIsNotQuiet(t *testing.T) {
 		age := m.sum("closewait_process_oldest_socket_age_seconds", of(p.pid)...)
 		return age >= old, fmt.Sprintf("the socket of process %d is %v s old", p.pid, age)
 	})
-	leaktest.Eventually(t, patience, func() (bool, string) { // on a loaded machine it may stand still for once
+	leaktest.Eventually(t, maxWait, func() (bool, string) { // on a loaded machine it may stand still for once
 		sockets := list(t, "--collector.min-age=0s").socketsOf(p.pid)
 		if len(sockets) != 1 {
 			t.Fatalf("sockets of process %d: %+v, want one", p.pid, sockets)

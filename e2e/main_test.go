@@ -11,8 +11,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// patience bounds the wait for what takes seconds on an idle machine.
-const patience = time.Minute
+// maxWait bounds the wait for what takes seconds on an idle machine.
+const maxWait = time.Minute
 
 // longVariable is the environment variable that enables tests which take minutes and download
 // modules.

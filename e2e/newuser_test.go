@@ -99,8 +99,8 @@ func startSession(t *testing.T, dir string, env []string, line string) *session 
 	return s
 }
 
-// longPatience bounds the wait for builds and for alerts.
-const longPatience = 5 * time.Minute
+// maxLongWait bounds the wait for builds and for alerts.
+const maxLongWait = 5 * time.Minute
 
 func awaitPage(t *testing.T, s *session, address, wanted string) {
 	t.Helper()
@@ -118,7 +118,7 @@ func awaitOutput(t *testing.T, s *session, wanted string) {
 
 func awaitLong(t *testing.T, s *session, condition func() bool, wanted string) {
 	t.Helper()
-	leaktest.Eventually(t, longPatience, func() (bool, string) {
+	leaktest.Eventually(t, maxLongWait, func() (bool, string) {
 		if condition() {
 			return true, ""
 		}
@@ -138,10 +138,10 @@ func (s *session) interrupt(t *testing.T, address string) {
 	must(t, syscall.Kill(-group, syscall.SIGINT))
 	select {
 	case <-s.ended:
-	case <-time.After(patience):
+	case <-time.After(maxWait):
 		t.Fatalf("it runs on after Ctrl-C:\n%s", s.output)
 	}
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		err := syscall.Kill(-group, 0)
 		return err == syscall.ESRCH, fmt.Sprintf("processes of its group are left: %v", err)
 	})

@@ -127,7 +127,7 @@ rules:
 // awaitDecision returns the page as soon as it shows what the reaper would have done.
 func awaitDecision(t *testing.T, e *exporter, pid int) (page string) {
 	t.Helper()
-	leaktest.Eventually(t, 4*patience, func() (bool, string) {
+	leaktest.Eventually(t, 4*maxWait, func() (bool, string) {
 		_, page = e.get("/")
 		wanted := fmt.Sprintf("<strong>shop %d</strong>", pid)
 		return strings.Contains(page, wanted) && strings.Contains(page, "signal TERM"), "no " + wanted + " in\n" + page
@@ -169,7 +169,7 @@ func requireReadOnly(t *testing.T, url string) {
 	} {
 		request, err := http.NewRequest(method, url, nil)
 		must(t, err)
-		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: maxWait}
 		answer, err := client.Do(request)
 		must(t, err)
 		defer answer.Body.Close()

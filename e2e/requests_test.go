@@ -41,7 +41,7 @@ func TestOddRequestsAreAnswered(t *testing.T) {
 			connection, err := net.Dial("tcp", e.address)
 			must(t, err)
 			defer connection.Close()
-			must(t, connection.SetDeadline(time.Now().Add(patience)))
+			must(t, connection.SetDeadline(time.Now().Add(maxWait)))
 			_, _ = io.WriteString(connection, tt.request) // may be refused halfway; the answer says why
 			answer, err := bufio.NewReader(connection).ReadString('\n')
 			if err != nil || !strings.HasPrefix(answer, tt.want) {

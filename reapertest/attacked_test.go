@@ -24,7 +24,7 @@ func (e *exporter) attackFor(duration time.Duration, servers map[string]*attacke
 		}
 	}
 	started := time.Now()
-	leaktest.EventuallyEvery(e.t, duration+patience, time.Second, func() (bool, string) {
+	leaktest.EventuallyEvery(e.t, duration+maxWait, time.Second, func() (bool, string) {
 		values = e.scrape()
 		var missing []string
 		for name, s := range servers {

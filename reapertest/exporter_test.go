@@ -18,8 +18,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// patience bounds the wait for what takes seconds on an idle machine.
-const patience = time.Minute
+// maxWait bounds the wait for what takes seconds on an idle machine.
+const maxWait = time.Minute
 
 // files are the files of an exporter, which survive restarts.
 type files struct{ rules, state, audit string }
@@ -72,7 +72,7 @@ func (e *exporter) close() {
 	if !e.ended {
 		_ = e.cmd.Process.Signal(syscall.SIGCONT)
 		_ = e.cmd.Process.Signal(syscall.SIGTERM)
-		kill := time.AfterFunc(patience, func() { _ = e.cmd.Process.Kill() })
+		kill := time.AfterFunc(maxWait, func() { _ = e.cmd.Process.Kill() })
 		defer kill.Stop()
 		if err := e.cmd.Wait(); err != nil {
 			e.t.Errorf("end the exporter: %v", err)
@@ -176,5 +176,5 @@ func write(t testing.TB, path, text string) {
 // 300 ms long.
 func await(t testing.TB, condition func() (done bool, why string)) {
 	t.Helper()
-	leaktest.EventuallyEvery(t, patience, interval, condition)
+	leaktest.EventuallyEvery(t, maxWait, interval, condition)
 }

@@ -98,7 +98,7 @@ func TestReadLeavesNothing(t *testing.T) {
 
 func TestRateLeaksOn(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--rate=100", "--sockets=1")
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		st := l.Do("state")
 		return st.Leaked > 20, fmt.Sprintf("%d sockets", st.Leaked)
 	})
@@ -110,7 +110,7 @@ func TestRateLeaksOn(t *testing.T) {
 func TestRateRunsOnWithoutDescriptorsAndSaysSo(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--rate=1000", "--nofile=40")
 	var before truth.State
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		st := l.Do("state")
 		stuck := st.Leaked > 20 && st.Leaked == before.Leaked && st.Exhausted > before.Exhausted
 		before = st
@@ -140,7 +140,7 @@ func TestSlowReadersKeepTheSendQueueFull(t *testing.T) {
 func TestStreamsMove(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--stream=2")
 	first := l.SS()
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		rows := l.SS()
 		if len(rows) != 2 {
 			return false, fmt.Sprintf("ss sees %d sockets, want 2", len(rows))
@@ -153,7 +153,7 @@ func TestStreamsMove(t *testing.T) {
 func TestChurnPassesThroughCloseWait(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--churn=500")
 	cookies := map[uint64]bool{}
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		for _, row := range l.SS() {
 			cookies[row.Cookie] = true
 		}

@@ -8,8 +8,8 @@ import (
 	"go.uber.org/goleak"
 )
 
-// patience bounds the wait for what takes milliseconds on an idle machine.
-const patience = time.Minute
+// maxWait bounds the wait for what takes milliseconds on an idle machine.
+const maxWait = time.Minute
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 

@@ -60,7 +60,7 @@ func (o *options) check() error {
 	return errs
 }
 
-// shopOptions are those of the demonstration: some of everything, growing slowly.
+// shopOptions are the options of the demonstration: some sockets of each kind, growing slowly.
 func shopOptions() options {
 	return options{
 		listen:     []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0"), netip.MustParseAddrPort("[::1]:0")},

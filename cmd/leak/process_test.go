@@ -29,7 +29,7 @@ func TestProcessTakesTheIdentityAskedFor(t *testing.T) {
 			l := leaktest.Where{NetNS: true}.Start(t, "--sockets=1", "--children=1", tt.flag)
 			requireAgreement(t, l)
 			for _, pid := range append(l.Children, l.PID) {
-				leaktest.Eventually(t, patience, func() (bool, string) { // a child sets its name last
+				leaktest.Eventually(t, maxWait, func() (bool, string) { // a child sets its name last
 					got, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, tt.file))
 					if err != nil {
 						t.Fatal(err)
@@ -114,7 +114,7 @@ func requireHeldByThreads(t *testing.T, l *leaktest.Leak) {
 // requireGone waits until the process has ended. It may still be a zombie.
 func requireGone(t *testing.T, pid int) {
 	t.Helper()
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 		if errors.Is(err, os.ErrNotExist) {
 			return true, ""

@@ -12,7 +12,8 @@ import (
 	"closewait_exporter/internal/leaktest/truth"
 )
 
-// serve makes all that is asked for, writes the state, and runs until it is told to end.
+// serve makes all that is asked for, writes the state, and runs until it gets a signal or the end
+// of stdin.
 func serve(o options, end endMainThread) error {
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)

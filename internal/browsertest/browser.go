@@ -10,8 +10,8 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience bounds the wait for any answer of the browser.
-const patience = time.Minute
+// maxWait bounds the wait for any answer of the browser.
+const maxWait = time.Minute
 
 // Browser is a Chromium with an empty profile. It ends with the test.
 type Browser struct {

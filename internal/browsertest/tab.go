@@ -51,7 +51,7 @@ func (b *Browser) Open(t testing.TB, url string, v View) *Tab {
 // Follow clicks the element that a CSS selector finds, and returns when the linked page is loaded.
 func (p *Tab) Follow(selector string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, maxWait)
 	defer cancel()
 	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
 		p.t.Fatalf("follow %s: %v", selector, err)
@@ -62,7 +62,7 @@ func (p *Tab) Follow(selector string) {
 // the page.
 func Ask[T any](p *Tab, expression string) T {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, maxWait)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
@@ -101,7 +101,7 @@ func (p *Tab) Screen() []byte { return p.shoot(chromedp.CaptureScreenshot()) }
 
 func (p *Tab) shoot(shot chromedp.Action[[]byte]) []byte {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, maxWait)
 	defer cancel()
 	png, err := chromedp.Run(ctx, shot)
 	p.must(err)
@@ -110,7 +110,7 @@ func (p *Tab) shoot(shot chromedp.Action[[]byte]) []byte {
 
 func (p *Tab) do(step chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, maxWait)
 	defer cancel()
 	p.must(chromedp.Do(ctx, step))
 }

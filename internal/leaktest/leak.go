@@ -14,8 +14,8 @@ import (
 	"closewait_exporter/internal/leaktest/truth"
 )
 
-// patience bounds the wait for an answer of a leaking program.
-const patience = 60 * time.Second
+// maxWait bounds the wait for an answer of a leaking program.
+const maxWait = 60 * time.Second
 
 // Socket is one leaked socket as the program reports it.
 type Socket = truth.Socket
@@ -62,7 +62,7 @@ func (l *Leak) Do(command string) truth.State {
 	return l.State
 }
 
-// Try is Do for goroutines other than that of the test, and for programs that may have ended.
+// Try is Do for other goroutines than the test's, and for programs that may have ended.
 func (l *Leak) Try(command string) error {
 	if _, err := fmt.Fprintln(l.stdin, command); err != nil {
 		return fmt.Errorf("send %q to leak: %w", command, err)
@@ -106,8 +106,8 @@ func (l *Leak) receive() error {
 	var a answer
 	select {
 	case a = <-l.answers:
-	case <-time.After(patience):
-		return fmt.Errorf("no answer in %v", patience)
+	case <-time.After(maxWait):
+		return fmt.Errorf("no answer in %v", maxWait)
 	}
 	if a.err != nil {
 		return a.err

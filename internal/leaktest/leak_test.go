@@ -143,7 +143,7 @@ func TestChildrenEndWithTheirParent(t *testing.T) {
 
 func requireEnded(t *testing.T, pid int) {
 	t.Helper()
-	Eventually(t, patience, func() (bool, string) {
+	Eventually(t, maxWait, func() (bool, string) {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 		return os.IsNotExist(err) || strings.Contains(string(stat), ") Z "), fmt.Sprintf("process %d is still there: %s", pid, stat)
 	})

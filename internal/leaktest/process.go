@@ -32,7 +32,7 @@ func (p process) kill() {
 // awaitEnd returns when the process has ended; its parent may still have to reap it.
 func (p process) awaitEnd() error {
 	defer unix.Close(p.fd)
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(maxWait); ; {
 		left := max(time.Until(deadline), 0)
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}, int(left.Milliseconds()))
 		switch {
@@ -41,7 +41,7 @@ func (p process) awaitEnd() error {
 		case err != nil && !errors.Is(err, unix.EINTR):
 			return fmt.Errorf("wait for process %d: %w", p.pid, err)
 		case left == 0:
-			return fmt.Errorf("process %d is still there %v after SIGKILL", p.pid, patience)
+			return fmt.Errorf("process %d is still there %v after SIGKILL", p.pid, maxWait)
 		}
 	}
 }

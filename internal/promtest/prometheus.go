@@ -50,7 +50,7 @@ func configOf(t testing.TB, jobs map[string][]string) []byte {
 
 // Get requests a path of the API below /api/v1, and decodes the data of the answer.
 func (p Prometheus) Get(path string, form url.Values, into any) error {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: maxWait}
 	answer, err := client.Get("http://" + p.Address + "/api/v1/" + path + "?" + form.Encode())
 	if err != nil {
 		return err
@@ -91,7 +91,7 @@ func (p Prometheus) Query(expression string) ([]float64, error) {
 // Await queries until there is exactly one value and it is within bounds, and returns it.
 func (p Prometheus) Await(t testing.TB, expression string, least, most float64) (value float64) {
 	t.Helper()
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		values, err := p.Query(expression)
 		if err != nil || len(values) != 1 || !(values[0] >= least && values[0] <= most) {
 			return false, fmt.Sprintf("%s is %v (%v), want one value from %v to %v", expression, values, err, least, most)

@@ -12,9 +12,9 @@ import (
 	"time"
 )
 
-// patience bounds the wait for a server to listen or to answer; it is long enough for a loaded
+// maxWait bounds the wait for a server to listen or to answer; it is long enough for a loaded
 // machine.
-const patience = time.Minute
+const maxWait = time.Minute
 
 // listening matches the log message of all servers that use github.com/prometheus/exporter-toolkit.
 var listening = regexp.MustCompile(`msg="Listening on".* address=(\S+)`)
@@ -52,8 +52,8 @@ func Start(t testing.TB, command *exec.Cmd) (address string) {
 	case address = <-listens:
 	case <-ended:
 		t.Fatalf("%s ended before it listened", command.Path)
-	case <-time.After(patience):
-		t.Fatalf("%s does not listen after %v", command.Path, patience)
+	case <-time.After(maxWait):
+		t.Fatalf("%s does not listen after %v", command.Path, maxWait)
 	}
 	return address
 }
