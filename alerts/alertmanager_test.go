@@ -12,11 +12,11 @@ func amtool(t *testing.T, args ...string) string {
 	return mustRun(t, tool(t, "amtool", "prometheus-alertmanager"), args...)
 }
 
-func TestAlertmanagerTakesItsExampleConfiguration(t *testing.T) {
+func TestAlertmanagerAcceptsItsExampleConfiguration(t *testing.T) {
 	amtool(t, "check-config", alertmanagerPath)
 }
 
-func TestAlertsGoToWhomTheirSeverityConcerns(t *testing.T) {
+func TestAlertsGoToTheReceiverForTheirSeverity(t *testing.T) {
 	receivers := map[string]string{"critical": "on-call", "warning": "team", "info": "log"}
 	for _, alert := range shippedAlerts(t) {
 		severity := alert.Labels["severity"]

@@ -9,10 +9,10 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// spansOfTime are all that is different in rules that are 60 times as fast.
+// spansOfTime matches everything that differs in rules that are 60 times as fast.
 var spansOfTime = regexp.MustCompile(`\b[0-9]+[smhdwy]\b|\b3600\b|le=~"[0-9]+`)
 
-// faster is what a span of time becomes.
+// faster returns the scaled span of time.
 func faster(span string) string {
 	last := len(span) - 1
 	switch {
@@ -30,13 +30,13 @@ func faster(span string) string {
 	return span
 }
 
-// scaled makes a file 60 times as fast as alerts/README.md says.
+// scaled makes a file 60 times as fast, as alerts/README.md describes.
 func scaled(t *testing.T, path string) string {
 	t.Helper()
 	return mustRun(t, tool(t, "sed", "sed"), "-E", "-f", "scale-60.sed", path)
 }
 
-// scaledCopies are the rules and the configurations, in a directory of their own.
+// scaledCopies writes scaled copies of the rules and the configurations to a new directory.
 func scaledCopies(t *testing.T) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -48,7 +48,7 @@ func scaledCopies(t *testing.T) (dir string) {
 	return dir
 }
 
-func TestWhatIsScaledIsTheSameButForSpansOfTime(t *testing.T) {
+func TestScalingChangesOnlySpansOfTime(t *testing.T) {
 	for _, path := range []string{rulesPath, prometheusPath, alertmanagerPath} {
 		want := spansOfTime.ReplaceAllStringFunc(string(read(t, path)), faster)
 		if diff := cmp.Diff(want, scaled(t, path)); diff != "" {
@@ -56,7 +56,7 @@ func TestWhatIsScaledIsTheSameButForSpansOfTime(t *testing.T) {
 		}
 	}
 	dir := scaledCopies(t)
-	promtool(t, "check", "config", filepath.Join(dir, prometheusPath)) // and the rules, which it names
+	promtool(t, "check", "config", filepath.Join(dir, prometheusPath)) // and the rules, to which it refers
 	amtool(t, "check-config", filepath.Join(dir, alertmanagerPath))
 }
 

@@ -12,8 +12,8 @@ import (
 	"closewait_exporter/internal/promtest"
 )
 
-// named are the labels of alerts of an exporter or, with a pid, of a process.
-func named(instance, alert, severity, pid string) map[string]string {
+// labelsFor returns the labels of an alert about an exporter or, with a pid, about a process.
+func labelsFor(instance, alert, severity, pid string) map[string]string {
 	l := map[string]string{"job": "closewait", "instance": instance, "alertname": alert, "severity": severity}
 	if pid != "" {
 		l["group"], l["pid"], l["comm"] = "shop.service", pid, "shop"
@@ -21,54 +21,54 @@ func named(instance, alert, severity, pid string) map[string]string {
 	return l
 }
 
-func TestTheWorstNewsOfAProcessOrAnExporterIsEnough(t *testing.T) {
+func TestTheWorstAlertOfAProcessOrAnExporterSuppressesTheOthers(t *testing.T) {
 	tests := []struct {
 		name       string
 		alerts     []map[string]string
 		suppressed []string // names, sorted
 	}{
-		{"an exporter that is down silences all that it said before, on its own host", []map[string]string{
-			named("down", "ClosewaitExporterDown", "warning", ""),
-			named("down", "ClosewaitScanFailing", "warning", ""),
-			named("down", "ClosewaitDescriptorsExhausted", "critical", "42"),
-			named("other", "ClosewaitLeak", "warning", "42"),
+		{"an exporter that is down suppresses its other alerts, and no alert of another host", []map[string]string{
+			labelsFor("down", "ClosewaitExporterDown", "warning", ""),
+			labelsFor("down", "ClosewaitScanFailing", "warning", ""),
+			labelsFor("down", "ClosewaitDescriptorsExhausted", "critical", "42"),
+			labelsFor("other", "ClosewaitLeak", "warning", "42"),
 		}, []string{"ClosewaitDescriptorsExhausted", "ClosewaitScanFailing"}},
-		{"what is critical silences lesser news of the same process", []map[string]string{
-			named("same", "ClosewaitDescriptorsRunOutSoon", "critical", "42"),
-			named("same", "ClosewaitDescriptorsWillRunOut", "warning", "42"),
-			named("same", "ClosewaitLeak", "warning", "42"),
-			named("same", "ClosewaitStuck", "info", "42"),
+		{"a critical alert suppresses lesser alerts of the same process", []map[string]string{
+			labelsFor("same", "ClosewaitDescriptorsRunOutSoon", "critical", "42"),
+			labelsFor("same", "ClosewaitDescriptorsWillRunOut", "warning", "42"),
+			labelsFor("same", "ClosewaitLeak", "warning", "42"),
+			labelsFor("same", "ClosewaitStuck", "info", "42"),
 		}, []string{"ClosewaitDescriptorsWillRunOut", "ClosewaitLeak", "ClosewaitStuck"}},
-		{"what is critical silences that something is stuck", []map[string]string{
-			named("stuck", "ClosewaitNotAccepting", "critical", "42"),
-			named("stuck", "ClosewaitStuck", "info", "42"),
+		{"a critical alert suppresses that the process is stuck", []map[string]string{
+			labelsFor("stuck", "ClosewaitNotAccepting", "critical", "42"),
+			labelsFor("stuck", "ClosewaitStuck", "info", "42"),
 		}, []string{"ClosewaitStuck"}},
-		{"what is critical does not silence another process, the reaper or the exporter", []map[string]string{
-			named("several", "ClosewaitNotAccepting", "critical", "42"),
-			named("several", "ClosewaitLeak", "warning", "43"),
-			named("several", "ClosewaitReaperCannotAct", "warning", ""),
-			named("several", "ClosewaitReaperActed", "info", ""),
-			named("several", "ClosewaitCoverageLow", "warning", ""),
+		{"a critical alert does not suppress another process, the reaper or the exporter", []map[string]string{
+			labelsFor("several", "ClosewaitNotAccepting", "critical", "42"),
+			labelsFor("several", "ClosewaitLeak", "warning", "43"),
+			labelsFor("several", "ClosewaitReaperCannotAct", "warning", ""),
+			labelsFor("several", "ClosewaitReaperActed", "info", ""),
+			labelsFor("several", "ClosewaitCoverageLow", "warning", ""),
 		}, nil},
-		{"a leak silences that it is stuck", []map[string]string{
-			named("leak", "ClosewaitLeak", "warning", "42"),
-			named("leak", "ClosewaitStuck", "info", "42"),
+		{"a leak suppresses that the process is stuck", []map[string]string{
+			labelsFor("leak", "ClosewaitLeak", "warning", "42"),
+			labelsFor("leak", "ClosewaitStuck", "info", "42"),
 		}, []string{"ClosewaitStuck"}},
 		{"without pids a group counts as a process", []map[string]string{
 			{"job": "closewait", "instance": "group", "group": "shop.service", "alertname": "ClosewaitDescriptorsExhausted", "severity": "critical"},
 			{"job": "closewait", "instance": "group", "group": "shop.service", "alertname": "ClosewaitDescriptorsRunOutSoon", "severity": "critical"},
 			{"job": "closewait", "instance": "group", "group": "tea.service", "alertname": "ClosewaitLeak", "severity": "warning"},
 		}, []string{"ClosewaitDescriptorsRunOutSoon"}},
-		{"a warning about the reaper does not silence that it has acted", []map[string]string{
-			named("reaper", "ClosewaitReaperCannotAct", "warning", ""),
-			named("reaper", "ClosewaitReaperActed", "info", ""),
+		{"a warning about the reaper does not suppress that it has acted", []map[string]string{
+			labelsFor("reaper", "ClosewaitReaperCannotAct", "warning", ""),
+			labelsFor("reaper", "ClosewaitReaperActed", "info", ""),
 		}, nil},
 	}
 	api := "http://" + promtest.StartAlertmanager(t, alertmanagerPath) + "/api/v2/alerts"
 	for _, test := range tests {
 		raise(t, api, test.alerts)
 	}
-	settle(t, api)
+	awaitInhibition(t, api)
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
 			if got := suppressed(t, api, test.alerts); !slices.Equal(got, test.suppressed) {
@@ -78,13 +78,13 @@ func TestTheWorstNewsOfAProcessOrAnExporterIsEnough(t *testing.T) {
 	}
 }
 
-// settle waits until Alertmanager has thought about all alerts so far. It takes them in order, and
-// the last of them suppresses another.
-func settle(t *testing.T, api string) {
+// awaitInhibition waits until Alertmanager has processed all alerts so far. It processes them in
+// order, and the last one suppresses another.
+func awaitInhibition(t *testing.T, api string) {
 	t.Helper()
-	last := []map[string]string{named("last", "ClosewaitLeak", "warning", "1"), named("last", "ClosewaitNotAccepting", "critical", "1")}
+	last := []map[string]string{labelsFor("last", "ClosewaitLeak", "warning", "1"), labelsFor("last", "ClosewaitNotAccepting", "critical", "1")}
 	raise(t, api, last)
-	leaktest.Eventually(t, 10*time.Second, func() (bool, string) {
+	leaktest.Eventually(t, time.Minute, func() (bool, string) {
 		return len(suppressed(t, api, last)) == 1, "the last alert is not suppressed"
 	})
 }
@@ -108,7 +108,7 @@ func raise(t *testing.T, api string, alerts []map[string]string) {
 	}
 }
 
-// suppressed are the names of those of the alerts that Alertmanager inhibits.
+// suppressed returns the names of the alerts that Alertmanager inhibits.
 func suppressed(t *testing.T, api string, alerts []map[string]string) []string {
 	t.Helper()
 	var instances, names []string
@@ -127,7 +127,7 @@ func suppressed(t *testing.T, api string, alerts []map[string]string) []string {
 	return names
 }
 
-// raised is an alert as Alertmanager answers it.
+// raised is an alert in the API of Alertmanager.
 type raised struct {
 	Labels map[string]string `json:"labels"`
 	Status struct {

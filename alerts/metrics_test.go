@@ -11,13 +11,13 @@ import (
 	"closewait_exporter/reaper"
 )
 
-// labels is a set of the names of labels.
+// labels is a set of label names.
 type labels map[string]bool
 
 // targetLabels are added by Prometheus.
 var targetLabels = []string{"job", "instance"}
 
-// series has the labels of everything that can be asked for: metrics, and what rules record of them.
+// series returns the labels of all series: of metrics, and of recording rules.
 func series(t *testing.T) map[string]labels {
 	t.Helper()
 	known := map[string]labels{"up": labelled(nil)}
@@ -46,7 +46,7 @@ func labelled(names []string) labels {
 }
 
 var (
-	// A word of ours: a metric or what a rule records. The program and the placeholder of its site are none.
+	// The name of a metric or of a recording rule; names removes the name of the program.
 	name     = regexp.MustCompile(`\bclosewait[_:][a-z_:]+|\bup\b`)
 	selector = regexp.MustCompile(`\b(closewait[_:][a-z_:]+|up)\{([^}]*)\}`)
 	matcher  = regexp.MustCompile(`(\w+)\s*(?:=~|!=|!~|=)`)
@@ -59,7 +59,7 @@ func names(text string) []string {
 	return slices.DeleteFunc(name.FindAllString(text, -1), func(word string) bool { return word == "closewait_exporter" })
 }
 
-// labelsOf is the union of the labels of all series that are named.
+// labelsOf returns the union of the labels of all series that the text names.
 func labelsOf(text string, known map[string]labels) labels {
 	all := labels{}
 	for _, n := range names(text) {
@@ -68,12 +68,12 @@ func labelsOf(text string, known map[string]labels) labels {
 	return all
 }
 
-func TestTheRulesAskOnlyForMetricsThatAreThere(t *testing.T) {
+func TestTheRulesUseOnlyExistingMetrics(t *testing.T) {
 	known := series(t)
 	for _, r := range shippedRules(t) {
 		text := r.Expr + r.Annotations["summary"] + r.Annotations["description"]
 		if len(names(r.Expr)) == 0 {
-			t.Errorf("%s asks for no metric", r.Alert+r.Record)
+			t.Errorf("%s uses no metric", r.Alert+r.Record)
 		}
 		for _, n := range names(text) {
 			if known[n] == nil {
@@ -83,7 +83,7 @@ func TestTheRulesAskOnlyForMetricsThatAreThere(t *testing.T) {
 	}
 }
 
-func TestTheRulesUseOnlyLabelsThatTheirMetricsHave(t *testing.T) {
+func TestTheRulesUseOnlyLabelsOfTheirMetrics(t *testing.T) {
 	known := series(t)
 	for _, r := range shippedRules(t) {
 		has := labelsOf(r.Expr, known)

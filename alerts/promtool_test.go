@@ -11,11 +11,11 @@ func promtool(t *testing.T, args ...string) string {
 	return mustRun(t, tool(t, "promtool", "prometheus"), args...)
 }
 
-func TestPrometheusTakesTheRules(t *testing.T) {
+func TestPrometheusAcceptsTheRules(t *testing.T) {
 	promtool(t, "check", "rules", rulesPath)
 }
 
-func TestPrometheusTakesItsExampleConfiguration(t *testing.T) {
+func TestPrometheusAcceptsItsExampleConfiguration(t *testing.T) {
 	promtool(t, "check", "config", prometheusPath)
 }
 

@@ -1,4 +1,4 @@
-// Package alerts holds the Prometheus rules, and tests them with the programs that will read them.
+// Package alerts has no code: it tests the Prometheus rules with the programs that read them.
 package alerts
 
 import (
@@ -35,7 +35,7 @@ type ruleFile struct {
 	} `yaml:"groups"`
 }
 
-// shippedRules are all rules in their order.
+// shippedRules returns all rules in their order.
 func shippedRules(t *testing.T) []rule {
 	t.Helper()
 	var file ruleFile
@@ -79,7 +79,7 @@ func read(t *testing.T, path string) []byte {
 	return text
 }
 
-// unitTests are the files that promtool tests the rules with.
+// unitTests returns the files with which promtool tests the rules.
 func unitTests(t *testing.T) []string {
 	t.Helper()
 	files, err := filepath.Glob("closewait.*.test.yml")
@@ -89,7 +89,7 @@ func unitTests(t *testing.T) []string {
 	return files
 }
 
-// tool finds a program or skips the test.
+// tool returns the path of a program, or skips the test where it is missing.
 func tool(t *testing.T, program, debianPackage string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -99,7 +99,7 @@ func tool(t *testing.T, program, debianPackage string) string {
 	return path
 }
 
-// mustRun returns what a program writes, and fails the test when it fails.
+// mustRun returns the output of a program, and fails the test if the program fails.
 func mustRun(t *testing.T, program string, args ...string) string {
 	t.Helper()
 	out, err := exec.Command(program, args...).CombinedOutput()

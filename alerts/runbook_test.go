@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// runbookURL is where the rules say that the runbook is; whoever installs them puts their own place there.
+// runbookURL is the placeholder for the address of the runbook, which users replace.
 const runbookURL = "https://closewait.example/docs/RUNBOOK.md#"
 
 var heading = regexp.MustCompile(`(?m)^## (Closewait\w+)$`)
@@ -26,7 +26,7 @@ func TestEveryAlertHasItsSectionInTheRunbookAndEverySectionItsAlert(t *testing.T
 	}
 	for _, section := range heading.FindAllStringSubmatch(string(read(t, runbookPath)), -1) {
 		if !unexplained[section[1]] {
-			t.Errorf("%s explains %s, which is no alert, or a second time", runbookPath, section[1])
+			t.Errorf("%s has a section %s, which is not an alert, or has it twice", runbookPath, section[1])
 		}
 		delete(unexplained, section[1])
 	}
@@ -55,7 +55,7 @@ func TestTheQueriesOfTheRunbookAreValid(t *testing.T) {
 	promtool(t, "check", "rules", file)
 }
 
-func TestTheRunbookSpeaksOnlyOfMetricsThatAreThere(t *testing.T) {
+func TestTheRunbookNamesOnlyExistingMetrics(t *testing.T) {
 	known := series(t)
 	for _, n := range regexp.MustCompile(`\bclosewait[_:][a-z_:]+[a-z]`).FindAllString(string(read(t, runbookPath)), -1) {
 		if known[n] == nil && n != "closewait_exporter" {
@@ -64,7 +64,7 @@ func TestTheRunbookSpeaksOnlyOfMetricsThatAreThere(t *testing.T) {
 	}
 }
 
-func TestEveryAlertSaysHowBadItIsWhatItIsAndWhereWithItsValues(t *testing.T) {
+func TestEveryAlertHasASeverityAndNamesItsPlaceAndValues(t *testing.T) {
 	severities := []string{"critical", "warning", "info"}
 	for _, alert := range shippedAlerts(t) {
 		summary, description := alert.Annotations["summary"], alert.Annotations["description"]
@@ -84,7 +84,7 @@ func TestEveryAlertSaysHowBadItIsWhatItIsAndWhereWithItsValues(t *testing.T) {
 			}
 		}
 		if !strings.Contains(summary, "$labels.instance") {
-			t.Errorf("%s: the summary does not say on which host", alert.Alert)
+			t.Errorf("%s: the summary does not name the host", alert.Alert)
 		}
 	}
 }

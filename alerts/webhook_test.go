@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// notification is one alert of a call of Alertmanager.
+// notification is one alert in a request of Alertmanager.
 type notification struct {
 	receiver    string // the last part of the URL in the example configuration
 	Status      string
@@ -18,18 +18,18 @@ type notification struct {
 	Annotations map[string]string
 }
 
-// webhook is all receivers of the example configuration.
+// webhook stands for all receivers of the example configuration.
 type webhook struct {
 	calls chan []notification
 	ended chan struct{}
 	seen  []notification
 }
 
-// ServeHTTP hands a call over, and answers when somebody has taken it.
+// ServeHTTP passes a request on, and answers when await has received it.
 func (w *webhook) ServeHTTP(_ http.ResponseWriter, r *http.Request) {
 	var message struct{ Alerts []notification }
 	if err := json.NewDecoder(r.Body).Decode(&message); err != nil {
-		message.Alerts = []notification{{Status: err.Error()}} // which nobody waits for
+		message.Alerts = []notification{{Status: err.Error()}} // which no test waits for
 	}
 	for i := range message.Alerts {
 		message.Alerts[i].receiver = r.URL.Path
@@ -60,7 +60,7 @@ func receive(t *testing.T) *webhook {
 	return w
 }
 
-// await returns the first notification that an alert fires, and what for.
+// await returns the first notification that an alert with these labels fires.
 func (w *webhook) await(t *testing.T, alert string, labels map[string]string, within time.Duration) notification {
 	t.Helper()
 	is := func(n notification) bool {

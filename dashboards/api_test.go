@@ -11,17 +11,17 @@ import (
 	"closewait_exporter/internal/promtest"
 )
 
-// server is a Prometheus, and asks what Grafana asks it.
+// server is a Prometheus that is queried as Grafana queries it.
 type server struct{ promtest.Prometheus }
 
-// sequence is a series with its samples: one of an instant query, as many as there are of a range.
+// sequence is a series with its samples: one for an instant query, several for a range.
 type sequence struct {
 	Metric map[string]string
 	Value  *sample
 	Values []sample
 }
 
-// sample is a time and a number as a text.
+// sample is a time and a number as text.
 type sample [2]any
 
 func (s sample) isNumber() bool {
@@ -30,8 +30,8 @@ func (s sample) isNumber() bool {
 	return err == nil && text != "NaN"
 }
 
-// ask is what Grafana asks for a panel: now, or each second of the time shown.
-func (s server) ask(t *testing.T, q query, values map[string]string) []sequence {
+// run runs the query of a panel as Grafana does: for now, or for each second of the time shown.
+func (s server) run(t *testing.T, q query, values map[string]string) []sequence {
 	t.Helper()
 	now, expr := time.Now(), substitute(q.expr, values)
 	path, form := "query", url.Values{"query": {expr}, "time": {stamp(now)}}
@@ -50,15 +50,16 @@ func stamp(t time.Time) string {
 	return strconv.FormatFloat(float64(t.UnixMilli())/1000, 'f', 3, 64)
 }
 
-// labelValues is what Grafana asks for a variable.
+// labelValues returns the values of a variable, as Grafana does.
 func (s server) labelValues(selector, label string) ([]string, error) {
 	var values []string
 	err := s.Get("label/"+label+"/values", url.Values{"match[]": {selector}}, &values)
 	return values, err
 }
 
-// lacks says why an answer shows nothing, or not all that the legend names; empty where it does.
-func lacks(answer []sequence, labels []string) string {
+// problem reports why an answer shows nothing, or lacks a label of the legend; it is empty if all
+// is there.
+func problem(answer []sequence, labels []string) string {
 	for _, found := range answer {
 		for _, label := range labels {
 			if found.Metric[label] == "" {

@@ -23,11 +23,11 @@ import (
 
 const file = "closewait.json"
 
-// The newer schema, dashboardv2, is that of Grafana 12 and later alone.
-type board = dashboard.Dashboard //nolint:staticcheck // deprecated for that one
+// The newer schema, dashboardv2, is only for Grafana 12 and later.
+type board = dashboard.Dashboard //nolint:staticcheck // deprecated in favour of dashboardv2
 
-// load returns the dashboard, or ends the test with everything in the file that Grafana's schema does
-// not know.
+// load returns the dashboard, or fails the test with everything in the file that is not in
+// Grafana's schema.
 func load(t *testing.T) *board {
 	t.Helper()
 	d, err := read()
@@ -44,12 +44,12 @@ var read = sync.OnceValues(func() (*board, error) {
 	}
 	d, err := decode(raw)
 	if err != nil {
-		return nil, fmt.Errorf("%s is no dashboard:\n%w", file, err)
+		return nil, fmt.Errorf("%s is not a dashboard:\n%w", file, err)
 	}
 	return d, nil
 })
 
-// decode is strict, down to the options of each kind of panel that is registered here.
+// decode decodes strictly, including the options of each kind of panel that is registered here.
 func decode(raw []byte) (*board, error) {
 	schemas := cog.NewRuntime()
 	schemas.RegisterDataqueryVariant(prometheus.VariantConfig())
@@ -62,14 +62,14 @@ func decode(raw []byte) (*board, error) {
 	if err := strictly(&board{}, raw); err != nil {
 		return nil, err
 	}
-	d := &board{} // the strict one has lost its panels
+	d := &board{} // strict decoding loses the panels
 	if err := json.Unmarshal(raw, d); err != nil {
 		return nil, err
 	}
 	var errs []error
 	for _, p := range panels(d) {
 		if _, known := schemas.ConfigForPanelcfgVariant(p.Type); !known {
-			errs = append(errs, fmt.Errorf("panel %q: nobody checks the type %s: register it here", *p.Title, p.Type))
+			errs = append(errs, fmt.Errorf("panel %q: the type %s is not checked: register it here", *p.Title, p.Type))
 		}
 	}
 	var file struct{ Panels []rawPanel }
@@ -82,8 +82,8 @@ func decode(raw []byte) (*board, error) {
 	return d, errors.Join(errs...)
 }
 
-// strictly decodes. The strict methods of the SDK (v0.0.18) never return nil; where all is right they
-// return a list of errors that is empty.
+// strictly decodes. The strict methods of the SDK (v0.0.18) never return nil: they return an empty
+// list of errors on success.
 func strictly(into interface{ UnmarshalJSONStrict([]byte) error }, raw []byte) error {
 	err := into.UnmarshalJSONStrict(raw)
 	if list := (cog.BuildErrors)(nil); errors.As(err, &list) && len(list) == 0 {
@@ -92,7 +92,8 @@ func strictly(into interface{ UnmarshalJSONStrict([]byte) error }, raw []byte) e
 	return err
 }
 
-// rawPanel has the parts of a panel or row that the SDK does not decode strictly with the whole.
+// rawPanel has the parts of a panel or row that the SDK does not decode strictly with the
+// dashboard.
 type rawPanel struct {
 	Type, Title string
 	Targets     []json.RawMessage
@@ -117,8 +118,8 @@ func (p rawPanel) check() error {
 	return nil
 }
 
-// checkOverrides makes the properties of each override those of the whole panel, as an identifier such
-// as custom.width and its value are free text to the schema.
+// checkOverrides applies the properties of each override to the whole panel and checks that,
+// because the schema accepts any identifier, such as custom.width, with any value.
 func (p rawPanel) checkOverrides() error {
 	var config struct {
 		Defaults  map[string]any
@@ -162,9 +163,9 @@ func TestDecodingIsStrict(t *testing.T) {
 				{"matcher": {"id": "byName", "options": "x"}, "properties": [{"id": "custom.lineWidth", "value": 1}%s]}]}}]}]}`
 	tests := []struct {
 		name, top, kind, target, defaults, override string
-		right                                       bool
+		valid                                       bool
 	}{
-		{name: "the least that is right", kind: "timeseries", right: true},
+		{name: "the smallest valid dashboard", kind: "timeseries", valid: true},
 		{name: "an unknown key of the dashboard", top: `"colour": "red",`, kind: "timeseries"},
 		{name: "an unknown key of a query", kind: "timeseries", target: `, "lagend": "x"`},
 		{name: "an unknown key of the fields", kind: "timeseries", defaults: `, "units": "s"`},
@@ -172,13 +173,13 @@ func TestDecodingIsStrict(t *testing.T) {
 		{name: "an unknown property of an override", kind: "timeseries", override: `, {"id": "units", "value": "s"}`},
 		{name: "an unknown property of the drawing in an override", kind: "timeseries", override: `, {"id": "custom.fill", "value": 1}`},
 		{name: "a property of another type in an override", kind: "timeseries", override: `, {"id": "unit", "value": 1}`},
-		{name: "a kind of panel that nobody checks", kind: "piechart"},
+		{name: "a kind of panel that is not checked", kind: "piechart"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			_, err := decode(fmt.Appendf(nil, whole, tt.top, tt.kind, tt.target, tt.defaults, tt.override))
-			if (err == nil) != tt.right {
-				t.Errorf("error is %v, want one: %v", err, !tt.right)
+			if (err == nil) != tt.valid {
+				t.Errorf("error is %v, want an error: %v", err, !tt.valid)
 			}
 		})
 	}

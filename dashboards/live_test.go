@@ -14,21 +14,21 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// Scrapes are a second apart here, so that trends and rates need seconds only.
+// Scrapes are a second apart here, so that trends and rates need only seconds.
 const (
-	shown  = 30 * time.Second // the time range of the dashboard
-	within = 50 * time.Second // it takes about 15
-	pace   = 500 * time.Millisecond
+	shown    = 30 * time.Second // the time range of the dashboard
+	within   = 2 * time.Minute  // it takes about 15 seconds on an idle machine
+	interval = time.Second      // between two rounds of queries
 )
 
 var times = map[string]string{"trend": "8s", "__rate_interval": "5s", "__range": "30s"}
 
-// A real Prometheus, which scrapes real exporters and a reaper, is asked for all that the dashboard
-// shows, while real processes leak.
+// TestTheDashboardOnALivePrometheus runs all queries of the dashboard on a real Prometheus, which
+// scrapes real exporters, one of them with a reaper, while real processes leak.
 func TestTheDashboardOnALivePrometheus(t *testing.T) {
 	hosttest.Require(t)
 	prometheus := startPrometheus(t)
-	awaitScrapes(t, prometheus) // what is counted before the first of them is no increase
+	awaitScrapes(t, prometheus) // rate() does not see what is counted before the first scrape
 	growing := leaktest.Start(t, "--comm=growing", "--sockets=40", "--unread=none", "--unread=fin", "--unread=300", "--unaccepted=3", "--defunct=3", "--rate=4", "--nofile=4096")
 	leaktest.Start(t, "--comm=guarded", "--sockets=5", "--outbound=5", "--keepalive", "--listen=[::1]:0")
 	ending := leaktest.Start(t, "--comm=ending", "--sockets=5")
@@ -41,19 +41,19 @@ func TestTheDashboardOnALivePrometheus(t *testing.T) {
 			pending[q.where+": "+q.expr] = q
 		}
 	}
-	lacking := map[string]string{}
-	for deadline := time.Now().Add(within); len(pending) > 0 && time.Now().Before(deadline); time.Sleep(pace) {
+	problems := map[string]string{}
+	for deadline := time.Now().Add(within); len(pending) > 0 && time.Now().Before(deadline); time.Sleep(interval) {
 		growing.Do("close 1") // so that some sockets leave
 		values := chosen(t, prometheus, choices(t, d))
 		for name, q := range pending {
-			answer := prometheus.ask(t, q, values)
-			if lacking[name] = lacks(answer, q.labels); lacking[name] == "" || !allDefunct && asksForDefunct(q) {
+			answer := prometheus.run(t, q, values)
+			if problems[name] = problem(answer, q.labels); problems[name] == "" || !allDefunct && usesDefunct(q) {
 				delete(pending, name)
 			}
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(pending)) {
-		t.Errorf("%s\ngives %s", name, lacking[name])
+		t.Errorf("%s\nreturns %s", name, problems[name])
 	}
 	noNumberOutlives(t, prometheus, ending.PID)
 }
@@ -67,7 +67,7 @@ func awaitScrapes(t *testing.T, prometheus server) {
 	})
 }
 
-// noNumberOutlives waits until nothing that is asked for now shows a process that the reaper has ended.
+// noNumberOutlives waits until no instant query shows a process that the reaper has ended.
 func noNumberOutlives(t *testing.T, prometheus server, pid int) {
 	t.Helper()
 	shows := func(s sequence) bool { return s.Metric["pid"] == strconv.Itoa(pid) }
@@ -75,7 +75,7 @@ func noNumberOutlives(t *testing.T, prometheus server, pid int) {
 		values := chosen(t, prometheus, choices(t, load(t)))
 		values["trend"] = "1h" // within which the process was there
 		for _, q := range queries(t, load(t)) {
-			if q.instant && slices.ContainsFunc(prometheus.ask(t, q, values), shows) {
+			if q.instant && slices.ContainsFunc(prometheus.run(t, q, values), shows) {
 				return false, q.where + " still shows a process that has ended"
 			}
 		}
@@ -83,11 +83,11 @@ func noNumberOutlives(t *testing.T, prometheus server, pid int) {
 	})
 }
 
-// alternatives returns the operands of or, which stand on lines of their own: each has to give data.
+// alternatives returns the operands of or, which are on separate lines: each has to return data.
 func alternatives(expr string) []string { return strings.Split(expr, "\n  or ") }
 
-// seesAllDefunct tells whether the scanner of an exporter sees sockets that were defunct before it saw
-// them. Others have no series of them, as nothing that leaks here becomes defunct later.
+// seesAllDefunct reports whether the scanner of an exporter finds defunct sockets that it has not
+// seen in CLOSE_WAIT. Other scanners have no series of them here.
 func seesAllDefunct(t *testing.T, prometheus server) bool {
 	t.Helper()
 	scanners, err := prometheus.labelValues("closewait_scanner_info", "scanner")
@@ -97,13 +97,13 @@ func seesAllDefunct(t *testing.T, prometheus server) bool {
 	return slices.Contains(scanners, "ebpf")
 }
 
-func asksForDefunct(q query) bool {
+func usesDefunct(q query) bool {
 	return slices.ContainsFunc(parse(q.expr).metrics, func(use metricUse) bool {
 		return use.name == "closewait_process_defunct_sockets"
 	})
 }
 
-// chosen returns the variables of the dashboard when all values there are have been picked by hand.
+// chosen returns the variables of the dashboard with all their values selected.
 func chosen(t *testing.T, prometheus server, choices []choice) map[string]string {
 	t.Helper()
 	values := maps.Clone(times)

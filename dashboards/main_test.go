@@ -1,4 +1,4 @@
-// Package dashboards has no code: closewait.json is for Grafana, and these are its checks.
+// Package dashboards has no code: it tests closewait.json, which is for Grafana.
 package dashboards
 
 import (
@@ -11,11 +11,11 @@ import (
 	"closewait_exporter/internal/hosttest"
 )
 
-// TestMain gives the tests a host of their own where it may: a reaper that acts is part of what the
-// dashboard shows, and it must find no process there that is not of these tests.
+// TestMain runs the tests on their own host where that is possible: the dashboard shows a reaper
+// that acts, and it must find no process of others.
 func TestMain(m *testing.M) {
 	if err := hosttest.Move(); err != nil {
-		fmt.Fprintln(os.Stderr, "the dashboard is not tried on a live Prometheus:", err)
+		fmt.Fprintln(os.Stderr, "the dashboard is not tested with a live Prometheus:", err)
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -16,12 +16,12 @@ var foreign = []collector.Metric{
 	{Name: "process_resident_memory_bytes", Type: collector.Gauge},
 }
 
-// published are the metrics that our packages have today.
+// published returns the metrics of our packages.
 func published() []collector.Metric {
 	return slices.Concat(collector.Metrics(), reaper.MetricTable())
 }
 
-// series returns the labels of each series that metrics make, those of the target included.
+// series returns the labels of each series of the metrics, including the labels of the target.
 func series(metrics ...[]collector.Metric) map[string][]string {
 	labels := map[string][]string{}
 	for _, m := range slices.Concat(metrics...) {
@@ -37,7 +37,7 @@ func series(metrics ...[]collector.Metric) map[string][]string {
 	return labels
 }
 
-func TestQueriesNameOnlyWhatExists(t *testing.T) {
+func TestQueriesUseOnlyExistingMetricsAndLabels(t *testing.T) {
 	known := series(published(), foreign)
 	for _, q := range queries(t, load(t)) {
 		found := parse(q.expr)

@@ -12,7 +12,7 @@ import (
 
 const gridWidth = 24 // columns
 
-// panels returns all panels, those of collapsed rows too, without the rows.
+// panels returns all panels, including panels of collapsed rows, but not the rows.
 func panels(d *board) []*dashboard.Panel {
 	var all []*dashboard.Panel
 	for i := range d.Panels {
@@ -59,7 +59,7 @@ func TestEveryPanelSaysWhatItShows(t *testing.T) {
 	}
 }
 
-// known units; Grafana shows an unknown one as it is written.
+// known units. Grafana shows an unknown unit as it is written.
 var known = []string{
 	units.BytesIEC, units.CountsPerSecond, units.DateTimeFromNow, units.PercentUnit, units.LocaleFormat, units.Seconds, units.Short, units.String,
 }
@@ -94,29 +94,29 @@ func TestEveryNumberHasAUnit(t *testing.T) {
 func TestIdentifiersAreUnique(t *testing.T) {
 	d := load(t)
 	ids := map[uint32]string{}
-	claim := func(id uint32, title string) {
-		if other, taken := ids[id]; taken {
+	add := func(id uint32, title string) {
+		if other, exists := ids[id]; exists {
 			t.Errorf("%q and %q have the id %d", title, other, id)
 		}
 		ids[id] = title
 	}
 	for _, row := range rows(d) {
-		claim(row.Id, *row.Title)
+		add(row.Id, *row.Title)
 	}
 	for _, p := range panels(d) {
-		claim(*p.Id, *p.Title)
+		add(*p.Id, *p.Title)
 		refs := map[string]bool{}
 		for _, target := range p.Targets {
 			ref := *promQuery(t, target).RefId
 			if refs[ref] || ref == "" {
-				t.Errorf("panel %q has two queries %q, or one without a letter", *p.Title, ref)
+				t.Errorf("panel %q has two queries %q, or a query without a letter", *p.Title, ref)
 			}
 			refs[ref] = true
 		}
 	}
 }
 
-func TestPanelsStandBesideEachOther(t *testing.T) {
+func TestPanelsDoNotOverlap(t *testing.T) {
 	d := load(t)
 	cells := map[[2]uint32]string{}
 	place := func(title string, at *dashboard.GridPos) {
@@ -149,7 +149,7 @@ func TestTheHealthOfTheExporterIsCollapsed(t *testing.T) {
 			t.Errorf("row %q is collapsed: %v, want %v", *row.Title, row.Collapsed, last)
 		}
 		if (len(row.Panels) > 0) != row.Collapsed {
-			t.Errorf("row %q has %d panels of its own: those of an open row stand after it", *row.Title, len(row.Panels))
+			t.Errorf("row %q contains %d panels: the panels of an open row come after it", *row.Title, len(row.Panels))
 		}
 	}
 }

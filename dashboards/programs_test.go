@@ -11,7 +11,7 @@ import (
 	"closewait_exporter/internal/promtest"
 )
 
-// rules has one that only says what it would do, one whose guard fails, and one that acts.
+// rules has a rule in dry run, a rule whose guard fails, and a rule that acts.
 const rules = `
 interval: 500ms
 limits: {actions: 20, per: 1m}
@@ -34,8 +34,8 @@ rules:
     accept_remote_trigger: true
 `
 
-// startExporters starts one with all rights and a reaper, and one without any, which cannot tell who
-// owns what. It returns their addresses.
+// startExporters starts an exporter with all privileges and a reaper, and an exporter without
+// privileges, which cannot find holders. It returns their addresses.
 func startExporters(t *testing.T) []string {
 	t.Helper()
 	program, dir := leaktest.BuildExporter(t), t.TempDir()
@@ -45,14 +45,14 @@ func startExporters(t *testing.T) []string {
 	}
 	acts := exec.Command(program, "--web.listen-address=127.0.0.1:0", "--reaper.config="+file, "--reaper.enforce",
 		"--reaper.state-file="+filepath.Join(dir, "state.json"), "--reaper.audit-file="+filepath.Join(dir, "audit.jsonl"))
-	blind := exec.Command(program, "--web.listen-address=127.0.0.1:0")
-	blind.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
-	return []string{promtest.Start(t, acts), promtest.Start(t, blind)}
+	unprivileged := exec.Command(program, "--web.listen-address=127.0.0.1:0")
+	unprivileged.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: 65534, Gid: 65534}}
+	return []string{promtest.Start(t, acts), promtest.Start(t, unprivileged)}
 }
 
-// startPrometheus starts one that scrapes exporters.
+// startPrometheus starts a Prometheus that scrapes two exporters.
 func startPrometheus(t *testing.T) server {
 	t.Helper()
-	leaktest.RequireProgram(t, "prometheus") // before all else is started
+	leaktest.RequireProgram(t, "prometheus") // skip before anything is started
 	return server{promtest.StartPrometheus(t, map[string][]string{"closewait": startExporters(t)})}
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// expression is what a PromQL expression names.
+// expression lists the names in a PromQL expression.
 type expression struct {
 	metrics []metricUse
 	labels  []string // in by, without, on, ignoring, group_left and group_right
@@ -29,8 +29,8 @@ var (
 	keywords = []string{"and", "or", "unless", "bool", "offset", "by", "without", "on", "ignoring", "group_left", "group_right", "Inf", "NaN"}
 )
 
-// parse finds the names in an expression without judging it: Prometheus does that. Strings stand in
-// matchers only.
+// parse finds the names in an expression without validating it; Prometheus does that. Strings occur
+// only in matchers.
 func parse(expr string) expression {
 	var found expression
 	for _, list := range grouping.FindAllStringSubmatch(expr, -1) {
@@ -60,7 +60,7 @@ func TestNamesAreFoundInExpressions(t *testing.T) {
 		want       expression
 	}{
 		{"a metric", `up`, expression{metrics: []metricUse{{name: "up"}}}},
-		{"a rate of some", `rate(a_total{job=~"$job", x!="}\"{"}[$__rate_interval])`,
+		{"a rate with matchers", `rate(a_total{job=~"$job", x!="}\"{"}[$__rate_interval])`,
 			expression{metrics: []metricUse{{"a_total", `{job=~"$job", x!="}\"{"}`, []string{"job", "x"}}}}},
 		{"a join", "sum by (job, pid) (a{}) * on (pid) group_left (exe)\n topk by(pid)(1, b) or +Inf * c > 1e3 * 5",
 			expression{[]metricUse{{"a", "{}", nil}, {name: "b"}, {name: "c"}}, []string{"job", "pid", "pid", "exe", "pid"}}},

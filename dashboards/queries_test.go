@@ -9,15 +9,15 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/prometheus"
 )
 
-// query is an expression of the dashboard and what Grafana makes of its answer.
+// query is an expression of the dashboard with its use in Grafana.
 type query struct {
 	where   string // the panel and the letter of the query, or the annotation
 	expr    string
-	instant bool     // asked for now, else for the time shown
-	labels  []string // that the legend or the text shows
+	instant bool     // for now; otherwise for the time shown
+	labels  []string // shown by the legend or the text
 }
 
-// queries returns those of all panels and annotations.
+// queries returns the queries of all panels and annotations.
 func queries(t *testing.T, d *board) []query {
 	t.Helper()
 	var all []query
@@ -37,7 +37,7 @@ func queries(t *testing.T, d *board) []query {
 	return all
 }
 
-// annotations returns those that ask Prometheus, without the one that every dashboard has.
+// annotations returns the annotations that query Prometheus, without the built-in one.
 func annotations(d *board) []*dashboard.AnnotationQuery {
 	var all []*dashboard.AnnotationQuery
 	for i := range d.Annotations.List {
@@ -67,8 +67,9 @@ func placeholders(format string) []string {
 	return names
 }
 
-// After a process has ended, the last value of a range would still be shown as if it were so now.
-func TestNumbersOfNowAreAskedForNow(t *testing.T) {
+// TestPresentValuesAreInstantQueries: a range would still show the last value of a process that has
+// ended.
+func TestPresentValuesAreInstantQueries(t *testing.T) {
 	for _, p := range panels(load(t)) {
 		for _, target := range p.Targets {
 			q := promQuery(t, target)
@@ -83,7 +84,7 @@ func TestNumbersOfNowAreAskedForNow(t *testing.T) {
 	}
 }
 
-func TestEveryQueryIsOfTheChosenInstances(t *testing.T) {
+func TestEveryQueryIsLimitedToTheChosenInstances(t *testing.T) {
 	chosen := regexp.MustCompile(`^\{job=~"\$job", instance=~"\$instance"[,}]`)
 	for _, q := range queries(t, load(t)) {
 		for _, use := range parse(q.expr).metrics {

@@ -8,8 +8,8 @@ import (
 	"testing"
 )
 
-// The links go to the sections of docs/RUNBOOK.md about the alerts, and to the same place as those of
-// the alerts themselves.
+// TestLinksGoToTheRunbookOfAnAlert: they go to the sections of docs/RUNBOOK.md about the alerts, at
+// the same place as the links of the alerts.
 func TestLinksGoToTheRunbookOfAnAlert(t *testing.T) {
 	dashboard, err := os.ReadFile(file)
 	if err != nil {
@@ -38,7 +38,7 @@ func TestLinksGoToTheRunbookOfAnAlert(t *testing.T) {
 	}
 	for _, link := range links {
 		if !slices.Contains(known, link[1]) {
-			t.Errorf("a link goes to #%s, which is no alert: %q", link[1], known)
+			t.Errorf("a link goes to #%s, which is not an alert: %q", link[1], known)
 		}
 	}
 }

@@ -11,8 +11,9 @@ import (
 
 const renaming = "organize" //nolint:misspell // as Grafana writes it
 
-// The queries of a table give columns, one transformation names them, and formats, links and the order
-// of the rows refer to the names. Grafana says nothing of a name that is not there.
+// TestTablesReferToTheirOwnColumns: the queries of a table make columns, a transformation names
+// them, and formats, links and the order of rows refer to the names. Grafana does not report a name
+// that does not exist.
 func TestTablesReferToTheirOwnColumns(t *testing.T) {
 	for _, p := range panels(load(t)) {
 		options, isTable := p.Options.(*table.Options)
@@ -23,7 +24,7 @@ func TestTablesReferToTheirOwnColumns(t *testing.T) {
 			columns := columns(t, p)
 			for _, override := range p.FieldConfig.Overrides {
 				if name := fmt.Sprint(override.Matcher.Options); !slices.Contains(columns, name) {
-					t.Errorf("a format is for the column %q, which is not one of %q", name, columns)
+					t.Errorf("a format refers to the column %q, which is not one of %q", name, columns)
 				}
 			}
 			for _, sort := range options.SortBy {
@@ -35,7 +36,7 @@ func TestTablesReferToTheirOwnColumns(t *testing.T) {
 	}
 }
 
-// columns returns the names of the columns, and fails where a query gives one that is neither named
+// columns returns the names of the columns, and fails the test for a column that is neither named
 // nor hidden.
 func columns(t *testing.T, p *dashboard.Panel) []string {
 	t.Helper()

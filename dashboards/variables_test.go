@@ -10,7 +10,7 @@ import (
 	"github.com/grafana/grafana-foundation-sdk/go/dashboard"
 )
 
-// ofGrafana are the variables that Grafana sets.
+// ofGrafana are the variables that Grafana defines.
 var ofGrafana = []string{"__rate_interval", "__range", "__url_time_range", "__value", "__all"}
 
 var (
@@ -18,7 +18,7 @@ var (
 	labelValues = regexp.MustCompile(`^label_values\((.+), (\w+)\)$`)
 )
 
-// variables returns the names of those of the dashboard.
+// variables returns the names of the variables of the dashboard.
 func variables(d *board) []string {
 	var names []string
 	for i := range d.Templating.List {
@@ -47,24 +47,24 @@ func TestVariablesAreDefinedAndUsed(t *testing.T) {
 	}
 }
 
-// So that it can be imported anywhere: the name of a data source is different in each Grafana.
+// TestTheDataSourceIsChosenByVariable: data sources have other names in each Grafana.
 func TestTheDataSourceIsChosenByVariable(t *testing.T) {
 	const chosen = "${datasource}"
 	d := load(t)
 	for _, p := range panels(d) {
 		if len(p.Targets) > 0 && *p.Datasource.Uid != chosen {
-			t.Errorf("panel %q asks %q", *p.Title, *p.Datasource.Uid)
+			t.Errorf("panel %q queries %q", *p.Title, *p.Datasource.Uid)
 		}
 	}
 	for _, a := range annotations(d) {
 		if *a.Datasource.Uid != chosen {
-			t.Errorf("annotation %q asks %q", a.Name, *a.Datasource.Uid)
+			t.Errorf("annotation %q queries %q", a.Name, *a.Datasource.Uid)
 		}
 	}
 	for i := range d.Templating.List {
 		v := &d.Templating.List[i]
 		if v.Type == dashboard.VariableTypeQuery && *v.Datasource.Uid != chosen {
-			t.Errorf("variable %s asks %q", v.Name, *v.Datasource.Uid)
+			t.Errorf("variable %s queries %q", v.Name, *v.Datasource.Uid)
 		}
 	}
 }
@@ -72,7 +72,7 @@ func TestTheDataSourceIsChosenByVariable(t *testing.T) {
 // choice is a variable whose values are those of a label.
 type choice struct{ name, selector, label string }
 
-// choices returns them in order: each may name those before it.
+// choices returns the variables with values of labels in order: each may use the ones before it.
 func choices(t *testing.T, d *board) []choice {
 	t.Helper()
 	var all []choice
@@ -90,7 +90,7 @@ func choices(t *testing.T, d *board) []choice {
 	return all
 }
 
-func TestVariablesAskForWhatExists(t *testing.T) {
+func TestVariablesUseOnlyExistingMetricsAndLabels(t *testing.T) {
 	known := series(published())
 	for _, c := range choices(t, load(t)) {
 		for _, use := range parse(c.selector).metrics {
@@ -103,7 +103,7 @@ func TestVariablesAskForWhatExists(t *testing.T) {
 	}
 }
 
-// A dashboard that names a time range of its own goes stale when the choice of ranges changes.
+// TestTrendsAreOverTheChosenTime: no expression has a fixed time range.
 func TestTrendsAreOverTheChosenTime(t *testing.T) {
 	for _, q := range queries(t, load(t)) {
 		for _, found := range window.FindAllString(q.expr, -1) {

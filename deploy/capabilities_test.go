@@ -7,13 +7,14 @@ import (
 	"testing"
 )
 
-// capabilityNumbers are those of linux/capability.h that are given to an exporter.
+// capabilityNumbers are the numbers, from linux/capability.h, of the capabilities that an exporter
+// gets.
 var capabilityNumbers = map[string]int{
 	"CAP_DAC_READ_SEARCH": 2, "CAP_KILL": 5, "CAP_NET_ADMIN": 12, "CAP_SYS_PTRACE": 19, "CAP_SYS_ADMIN": 21, "CAP_SYS_RESOURCE": 24,
 	"CAP_PERFMON": 38, "CAP_BPF": 39,
 }
 
-// capabilitiesOf lists those that a unit or drop-in gives, sorted.
+// capabilitiesOf returns the capabilities that a unit or drop-in gives, sorted.
 func capabilitiesOf(t *testing.T, path string) []string {
 	t.Helper()
 	given := map[string][]string{}
@@ -24,13 +25,13 @@ func capabilitiesOf(t *testing.T, path string) []string {
 	}
 	ambient, bounding := given["AmbientCapabilities"], given["CapabilityBoundingSet"]
 	if len(ambient) == 0 || !slices.Equal(ambient, bounding) {
-		t.Errorf("%s gives %v and allows %v, want the same", path, ambient, bounding)
+		t.Errorf("%s gives %v and allows %v, want equal lists", path, ambient, bounding)
 	}
 	slices.Sort(ambient)
 	return ambient
 }
 
-func TestWhatIsGivenIsWhatIsWritten(t *testing.T) {
+func TestDocumentedCapabilitiesAreThoseOfTheUnits(t *testing.T) {
 	alone, bpf, added := capabilitiesOf(t, unit), capabilitiesOf(t, ebpf), capabilitiesOf(t, dropIn)
 	exporter, reaper, found := strings.Cut(read(t, "../SECURITY.md"), "\nA reaper in enforce mode needs more.")
 	if !found {
@@ -61,7 +62,7 @@ func mentioned(text string) []string {
 	return regexp.MustCompile(`\bCAP_[A-Z_]+\b`).FindAllString(text, -1)
 }
 
-// inTable lists those in the first column.
+// inTable returns the capabilities in the first column of tables.
 func inTable(text string) []string {
 	var names []string
 	for line := range strings.Lines(text) {
@@ -72,7 +73,7 @@ func inTable(text string) []string {
 	return names
 }
 
-// inCommand lists those that are added.
+// inCommand returns the capabilities that a command adds.
 func inCommand(flags []string) []string {
 	var names []string
 	for i, flag := range flags {

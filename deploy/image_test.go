@@ -14,8 +14,9 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestTheImageSeesWhoLeaksOnTheHost builds the Dockerfile and runs it with the commands of docs/INSTALL.md.
-func TestTheImageSeesWhoLeaksOnTheHost(t *testing.T) {
+// TestTheImageSeesLeaksOfTheHost builds the Dockerfile and runs it with the commands of
+// docs/INSTALL.md.
+func TestTheImageSeesLeaksOfTheHost(t *testing.T) {
 	s := newStore(t)
 	s.build()
 	leak := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--drop-uid=65534")
@@ -23,25 +24,25 @@ func TestTheImageSeesWhoLeaksOnTheHost(t *testing.T) {
 	tests := map[string]struct {
 		flags []string
 		lacks []string // in the order of the log
-		exe   string   // a pattern for the program of another user's process
+		exe   string   // a pattern for the exe label of another user's process
 	}{
-		"as root, who can do nothing else": {flags: three, exe: `/[^"]+`},
-		"as another user, with podman":     {flags: append([]string{"--user=65532:65532"}, three...), exe: `/[^"]+`},
-		"with CAP_BPF and CAP_PERFMON alone": { // the seccomp profile of podman may not know them
+		"as root without other capabilities": {flags: three, exe: `/[^"]+`},
+		"as another user, with podman":       {flags: append([]string{"--user=65532:65532"}, three...), exe: `/[^"]+`},
+		"with CAP_BPF and CAP_PERFMON alone": { // which the seccomp profile of podman may not allow
 			flags: append([]string{"--security-opt=seccomp=unconfined"}, two...), lacks: []string{"CAP_SYS_PTRACE", "CAP_SYS_ADMIN"},
 		},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
 			c := s.start(t, test.flags, "--web.listen-address=127.0.0.1:0")
-			leaktest.Eventually(t, patience, func() (bool, string) {
+			leaktest.Eventually(t, maxWait, func() (bool, string) {
 				metrics, err := c.metrics()
-				seen := regexp.MustCompile(`(?m)^closewait_process_sockets{.*pid="` + strconv.Itoa(leak.PID) + `"} 3$`).MatchString(metrics)
-				return err == nil && seen, "the leak is not seen:\n" + metrics + c.log()
+				listed := regexp.MustCompile(`(?m)^closewait_process_sockets{.*pid="` + strconv.Itoa(leak.PID) + `"} 3$`).MatchString(metrics)
+				return err == nil && listed, "the leak is not listed:\n" + metrics + c.log()
 			})
 			info := regexp.MustCompile(`closewait_process_info{.*exe="` + test.exe + `",.*pid="` + strconv.Itoa(leak.PID) + `"`)
 			if metrics, err := c.metrics(); err != nil || !info.MatchString(metrics) {
-				t.Errorf("its program is not %q: %v\n%s", test.exe, err, metrics)
+				t.Errorf("exe is not %q: %v\n%s", test.exe, err, metrics)
 			}
 			c.checkLog(test.lacks)
 		})
@@ -59,7 +60,7 @@ const (
 	standInImage = "localhost/golang:stand-in"
 )
 
-// store holds images and containers apart from those of the host.
+// store holds images and containers, separate from the store of the host.
 type store struct {
 	t     *testing.T
 	flags []string
@@ -69,12 +70,12 @@ func newStore(t *testing.T) *store {
 	t.Helper()
 	leaktest.RequireRoot(t)
 	require(t, "buildah", "podman", "runc", "make")
-	dir, err := os.MkdirTemp("", "cw-") // podman wants a short one
+	dir, err := os.MkdirTemp("", "cw-") // podman needs a short path
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		leaktest.Eventually(t, patience, func() (bool, string) { // podman tidies up, too
+		leaktest.Eventually(t, maxWait, func() (bool, string) { // podman removes files at the same time
 			err := os.RemoveAll(dir)
 			return err == nil, fmt.Sprint(err)
 		})
@@ -92,8 +93,8 @@ func (s *store) podman(args ...string) string {
 	return run(s.t, "podman", slices.Concat(s.flags, []string{"--runtime=runc"}, args)...)
 }
 
-// build builds the Dockerfile. No registry can be reached from where this has to run, so an empty image stands in for
-// that of Go, into which the host's programs, modules and build cache are mounted.
+// build builds the Dockerfile. The tests must not need a registry, so an empty image stands in for
+// the image of Go, with the host's programs, modules and build cache mounted into it.
 func (s *store) build() {
 	s.t.Helper()
 	var build []string
@@ -124,8 +125,8 @@ func (s *store) build() {
 		"--build-arg=VERSION=1.2.3"}, build, []string{"."})...)
 }
 
-// documentedFlags are those of the two docker run in docs/INSTALL.md, with three capabilities and with the two for BPF,
-// without what only matters to a person.
+// documentedFlags returns the flags of the two docker run commands in docs/INSTALL.md, with three
+// capabilities and with the two for BPF, without name and restart policy.
 func documentedFlags(t *testing.T) (three, two []string) {
 	t.Helper()
 	commands := strings.Split(read(t, "../docs/INSTALL.md"), "docker run --detach --name closewait_exporter --restart unless-stopped ")
@@ -142,7 +143,7 @@ func documentedFlags(t *testing.T) (three, two []string) {
 	return flags(commands[1]), flags(commands[2])
 }
 
-// container is the image under way.
+// container is a running container of the image.
 type container struct {
 	store *store
 	id    string
@@ -151,7 +152,7 @@ type container struct {
 func (s *store) start(t *testing.T, flags []string, args ...string) *container {
 	t.Helper()
 	inside := &store{t, s.flags}
-	// podman would raise limits, which not every machine for tests allows.
+	// podman would raise limits, which is not permitted on every test machine.
 	run := []string{"run", "--detach", "--quiet", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024"}
 	id := inside.podman(slices.Concat(run, flags, []string{imageName}, args)...)
 	c := &container{inside, strings.TrimSpace(id)}
@@ -169,7 +170,7 @@ func (c *container) log() string {
 	return c.store.podman("logs", c.id)
 }
 
-// checkLog looks for what the exporter says when it starts, and compares what it lacks.
+// checkLog checks the start message of the exporter, and which capabilities it reports as missing.
 func (c *container) checkLog(lacks []string) {
 	c.store.t.Helper()
 	log := c.log()
@@ -178,11 +179,11 @@ func (c *container) checkLog(lacks []string) {
 		missing = append(missing, match[1])
 	}
 	if !slices.Equal(missing, lacks) || !strings.Contains(log, `version=1.2.3`) || !strings.Contains(log, "scanner=ebpf") {
-		c.store.t.Errorf("it does not lack just %q, or has another version or scanner:\n%s", lacks, log)
+		c.store.t.Errorf("it does not lack exactly %q, or has another version or scanner:\n%s", lacks, log)
 	}
 }
 
-// metrics gets them from the address that the log tells.
+// metrics gets the metrics from the address in the log.
 func (c *container) metrics() (string, error) {
 	c.store.t.Helper()
 	_, address, _ := strings.Cut(c.log(), `msg="Listening on" address=`)

@@ -18,6 +18,6 @@ func TestKubernetesManifests(t *testing.T) {
 func TestThePrometheusRuleHasTheRulesOfAlerts(t *testing.T) {
 	const path = "kubernetes/prometheusrule.yaml"
 	if want := run(t, "scripts/prometheusrule"); read(t, path) != want {
-		t.Errorf("%s is not what alerts/closewait.rules.yml makes: make kubernetes", path)
+		t.Errorf("%s is not made from the present alerts/closewait.rules.yml: run make kubernetes", path)
 	}
 }

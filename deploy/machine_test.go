@@ -13,15 +13,16 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// machine is a copy of this host that has booted systemd, with process and network namespaces of its own. Its file
-// system is that of the host below an empty layer, so whatever is installed in it is gone with it.
+// machine is a copy of this host that has booted systemd, in its own process and network
+// namespaces. Its file system is an empty layer over the file system of the host, so everything
+// that is installed in it disappears with it.
 type machine struct {
 	t    *testing.T
 	root string // its file system, from outside
 	init string // its process 1, from outside
 }
 
-// marker is a file that the machine has and the host has not.
+// marker is a file that exists only in the machine.
 const marker = "machine-of-a-test"
 
 func startMachine(t *testing.T) *machine {
@@ -46,20 +47,20 @@ func startMachine(t *testing.T) *machine {
 	}
 	t.Cleanup(func() {
 		if init, err := strconv.Atoi(m.init); err != nil || syscall.Kill(init, syscall.SIGKILL) != nil {
-			_ = nspawn.Process.Kill() // it has not come so far
+			_ = nspawn.Process.Kill() // process 1 does not exist yet
 		}
 		_ = nspawn.Wait()
 		if t.Failed() {
-			t.Logf("its console:\n%s", read(t, log.Name()))
+			t.Logf("console of the machine:\n%s", read(t, log.Name()))
 		}
 	})
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		return m.hasBooted(nspawn.Process.Pid), "the machine does not boot:\n" + read(t, log.Name())
 	})
 	return m
 }
 
-// layer mounts the host's file system with an empty layer over it.
+// layer mounts an empty layer over the file system of the host.
 func layer(t *testing.T) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -80,18 +81,18 @@ func layer(t *testing.T) string {
 }
 
 func unmount(t *testing.T, dir string) {
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		output, err := exec.Command("umount", dir).CombinedOutput()
 		return err == nil, string(output)
 	})
 }
 
-// hasBooted looks for process 1, the child of nspawn, and asks it.
+// hasBooted finds process 1, the child of nspawn, and asks systemd.
 func (m *machine) hasBooted(nspawn int) bool {
 	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", nspawn, nspawn)) // none yet
 	m.init = strings.TrimSpace(string(children))
 	if _, err := os.Stat(filepath.Join("/proc", m.init, "root", marker)); m.init == "" || err != nil {
-		return false // it has not entered its file system yet
+		return false // it has not changed to its file system yet
 	}
 	_, err := m.try("systemctl", "is-active", "sysinit.target")
 	return err == nil
@@ -103,7 +104,7 @@ func (m *machine) try(args ...string) (string, error) {
 	return strings.TrimSpace(string(output)), err
 }
 
-// run runs a program in the machine that must succeed.
+// run runs a program in the machine, and fails the test if the program fails.
 func (m *machine) run(args ...string) string {
 	m.t.Helper()
 	output, err := m.try(args...)

@@ -1,42 +1,29 @@
-// Package deploy tests how the exporter is installed and run, with the programs that do it: systemd, dpkg, rpm, buildah,
-// podman and the types of Kubernetes.
+// Package deploy tests how the exporter is installed and run, with the programs that people use:
+// systemd, dpkg, rpm, buildah, podman and the types of Kubernetes.
 package deploy
 
 import (
-	"errors"
-	"fmt"
 	"io"
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
-	"sync"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
+
+	"closewait_exporter/internal/leaktest"
 )
 
-// patience is for how long a test waits for something that takes a second.
-const patience = 60 * time.Second
+// maxWait bounds the wait for what takes a second on an idle machine.
+const maxWait = 60 * time.Second
 
-// longVariable asks for what takes minutes.
+// longVariable is the environment variable that enables what takes minutes.
 const longVariable = "CLOSEWAIT_LONG"
 
-func TestMain(m *testing.M) {
-	status := m.Run()
-	err := goleak.Find()
-	if dir := built.dir; dir != "" {
-		err = errors.Join(err, os.RemoveAll(dir))
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		status = 1
-	}
-	os.Exit(status)
-}
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
-// require skips a test where a program is missing.
+// require skips the test where a program is missing.
 func require(t *testing.T, programs ...string) {
 	t.Helper()
 	for _, program := range programs {
@@ -60,7 +47,7 @@ func run(t *testing.T, program string, args ...string) string {
 
 // get gets a URL of this host.
 func get(url string) (string, error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: maxWait}
 	answer, err := client.Get(url)
 	if err != nil {
 		return "", err
@@ -79,27 +66,8 @@ func read(t *testing.T, path string) string {
 	return string(text)
 }
 
-var built struct {
-	once sync.Once
-	dir  string
-	err  error
-}
-
 // exporter builds the program, once for all tests.
 func exporter(t *testing.T) string {
 	t.Helper()
-	built.once.Do(func() {
-		if built.dir, built.err = os.MkdirTemp("", "deploy-"); built.err != nil {
-			return
-		}
-		command := exec.Command("go", "build", "-trimpath", "-o", built.dir, ".")
-		command.Dir, command.Env = "..", append(os.Environ(), "CGO_ENABLED=0")
-		if output, err := command.CombinedOutput(); err != nil {
-			built.err = fmt.Errorf("build the exporter: %w\n%s", err, output)
-		}
-	})
-	if built.err != nil {
-		t.Fatal(built.err)
-	}
-	return filepath.Join(built.dir, "closewait_exporter")
+	return leaktest.BuildExporter(t)
 }

@@ -20,7 +20,7 @@ func TestTheManPageHasEveryFlag(t *testing.T) {
 	}
 }
 
-func TestTroffHasNothingToComplainOf(t *testing.T) {
+func TestTroffReportsNothing(t *testing.T) {
 	require(t, "groff")
 	command := exec.CommandContext(t.Context(), "groff", "-man", "-ww", "-z")
 	command.Stdin = strings.NewReader(run(t, "scripts/man"))

@@ -9,7 +9,7 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// builder makes the packages. It takes a minute to build.
+// builder makes the packages. Building it takes a minute.
 const builder = "../bin/nfpm-v2.45.0"
 
 func TestPackagesAreInstalledUpgradedAndRemoved(t *testing.T) {
@@ -46,10 +46,10 @@ func TestPackagesAreInstalledUpgradedAndRemoved(t *testing.T) {
 				return m.run(strings.Fields(strings.ReplaceAll(command, "FILE", "/opt/package."+name))...)
 			}
 			do(test.install)
-			if said := do(test.verify); said != "" {
-				t.Errorf("not as packed: %s", said)
+			if output := do(test.verify); output != "" {
+				t.Errorf("not as packed: %s", output)
 			}
-			m.checkWhatIsInstalled()
+			m.checkInstalledFiles()
 			m.checkService("inactive", "disabled")
 
 			m.leak("leaky-shop", "--sockets=3")
@@ -57,7 +57,7 @@ func TestPackagesAreInstalledUpgradedAndRemoved(t *testing.T) {
 			m.awaitMetrics(`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 3`)
 
 			m.write("/etc/default/closewait_exporter", "ARGS=--collector.max-processes=0\n")
-			do(test.upgrade) // starts it anew, with our flags
+			do(test.upgrade) // restarts it, with our flags
 			m.checkService("active", "enabled")
 			m.awaitMetrics(`closewait_processes_omitted 1`)
 
@@ -88,8 +88,8 @@ func TestInstallingNamesTheExamplesOfThePackage(t *testing.T) {
 	}
 }
 
-// checkService compares whether the service runs, and whether it will run after the next boot; "" for a service that
-// there is not.
+// checkService compares whether the service runs, and whether it will run after the next boot;
+// enabled is "" where the service does not exist.
 func (m *machine) checkService(active, enabled string) {
 	m.t.Helper()
 	if got, _ := m.try("systemctl", "is-active", service); got != active {
@@ -100,8 +100,8 @@ func (m *machine) checkService(active, enabled string) {
 	}
 }
 
-// checkWhatIsInstalled uses each part of the package as somebody would.
-func (m *machine) checkWhatIsInstalled() {
+// checkInstalledFiles uses each part of the package as a person would.
+func (m *machine) checkInstalledFiles() {
 	m.t.Helper()
 	const doc = "/usr/share/doc/closewait-exporter"
 	for _, command := range []string{

@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// rules with steps that need all that the drop-in gives, and one that needs more.
+// rules have steps that need all capabilities of the drop-in, and a step that needs another one.
 const rules = `
 limits: {actions: 10, per: 1h}
 interval: 500ms
@@ -35,7 +35,7 @@ rules:
     mode: enforce
 `
 
-func TestTheReaperMayDoWhatTheDropInIsFor(t *testing.T) {
+func TestTheDropInPermitsTheStepsOfTheReaper(t *testing.T) {
 	m := startMachine(t)
 	m.installReaper(rules, "ARGS=--reaper.enforce\n")
 	for _, name := range []string{"shop-reset", "shop-shut-down", "shop-end", "shop-raise"} {
@@ -56,27 +56,28 @@ func TestTheReaperMayDoWhatTheDropInIsFor(t *testing.T) {
 		t.Errorf("shop-end is %s, want inactive", state)
 	}
 	if log := m.run("journalctl", "--no-pager", "--unit="+service); !strings.Contains(log, "CAP_SYS_RESOURCE") {
-		t.Errorf("it does not say what raise_nofile needs:\n%s", log)
+		t.Errorf("it does not report what raise_nofile needs:\n%s", log)
 	}
 	m.checkConfinement(append(capabilitiesOf(t, unit), capabilitiesOf(t, dropIn)...))
 	m.checkRecords()
 }
 
-// checkRecords looks for the files of the reaper, which nobody else can read, and which outlast it.
+// checkRecords checks that the files of the reaper survive a restart and that no other user can
+// read them.
 func (m *machine) checkRecords() {
 	m.t.Helper()
 	m.run("systemctl", "restart", service)
 	m.awaitMetrics(`closewait_scan_success 1`)
 	for _, file := range []string{"/var/lib/closewait/state.json", "/var/log/closewait/audit.jsonl"} {
-		if said := m.run("stat", "--dereference", "--format=%a %s", file); !strings.HasPrefix(said, "600 ") || strings.HasSuffix(said, " 0") {
-			m.t.Errorf("%s has mode and size %s, want 600 and some", file, said)
+		if stat := m.run("stat", "--dereference", "--format=%a %s", file); !strings.HasPrefix(stat, "600 ") || strings.HasSuffix(stat, " 0") {
+			m.t.Errorf("%s has mode and size %s, want 600 and more than 0", file, stat)
 		}
-		if said := m.run("stat", "--dereference", "--format=%a", filepath.Dir(file)); said != "700" {
-			m.t.Errorf("the directory of %s has mode %s, want 700", file, said)
+		if mode := m.run("stat", "--dereference", "--format=%a", filepath.Dir(file)); mode != "700" {
+			m.t.Errorf("the directory of %s has mode %s, want 700", file, mode)
 		}
 	}
 	if record := m.run("cat", "/var/log/closewait/audit.jsonl"); !strings.Contains(record, `"rule":"ask-and-end"`) {
-		m.t.Errorf("not on record:\n%s", record)
+		m.t.Errorf("not recorded:\n%s", record)
 	}
 }
 
@@ -100,7 +101,7 @@ func TestTheReaperStartsInDryRunAndReloadsItsRules(t *testing.T) {
 	}
 }
 
-func TestAGuardThatIsRootRestartsAUnit(t *testing.T) {
+func TestAGuardThatRunsAsRootRestartsAUnit(t *testing.T) {
 	m := startMachine(t)
 	m.installReaper(`
 interval: 500ms
@@ -122,7 +123,7 @@ rules:
 	}
 }
 
-// installReaper puts everything where docs/INSTALL.md does.
+// installReaper installs everything as docs/INSTALL.md does.
 func (m *machine) installReaper(rules, defaults string) {
 	m.t.Helper()
 	m.copy(exporter(m.t), "/usr/bin/closewait_exporter")
@@ -130,6 +131,6 @@ func (m *machine) installReaper(rules, defaults string) {
 	m.copy(dropIn, "/etc/systemd/system/"+service+".d/reaper.conf")
 	m.write("/etc/default/closewait_exporter", defaults)
 	m.write("/etc/closewait/rules.yml", rules)
-	m.run("chmod", "600", "/etc/closewait/rules.yml") // of root: read all the same
+	m.run("chmod", "600", "/etc/closewait/rules.yml") // readable only by root; the service must get it all the same
 	m.run("systemctl", "daemon-reload")
 }

@@ -9,7 +9,7 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-func TestTheServiceSeesWhoLeaksInOtherNamespaces(t *testing.T) {
+func TestTheServiceSeesLeaksInOtherNamespaces(t *testing.T) {
 	m := startMachine(t)
 	m.copy(exporter(t), "/usr/bin/closewait_exporter")
 	m.copy(unit, "/usr/lib/systemd/system/"+service)
@@ -57,23 +57,23 @@ func TestTheServiceSeesThemWithBPFAlone(t *testing.T) {
 	m.checkConfinement(capabilitiesOf(t, ebpf))
 }
 
-// leak starts a leaking program as a service of another user in a network namespace of its own.
+// leak starts a leaking program as a service of another user in its own network namespace.
 func (m *machine) leak(name string, args ...string) {
 	m.t.Helper()
 	program := "/opt/" + name + "/leak"
 	m.copy(leaktest.Build(m.t), program)
 	m.run(append([]string{"systemd-run", "--quiet", "--unit=" + name, "--property=User=nobody", "--property=PrivateNetwork=yes",
 		program, "server"}, args...)...)
-	leaktest.Eventually(m.t, patience, func() (bool, string) { // when it has leaked, it says so
+	leaktest.Eventually(m.t, maxWait, func() (bool, string) { // it writes a line when it has leaked
 		log := m.run("journalctl", "--no-pager", "--output=cat", "--unit="+name)
 		return strings.Contains(log, `"sockets"`), log
 	})
 }
 
-// awaitMetrics waits until there is a line for each expression.
+// awaitMetrics waits until each expression matches a line.
 func (m *machine) awaitMetrics(lines ...string) {
 	m.t.Helper()
-	leaktest.Eventually(m.t, patience, func() (bool, string) {
+	leaktest.Eventually(m.t, maxWait, func() (bool, string) {
 		metrics, err := m.get("/metrics")
 		for _, line := range lines {
 			if err != nil || !regexp.MustCompile(`(?m)^`+line+`$`).MatchString(metrics) {
@@ -85,8 +85,8 @@ func (m *machine) awaitMetrics(lines ...string) {
 	})
 }
 
-// checkConfinement holds the running service to what its unit says: an unprivileged user with these capabilities and a
-// filter of system calls, who cannot get more.
+// checkConfinement checks that the running service is confined as its unit says: an unprivileged
+// user with these capabilities and a filter of system calls, who cannot get more.
 func (m *machine) checkConfinement(capabilities []string) {
 	m.t.Helper()
 	pid := m.run("systemctl", "show", "--property=MainPID", "--value", service)

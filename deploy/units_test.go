@@ -16,7 +16,7 @@ const (
 	ebpf    = "systemd/ebpf.conf"
 )
 
-// tree is a root file system with the unit, and drop-ins if wanted, as systemd looks for them.
+// tree makes a root file system with the unit and drop-ins where systemd finds them.
 func tree(t *testing.T, dropIns ...string) string {
 	t.Helper()
 	m := machine{t: t, root: t.TempDir()}
@@ -36,9 +36,9 @@ func TestUnitsAreHardened(t *testing.T) {
 		dropIns []string
 		atMost  float64
 	}{
-		"the exporter alone":             {atMost: 2.5},
-		"the exporter that has BPF only": {dropIns: []string{ebpf}, atMost: 2.5},
-		"the exporter with a reaper":     {dropIns: []string{dropIn}, atMost: 3.0},
+		"the exporter alone":         {atMost: 2.5},
+		"the exporter with BPF only": {dropIns: []string{ebpf}, atMost: 2.5},
+		"the exporter with a reaper": {dropIns: []string{dropIn}, atMost: 3.0},
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
@@ -54,14 +54,14 @@ func TestUnitsAreHardened(t *testing.T) {
 	}
 }
 
-func TestSystemdHasNothingToComplainOf(t *testing.T) {
+func TestSystemdReportsNothing(t *testing.T) {
 	require(t, "systemd-analyze")
 	for name, dropIns := range map[string][]string{
-		"of the exporter alone": nil, "of the exporter that has BPF only": {ebpf}, "of the exporter with a reaper": {dropIn},
+		"of the exporter alone": nil, "of the exporter with BPF only": {ebpf}, "of the exporter with a reaper": {dropIn},
 	} {
 		t.Run(name, func(t *testing.T) {
 			root := tree(t, dropIns...)
-			// It needs to know what the unit is ordered by.
+			// verify needs the units that this unit is ordered after.
 			for _, path := range []string{"/usr/lib/systemd/system", "/lib/systemd/system"} {
 				if units, _ := filepath.Glob(path + "/*.target"); len(units) > 0 {
 					for _, target := range units {
@@ -78,7 +78,7 @@ func TestSystemdHasNothingToComplainOf(t *testing.T) {
 	}
 }
 
-// What a reaper may do stands in its rules; that it may do it at all is for the administrator to say.
+// TestTheReaperIsInDryRunAsDelivered: only the administrator can enable enforcement.
 func TestTheReaperIsInDryRunAsDelivered(t *testing.T) {
 	for line := range strings.Lines(read(t, dropIn) + read(t, "package/closewait_exporter.default")) {
 		if !strings.HasPrefix(line, "#") && strings.Contains(line, "--reaper.enforce") {

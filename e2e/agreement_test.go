@@ -12,28 +12,28 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// account is what can be said of the sockets that a process holds, by ss, the metrics or list.
-type account struct {
+// summary describes the sockets that a process holds, according to ss, the metrics or list.
+type summary struct {
 	Sockets, Shared, Keepalive, Remotes int
 	UnreadBytes                         uint64
 	Unread                              map[string]int // by class
 	Services                            map[string]int // by direction and port
 }
 
-// requireAgreement waits until a process is listed and compares what ss, the metrics and list say of it.
-// It returns what all of them say. Its sockets are shared within its family at most.
-func requireAgreement(t *testing.T, e *exporter, pid int, family []int) account {
+// requireAgreement waits until a process is listed, compares what ss, the metrics and list report
+// of it, and returns what all of them report. Its sockets must not be shared outside its family.
+func requireAgreement(t *testing.T, e *exporter, pid int, family []int) summary {
 	t.Helper()
 	rows := heldBy(leaktest.SSOf(t, family), pid)
 	m := e.await(func(m metrics) (bool, string) {
-		return m.sockets(pid) == len(rows), fmt.Sprintf("process %d has %d sockets, ss sees %d", pid, m.sockets(pid), len(rows))
+		return m.sockets(pid) == len(rows), fmt.Sprintf("process %d has %d sockets, ss lists %d", pid, m.sockets(pid), len(rows))
 	})
-	truth := accountOfSS(t, rows)
-	if diff := cmp.Diff(truth, accountOfMetrics(m, pid)); diff != "" {
+	want := summaryOfSS(t, rows)
+	if diff := cmp.Diff(want, summaryOfMetrics(m, pid)); diff != "" {
 		t.Errorf("process %d in the metrics (-ss +metrics):\n%s", pid, diff)
 	}
-	l := list(t, "--collector.min-age=0s") // a single look knows no age of a socket on which data moves
-	if diff := cmp.Diff(truth, accountOfList(l.process(t, pid))); diff != "" {
+	l := list(t, "--collector.min-age=0s") // after a single scan the age of a socket on which data moves is unknown
+	if diff := cmp.Diff(want, summaryOfList(l.process(t, pid))); diff != "" {
 		t.Errorf("process %d in the list (-ss +list):\n%s", pid, diff)
 	}
 	var cookies, listed []string
@@ -52,7 +52,7 @@ func requireAgreement(t *testing.T, e *exporter, pid int, family []int) account 
 	if diff := cmp.Diff(cookies, listed); diff != "" {
 		t.Errorf("sockets of process %d in the list (-ss +list):\n%s", pid, diff)
 	}
-	return truth
+	return want
 }
 
 func heldBy(rows []leaktest.Row, pid int) []leaktest.Row {
@@ -65,13 +65,13 @@ func heldBy(rows []leaktest.Row, pid int) []leaktest.Row {
 	return held
 }
 
-func accountOfSS(t *testing.T, rows []leaktest.Row) account {
+func summaryOfSS(t *testing.T, rows []leaktest.Row) summary {
 	t.Helper()
-	served := map[uint16]bool{}
+	listening := map[uint16]bool{}
 	for _, row := range leaktest.SSOf(t, nil, "listening") {
-		served[row.Local.Port()] = true
+		listening[row.Local.Port()] = true
 	}
-	a := account{Sockets: len(rows), Unread: map[string]int{}, Services: map[string]int{}}
+	a := summary{Sockets: len(rows), Unread: map[string]int{}, Services: map[string]int{}}
 	remotes := map[netip.Addr]bool{}
 	for _, row := range rows {
 		remotes[row.Remote.Addr()] = true
@@ -83,7 +83,7 @@ func accountOfSS(t *testing.T, rows []leaktest.Row) account {
 		}
 		a.UnreadBytes += uint64(max(row.RecvQ, 1) - 1)
 		a.Unread[[]string{"none", "fin", "data"}[min(row.RecvQ, 2)]]++
-		if served[row.Local.Port()] {
+		if listening[row.Local.Port()] {
 			a.Services[fmt.Sprint("inbound ", row.Local.Port())]++
 		} else {
 			a.Services[fmt.Sprint("outbound ", row.Remote.Port())]++
@@ -93,10 +93,10 @@ func accountOfSS(t *testing.T, rows []leaktest.Row) account {
 	return a
 }
 
-func accountOfMetrics(m metrics, pid int) account {
+func summaryOfMetrics(m metrics, pid int) summary {
 	m.t.Helper()
 	one := func(name string) int { m.t.Helper(); return int(m.one("closewait_process_"+name, of(pid)...)) }
-	a := account{
+	a := summary{
 		Sockets: m.sockets(pid), Shared: one("shared_sockets"), Keepalive: one("keepalive_sockets"),
 		Remotes: one("remote_addresses"), UnreadBytes: uint64(one("recv_queue_bytes")),
 		Unread: map[string]int{}, Services: map[string]int{},
@@ -112,8 +112,8 @@ func accountOfMetrics(m metrics, pid int) account {
 	return a
 }
 
-func accountOfList(p listedProcess) account {
-	a := account{
+func summaryOfList(p listedProcess) summary {
+	a := summary{
 		Sockets: p.Sockets, Shared: p.Shared, Keepalive: p.Keepalive, Remotes: p.Addresses, UnreadBytes: p.RecvQueueBytes,
 		Unread: map[string]int{}, Services: map[string]int{},
 	}

@@ -18,8 +18,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestRunsOutOfDescriptors lowers the limit of the running exporter until nothing works, and raises it
-// again. On the way scans may fail; what it says stays true.
+// TestRunsOutOfDescriptors lowers the limit of the running exporter until scans fail, and raises it
+// again. Scans may fail in between, but no number may be wrong.
 func TestRunsOutOfDescriptors(t *testing.T) {
 	leaktest.RequireRoot(t)
 	t.Parallel()
@@ -27,13 +27,13 @@ func TestRunsOutOfDescriptors(t *testing.T) {
 	l := leaktest.Start(t, "--sockets="+strconv.Itoa(sockets))
 	e := serve(t)
 	good := e.await(func(m metrics) (bool, string) { return m.sockets(l.PID) == sockets, "not listed" })
-	scraper := openScraper(t, e) // as Prometheus does, it keeps its connection
-	complete := limitOf(t, e.pid)
+	scraper := openScraper(t, e)
+	original := limitOf(t, e.pid)
 
-	faulty := 0
+	failed := 0
 	for headroom := range 6 {
 		leaveHeadroom(t, e.pid, headroom)
-		scraper.lookAnew(t)
+		scraper.outwaitSharedScan()
 		m := scraper.scrape(t)
 		success, seen := m.one("closewait_scan_success"), m.sockets(l.PID)
 		switch {
@@ -43,35 +43,42 @@ func TestRunsOutOfDescriptors(t *testing.T) {
 		case limitFaults(m) <= limitFaults(good):
 			t.Errorf("%d more descriptors: the scan has failed, and no fault is counted", headroom)
 		default:
-			faulty++
+			failed++
 		}
 	}
-	if faulty == 0 {
-		t.Error("no limit was low enough to disturb a scan: the test is not what it should be")
+	if failed == 0 {
+		t.Error("no limit was low enough to make a scan fail: the test proves nothing")
 	}
 
-	setLimit(t, e.pid, complete)
+	setLimit(t, e.pid, original)
 	after := e.await(func(m metrics) (bool, string) { // over a new connection
 		return m.one("closewait_scan_success") == 1 && m.sockets(l.PID) == sockets, fmt.Sprintf("%d sockets, want %d", m.sockets(l.PID), sockets)
 	})
 	entered, left := after.one("closewait_process_sockets_entered_total", of(l.PID)...), after.one("closewait_process_sockets_left_total", of(l.PID)...)
 	if entered != sockets || left != 0 {
-		t.Errorf("%v sockets have come and %v have left, want %d and none: nothing has moved", entered, left, sockets)
+		t.Errorf("%v sockets have entered and %v have left, want %d and none: nothing has changed", entered, left, sockets)
 	}
 	if age, was := oldest(after, l.PID), oldest(good, l.PID); age < was {
 		t.Errorf("the oldest socket is %v s old, and was %v s old before", age, was)
 	}
 }
 
-// TestStartsWithFewDescriptors finds that 20 are enough for all.
+// TestStartsWithFewDescriptors shows that 20 descriptors are enough. It scrapes over one
+// connection, as Prometheus does: on a loaded machine the exporter may not have closed the
+// connection of the scrape before, and each of them takes a descriptor.
 func TestStartsWithFewDescriptors(t *testing.T) {
 	leaktest.RequireRoot(t)
 	leaktest.RequireProgram(t, "prlimit")
 	l := leaktest.Start(t, "--sockets=3")
-	e := start(t, exec.Command("prlimit", "--nofile=20", program, anyPort))
-	e.await(func(m metrics) (bool, string) { return m.sockets(l.PID) == 3, "not listed" })
-	if m := e.scrape(); limitFaults(m) != 0 {
-		t.Errorf("%v faults for want of descriptors", limitFaults(m))
+	e := start(t, exec.Command("prlimit", "--nofile=20", program(t), anyPort))
+	scraper := openScraper(t, e)
+	var m metrics
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
+		m = scraper.scrape(t)
+		return m.sockets(l.PID) == 3, "not listed:\n" + e.log.String()
+	})
+	if limitFaults(m) != 0 {
+		t.Errorf("%v faults because of the limit of descriptors", limitFaults(m))
 	}
 }
 
@@ -100,7 +107,8 @@ func setLimit(t *testing.T, pid int, limit unix.Rlimit) {
 	}
 }
 
-// leaveHeadroom lowers the soft limit of a process to where it can open so many more descriptors.
+// leaveHeadroom lowers the soft limit of a process so that it can open only the given number of
+// descriptors.
 func leaveHeadroom(t *testing.T, pid, more int) {
 	t.Helper()
 	entries, err := os.ReadDir(filepath.Join("/proc", strconv.Itoa(pid), "fd"))
@@ -117,7 +125,7 @@ func leaveHeadroom(t *testing.T, pid, more int) {
 	}
 	limit := limitOf(t, pid)
 	limit.Cur = 0
-	for free := 0; open[int(limit.Cur)] || free < more; limit.Cur++ { // those above it stay open
+	for free := 0; open[int(limit.Cur)] || free < more; limit.Cur++ { // descriptors above it stay open
 		if !open[int(limit.Cur)] {
 			free++
 		}
@@ -125,7 +133,7 @@ func leaveHeadroom(t *testing.T, pid, more int) {
 	setLimit(t, pid, limit)
 }
 
-// scraper scrapes over one connection.
+// scraper scrapes over one connection, as Prometheus does.
 type scraper struct {
 	connection net.Conn
 	answers    *bufio.Reader
@@ -144,16 +152,15 @@ func openScraper(t *testing.T, e *exporter) *scraper {
 	return s
 }
 
-// lookAnew waits until the last look is too old to be shared.
-func (s *scraper) lookAnew(t *testing.T) {
-	t.Helper()
-	const shared = time.Second
-	time.Sleep(shared)
-}
+// outwaitSharedScan waits until the last scan is too old to be shared with the next scrape.
+func (s *scraper) outwaitSharedScan() { time.Sleep(sharedScan) }
+
+// sharedScan is how long the exporter answers scrapes with the same scan.
+const sharedScan = time.Second
 
 func (s *scraper) scrape(t *testing.T) metrics {
 	t.Helper()
-	if err := s.connection.SetDeadline(time.Now().Add(patience)); err != nil {
+	if err := s.connection.SetDeadline(time.Now().Add(maxWait)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := fmt.Fprintf(s.connection, "GET /metrics HTTP/1.1\r\nHost: %s\r\n\r\n", s.address); err != nil {

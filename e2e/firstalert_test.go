@@ -12,8 +12,8 @@ import (
 	"closewait_exporter/internal/promtest"
 )
 
-// TestTheFirstAlertOfTheReadme does in a fresh clone what the README says, up to the alert for a leak of
-// the user's own.
+// TestTheFirstAlertOfTheReadme follows the README in a fresh clone, up to the alert for the user's
+// own leak.
 func TestTheFirstAlertOfTheReadme(t *testing.T) {
 	leaktest.RequireRoot(t)
 	leaktest.RequireProgram(t, "prometheus")
@@ -21,14 +21,14 @@ func TestTheFirstAlertOfTheReadme(t *testing.T) {
 	t.Parallel()
 	clone, blocks := clone(t), blocksOf(t, "First alert")
 	if len(blocks) < 2 {
-		t.Fatalf("%d blocks of code, want those that start the demo and a leak", len(blocks))
+		t.Fatalf("%d blocks of code, want two that start the demo and a leak", len(blocks))
 	}
 	demo, own := blocks[0], blocks[1]
 	exporter, prometheus := freeAddress(t), promtest.Prometheus{Address: freeAddress(t)}
 	env := append(os.Environ(), "LISTEN="+exporter, "PROMETHEUS="+prometheus.Address)
 
 	u := startSession(t, clone, env, demo)
-	awaitSaid(t, u, "http://"+prometheus.Address+"/alerts")
+	awaitOutput(t, u, "http://"+prometheus.Address+"/alerts")
 	startSession(t, clone, env, own)
 	for _, comm := range []string{"leaky-shop", "mine"} {
 		firing := fmt.Sprintf(`ALERTS{alertname="ClosewaitLeak",alertstate="firing",instance="%s",comm="%s"}`, exporter, comm)
@@ -41,7 +41,7 @@ func TestTheFirstAlertOfTheReadme(t *testing.T) {
 	u.interrupt(t, exporter)
 }
 
-// dryRun does what the README says of the reaper, with rules as they are.
+// dryRun follows the README for the reaper, with the rules unchanged.
 func dryRun(t *testing.T, clone string) {
 	t.Helper()
 	lines := strings.ReplaceAll(blocksOf(t, "The reaper, in dry run")[0], "sudo ", "") // we are root
@@ -53,7 +53,7 @@ func dryRun(t *testing.T, clone string) {
 	}
 }
 
-// blocksOf are the blocks of code in a section of the README.
+// blocksOf returns the blocks of code in a section of the README.
 func blocksOf(t *testing.T, title string) []string {
 	t.Helper()
 	_, section, found := strings.Cut(string(read(t, "../README.md")), "\n## "+title+"\n")

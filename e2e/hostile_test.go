@@ -18,9 +18,9 @@ import (
 	"closewait_exporter/internal/promtest"
 )
 
-// hostileNames are what processes call themselves, as leak --comm takes it.
+// hostileNames are names of processes, in the syntax of leak --comm.
 var hostileNames = map[string]string{
-	"a newline and a lie":     `a\n) Z 1 closew`,
+	"a false stat line":       `a\n) Z 1 closew`,
 	"quotes":                  `"},x="\\ 1\n`,
 	"a screen being cleared":  `\x1b[2J\x1b[1;1Hok`,
 	"a title being set":       `\x1b]0;pwned\x07\r`,
@@ -31,16 +31,16 @@ var hostileNames = map[string]string{
 	"nothing but a blank":     ` `,
 }
 
-// TestHostileNamesHarmNobody has processes with such names leak, one of them in a directory with such
-// a name, too.
-func TestHostileNamesHarmNobody(t *testing.T) {
+// TestHostileNamesDoNoHarm runs leaking processes with such names, one of them in a directory
+// with such a name as well.
+func TestHostileNamesDoNoHarm(t *testing.T) {
 	leaktest.RequireRoot(t)
 	t.Parallel()
 	pids := map[string]int{}
 	for name, comm := range hostileNames {
 		pids[name] = leaktest.Start(t, "--sockets=2", "--comm="+comm).PID
 	}
-	pids["a directory"] = startInHostileDirectory(t).pid
+	pids["a directory"] = startInHostileDirectory(t).PID
 	e := serve(t)
 	m := e.await(func(m metrics) (bool, string) {
 		for name, pid := range pids {
@@ -51,26 +51,26 @@ func TestHostileNamesHarmNobody(t *testing.T) {
 		return true, ""
 	})
 	if exe := m.all("closewait_process_info", of(pids["a directory"])...)[0].labels["exe"]; !strings.HasSuffix(exe, "/leak") {
-		t.Errorf("the end of the path is lost: %q", exe)
+		t.Errorf("the end of the path is missing: %q", exe)
 	}
 
 	t.Run("the page", func(t *testing.T) {
 		leaktest.RequireProgram(t, "promtool")
 		requireCleanPage(t, e)
-		_, page := e.get("/metrics")
+		_, page := e.in(t).get("/metrics")
 		requireHarmless(t, page)
 	})
 	t.Run("Prometheus", func(t *testing.T) {
 		p := promtest.StartPrometheus(t, map[string][]string{"classic": {askingFor(t, "text/plain", e.address)}, "openmetrics": {e.address}})
 		for name, pid := range pids {
-			t.Log("looking for", name)
+			t.Log("waiting for", name)
 			p.Await(t, fmt.Sprintf(`sum(closewait_process_sockets{pid="%d"})`, pid), 4, 4) // by both jobs
 		}
 	})
 	for _, args := range [][]string{{"list"}, {"list", "--sockets"}, {"list", "--output=json"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
 			var notes strings.Builder
-			command := exec.Command(program, args...)
+			command := exec.Command(program(t), args...)
 			command.Stderr = &notes
 			out, err := command.Output()
 			must(t, err)
@@ -83,7 +83,7 @@ func TestHostileNamesHarmNobody(t *testing.T) {
 	}
 	t.Run("list on a terminal", func(t *testing.T) {
 		const columns = 80
-		shown := strings.ReplaceAll(onTerminal(t, columns, program, "list"), "\r\n", "\n")
+		shown := strings.ReplaceAll(onTerminal(t, columns, program(t), "list"), "\r\n", "\n")
 		requireHarmless(t, shown)
 		requireAllNamed(t, shown, pids)
 		table, _, _ := strings.Cut(shown, "\n\n")
@@ -96,16 +96,16 @@ func TestHostileNamesHarmNobody(t *testing.T) {
 }
 
 // startInHostileDirectory starts a program whose path moves the cursor.
-func startInHostileDirectory(t *testing.T) foreign {
+func startInHostileDirectory(t *testing.T) *leaktest.Leak {
 	t.Helper()
-	url, _ := webServer(t)
 	path := filepath.Join(t.TempDir(), "a\n\x1b[31m\"\\\xff\u202e", "leak")
 	must(t, os.Mkdir(filepath.Dir(path), 0o755))
-	must(t, os.WriteFile(path, read(t, "/proc/self/exe"), 0o755))
-	return startForeign(t, []string{roleVariable + "=" + url + " 2"}, path)
+	must(t, os.WriteFile(path, read(t, leaktest.Build(t)), 0o755))
+	return leaktest.Where{Program: path}.Start(t, "--sockets=2")
 }
 
-// requireHarmless finds what a terminal would obey, and what is no text.
+// requireHarmless fails on control characters, which a terminal would interpret, and on invalid
+// UTF-8.
 func requireHarmless(t *testing.T, text string) {
 	t.Helper()
 	if !utf8.ValidString(text) {
@@ -129,7 +129,7 @@ func requireAllNamed(t *testing.T, text string, pids map[string]int) {
 	}
 }
 
-// onTerminal runs a command on a terminal of so many columns and returns what it shows.
+// onTerminal runs a command on a terminal with the given number of columns and returns its output.
 func onTerminal(t *testing.T, columns uint16, command ...string) string {
 	t.Helper()
 	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
@@ -146,7 +146,7 @@ func onTerminal(t *testing.T, columns uint16, command ...string) string {
 	cmd.Stdout, cmd.Stderr = terminal, terminal
 	must(t, cmd.Start())
 	terminal.Close()
-	shown, _ := io.ReadAll(master) // ends with EIO when the last holder of the terminal has gone
+	shown, _ := io.ReadAll(master) // ends with EIO when the last holder of the terminal has ended
 	must(t, cmd.Wait())
 	return string(shown)
 }

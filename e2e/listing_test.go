@@ -12,14 +12,14 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// listing is what list --output=json --sockets says, as far as it is tested here.
+// listing is the part of the output of list --output=json --sockets that is tested here.
 type listing struct {
 	Taken     time.Time
 	Host      struct{ Sockets map[string]map[string]int }
 	Processes []listedProcess
 	Sockets   []listedSocket
 
-	notes string // what it says on stderr
+	notes string // its stderr
 }
 
 type listedProcess struct {
@@ -53,16 +53,16 @@ func (s *listedSocket) heldBy(pid int) bool {
 	return slices.ContainsFunc(s.Holders, func(h struct{ PID int }) bool { return h.PID == pid })
 }
 
-// list runs the command.
+// list runs the list command.
 func list(t testing.TB, args ...string) listing {
 	t.Helper()
 	return listAs(t, &syscall.SysProcAttr{}, leaktest.WithScanner(args...)...)
 }
 
-// listAs is list with other rights.
+// listAs is list with other privileges.
 func listAs(t testing.TB, attr *syscall.SysProcAttr, args ...string) listing {
 	t.Helper()
-	cmd := exec.Command(program, append([]string{"list", "--output=json", "--sockets"}, args...)...)
+	cmd := exec.Command(program(t), append([]string{"list", "--output=json", "--sockets"}, args...)...)
 	cmd.SysProcAttr = attr
 	var notes bytes.Buffer
 	cmd.Stderr = &notes
@@ -77,7 +77,7 @@ func listAs(t testing.TB, attr *syscall.SysProcAttr, args ...string) listing {
 	return l
 }
 
-// process is the only entry of a process; there must be one.
+// process returns the entry of a process; there must be exactly one.
 func (l listing) process(t testing.TB, pid int) listedProcess {
 	t.Helper()
 	var found []listedProcess
@@ -92,7 +92,7 @@ func (l listing) process(t testing.TB, pid int) listedProcess {
 	return found[0]
 }
 
-// socketsOf are the sockets that a process holds.
+// socketsOf returns the sockets that a process holds.
 func (l listing) socketsOf(pid int) []listedSocket {
 	var held []listedSocket
 	for _, s := range l.Sockets {

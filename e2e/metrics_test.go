@@ -58,7 +58,7 @@ func (m *metrics) add(name string, series *dto.Metric) {
 	}
 }
 
-// all are the samples of a metric with these labels: name, value, name, value.
+// all returns the samples of a metric with these labels: name, value, name, value.
 func (m metrics) all(name string, labels ...string) []sample {
 	var found []sample
 	for _, s := range m.samples {
@@ -78,7 +78,7 @@ func has(labels map[string]string, pairs []string) bool {
 	return true
 }
 
-// one is the value of the only sample; there must be one.
+// one returns the value of the only sample; there must be exactly one.
 func (m metrics) one(name string, labels ...string) float64 {
 	m.t.Helper()
 	found := m.all(name, labels...)
@@ -88,7 +88,7 @@ func (m metrics) one(name string, labels ...string) float64 {
 	return found[0].value
 }
 
-// sum is 0 where there are none.
+// sum adds the values of the samples; it is 0 where there are none.
 func (m metrics) sum(name string, labels ...string) (total float64) {
 	for _, s := range m.all(name, labels...) {
 		total += s.value
@@ -96,13 +96,13 @@ func (m metrics) sum(name string, labels ...string) (total float64) {
 	return total
 }
 
-// of are the labels of a process.
+// of returns the labels of a process.
 func of(pid int) []string { return []string{"pid", strconv.Itoa(pid)} }
 
-// sockets is the number that a process holds; 0 when it is not listed.
+// sockets is the number of sockets that a process holds; 0 if it is not listed.
 func (m metrics) sockets(pid int) int { return int(m.sum("closewait_process_sockets", of(pid)...)) }
 
-// faults is how often a stage of a scan has failed for a reason.
+// faults is the number of times that a stage of a scan has failed for a reason.
 func (m metrics) faults(stage, reason string) float64 {
 	m.t.Helper()
 	return m.one("closewait_scan_errors_total", "stage", stage, "reason", reason)

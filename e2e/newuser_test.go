@@ -16,10 +16,8 @@ import (
 	"closewait_exporter/internal/promtest"
 )
 
-// longVariable asks for the tests that take minutes and download modules.
-const longVariable = "CLOSEWAIT_LONG"
-
-// TestANewUserFollowsTheReadme clones the repository and does what the README says, with nothing but Go.
+// TestANewUserFollowsTheReadme clones the repository and follows the README with nothing but Go
+// installed.
 func TestANewUserFollowsTheReadme(t *testing.T) {
 	leaktest.RequireRoot(t)
 	if os.Getenv(longVariable) == "" {
@@ -28,7 +26,7 @@ func TestANewUserFollowsTheReadme(t *testing.T) {
 	leaktest.RequireProgram(t, "make")
 	home, clone := t.TempDir(), clone(t)
 	env := append(os.Environ(), "HOME="+home, "GOPATH="+filepath.Join(home, "go"), "GOMODCACHE="+filepath.Join(home, "go", "mod"),
-		"GOCACHE="+filepath.Join(home, "cache"), "GOFLAGS=-modcacherw") // else they could not be removed
+		"GOCACHE="+filepath.Join(home, "cache"), "GOFLAGS=-modcacherw") // modules could not be removed otherwise
 
 	t.Run("make run serves metrics", func(t *testing.T) {
 		address := freeAddress(t)
@@ -40,14 +38,14 @@ func TestANewUserFollowsTheReadme(t *testing.T) {
 		address := freeAddress(t)
 		u := startSession(t, clone, env, "make demo LISTEN="+address+" PROMETHEUS="+freeAddress(t))
 		awaitPage(t, u, address, `closewait_process_sockets{comm="leaky-shop"`)
-		awaitSaid(t, u, "http://"+address+"/metrics")
-		awaitSaid(t, u, "leaky-shop ")
-		awaitSaid(t, u, "Ctrl-C ends it all")
+		awaitOutput(t, u, "http://"+address+"/metrics")
+		awaitOutput(t, u, "leaky-shop ")
+		awaitOutput(t, u, "Ctrl-C ends it all")
 		u.interrupt(t, address)
 	})
 }
 
-// clone is a fresh clone of the repository.
+// clone makes a fresh clone of the repository.
 func clone(t *testing.T) (dir string) {
 	t.Helper()
 	leaktest.RequireProgram(t, "git")
@@ -63,12 +61,12 @@ func clone(t *testing.T) (dir string) {
 
 // session is a command at a shell: a process group that Ctrl-C interrupts as one.
 type session struct {
-	cmd   *exec.Cmd
-	said  *promtest.Transcript
-	ended chan struct{}
+	cmd    *exec.Cmd
+	output *promtest.Transcript
+	ended  chan struct{}
 }
 
-// freeAddress is one that nobody listens on at the moment.
+// freeAddress is an address on which no process listens at the moment.
 func freeAddress(t *testing.T) string {
 	t.Helper()
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
@@ -77,10 +75,10 @@ func freeAddress(t *testing.T) string {
 	return listener.Addr().String()
 }
 
-// startSession gives a shell a line.
+// startSession runs a command line with a shell.
 func startSession(t *testing.T, dir string, env []string, line string) *session {
 	t.Helper()
-	s := &session{cmd: exec.Command("sh", "-c", line), said: &promtest.Transcript{}, ended: make(chan struct{})}
+	s := &session{cmd: exec.Command("sh", "-c", line), output: &promtest.Transcript{}, ended: make(chan struct{})}
 	s.cmd.Dir, s.cmd.Env = dir, env
 	s.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	out, in, err := os.Pipe()
@@ -91,17 +89,18 @@ func startSession(t *testing.T, dir string, env []string, line string) *session 
 	go func() {
 		defer close(s.ended)
 		defer out.Close()
-		s.said.Take(out, make(chan string)) // until all who write have ended
+		s.output.Take(out, make(chan string)) // until all writers have ended
 		_ = s.cmd.Wait()
 	}()
 	t.Cleanup(func() {
-		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // the group that was made above; none when all have ended
+		_ = syscall.Kill(-s.cmd.Process.Pid, syscall.SIGKILL) // the group that was made above; ESRCH when all have ended
 		<-s.ended
 	})
 	return s
 }
 
-const longPatience = 5 * time.Minute
+// maxLongWait bounds the wait for builds and for alerts.
+const maxLongWait = 5 * time.Minute
 
 func awaitPage(t *testing.T, s *session, address, wanted string) {
 	t.Helper()
@@ -112,42 +111,42 @@ func awaitPage(t *testing.T, s *session, address, wanted string) {
 	}, wanted)
 }
 
-func awaitSaid(t *testing.T, s *session, wanted string) {
+func awaitOutput(t *testing.T, s *session, wanted string) {
 	t.Helper()
-	awaitLong(t, s, func() bool { return strings.Contains(s.said.String(), wanted) }, wanted)
+	awaitLong(t, s, func() bool { return strings.Contains(s.output.String(), wanted) }, wanted)
 }
 
 func awaitLong(t *testing.T, s *session, condition func() bool, wanted string) {
 	t.Helper()
-	leaktest.Eventually(t, longPatience, func() (bool, string) {
+	leaktest.Eventually(t, maxLongWait, func() (bool, string) {
 		if condition() {
 			return true, ""
 		}
 		select {
 		case <-s.ended:
-			t.Fatalf("it has ended without %q:\n%s", wanted, s.said)
+			t.Fatalf("it ended without %q:\n%s", wanted, s.output)
 		default:
 		}
-		return false, fmt.Sprintf("no %q:\n%s", wanted, s.said)
+		return false, fmt.Sprintf("no %q:\n%s", wanted, s.output)
 	})
 }
 
-// interrupt does what Ctrl-C does, and wants all processes to end and the port to be free.
+// interrupt does what Ctrl-C does, and checks that all processes end and that the port is free.
 func (s *session) interrupt(t *testing.T, address string) {
 	t.Helper()
 	group := s.cmd.Process.Pid
 	must(t, syscall.Kill(-group, syscall.SIGINT))
 	select {
 	case <-s.ended:
-	case <-time.After(patience):
-		t.Fatalf("it goes on after Ctrl-C:\n%s", s.said)
+	case <-time.After(maxWait):
+		t.Fatalf("it runs on after Ctrl-C:\n%s", s.output)
 	}
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		err := syscall.Kill(-group, 0)
 		return err == syscall.ESRCH, fmt.Sprintf("processes of its group are left: %v", err)
 	})
 	e := &exporter{t: t, address: address}
 	if status, _, err := e.ask("/-/healthy"); err == nil {
-		t.Errorf("somebody answers %d there after the end", status)
+		t.Errorf("something still answers: status %d", status)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// What the page is asked in the browser.
+// JavaScript expressions that read the page.
 const (
 	pids       = `Array.from(document.querySelectorAll("table.processes td.pid"), (cell) => cell.textContent)`
 	background = `getComputedStyle(document.body).backgroundColor`
@@ -23,8 +23,8 @@ const (
 	everything = `document.body.innerText`
 )
 
-// TestAPersonOpensThePage has a real browser show the page of a real exporter, beside programs that leak, one of them
-// with a name made for browsers, and with a reaper in dry run.
+// TestAPersonOpensThePage opens the page of a real exporter in a real browser, beside programs that
+// leak, one of them with HTML as its name, and with a reaper in dry run.
 func TestAPersonOpensThePage(t *testing.T) {
 	leaktest.RequireRoot(t)
 	browser := browsertest.Start(t)
@@ -36,7 +36,7 @@ func TestAPersonOpensThePage(t *testing.T) {
 		leaktest.Start(t, "--sockets=2", "--unaccepted=2", `--comm=<s id=p>\n\u202ex`),
 		leaktest.Start(t, "--sockets=3", "--comm=<base href=//x>"),
 	}
-	e := serve(t, "--reaper.config="+trialOf(t, shop))
+	e := serve(t, "--reaper.config="+dryRunRules(t, shop))
 	page := awaitDecision(t, e, leaks[0].PID)
 	for path, name := range map[string]string{"/metrics": "metrics", "/-/healthy": "health", "/-/ready": "readiness", "/docs/RUNBOOK.md": "runbook"} {
 		if !strings.Contains(page, `href="`+path+`"`) {
@@ -58,7 +58,7 @@ func TestAPersonOpensThePage(t *testing.T) {
 		}
 		requireQuiet(t, tab)
 	})
-	t.Run("in the dark", func(t *testing.T) {
+	t.Run("dark", func(t *testing.T) {
 		light := browser.Open(t, url, desktop)
 		dark := browser.Open(t, url, browsertest.View{Width: desktop.Width, Height: desktop.Height, Dark: true})
 		if a, b := browsertest.Ask[string](light, background), browsertest.Ask[string](dark, background); a == b {
@@ -70,7 +70,7 @@ func TestAPersonOpensThePage(t *testing.T) {
 
 var desktop = browsertest.View{Width: 1200, Height: 900}
 
-// requireReadable wants all to be there and sorting to work for a browser without JavaScript.
+// requireReadable checks that all is there and that sorting works in a browser without JavaScript.
 func requireReadable(t *testing.T, browser *browsertest.Browser, url string, leaks []*leaktest.Leak) {
 	t.Helper()
 	tab := browser.Open(t, url, browsertest.View{Width: desktop.Width, Height: desktop.Height, NoScript: true})
@@ -81,7 +81,7 @@ func requireReadable(t *testing.T, browser *browsertest.Browser, url string, lea
 			t.Errorf("%q is not on the page:\n%s", want, text)
 		}
 	}
-	bySockets := []*leaktest.Leak{leaks[0], leaks[1], leaks[3], leaks[2]} // the last but one has some that are not accepted
+	bySockets := []*leaktest.Leak{leaks[0], leaks[1], leaks[3], leaks[2]} // leaks[2] has fewer accepted sockets than leaks[3]
 	tab.Follow("table.processes th.sockets a")
 	requireOrder(t, tab, bySockets)
 	tab.Follow("table.processes th.sockets a")
@@ -90,26 +90,26 @@ func requireReadable(t *testing.T, browser *browsertest.Browser, url string, lea
 	requireQuiet(t, tab)
 }
 
-// requireNoScript wants no script to be in the page, and none to run that gets into it.
+// requireNoScript checks that the page has no script, and that an injected one does not run.
 func requireNoScript(t *testing.T, browser *browsertest.Browser, url string) {
 	t.Helper()
 	tab := browser.Open(t, url, desktop)
 	if n := browsertest.Ask[int](tab, `document.querySelectorAll("script, base, #p, [onclick], [onload], [onerror]").length`); n != 0 {
-		t.Errorf("%d elements that only a name can have brought in", n)
+		t.Errorf("%d elements that must come from the name of a process", n)
 	}
 	requireQuiet(t, tab)
 	browsertest.Ask[bool](tab, `(() => { const s = document.createElement("script"); s.textContent = "window.ran = true"; document.body.append(s); return true })()`)
 	if browsertest.Ask[bool](tab, `window.ran === true`) {
-		t.Error("a script that gets into the page runs")
+		t.Error("an injected script runs")
 	}
-	if said := strings.Join(tab.Complaints(), "\n"); !strings.Contains(said, "Content Security Policy") {
-		t.Errorf("the policy does not forbid it: %q", said)
+	if complaints := strings.Join(tab.Complaints(), "\n"); !strings.Contains(complaints, "Content Security Policy") {
+		t.Errorf("the policy does not forbid it: %q", complaints)
 	}
 }
 
-// trialOf is a rules file with a rule that would end a program. On a host where other tests run, rounds and ladders can
-// come to nothing, because somebody could not be looked into: then it is tried again soon.
-func trialOf(t *testing.T, program string) string {
+// dryRunRules writes a rules file with a rule that would end a program. Where other tests run on
+// the host, rounds can be skipped because a process could not be read, so it is tried again soon.
+func dryRunRules(t *testing.T, program string) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "rules.yml")
 	must(t, os.WriteFile(file, fmt.Appendf(nil, `interval: 2s
@@ -124,10 +124,10 @@ rules:
 	return file
 }
 
-// awaitDecision returns the page as soon as it tells what the reaper would have done.
+// awaitDecision returns the page as soon as it shows what the reaper would have done.
 func awaitDecision(t *testing.T, e *exporter, pid int) (page string) {
 	t.Helper()
-	leaktest.Eventually(t, 4*patience, func() (bool, string) {
+	leaktest.Eventually(t, 4*maxWait, func() (bool, string) {
 		_, page = e.get("/")
 		wanted := fmt.Sprintf("<strong>shop %d</strong>", pid)
 		return strings.Contains(page, wanted) && strings.Contains(page, "signal TERM"), "no " + wanted + " in\n" + page
@@ -135,7 +135,7 @@ func awaitDecision(t *testing.T, e *exporter, pid int) (page string) {
 	return page
 }
 
-// requireOrder wants the leaks in this order from the top. Other processes may be between them.
+// requireOrder checks the order of the leaks from the top. Other processes may be between them.
 func requireOrder(t *testing.T, tab *browsertest.Tab, leaks []*leaktest.Leak) {
 	t.Helper()
 	var want, got []string
@@ -155,11 +155,12 @@ func requireOrder(t *testing.T, tab *browsertest.Tab, leaks []*leaktest.Leak) {
 func requireQuiet(t *testing.T, tab *browsertest.Tab) {
 	t.Helper()
 	for _, complaint := range tab.Complaints() {
-		t.Errorf("the browser says %q", complaint)
+		t.Errorf("the browser reports %q", complaint)
 	}
 }
 
-// requireReadOnly wants HEAD to be answered like GET without a body, and anything that could act to be refused.
+// requireReadOnly checks that HEAD is answered like GET without a body, and that other methods are
+// refused.
 func requireReadOnly(t *testing.T, url string) {
 	t.Helper()
 	for method, want := range map[string]int{
@@ -168,7 +169,7 @@ func requireReadOnly(t *testing.T, url string) {
 	} {
 		request, err := http.NewRequest(method, url, nil)
 		must(t, err)
-		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+		client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: maxWait}
 		answer, err := client.Do(request)
 		must(t, err)
 		defer answer.Body.Close()

@@ -10,10 +10,10 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// tolerance is by how much an age may be too small. It must never be too large.
+// tolerance is the error by which an age may be too small. It must never be too large.
 const tolerance = time.Second
 
-// moment is when something happened, as far as the test knows.
+// moment is the time at which something happened, as far as the test knows it.
 type moment struct{ earliest, latest time.Time }
 
 func during(do func()) moment {
@@ -23,22 +23,23 @@ func during(do func()) moment {
 	return m
 }
 
-// requireAge compares the age of the oldest socket of a process with when it was leaked. Scrapes may
-// share a look that is a second old, so the time of the look is only known to that.
-func requireAge(t *testing.T, e *exporter, pid int, leaked moment, lookedAfter time.Time) {
+// requireAge compares the age of the oldest socket of a process with the time at which it was
+// leaked. Scrapes may share a scan that is a second old, so the time of the scan is known only to a
+// second.
+func requireAge(t *testing.T, e *exporter, pid int, leaked moment, scannedAfter time.Time) {
 	t.Helper()
 	age := time.Duration(e.scrape().one("closewait_process_oldest_socket_age_seconds", of(pid)...) * float64(time.Second))
-	least, most := lookedAfter.Sub(leaked.latest)-tolerance, time.Since(leaked.earliest)
+	least, most := scannedAfter.Sub(leaked.latest)-tolerance, time.Since(leaked.earliest)
 	if age < least || age > most {
 		t.Errorf("the oldest socket of process %d is %v old, want from %v to %v", pid, age, least, most)
 	}
 }
 
-// pause is for how long the exporter stands still.
+// pause is how long the exporter is stopped.
 const pause = 3 * time.Second
 
-// TestAStoppedExporterGoesOn stops the exporter, as a debugger, a freezer or a laptop lid does, while
-// sockets come and go.
+// TestAStoppedExporterGoesOn stops the exporter, as a debugger, a freezer or a laptop lid does,
+// while sockets are leaked and closed.
 func TestAStoppedExporterGoesOn(t *testing.T) {
 	leaktest.RequireRoot(t)
 	t.Parallel()
@@ -57,14 +58,14 @@ func TestAStoppedExporterGoesOn(t *testing.T) {
 	}()
 	l.Do("leak 2")
 	l.Do("close 1")
-	time.Sleep(pause) // it is what is tested
+	time.Sleep(pause) // the pause is what is tested
 	woken := time.Now()
 	e.signal(syscall.SIGCONT)
 
 	if got, want := <-answers, fmt.Sprint(http.StatusOK, " ", nil); got != want {
-		t.Errorf("a scrape that came meanwhile was answered %s, want %s", got, want)
+		t.Errorf("a scrape during the pause was answered with %s, want %s", got, want)
 	}
-	after := e.await(func(m metrics) (bool, string) { // gone is what two looks have missed
+	after := e.await(func(m metrics) (bool, string) { // a socket has left when two scans have missed it
 		left := m.sum("closewait_process_sockets_left_total", of(l.PID)...)
 		return left == 1, fmt.Sprintf("%v sockets have left, want 1", left)
 	})
@@ -72,19 +73,20 @@ func TestAStoppedExporterGoesOn(t *testing.T) {
 		t.Errorf("process %d has %d sockets, want 4", l.PID, n)
 	}
 	if n := after.one("closewait_process_sockets_entered_total", of(l.PID)...); n != 5 {
-		t.Errorf("%v sockets have come, want 5", n)
+		t.Errorf("%v sockets have entered, want 5", n)
 	}
 	if was, is := before.one("process_start_time_seconds"), after.one("process_start_time_seconds"); was != is {
-		t.Errorf("the exporter has started anew: at %v, before at %v", is, was)
+		t.Errorf("the exporter has been restarted: at %v, before at %v", is, was)
 	}
 	requireAge(t, e, l.PID, leaked, woken)
 }
 
-// TestAgesOutliveTheExporter kills the exporter. The next one has to know the ages of what it has not seen begin.
+// TestAgesOutliveTheExporter kills the exporter. The next one has to know the ages of sockets from
+// before it started.
 func TestAgesOutliveTheExporter(t *testing.T) {
 	leaktest.RequireRoot(t)
 	if leaktest.TablesOnly() {
-		t.Skip("the tables in /proc do not tell since when")
+		t.Skip("the tables in /proc have no times")
 	}
 	t.Parallel()
 	first := serve(t)

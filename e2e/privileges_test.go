@@ -11,11 +11,11 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// nobody is a user without rights.
+// nobody is a user without privileges.
 const nobody = 65534
 
-// TestSaysWhatItCannotSee runs the exporter and list with less than all rights, beside a leak of root,
-// one in another network namespace and one of its own user.
+// TestSaysWhatItCannotSee runs the exporter and list with fewer privileges, beside a leak of root,
+// a leak in another network namespace and a leak of its own user.
 func TestSaysWhatItCannotSee(t *testing.T) {
 	leaktest.RequireRoot(t)
 	root := leaktest.Start(t, "--sockets=3")
@@ -26,13 +26,13 @@ func TestSaysWhatItCannotSee(t *testing.T) {
 	tests := []struct {
 		name           string
 		capabilities   []uintptr
-		lost, kept     []string // what the log says it does not see, and what it does not say so of
+		lost, kept     []string // what the log reports as invisible, and what it must not report
 		seesRoot, away bool
 	}{
 		{name: "as an unprivileged user", lost: []string{holders, namespaces, ages}},
 		{name: "with the capabilities to look into processes", capabilities: []uintptr{unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH},
 			lost: []string{ages}, kept: []string{holders, namespaces}, seesRoot: true, away: true},
-		{name: "with that to enter namespaces, too", capabilities: []uintptr{unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH, unix.CAP_SYS_ADMIN},
+		{name: "with the capability to enter namespaces as well", capabilities: []uintptr{unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH, unix.CAP_SYS_ADMIN},
 			kept: []string{holders, namespaces, ages}, seesRoot: true, away: true},
 	}
 	for _, tt := range tests {
@@ -41,18 +41,18 @@ func TestSaysWhatItCannotSee(t *testing.T) {
 			attr := func() *syscall.SysProcAttr {
 				return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}, AmbientCaps: tt.capabilities}
 			}
-			cmd := exec.Command(program, anyPort)
+			cmd := exec.Command(program(t), anyPort)
 			cmd.SysProcAttr = attr()
 			e := start(t, cmd)
-			m := e.await(func(m metrics) (bool, string) { // what it has not seen before is listed after a second
+			m := e.await(func(m metrics) (bool, string) { // new sockets are listed after a second
 				return m.sockets(own.PID) == 4 && (!tt.away || m.sockets(away.PID) == 2), "not listed"
 			})
 			l := listAs(t, attr())
-			for said, by := range map[string]string{startLine(e): "the log", l.notes: "list"} {
-				requireSaid(t, by, said, tt.lost, tt.kept)
+			for text, source := range map[string]string{startLine(e): "the log", l.notes: "list"} {
+				requireMentioned(t, source, text, tt.lost, tt.kept)
 			}
 			if m.one("closewait_scan_success") != 1 {
-				t.Error("the scan is said to have failed")
+				t.Error("the scan is reported as failed")
 			}
 			if got := m.sockets(root.PID) == 3; got != tt.seesRoot {
 				t.Errorf("process %d of root has %d sockets; seen: %v, want %v", root.PID, m.sockets(root.PID), got, tt.seesRoot)
@@ -66,14 +66,14 @@ func TestSaysWhatItCannotSee(t *testing.T) {
 				t.Errorf("%v sockets unresolved, coverage %v; want at least the 3 of process %d, and less than 1", unresolved, coverage, root.PID)
 			}
 			if m.faults("namespace", "denied") == 0 || m.faults("owners", "denied") == 0 {
-				t.Error("that processes could not be looked into is not counted")
+				t.Error("processes that could not be read are not counted")
 			}
 			requireListed(t, l, root.PID, 0)
 		})
 	}
 }
 
-// requireListed checks how many sockets of a process list knows.
+// requireListed checks the number of sockets that list shows of a process.
 func requireListed(t *testing.T, l listing, pid, want int) {
 	t.Helper()
 	if n := len(l.socketsOf(pid)); n != want {
@@ -81,7 +81,7 @@ func requireListed(t *testing.T, l listing, pid, want int) {
 	}
 }
 
-// startLine is the line of the log that tells what can be seen.
+// startLine returns the line of the log that reports what is visible.
 func startLine(e *exporter) string {
 	for line := range strings.Lines(e.log.String()) {
 		if strings.Contains(line, `msg="Scanning this host"`) {
@@ -91,16 +91,16 @@ func startLine(e *exporter) string {
 	return ""
 }
 
-func requireSaid(t *testing.T, by, said string, wanted, unwanted []string) {
+func requireMentioned(t *testing.T, source, text string, wanted, unwanted []string) {
 	t.Helper()
 	for _, want := range wanted {
-		if !strings.Contains(said, want) {
-			t.Errorf("%s does not say that it cannot see %s: %s", by, want, said)
+		if !strings.Contains(text, want) {
+			t.Errorf("%s does not report that it cannot see %s: %s", source, want, text)
 		}
 	}
 	for _, no := range unwanted {
-		if strings.Contains(said, no) {
-			t.Errorf("%s says that it cannot see %s: %s", by, no, said)
+		if strings.Contains(text, no) {
+			t.Errorf("%s reports that it cannot see %s: %s", source, no, text)
 		}
 	}
 }

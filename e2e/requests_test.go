@@ -16,16 +16,17 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestOddRequestsAreAnswered sends what people, scanners and attackers send. It listens on IPv6.
+// TestOddRequestsAreAnswered sends what people, scanners and attackers send. The exporter listens
+// on IPv6.
 func TestOddRequestsAreAnswered(t *testing.T) {
 	leaktest.RequireRoot(t)
-	e := start(t, exec.Command(program, "--web.listen-address=[::1]:0"))
+	e := start(t, exec.Command(program(t), "--web.listen-address=[::1]:0"))
 	long := strings.Repeat("a", 2<<20)
 	tests := []struct {
 		name, request, want string
 	}{
 		{"a scrape", "GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 "},
-		{"one of HTTP/1.0", "GET /metrics HTTP/1.0\r\n\r\n", "HTTP/1.0 200 "},
+		{"a scrape over HTTP/1.0", "GET /metrics HTTP/1.0\r\n\r\n", "HTTP/1.0 200 "},
 		{"HEAD", "HEAD /metrics HTTP/1.1\r\nHost: x\r\n\r\n", "HTTP/1.1 200 "},
 		{"POST", "POST /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n", "HTTP/1.1 405 "},
 		{"a body without end", "GET /metrics HTTP/1.1\r\nHost: x\r\nContent-Length: 1000000000\r\n\r\nbegin", "HTTP/1.1 200 "},
@@ -40,8 +41,8 @@ func TestOddRequestsAreAnswered(t *testing.T) {
 			connection, err := net.Dial("tcp", e.address)
 			must(t, err)
 			defer connection.Close()
-			must(t, connection.SetDeadline(time.Now().Add(patience)))
-			_, _ = io.WriteString(connection, tt.request) // refused in the middle: the answer says why
+			must(t, connection.SetDeadline(time.Now().Add(maxWait)))
+			_, _ = io.WriteString(connection, tt.request) // may be refused halfway; the answer says why
 			answer, err := bufio.NewReader(connection).ReadString('\n')
 			if err != nil || !strings.HasPrefix(answer, tt.want) {
 				t.Errorf("answer %q, %v; want %s", answer, err, tt.want)
@@ -53,7 +54,8 @@ func TestOddRequestsAreAnswered(t *testing.T) {
 	}
 }
 
-// TestManyScrapersAtOnce are answered, or told to come back, and share looks at the host.
+// TestManyScrapersAtOnce checks that all of them are answered or told to come back. They share
+// scans.
 func TestManyScrapersAtOnce(t *testing.T) {
 	leaktest.RequireRoot(t)
 	e := serve(t)
@@ -65,7 +67,7 @@ func TestManyScrapersAtOnce(t *testing.T) {
 			case err != nil || status != http.StatusOK && status != http.StatusServiceUnavailable:
 				t.Errorf("status %d, %v", status, err)
 			case status == http.StatusOK:
-				if err := endsWell(page); err != nil {
+				if err := checkComplete(page); err != nil {
 					t.Errorf("the page is not complete: %v", err)
 				}
 			}
@@ -73,12 +75,12 @@ func TestManyScrapersAtOnce(t *testing.T) {
 	}
 	scrapers.Wait()
 	if n := e.scrape().one("promhttp_metric_handler_requests_in_flight"); n != 1 {
-		t.Errorf("%v requests in flight afterwards, want that of the test alone", n)
+		t.Errorf("%v requests in flight afterwards, want only this one", n)
 	}
 }
 
-// endsWell tells what is wrong with a compressed page, if anything is.
-func endsWell(page string) error {
+// checkComplete reports what is wrong with a compressed page.
+func checkComplete(page string) error {
 	plain, err := gzip.NewReader(strings.NewReader(page))
 	if err != nil {
 		return err

@@ -11,10 +11,10 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// command runs the exporter with a command that ends by itself.
+// command runs a command of the exporter that ends by itself.
 func command(t *testing.T, args ...string) (status int, output string) {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), program(t), args...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), leaktest.BuildCheckedExporter(t), args...).CombinedOutput()
 	if failed := new(exec.ExitError); errors.As(err, &failed) {
 		return failed.ExitCode(), string(out)
 	} else if err != nil {
@@ -24,7 +24,7 @@ func command(t *testing.T, args ...string) (status int, output string) {
 }
 
 func TestCheckConfig(t *testing.T) {
-	root, err := moduleRoot()
+	root, err := leaktest.ModuleRoot()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +33,7 @@ func TestCheckConfig(t *testing.T) {
 	files := []struct {
 		name, text string
 		status     int
-		want       string // {} is the path
+		want       string // {} stands for the path
 	}{
 		{"valid", valid, 0, "{}: valid: 1 rule (a dry_run)"},
 		{"an unknown key", strings.Replace(valid, "age:", "agee:", 1), 1, "{}:4: "},
@@ -54,7 +54,7 @@ func TestCheckConfig(t *testing.T) {
 		t.Errorf("the example: status %d:\n%s", status, output)
 	}
 	if status, output := command(t, "check-config", path+".gone"); status != 1 || !strings.Contains(output, "no such file") {
-		t.Errorf("a file that there is not: status %d:\n%s", status, output)
+		t.Errorf("a missing file: status %d:\n%s", status, output)
 	}
 	if status, output := command(t, "--reaper.config="+path); status != 1 || !strings.Contains(output, path+":1: ") {
 		t.Errorf("serve with a bad file: status %d:\n%s", status, output)
@@ -62,14 +62,14 @@ func TestCheckConfig(t *testing.T) {
 }
 
 func TestExplainSaysWhatWouldBeDoneAndDoesNothing(t *testing.T) {
-	act := startVictim(t, leaktest.Where{}, "explained", "--outbound=3")
-	wait := startVictim(t, leaktest.Where{}, "spared", "--sockets=3")
+	act := startTarget(t, leaktest.Where{}, "explained", "--outbound=3")
+	wait := startTarget(t, leaktest.Where{}, "spared", "--sockets=3")
 	path := filepath.Join(t.TempDir(), "rules.yml")
 	write(t, path, strings.Replace(preamble, "300ms", "2s", 1)+rule("explained", act.exe, outbound+hard)+
 		rule("spared", wait.exe, "when: {age: 1s, fds: 90%}\n"+hard))
 	var status int
 	var output string
-	await(t, func() (bool, string) { // what is seen in the first second may be too young
+	await(t, func() (bool, string) { // in the first second its sockets are too young
 		status, output = command(t, "explain", "--reaper.config="+path)
 		return strings.Contains(output, "step 2: signal KILL"), output
 	})
@@ -79,7 +79,7 @@ func TestExplainSaysWhatWouldBeDoneAndDoesNothing(t *testing.T) {
 		"step 1: signal TERM",
 	} {
 		if !strings.Contains(output, want) {
-			t.Errorf("it does not say %q:\n%s", want, output)
+			t.Errorf("the output lacks %q:\n%s", want, output)
 		}
 	}
 	if status != 0 || !act.alive() || !wait.alive() {

@@ -12,10 +12,10 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestNoCrashLetsTheReaperExceedItsBudget kills the exporter at random moments of its ladders, and
-// starts it again on the same files.
+// TestNoCrashLetsTheReaperExceedItsBudget kills the exporter at random moments of its remediations,
+// and starts it again with the same files.
 func TestNoCrashLetsTheReaperExceedItsBudget(t *testing.T) {
-	crashes := 12
+	crashes := 6
 	if long {
 		crashes = 200
 	}
@@ -33,14 +33,14 @@ func crashCycle(t *testing.T, crashes int) {
 	if err := os.Chmod(guard, 0o700); err != nil {
 		t.Fatal(err)
 	}
-	var victims []*victim
+	var targets []*target
 	exes := ""
 	for i := range leaks {
-		v := startVictim(t, leaktest.Where{}, fmt.Sprint("crash", i), "--outbound=3", "--ignore-sigterm")
-		victims = append(victims, v)
+		v := startTarget(t, leaktest.Where{}, fmt.Sprint("crash", i), "--outbound=3", "--ignore-sigterm")
+		targets = append(targets, v)
 		exes += "|" + regexp.QuoteMeta(v.exe)
 	}
-	h := newHome(t, fmt.Sprintf(`
+	f := newFiles(t, fmt.Sprintf(`
 interval: 100ms
 limits: {actions: %d, per: 10m}
 rules:
@@ -54,23 +54,23 @@ rules:
       - signal: {name: KILL, wait: 10s}
 `, budget, exes[1:], guard))
 	for range crashes {
-		e := h.start(t, "--reaper.enforce")
-		time.Sleep(rand.N(time.Second))
+		e := f.start(t, "--reaper.enforce")
+		time.Sleep(rand.N(time.Second)) // the moment of the crash is what varies
 		e.crash()
 	}
-	e := h.start(t, "--reaper.enforce")
+	e := f.start(t, "--reaper.enforce")
 	e.awaitSeries(decisions("crash", "budget"), 5)
 	e.awaitRounds(10)
 	values, ended := e.scrape(), 0
-	for _, v := range victims {
+	for _, v := range targets {
 		if !v.alive() {
 			ended++
 		}
 	}
 	decided := 0
-	for _, l := range h.records(t, "crash") {
-		if l.Event == "decision" {
-			decided += len(l.Victims)
+	for _, r := range f.records(t, "crash") {
+		if r.Event == "decision" {
+			decided += len(r.Victims)
 		}
 	}
 	if ended > budget || decided > budget {
@@ -82,11 +82,11 @@ rules:
 		}
 	}
 	if guards := running(t, guard); len(guards) > 0 {
-		t.Errorf("guards are left: %v", guards)
+		t.Errorf("guards are still running: %v", guards)
 	}
 }
 
-// running are the processes that have the text among their arguments.
+// running returns the processes that have the text among their arguments.
 func running(t *testing.T, text string) (pids []string) {
 	t.Helper()
 	lines, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -94,7 +94,7 @@ func running(t *testing.T, text string) (pids []string) {
 		t.Fatal(err)
 	}
 	for _, path := range lines {
-		line, _ := os.ReadFile(path) // has ended meanwhile
+		line, _ := os.ReadFile(path) // empty if the process has ended
 		if regexp.MustCompile(regexp.QuoteMeta(text)).Match(line) {
 			pids = append(pids, path)
 		}

@@ -9,18 +9,18 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// defunct is evidence that peers have reset.
+// defunct is a condition that counts sockets which peers have reset.
 const defunct = "when: {sockets: 6, age: 1s, include_defunct: true}\n" + anyPeer
 
 func TestALeakThatPeersResetIsCured(t *testing.T) {
-	for _, engine := range []string{"auto", "netlink"} {
-		t.Run(engine, func(t *testing.T) { resetAll(t, "--collector.scanner="+engine) })
+	for _, scanner := range []string{"auto", "netlink"} {
+		t.Run(scanner, func(t *testing.T) { resetAll(t, "--collector.scanner="+scanner) })
 	}
 }
 
-// resetAll lets the peers reset all that leaks before the rules count anything. The exporter sees it in
-// CLOSE_WAIT first, as not every engine knows it otherwise.
-func resetAll(t *testing.T, engine string) {
+// resetAll resets all leaked sockets before the rules count anything. The exporter sees them in
+// CLOSE_WAIT first, as not every scanner finds them otherwise.
+func resetAll(t *testing.T, scanner string) {
 	leaks := []struct {
 		name, rule, flags string
 		cured             bool
@@ -33,15 +33,15 @@ func resetAll(t *testing.T, engine string) {
 		{"reset-outbound", strings.Replace(defunct, "age: 1s", "age: 1s, direction: outbound", 1) + soft, "", false},
 		{"reset-fds", strings.Replace(defunct, "age: 1s", "age: 1s, fds: 5000", 1) + soft, "", false},
 	}
-	rules, victims := preamble, map[string]*victim{}
+	rules, targets := preamble, map[string]*target{}
 	for _, l := range leaks {
-		v := startVictim(t, leaktest.Where{}, l.name, strings.Fields(l.flags+" --sockets=6")...)
-		victims[l.name] = v
+		v := startTarget(t, leaktest.Where{}, l.name, strings.Fields(l.flags+" --sockets=6")...)
+		targets[l.name] = v
 		rules += rule(l.name, v.exe, l.rule)
 	}
-	e := enforcing(t, strings.ReplaceAll(rules, "age: 1s", "age: 1h"), engine)
+	e := enforcing(t, strings.ReplaceAll(rules, "age: 1s", "age: 1h"), scanner)
 	e.awaitRounds(3)
-	for _, v := range victims {
+	for _, v := range targets {
 		v.Do("reset 6")
 	}
 	e.awaitRounds(3)
@@ -53,8 +53,8 @@ func resetAll(t *testing.T, engine string) {
 		}
 		e.awaitSeries(reaped(l.name, "terminated"), 1)
 		values := e.scrape()
-		if freed := values[fmt.Sprintf("closewait_reaper_released_sockets_total{rule=%q}", l.name)]; victims[l.name].alive() || freed < 6 {
-			t.Errorf("%s: alive is %v, %v sockets came free: %v", l.name, victims[l.name].alive(), freed, values.about(`rule="`+l.name+`"}`))
+		if freed := values[fmt.Sprintf("closewait_reaper_released_sockets_total{rule=%q}", l.name)]; targets[l.name].alive() || freed < 6 {
+			t.Errorf("%s: alive is %v, %v sockets came free: %v", l.name, targets[l.name].alive(), freed, values.about(`rule="`+l.name+`"}`))
 		}
 	}
 	e.awaitSeries(decisions("reset-fds", "enough_fds"), 5)
@@ -63,20 +63,21 @@ func resetAll(t *testing.T, engine string) {
 		if l.cured {
 			continue
 		}
-		if values[decisions(l.name, "act")] != 0 || !victims[l.name].alive() {
-			t.Errorf("%s: it is acted upon: %v", l.name, values.about(`rule="`+l.name+`"}`))
+		if values[decisions(l.name, "act")] != 0 || !targets[l.name].alive() {
+			t.Errorf("%s: it was acted upon: %v", l.name, values.about(`rule="`+l.name+`"}`))
 		}
 	}
-	if said := e.log.String(); !strings.Contains(said, "6 of 6 sockets are evidence (6 of them defunct)") || !strings.Contains(said, "skipped: they are defunct") {
-		t.Error("the log does not tell what was defunct")
+	if log := e.log.String(); !strings.Contains(log, "6 of 6 sockets are evidence (6 of them defunct)") || !strings.Contains(log, "skipped: they are defunct") {
+		t.Error("the log does not report what was defunct")
 	}
 }
 
-// TestADestroyedLeakIsStillALeak: SOCK_DESTROY takes all evidence out of CLOSE_WAIT, and frees no descriptor.
+// TestADestroyedLeakIsStillALeak: SOCK_DESTROY takes sockets out of CLOSE_WAIT and frees no
+// descriptor.
 func TestADestroyedLeakIsStillALeak(t *testing.T) {
 	const when = "when: {sockets: 3, age: 1s, direction: outbound, include_defunct: true}\n"
-	alone := startVictim(t, leaktest.Where{}, "destroyed", "--outbound=3")
-	further := startVictim(t, leaktest.Where{NetNS: true}, "destroyed-then", "--outbound=3")
+	alone := startTarget(t, leaktest.Where{}, "destroyed", "--outbound=3")
+	further := startTarget(t, leaktest.Where{NetNS: true}, "destroyed-then", "--outbound=3")
 	e := enforcing(t, preamble+rule("destroyed", alone.exe, when+"steps: [destroy: {}]\n")+
 		rule("destroyed-then", further.exe, when+"steps: [destroy: {}, signal: {name: TERM, wait: 20s}]\n"))
 	e.awaitSeries(reaped("destroyed", "aborted"), 1)
@@ -89,6 +90,6 @@ func TestADestroyedLeakIsStillALeak(t *testing.T) {
 		t.Errorf("destroy alone counts as a cure: %v", values.about(`rule="destroyed"}`))
 	}
 	if further.alive() || released("destroyed-then") < 3 || values[failures("destroyed-then", "destroy")] != 0 {
-		t.Errorf("TERM is no cure: %v", values.about(`rule="destroyed-then"}`))
+		t.Errorf("TERM does not count as a cure: %v", values.about(`rule="destroyed-then"}`))
 	}
 }

@@ -18,23 +18,23 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// patience is for how long a test waits for what takes seconds on an idle machine.
-const patience = 40 * time.Second
+// maxWait bounds the wait for what takes seconds on an idle machine.
+const maxWait = time.Minute
 
-// home is where an exporter keeps its files, over restarts.
-type home struct{ rules, state, audit string }
+// files are the files of an exporter, which survive restarts.
+type files struct{ rules, state, audit string }
 
-func newHome(t *testing.T, rules string) home {
+func newFiles(t *testing.T, rules string) files {
 	t.Helper()
 	dir := t.TempDir()
-	h := home{filepath.Join(dir, "rules.yml"), filepath.Join(dir, "state.json"), filepath.Join(dir, "audit.jsonl")}
-	write(t, h.rules, rules)
-	return h
+	f := files{filepath.Join(dir, "rules.yml"), filepath.Join(dir, "state.json"), filepath.Join(dir, "audit.jsonl")}
+	write(t, f.rules, rules)
+	return f
 }
 
-// exporter is the program under way.
+// exporter is a running exporter.
 type exporter struct {
-	home
+	files
 	t       *testing.T
 	cmd     *exec.Cmd
 	address string
@@ -42,18 +42,18 @@ type exporter struct {
 	ended   bool
 }
 
-// enforcing starts an exporter that acts by rules.
+// enforcing starts an exporter that enforces rules.
 func enforcing(t *testing.T, rules string, flags ...string) *exporter {
 	t.Helper()
-	return newHome(t, rules).start(t, append([]string{"--reaper.enforce"}, flags...)...)
+	return newFiles(t, rules).start(t, append([]string{"--reaper.enforce"}, flags...)...)
 }
 
-// start runs the exporter and returns when it listens.
-func (h home) start(t *testing.T, flags ...string) *exporter {
+// start starts the exporter and returns when it listens.
+func (f files) start(t *testing.T, flags ...string) *exporter {
 	t.Helper()
 	args := []string{"--web.listen-address=127.0.0.1:0", "--web.max-requests=0", "--web.enable-lifecycle", "--log.level=info",
-		"--reaper.config=" + h.rules, "--reaper.state-file=" + h.state, "--reaper.audit-file=" + h.audit}
-	e := &exporter{home: h, t: t, cmd: exec.Command(program(t), leaktest.WithScanner(append(args, flags...)...)...), log: &transcript{}}
+		"--reaper.config=" + f.rules, "--reaper.state-file=" + f.state, "--reaper.audit-file=" + f.audit}
+	e := &exporter{files: f, t: t, cmd: exec.Command(leaktest.BuildCheckedExporter(t), leaktest.WithScanner(append(args, flags...)...)...), log: &transcript{}}
 	e.cmd.Stderr = e.log
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := e.cmd.Start(); err != nil {
@@ -67,29 +67,29 @@ func (h home) start(t *testing.T, flags ...string) *exporter {
 	return e
 }
 
-// close ends the exporter as an administrator does, and tells what it said where the test has failed.
+// close ends the exporter as an administrator does, and prints its log if the test has failed.
 func (e *exporter) close() {
 	if !e.ended {
 		_ = e.cmd.Process.Signal(syscall.SIGCONT)
 		_ = e.cmd.Process.Signal(syscall.SIGTERM)
-		kill := time.AfterFunc(patience, func() { _ = e.cmd.Process.Kill() })
+		kill := time.AfterFunc(maxWait, func() { _ = e.cmd.Process.Kill() })
 		defer kill.Stop()
 		if err := e.cmd.Wait(); err != nil {
-			e.t.Errorf("the exporter ended badly: %v", err)
+			e.t.Errorf("end the exporter: %v", err)
 		}
 		e.ended = true
 	}
 	for _, bad := range []string{"DATA RACE", "panic:", "goroutine "} {
 		if strings.Contains(e.log.String(), bad) {
-			e.t.Errorf("the exporter says %q", bad)
+			e.t.Errorf("the exporter has logged %q", bad)
 		}
 	}
 	if e.t.Failed() {
-		e.t.Logf("the exporter said:\n%s", e.log)
+		e.t.Logf("log of the exporter:\n%s", e.log)
 	}
 }
 
-// crash ends the exporter without a warning.
+// crash kills the exporter.
 func (e *exporter) crash() {
 	_ = e.cmd.Process.Kill()
 	_ = e.cmd.Wait()
@@ -103,8 +103,8 @@ func (e *exporter) signal(s syscall.Signal) {
 	}
 }
 
-// line is one of the audit file.
-type line struct {
+// record is a line of the audit file.
+type record struct {
 	Time                          time.Time
 	ID, Event, Mode, Rule, Reason string
 	PID, Target                   int
@@ -114,30 +114,30 @@ type line struct {
 	ReleasedSockets               int                 `json:"released_sockets"`
 }
 
-// records are the lines of the audit file about a rule, or all.
-func (h home) records(t *testing.T, rule string) []line {
+// records returns the records about a rule, or all records.
+func (f files) records(t *testing.T, rule string) []record {
 	t.Helper()
-	data, err := os.ReadFile(h.audit)
+	data, err := os.ReadFile(f.audit)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		t.Fatal(err)
 	}
-	var lines []line
+	var records []record
 	for text := range bytes.Lines(data) {
 		if !bytes.HasSuffix(text, []byte("\n")) {
-			break // is being written, or was when somebody killed the writer
+			break // it is being written, or the writer was killed
 		}
-		var l line
-		if err := json.Unmarshal(text, &l); err != nil {
+		var r record
+		if err := json.Unmarshal(text, &r); err != nil {
 			t.Fatalf("audit line %q: %v", text, err)
 		}
-		if rule == "" || l.Rule == rule {
-			lines = append(lines, l)
+		if rule == "" || r.Rule == rule {
+			records = append(records, r)
 		}
 	}
-	return lines
+	return records
 }
 
-// transcript is what a program says.
+// transcript is the log of an exporter.
 type transcript struct {
 	mu   sync.Mutex
 	text bytes.Buffer
@@ -172,8 +172,9 @@ func write(t testing.TB, path, text string) {
 	}
 }
 
-// await asks until the condition holds; why tells what was still missing when time is over.
+// await waits until the condition holds. Most conditions scrape, which costs CPU time: rounds are
+// 300 ms long.
 func await(t testing.TB, condition func() (done bool, why string)) {
 	t.Helper()
-	leaktest.Eventually(t, patience, condition)
+	leaktest.EventuallyEvery(t, maxWait, interval, condition)
 }

@@ -7,9 +7,9 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestNothingIsDoneWhereNobodyKnowsWhatWasDone damages the state file in several ways.
-func TestNothingIsDoneWhereNobodyKnowsWhatWasDone(t *testing.T) {
-	v := startVictim(t, leaktest.Where{}, "stateless", "--outbound=3")
+// TestNothingIsDoneWithoutAUsableStateFile damages the state file in several ways.
+func TestNothingIsDoneWithoutAUsableStateFile(t *testing.T) {
+	v := startTarget(t, leaktest.Where{}, "stateless", "--outbound=3")
 	damages := map[string]func(t *testing.T, path string){
 		"garbage": func(t *testing.T, path string) { write(t, path, "\x00\xffgarbage") },
 		"empty":   func(t *testing.T, path string) { write(t, path, "") },
@@ -24,38 +24,38 @@ func TestNothingIsDoneWhereNobodyKnowsWhatWasDone(t *testing.T) {
 	}
 	for name, damage := range damages {
 		t.Run(name, func(t *testing.T) {
-			h := newHome(t, preamble+rule("stateless", v.exe, outbound+soft))
-			damage(t, h.state)
-			e := h.start(t, "--reaper.enforce")
+			f := newFiles(t, preamble+rule("stateless", v.exe, outbound+soft))
+			damage(t, f.state)
+			e := f.start(t, "--reaper.enforce")
 			e.awaitSeries(decisions("stateless", "budget"), 5)
 			values := e.scrape()
 			if values[decisions("stateless", "act")] != 0 || values[suspended("state_file")] != 1 || values["closewait_reaper_budget_remaining"] != 0 || !v.alive() {
-				t.Errorf("it is not the state file that stops it: %v", values.about(decisions("stateless", "act")))
+				t.Errorf("the state file does not stop it: %v", values.about(decisions("stateless", "act")))
 			}
 		})
 	}
 }
 
-// TestCooldownsAndBudgetSurviveARestart ends the exporter in good order.
+// TestCooldownsAndBudgetSurviveARestart ends the exporter with SIGTERM.
 func TestCooldownsAndBudgetSurviveARestart(t *testing.T) {
-	v := startVictim(t, leaktest.Where{}, "again", "--outbound=3", "--ignore-sigterm")
-	h := newHome(t, preamble+rule("again", v.exe, outbound+"steps: [signal: {name: TERM, wait: 300ms}]\n"))
-	e := h.start(t, "--reaper.enforce")
+	v := startTarget(t, leaktest.Where{}, "again", "--outbound=3", "--ignore-sigterm")
+	f := newFiles(t, preamble+rule("again", v.exe, outbound+"steps: [signal: {name: TERM, wait: 300ms}]\n"))
+	e := f.start(t, "--reaper.enforce")
 	e.awaitSeries(reaped("again", "aborted"), 1)
 	e.close()
-	e = h.start(t, "--reaper.enforce")
+	e = f.start(t, "--reaper.enforce")
 	e.awaitSeries(decisions("again", "cooldown"), 5)
 	values := e.scrape()
 	if values[decisions("again", "act")] != 0 || values["closewait_reaper_budget_remaining"] != 99 {
-		t.Errorf("it has forgotten: %v", values.about(decisions("again", "act")))
+		t.Errorf("it has lost them: %v", values.about(decisions("again", "act")))
 	}
 }
 
 func TestNothingIsDoneThatCannotBeRecorded(t *testing.T) {
-	v := startVictim(t, leaktest.Where{}, "unrecorded", "--outbound=3")
-	h := newHome(t, preamble+rule("unrecorded", v.exe, outbound+hard))
-	h.audit = "/dev/full"
-	e := h.start(t, "--reaper.enforce")
+	v := startTarget(t, leaktest.Where{}, "unrecorded", "--outbound=3")
+	f := newFiles(t, preamble+rule("unrecorded", v.exe, outbound+hard))
+	f.audit = "/dev/full"
+	e := f.start(t, "--reaper.enforce")
 	e.awaitSeries(decisions("unrecorded", "audit_failed"), 1)
 	e.awaitRounds(5)
 	if values := e.scrape(); values[actions("unrecorded", "signal")] != 0 || !v.alive() {

@@ -11,7 +11,7 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// leakyJava connects to itself, and closes only one end.
+// leakyJava connects to itself and closes only one end.
 const leakyJava = `import java.net.*;
 import java.util.*;
 
@@ -24,7 +24,7 @@ class Leaky {
 			leaked.add(new Socket(server.getInetAddress(), server.getLocalPort()));
 			server.accept().close();
 		}
-		System.out.println("it leaks");
+		System.out.println("leaking");
 		Thread.sleep(1000_000);
 	}
 }
@@ -50,13 +50,13 @@ func TestAThreadDumpOfARealJVM(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	says := func(text string) {
+	prints := func(text string) {
 		await(t, func() (bool, string) {
-			said, _ := os.ReadFile(output)
-			return strings.Contains(string(said), text), fmt.Sprintf("the JVM does not say %q:\n%s", text, said)
+			printed, _ := os.ReadFile(output)
+			return strings.Contains(string(printed), text), fmt.Sprintf("the JVM does not print %q:\n%s", text, printed)
 		})
 	}
-	says("it leaks")
+	prints("leaking")
 	pidfd := openProcess(t, cmd.Process.Pid)
 
 	e := enforcing(t, preamble+fmt.Sprintf(`  - name: jvm
@@ -66,7 +66,7 @@ func TestAThreadDumpOfARealJVM(t *testing.T) {
     steps: [thread_dump: {}]
 `, source))
 	e.awaitSeries(reaped("jvm", "aborted"), 1) // the leak is still there
-	says("Full thread dump")
+	prints("Full thread dump")
 	if values := e.scrape(); values[actions("jvm", "thread_dump")] != 1 || values[failures("jvm", "thread_dump")] != 0 {
 		t.Errorf("%v", values.about(decisions("jvm", "act")))
 	}
@@ -75,9 +75,9 @@ func TestAThreadDumpOfARealJVM(t *testing.T) {
 	}
 }
 
-// TestNoThreadDumpOfAGoProgram, which would die of SIGQUIT. Nor does anything come after it.
+// TestNoThreadDumpOfAGoProgram: it would end on SIGQUIT. The steps after it are not run either.
 func TestNoThreadDumpOfAGoProgram(t *testing.T) {
-	v := startVictim(t, leaktest.Where{}, "java", "--outbound=3")
+	v := startTarget(t, leaktest.Where{}, "java", "--outbound=3")
 	e := enforcing(t, preamble+rule("nojvm", v.exe, outbound+"steps: [thread_dump: {}, signal: {name: TERM, wait: 20s}]\n"))
 	e.awaitSeries(failures("nojvm", "thread_dump"), 1)
 	e.awaitSeries(decisions("nojvm", "cooldown"), 3)

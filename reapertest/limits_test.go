@@ -12,19 +12,20 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// fleet is a number of leaking processes, each a group of its own, and an expression for all.
-func fleet(t *testing.T, name string, size int) (exes string, members []*victim) {
+// startTargets starts leaking processes, each its own group, and returns an expression that matches
+// all.
+func startTargets(t *testing.T, name string, size int) (exes string, members []*target) {
 	t.Helper()
 	var paths []string
 	for i := range size {
-		v := startVictim(t, leaktest.Where{}, fmt.Sprint(name, i), "--outbound=3")
+		v := startTarget(t, leaktest.Where{}, fmt.Sprint(name, i), "--outbound=3")
 		members = append(members, v)
 		paths = append(paths, regexp.QuoteMeta(v.exe))
 	}
 	return strings.Join(paths, "|"), members
 }
 
-func ended(members []*victim) (n int) {
+func ended(members []*target) (n int) {
 	for _, v := range members {
 		if !v.alive() {
 			n++
@@ -34,7 +35,7 @@ func ended(members []*victim) (n int) {
 }
 
 func TestNoMoreIsDoneThanLimitsAllow(t *testing.T) {
-	exes, members := fleet(t, "limited", 4)
+	exes, members := startTargets(t, "limited", 4)
 	text := preamble + "  - name: limited\n    mode: enforce\n    match: {exe: '" + exes + "'}\n    " + outbound + "    " + soft
 	e := enforcing(t, strings.Replace(text, "actions: 100", "actions: 2", 1))
 	e.awaitSeries(reaped("limited", "terminated"), 2)
@@ -48,7 +49,7 @@ func TestNoMoreIsDoneThanLimitsAllow(t *testing.T) {
 }
 
 func TestARuleThatHitsTooManyAtOnceIsSuspended(t *testing.T) {
-	exes, members := fleet(t, "broken", 4)
+	exes, members := startTargets(t, "broken", 4)
 	e := enforcing(t, preamble+"  - name: broken\n    mode: enforce\n    match: {exe: '"+exes+"'}\n    "+outbound+"    "+soft)
 	e.awaitSeries(decisions("broken", "breaker"), 4)
 	e.awaitSeries(decisions("broken", "suspended"), 10)
@@ -59,8 +60,8 @@ func TestARuleThatHitsTooManyAtOnceIsSuspended(t *testing.T) {
 }
 
 func TestNothingIsDoneWithoutTheFlag(t *testing.T) {
-	v := startVictim(t, leaktest.Where{}, "flagless", "--outbound=3")
-	e := newHome(t, preamble+rule("flagless", v.exe, outbound+hard)).start(t)
+	v := startTarget(t, leaktest.Where{}, "flagless", "--outbound=3")
+	e := newFiles(t, preamble+rule("flagless", v.exe, outbound+hard)).start(t)
 	e.awaitSeries(decisions("flagless", "dry_run"), 1)
 	e.awaitSeries(decisions("flagless", "cooldown"), 5)
 	values := e.scrape()
@@ -69,26 +70,26 @@ func TestNothingIsDoneWithoutTheFlag(t *testing.T) {
 	}
 }
 
-// TestTheEndOfTheExporterEndsItsLadders asks it to end while a guard is asked.
-func TestTheEndOfTheExporterEndsItsLadders(t *testing.T) {
-	asked := filepath.Join(t.TempDir(), "asked")
-	v := startVictim(t, leaktest.Where{}, "interrupted", "--outbound=3")
-	text := guarded("touch "+asked+"; exec sleep 4711")(t, v)
-	e := enforcing(t, preamble+rule("interrupted", v.exe, strings.Replace(text, "timeout: 2s", "timeout: 60s", 1)))
+// TestTheEndOfTheExporterEndsItsRemediations ends it while a guard runs.
+func TestTheEndOfTheExporterEndsItsRemediations(t *testing.T) {
+	started := filepath.Join(t.TempDir(), "started")
+	v := startTarget(t, leaktest.Where{}, "interrupted", "--outbound=3")
+	text := guarded("touch "+started+"; exec sleep 4711")(t, v)
+	e := enforcing(t, preamble+rule("interrupted", v.exe, text))
 	await(t, func() (bool, string) {
-		_, err := os.Stat(asked)
-		return err == nil, "the guard is not asked"
+		_, err := os.Stat(started)
+		return err == nil, "the guard does not run"
 	})
-	told := time.Now()
+	stopped := time.Now()
 	e.close()
-	if took := time.Since(told); took > 10*time.Second {
+	if took := time.Since(stopped); took > 10*time.Second {
 		t.Errorf("it took %v to end", took)
 	}
 	if guards := running(t, "sleep\x004711"); len(guards) > 0 {
-		t.Errorf("the guard lives on: %v", guards)
+		t.Errorf("the guard is still running: %v", guards)
 	}
-	lines := e.records(t, "interrupted")
-	if last := lines[len(lines)-1]; last.Event != "end" || last.Result != "aborted" || !v.alive() {
+	records := e.records(t, "interrupted")
+	if last := records[len(records)-1]; last.Event != "end" || last.Result != "aborted" || !v.alive() {
 		t.Errorf("the last record is %+v; the process is alive: %v", last, v.alive())
 	}
 }

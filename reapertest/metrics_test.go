@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// metrics are the values of all series by name and labels, as they stand in the text.
+// metrics are the values of all series, by name and labels as written in the text.
 type metrics map[string]float64
 
 // scrape reads the metrics of the exporter.
@@ -36,7 +36,7 @@ func (e *exporter) request(method, path string) (status int, body string) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: maxWait}
 	answer, err := client.Do(request)
 	if err != nil {
 		e.t.Fatal(err)
@@ -49,7 +49,7 @@ func (e *exporter) request(method, path string) (status int, body string) {
 	return answer.StatusCode, string(text)
 }
 
-// awaitSeries waits until a series is at least so high.
+// awaitSeries waits until a series has at least the given value.
 func (e *exporter) awaitSeries(series string, least float64) {
 	e.t.Helper()
 	e.awaitSeriesIn(e.t, series, least)
@@ -60,17 +60,17 @@ func (e *exporter) awaitSeriesIn(t *testing.T, series string, least float64) {
 	t.Helper()
 	await(t, func() (bool, string) {
 		values := e.scrape()
-		return values[series] >= least, fmt.Sprintf("%s is %v, want %v; of the rule there is %v", series, values[series], least, values.about(series))
+		return values[series] >= least, fmt.Sprintf("%s is %v, want %v; of this rule: %v", series, values[series], least, values.about(series))
 	})
 }
 
-// awaitRounds waits until so many more rounds have gone by.
+// awaitRounds waits for n more rounds.
 func (e *exporter) awaitRounds(n float64) {
 	e.t.Helper()
 	e.awaitSeries("closewait_reaper_rounds_total", e.scrape()["closewait_reaper_rounds_total"]+n)
 }
 
-// about are the series of the reaper that are not 0 and have the rule of this one.
+// about returns the series of the reaper that are not 0 and belong to the same rule or to none.
 func (m metrics) about(series string) []string {
 	_, rule, _ := cutLast(series, "rule=")
 	var lines []string

@@ -12,7 +12,7 @@ import (
 )
 
 func TestAServerAndItsWorkersEndTogether(t *testing.T) {
-	v := startVictim(t, leaktest.Where{}, "prefork", "--sockets=3", "--children=3", "--comm=prefork")
+	v := startTarget(t, leaktest.Where{}, "prefork", "--sockets=3", "--children=3", "--comm=prefork")
 	family := []int{v.pidfd}
 	for _, pid := range v.Children {
 		family = append(family, openProcess(t, pid))
@@ -25,21 +25,21 @@ func TestAServerAndItsWorkersEndTogether(t *testing.T) {
 	})
 	for i, pidfd := range family {
 		if living(pidfd) {
-			t.Errorf("process %d of %d lives on", i, len(family))
+			t.Errorf("process %d of %d is still running", i, len(family))
 		}
 	}
 	begun := e.records(t, "prefork")[0]
 	if len(begun.Victims) != len(family) || begun.Sockets != 3 {
-		t.Errorf("%d victims for %d sockets, want %d for 3", len(begun.Victims), begun.Sockets, len(family))
+		t.Errorf("%d targets for %d sockets, want %d for 3", len(begun.Victims), begun.Sockets, len(family))
 	}
 	if left := e.scrape()["closewait_reaper_budget_remaining"]; left != 96 {
 		t.Errorf("%v actions are left, want 96: each process is one", left)
 	}
 }
 
-// TestAWorkerIsNotEndedForWhatAnotherHoldsToo lets a process that must not be ended hold the sockets too.
+// TestAWorkerIsNotEndedForWhatAnotherHoldsToo has a protected process that holds the same sockets.
 func TestAWorkerIsNotEndedForWhatAnotherHoldsToo(t *testing.T) {
-	v := startVictim(t, leaktest.Where{}, "sharing", "--sockets=3", "--children=1", "--comm=sharing")
+	v := startTarget(t, leaktest.Where{}, "sharing", "--sockets=3", "--children=1", "--comm=sharing")
 	e := enforcing(t, fmt.Sprintf("protect: {exe: ['%s']}\n", v.exe)+preamble+rule("sharing", v.exe, "when: {age: 1s}\n"+anyPeer+hard))
 	e.awaitSeries(decisions("sharing", "protected"), 20)
 	if values := e.scrape(); values[decisions("sharing", "act")] != 0 || !v.alive() {
@@ -47,18 +47,18 @@ func TestAWorkerIsNotEndedForWhatAnotherHoldsToo(t *testing.T) {
 	}
 }
 
-// TestALeakerWhoseMainThreadHasEnded has no program that can be read in the usual place.
-func TestALeakerWhoseMainThreadHasEnded(t *testing.T) {
-	v := startVictim(t, leaktest.Where{}, "headless", "--outbound=3", "--zombie-leader")
+// TestATargetWhoseMainThreadHasEnded: /proc/PID/exe cannot be read.
+func TestATargetWhoseMainThreadHasEnded(t *testing.T) {
+	v := startTarget(t, leaktest.Where{}, "headless", "--outbound=3", "--zombie-leader")
 	e := enforcing(t, preamble+rule("headless", v.exe, outbound+"steps: [signal: {name: KILL, wait: 20s}]\n"))
 	e.awaitSeries(reaped("headless", "killed"), 1)
 	if v.alive() {
-		t.Error("it lives on")
+		t.Error("it is still running")
 	}
 }
 
 func TestAStoppedProcessGetsTimeToClose(t *testing.T) {
-	v := startVictim(t, leaktest.Where{}, "stopped", "--outbound=3")
+	v := startTarget(t, leaktest.Where{}, "stopped", "--outbound=3")
 	v.Signal(syscall.SIGSTOP)
 	e := enforcing(t, preamble+rule("stopped", v.exe, outbound+soft))
 	e.awaitSeries(decisions("stopped", "stopped"), 10)
@@ -69,76 +69,77 @@ func TestAStoppedProcessGetsTimeToClose(t *testing.T) {
 	e.awaitSeries(reaped("stopped", "terminated"), 1)
 }
 
-// TestNoSignalWhereItIsNotNeededAnyMore lets things happen while a guard is asked.
+// TestNoSignalWhereItIsNotNeededAnyMore changes the situation while a guard runs.
 func TestNoSignalWhereItIsNotNeededAnyMore(t *testing.T) {
 	dir := t.TempDir()
 	wait := func(name string) string {
 		return "touch " + filepath.Join(dir, name) + "\nuntil [ -e " + filepath.Join(dir, "go") + " ]; do sleep 0.1; done\n"
 	}
-	happenings := []struct {
+	changes := []struct {
 		name, script, result string
-		happen               func(*victim)
+		change               func(*target)
 		lives                bool
 	}{
-		{"ends-itself", wait("ends-itself"), reaped("ends-itself", "recovered"), func(v *victim) { v.Signal(syscall.SIGKILL) }, false},
-		{"closes", wait("closes"), reaped("closes", "recovered"), func(v *victim) { v.Do("close 3") }, true},
-		{"halts", wait("halts"), decisions("halts", "stopped"), func(v *victim) { v.Signal(syscall.SIGSTOP) }, true},
-		{"closes-one", wait("closes-one"), reaped("closes-one", "terminated"), func(v *victim) { v.Do("close 1") }, false},
+		{"ends-itself", wait("ends-itself"), reaped("ends-itself", "recovered"), func(v *target) { v.Signal(syscall.SIGKILL) }, false},
+		{"closes", wait("closes"), reaped("closes", "recovered"), func(v *target) { v.Do("close 3") }, true},
+		{"halts", wait("halts"), decisions("halts", "stopped"), func(v *target) { v.Signal(syscall.SIGSTOP) }, true},
+		{"closes-one", wait("closes-one"), reaped("closes-one", "terminated"), func(v *target) { v.Do("close 1") }, false},
 	}
-	rules, victims := preamble, map[string]*victim{}
-	for _, h := range happenings {
-		v := startVictim(t, leaktest.Where{}, h.name, "--outbound=3")
-		victims[h.name] = v
-		rules += rule(h.name, v.exe, strings.Replace(guarded(h.script)(t, v), "timeout: 2s", "timeout: 60s", 1))
+	rules, targets := preamble, map[string]*target{}
+	for _, c := range changes {
+		v := startTarget(t, leaktest.Where{}, c.name, "--outbound=3")
+		targets[c.name] = v
+		rules += rule(c.name, v.exe, guarded(c.script)(t, v))
 	}
 	e := enforcing(t, rules)
-	for _, h := range happenings {
+	for _, c := range changes {
 		await(t, func() (bool, string) {
-			_, err := os.Stat(filepath.Join(dir, h.name))
-			return err == nil, h.name + ": the guard is not asked"
+			_, err := os.Stat(filepath.Join(dir, c.name))
+			return err == nil, c.name + ": the guard does not run"
 		})
-		h.happen(victims[h.name])
+		c.change(targets[c.name])
 	}
 	write(t, filepath.Join(dir, "go"), "")
-	for _, h := range happenings {
-		e.awaitSeries(h.result, 1)
-		if victims[h.name].alive() != h.lives {
-			t.Errorf("%s: alive is %v, want %v", h.name, victims[h.name].alive(), h.lives)
+	for _, c := range changes {
+		e.awaitSeries(c.result, 1)
+		if targets[c.name].alive() != c.lives {
+			t.Errorf("%s: alive is %v, want %v", c.name, targets[c.name].alive(), c.lives)
 		}
 		signals := 0.0
-		if h.name == "closes-one" { // two sockets are still a leak
+		if c.name == "closes-one" { // two sockets are still a leak
 			signals = 1
 		}
-		if n := e.scrape()[actions(h.name, "signal")]; n != signals {
-			t.Errorf("%s: %v signals were sent, want %v", h.name, n, signals)
+		if n := e.scrape()[actions(c.name, "signal")]; n != signals {
+			t.Errorf("%s: %v signals were sent, want %v", c.name, n, signals)
 		}
 	}
 }
 
-// TestMildStepsAreFollowedByHarsherOnes: a leak that closes nothing when its connections are cut.
+// TestMildStepsAreFollowedByHarsherOnes has leaks that close nothing when their connections are
+// cut.
 func TestMildStepsAreFollowedByHarsherOnes(t *testing.T) {
 	const then = "signal: {name: TERM, wait: 20s}]\n"
 	steps := []string{"destroy", "shutdown"}
-	rules, victims := preamble, []*victim{}
+	rules, targets := preamble, []*target{}
 	for _, step := range steps {
-		v := startVictim(t, leaktest.Where{}, step, "--outbound=3")
-		victims = append(victims, v)
+		v := startTarget(t, leaktest.Where{}, step, "--outbound=3")
+		targets = append(targets, v)
 		rules += rule(step, v.exe, outbound+"steps: ["+step+": {}, "+then)
 	}
 	e := enforcing(t, rules)
 	for i, step := range steps {
 		e.awaitSeries(reaped(step, "terminated"), 1)
 		values := e.scrape()
-		if values[actions(step, step)] != 1 || values[actions(step, "signal")] != 1 || values[failures(step, step)] != 0 || victims[i].alive() {
+		if values[actions(step, step)] != 1 || values[actions(step, "signal")] != 1 || values[failures(step, step)] != 0 || targets[i].alive() {
 			t.Errorf("%s: %v", step, values.about(actions(step, step)))
 		}
 	}
 }
 
-// TestRaisingTheLimitOfDescriptors depends on what the tests may do here; either way
-// nothing is done by halves.
+// TestRaisingTheLimitOfDescriptors depends on the capabilities of the tests. Without them the rule
+// must be refused as a whole.
 func TestRaisingTheLimitOfDescriptors(t *testing.T) {
-	v := startVictim(t, leaktest.Where{}, "raised", "--outbound=3", "--nofile=100")
+	v := startTarget(t, leaktest.Where{}, "raised", "--outbound=3", "--nofile=100")
 	e := enforcing(t, preamble+rule("raised", v.exe, outbound+"steps: [raise_nofile: {to: 200}, signal: {name: TERM, wait: 20s}]\n"))
 	await(t, func() (bool, string) {
 		values := e.scrape()

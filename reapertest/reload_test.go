@@ -14,7 +14,7 @@ const (
 	reloadTime = "closewait_config_last_reload_success_timestamp_seconds"
 )
 
-// reloads are the ways to have the rules read anew; ok is what the exporter is to make of them.
+// reloads are the ways to reload the rules; ok says whether the reload should succeed.
 var reloads = map[string]func(t *testing.T, e *exporter, ok bool){
 	"SIGHUP": func(_ *testing.T, e *exporter, _ bool) { e.signal(syscall.SIGHUP) },
 	"POST": func(t *testing.T, e *exporter, ok bool) {
@@ -27,8 +27,8 @@ var reloads = map[string]func(t *testing.T, e *exporter, ok bool){
 func TestReloading(t *testing.T) {
 	for name, reload := range reloads {
 		t.Run(name, func(t *testing.T) {
-			cooling := startVictim(t, leaktest.Where{}, "cooling", "--outbound=3", "--ignore-sigterm")
-			later := startVictim(t, leaktest.Where{}, "later", "--outbound=3")
+			cooling := startTarget(t, leaktest.Where{}, "cooling", "--outbound=3", "--ignore-sigterm")
+			later := startTarget(t, leaktest.Where{}, "later", "--outbound=3")
 			first := preamble + rule("cooling", cooling.exe, outbound+"steps: [signal: {name: TERM, wait: 300ms}]\n")
 			second := first + rule("later", later.exe, outbound+soft)
 			e := enforcing(t, first)
@@ -38,14 +38,14 @@ func TestReloading(t *testing.T) {
 
 			write(t, e.rules, strings.Replace(second, "age: 1s", "age: 0", 1))
 			reload(t, e, false)
-			await(t, func() (bool, string) { return e.scrape()[reloadOK] == 0, "a bad file counts as read" })
+			await(t, func() (bool, string) { return e.scrape()[reloadOK] == 0, "a bad file counts as loaded" })
 			e.awaitRounds(5)
 			values := e.scrape()
 			if values[decisions("cooling", "cooldown")] <= before[decisions("cooling", "cooldown")] {
-				t.Error("the old rules are not in force any more")
+				t.Error("the old rules are no longer in force")
 			}
 			if _, known := values[decisions("later", "act")]; known || values[reloadTime] != before[reloadTime] {
-				t.Error("a bad file was taken")
+				t.Error("a bad file was accepted")
 			}
 
 			write(t, e.rules, second)
@@ -55,10 +55,10 @@ func TestReloading(t *testing.T) {
 			e.awaitRounds(10)
 			values = e.scrape()
 			if values[decisions("cooling", "act")] != 1 || values["closewait_reaper_budget_remaining"] != 98 {
-				t.Errorf("the reload has reset what was done: %v", values.about(decisions("cooling", "act")))
+				t.Errorf("the reload has reset the history: %v", values.about(decisions("cooling", "act")))
 			}
 			if values[reloadTime] <= before[reloadTime] {
-				t.Error("the time of the reload does not show")
+				t.Error("the timestamp of the reload has not changed")
 			}
 		})
 	}

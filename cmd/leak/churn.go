@@ -5,42 +5,48 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/leaktest/tcp"
 )
 
-// churn is healthy traffic: connections that the client closes first, and the server a moment later.
-// Until then they are in CLOSE_WAIT, as any are.
+// churn is healthy traffic: connections that the client closes first and the server on the next
+// tick. In between they are in CLOSE_WAIT, as all closing connections are.
 type churn struct {
-	doors   doors
-	clients clients
-	closing []connection
+	listeners listeners
+	clients   clients
+	closing   []connection
+	// maxPerTick bounds a tick, so that a loaded machine makes churn slower, but leaves no
+	// connection in CLOSE_WAIT for long.
+	maxPerTick int
 }
 
-// connection is both ends of one; both are descriptors of ours.
-type connection struct{ client, served int }
+// connection holds the descriptors of both ends; both are ours.
+type connection struct{ client, server int }
 
-// openChurn opens listeners of their own for healthy traffic, where there is some.
+// openChurn opens listeners for healthy traffic if there is to be any.
 func (s *server) openChurn() (*churn, error) {
 	if s.churnRate == 0 {
 		return nil, nil
 	}
-	at, err := openDoors(s.besides(), netip.Addr{}, 0)
-	return &churn{doors: at}, err
+	opened, err := openListeners(s.extraAddrs(), netip.Addr{}, 0)
+	perTick := int(s.churnRate * shortestTick.Seconds())
+	return &churn{listeners: opened, maxPerTick: max(100, 2*perTick)}, err
 }
 
-// turn closes the connections of the last turn and opens n others.
-func (c *churn) turn(n int) error {
+// tick closes the connections of the last tick and opens n others, or as many as one tick may.
+func (c *churn) tick(n int) error {
 	var errs error
 	for _, old := range c.closing {
 		// With a RST neither end stays in TIME_WAIT, so that ports do not run out.
-		errs = errors.Join(errs, reset(old.served), unix.Close(old.client))
+		errs = errors.Join(errs, tcp.Reset(old.server), unix.Close(old.client))
 	}
 	c.closing = c.closing[:0]
-	for range n {
-		client, served, err := connectAccepted(&c.doors, c.clients.call)
+	for range min(n, c.maxPerTick) {
+		client, server, err := connectAccepted(&c.listeners, &c.clients)
 		if err != nil {
 			return errors.Join(errs, err)
 		}
-		c.closing = append(c.closing, connection{client, served})
+		c.closing = append(c.closing, connection{client, server})
 		errs = errors.Join(errs, unix.Shutdown(client, unix.SHUT_WR))
 	}
 	return errs

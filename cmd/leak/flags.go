@@ -7,7 +7,8 @@ import (
 	"github.com/alecthomas/kingpin/v2"
 )
 
-// flags are options as given: most are plain, the others must be read.
+// flags are options as given: some are plain values, the others are parsed after all flags are
+// known.
 type flags struct {
 	plain                      options
 	listen, idleListen, unread []string
@@ -29,10 +30,11 @@ func (f *flags) amounts(cmd *kingpin.CmdClause) {
 	cmd.Flag("unaccepted", "Connections that are never accepted; the client closed. At most 3000.").IntVar(&o.unaccepted)
 	cmd.Flag("outbound", "Sockets to leak as a client: connected, the server closed.").IntVar(&o.outbound)
 	cmd.Flag("stream", "Half-closed connections on which bytes keep moving: CLOSE_WAIT, but no leak.").IntVar(&o.streams)
+	cmd.Flag("slow-readers", "Half-closed connections whose clients read slowly, so that the send queue is never empty: no leak.").IntVar(&o.slowReaders)
 	cmd.Flag("defunct", "Sockets that the client reset and that are still held: state CLOSE.").IntVar(&o.defunct)
-	cmd.Flag("established", "Healthy connections besides; each is two sockets of this process.").IntVar(&o.established)
-	cmd.Flag("rate", "Leak so many further sockets a second, until the descriptors run out.").Float64Var(&o.rate)
-	cmd.Flag("churn", "Healthy connections a second that come and go; each is in CLOSE_WAIT for 20 ms or 1/rate.").Float64Var(&o.churnRate)
+	cmd.Flag("established", "Healthy connections that stay open; each is two sockets of this process.").IntVar(&o.established)
+	cmd.Flag("rate", "Number of further sockets to leak per second, until the descriptors run out.").Float64Var(&o.rate)
+	cmd.Flag("churn", "Number of healthy connections per second that open and close; each is in CLOSE_WAIT for 20 ms or 1/rate.").Float64Var(&o.churnRate)
 	cmd.Flag("unread", "What is left unread: none (end of file read), fin (only the FIN unread) or a number of payload bytes. Repeatable: sockets take turns.").
 		Default("fin").StringsVar(&f.unread)
 	cmd.Flag("keepalive", "Switch keepalive on (probes after tcp_keepalive_time, 2 hours).").BoolVar(&o.keepalive)
@@ -41,9 +43,9 @@ func (f *flags) amounts(cmd *kingpin.CmdClause) {
 func (f *flags) addresses(cmd *kingpin.CmdClause) {
 	o := &f.plain
 	cmd.Flag("listen", "Address to listen on; port 0 for any free one. Repeatable: clients take turns.").Default("127.0.0.1:0").StringsVar(&f.listen)
-	cmd.Flag("idle-listen", "Address on which connections are not accepted; by default those of --listen, any port. Repeatable.").StringsVar(&f.idleListen)
+	cmd.Flag("idle-listen", "Address on which connections are not accepted; by default the addresses of --listen with any port. Repeatable.").StringsVar(&f.idleListen)
 	cmd.Flag("connect", "Address through which clients reach a wildcard listener; 127.0.0.1 with --listen=[::]:0 makes v4-mapped sockets.").StringVar(&f.connect)
-	cmd.Flag("reuseport", "Open so many listeners on each address, with SO_REUSEPORT.").IntVar(&o.reusePort)
+	cmd.Flag("reuseport", "Number of listeners on each address, with SO_REUSEPORT.").IntVar(&o.reusePort)
 	cmd.Flag("peers", "Number of client addresses, each in a /24 of its own (IPv4 only); 0 for one per 1500 sockets.").IntVar(&o.peers)
 }
 
@@ -51,9 +53,9 @@ func (f *flags) holders(cmd *kingpin.CmdClause) {
 	o := &f.plain
 	cmd.Flag("children", "Child processes that inherit the leaked sockets.").IntVar(&o.children)
 	cmd.Flag("pass", "Pass the leaked sockets to a further child (SCM_RIGHTS) and close our own descriptors.").BoolVar(&o.pass)
-	cmd.Flag("in-flight", "Send the leaked sockets (SCM_RIGHTS) where nobody receives them, and close our own descriptors: no process holds them.").
+	cmd.Flag("in-flight", "Send the leaked sockets (SCM_RIGHTS), never receive them, and close our own descriptors: no process holds them.").
 		BoolVar(&o.inFlight)
-	cmd.Flag("private-fdtable", "Hold the sockets in the descriptor table of one thread, not in that of the process.").BoolVar(&o.privateTable)
+	cmd.Flag("private-fdtable", "Hold the sockets in the descriptor table of one thread, not of the process.").BoolVar(&o.privateTable)
 	cmd.Flag("zombie-leader", "End the main thread; other threads go on and hold the sockets.").BoolVar(&o.zombieLeader)
 }
 
@@ -67,7 +69,7 @@ func (f *flags) process(cmd *kingpin.CmdClause) {
 	cmd.Flag("exit-with-stdin", "End when stdin is closed, so that nothing stays behind when the starter dies.").BoolVar(&o.exitWithStdin)
 }
 
-// parse reads the flags that are not plain, and checks them all.
+// parse parses the flags that are not plain, and checks all of them.
 func (f *flags) parse() (options, error) {
 	o := f.plain
 	var err error

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hold is what a child does: it keeps the descriptors that it was given, and reads none of them.
+// hold is what a child does: it keeps the descriptors that it was given and reads none of them.
 func hold(comm string, receive bool) error {
 	if err := rename(comm); err != nil {
 		return err
@@ -20,11 +20,11 @@ func hold(comm string, receive bool) error {
 	return awaitHangup(unix.Stdin)
 }
 
-// receiveAll takes descriptors until the other end is closed, and answers each message.
-func receiveAll(way int) error {
+// receiveAll receives descriptors until the other end is closed, and answers each message.
+func receiveAll(channel int) error {
 	rights := make([]byte, unix.CmsgSpace(perMessage*4))
 	for {
-		n, length, _, _, err := unix.Recvmsg(way, make([]byte, 1), rights, unix.MSG_CMSG_CLOEXEC)
+		n, length, _, _, err := unix.Recvmsg(channel, make([]byte, 1), rights, unix.MSG_CMSG_CLOEXEC)
 		if err != nil {
 			return fmt.Errorf("receive sockets: %w", err)
 		}
@@ -34,14 +34,14 @@ func receiveAll(way int) error {
 		if length == 0 {
 			return errors.New("receive sockets: a message without any")
 		}
-		if _, err := unix.Write(way, []byte{0}); err != nil {
+		if _, err := unix.Write(channel, []byte{0}); err != nil {
 			return fmt.Errorf("receive sockets: %w", err)
 		}
 	}
 }
 
-// awaitHangup returns when nobody can write to the pipe any more. It takes nothing out of it: the
-// commands in it are not for us.
+// awaitHangup returns when all writers have closed the pipe. It reads nothing from it: the commands
+// in it are for our parent.
 func awaitHangup(pipe int) error {
 	for {
 		watched := []unix.PollFd{{Fd: int32(pipe)}}

@@ -1,5 +1,5 @@
-// Command leak forgets to close its TCP connections, on purpose: for `make demo`, tests and benchmarks.
-// It is server and client in one, on loopback only.
+// Command leak forgets to close its TCP connections, on purpose: for `make demo`, tests and
+// benchmarks. It is server and client in one, on loopback only.
 package main
 
 import (
@@ -26,13 +26,17 @@ func exit(err error) {
 func run(args []string) error {
 	app := kingpin.New("leak", "Forgets to close its TCP connections, on purpose. Server and client in one, on loopback only.")
 	app.HelpFlag.Short('h')
-	app.Command("shop", "A server that is pleasant to watch: it leaks a socket each second, of all sorts.").Default()
-	server := app.Command("server", "Leaks exactly what the flags say, writes one line of JSON when all is there, and runs until SIGTERM or SIGINT. "+
-		"Commands on stdin, each answered by such a line: leak N, close N (the oldest), accept N, reset N (the oldest become defunct), bury N (close the oldest defunct), read, state.")
+	app.Command("shop", "Run a server that leaks a socket of some kind each second, for a demonstration.").Default()
+	server := app.Command("server", "Leak exactly what the flags say, write one line of JSON when all of it exists, and run until SIGTERM or SIGINT. "+
+		"Reads commands from stdin and answers each line with such a line of JSON: leak N, close N (the oldest), accept N, "+
+		"reset N (the oldest become defunct), discard N (close the oldest defunct ones), read, state. Several commands may share a line, separated by semicolons.")
 	flags := serverFlags(server)
-	holder := app.Command("holder", "A child that keeps what it is given.").Hidden()
-	comm := holder.Flag("comm", "Name of the process, as it is.").String()
-	receive := holder.Flag("receive", "Take sockets from descriptor 3.").Bool()
+	holder := app.Command("holder", "Keep the descriptors that the parent passes.").Hidden()
+	comm := holder.Flag("comm", "Name of the process, as raw bytes.").String()
+	receive := holder.Flag("receive", "Receive sockets from descriptor 3.").Bool()
+	client := app.Command("http-client", "Request a page several times and close no answer, with net/http. Ends with stdin.").Hidden()
+	url := client.Arg("url", "Page to request.").Required().String()
+	requests := client.Arg("requests", "Number of requests.").Required().Int()
 
 	command, err := app.Parse(args)
 	if err != nil {
@@ -42,10 +46,12 @@ func run(args []string) error {
 	switch command {
 	case holder.FullCommand():
 		return hold(*comm, *receive)
+	case client.FullCommand():
+		return getAndKeep(*url, *requests)
 	case server.FullCommand():
 		if o, err = flags.parse(); err != nil {
 			return err
 		}
 	}
-	return onOwnThread(o, work)
+	return onOwnThread(o, serve)
 }

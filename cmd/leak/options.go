@@ -7,8 +7,8 @@ import (
 	"net/netip"
 )
 
-// mostUnaccepted is how many connections an accept queue takes for certain.
-const mostUnaccepted = 3000
+// maxUnaccepted is the number of connections that an accept queue takes with its default limit.
+const maxUnaccepted = 3000
 
 // options say what to leak and how.
 type options struct {
@@ -18,7 +18,7 @@ type options struct {
 	reusePort  int              // listeners on each address; 0: one, without SO_REUSEPORT
 	unread     []unread         // in turn
 
-	sockets, unaccepted, outbound, streams, defunct, established int
+	sockets, unaccepted, outbound, streams, slowReaders, defunct, established int
 
 	rate      float64 // further sockets a second
 	churnRate float64 // healthy connections a second
@@ -28,18 +28,18 @@ type options struct {
 	exitWithStdin bool
 
 	sharing
-	disguise
-	talk talk
+	identity
+	progress progress
 }
 
-// check tells what cannot be.
+// check reports what cannot be done.
 func (o *options) check() error {
 	counts := []struct {
 		flag string
 		n    int
 	}{
 		{"sockets", o.sockets}, {"unaccepted", o.unaccepted}, {"outbound", o.outbound}, {"stream", o.streams},
-		{"defunct", o.defunct}, {"established", o.established}, {"reuseport", o.reusePort}, {"peers", o.peers},
+		{"slow-readers", o.slowReaders}, {"defunct", o.defunct}, {"established", o.established}, {"reuseport", o.reusePort}, {"peers", o.peers},
 		{"children", o.children}, {"drop-uid", o.dropUID},
 	}
 	var errs error
@@ -48,8 +48,8 @@ func (o *options) check() error {
 			errs = errors.Join(errs, fmt.Errorf("--%s=%d: give 0 or more", c.flag, c.n))
 		}
 	}
-	if o.unaccepted > mostUnaccepted {
-		errs = errors.Join(errs, fmt.Errorf("--unaccepted=%d: the accept queue takes %d", o.unaccepted, mostUnaccepted))
+	if o.unaccepted > maxUnaccepted {
+		errs = errors.Join(errs, fmt.Errorf("--unaccepted=%d: the accept queue takes %d", o.unaccepted, maxUnaccepted))
 	}
 	if o.rate < 0 || o.churnRate < 0 || math.IsNaN(o.rate+o.churnRate) {
 		errs = errors.Join(errs, errors.New("--rate and --churn: give 0 or more"))
@@ -60,7 +60,7 @@ func (o *options) check() error {
 	return errs
 }
 
-// shopOptions are those of the demo: about everything that can be told apart, growing slowly.
+// shopOptions are the options of the demonstration: some sockets of each kind, growing slowly.
 func shopOptions() options {
 	return options{
 		listen:     []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:0"), netip.MustParseAddrPort("[::1]:0")},
@@ -70,7 +70,7 @@ func shopOptions() options {
 		unaccepted: 2,
 		outbound:   1,
 		rate:       1,
-		disguise:   disguise{comm: "leaky-shop"},
-		talk:       talk{wanted: true},
+		identity:   identity{comm: "leaky-shop"},
+		progress:   progress{wanted: true},
 	}
 }

@@ -8,12 +8,11 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"closewait_exporter/internal/leaktest"
 )
 
-func TestProcessIsDisguised(t *testing.T) {
+func TestProcessTakesTheIdentityAskedFor(t *testing.T) {
 	tests := []struct {
 		name, flag, file, want string
 	}{
@@ -30,13 +29,13 @@ func TestProcessIsDisguised(t *testing.T) {
 			l := leaktest.Where{NetNS: true}.Start(t, "--sockets=1", "--children=1", tt.flag)
 			requireAgreement(t, l)
 			for _, pid := range append(l.Children, l.PID) {
-				leaktest.Eventually(t, 10*time.Second, func() (bool, string) { // a child takes its name last
+				leaktest.Eventually(t, maxWait, func() (bool, string) { // a child sets its name last
 					got, err := os.ReadFile(fmt.Sprintf("/proc/%d/%s", pid, tt.file))
 					if err != nil {
 						t.Fatal(err)
 					}
-					as := string(got) == tt.want || tt.file != "comm" && bytes.Contains(got, []byte(tt.want))
-					return as, fmt.Sprintf("%s of %d is %q, want %q", tt.file, pid, got, tt.want)
+					equal := string(got) == tt.want || tt.file != "comm" && bytes.Contains(got, []byte(tt.want))
+					return equal, fmt.Sprintf("%s of %d is %q, want %q", tt.file, pid, got, tt.want)
 				})
 			}
 		})
@@ -57,7 +56,7 @@ func TestSIGTERM(t *testing.T) {
 		l.Signal(syscall.SIGTERM)
 		requireGone(t, l.PID)
 	})
-	t.Run("is ignored where asked for", func(t *testing.T) {
+	t.Run("is ignored if asked for", func(t *testing.T) {
 		l := leaktest.Start(t, "--sockets=1", "--ignore-sigterm")
 		l.Signal(syscall.SIGTERM)
 		if l.Do("leak 1"); l.Leaked != 2 {
@@ -101,7 +100,7 @@ func TestZombieLeader(t *testing.T) {
 	requireGone(t, l.PID)
 }
 
-// requireHeldByThreads looks for the sockets in the descriptor tables of the threads.
+// requireHeldByThreads checks that the descriptor tables of the threads have all sockets.
 func requireHeldByThreads(t *testing.T, l *leaktest.Leak) {
 	t.Helper()
 	held := leaktest.Descriptors(t, l.PID, leaktest.OfThreads)
@@ -112,10 +111,10 @@ func requireHeldByThreads(t *testing.T, l *leaktest.Leak) {
 	}
 }
 
-// requireGone waits until the process has ended; nobody may have collected it yet.
+// requireGone waits until the process has ended. It may still be a zombie.
 func requireGone(t *testing.T, pid int) {
 	t.Helper()
-	leaktest.Eventually(t, 10*time.Second, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		tasks, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
 		if errors.Is(err, os.ErrNotExist) {
 			return true, ""

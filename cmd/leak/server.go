@@ -7,10 +7,11 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"closewait_exporter/internal/leaktest/tcp"
 	"closewait_exporter/internal/leaktest/truth"
 )
 
-// batch is how many clients are there at a time: they need descriptors and room in the accept queue.
+// batch is the number of clients at a time: they need descriptors and room in the accept queue.
 const batch = 1000
 
 // server is the program that forgets to close. All its methods run on one goroutine.
@@ -18,39 +19,39 @@ type server struct {
 	options
 	pid      int
 	children []int
-	life     []int // pipe whose end tells children to end
+	lifeline []int // a pipe that closes when we end, and the children end with it
 
-	doors    doors // of the sockets that are accepted
-	idle     doors // of those that are not
-	backends doors // where outbound connections go
-	clients  clients
+	listeners listeners // of the sockets that are accepted
+	idle      listeners // of those that are not
+	backends  listeners // to which outbound connections go
+	clients   clients
 
-	leaks   int              // how many were asked for: what is left unread takes turns
-	queued  map[ends]*socket // those of sockets that wait to be accepted
-	sockets []*socket        // oldest first
+	leaks   int                  // number of sockets asked for; the values of --unread take turns
+	queued  map[addrPair]*socket // waiting to be accepted
+	sockets []*socket            // oldest first
 	streams []stream
 	healthy int
 
-	exhausted int // how often descriptors had run out
+	exhausted int // number of times that descriptors had run out
 }
 
 func newServer(o options, pid int) (*server, error) {
-	s := &server{options: o, pid: pid, clients: clients{addresses: o.peers}, queued: map[ends]*socket{}}
+	s := &server{options: o, pid: pid, clients: clients{addresses: o.peers}, queued: map[addrPair]*socket{}}
 	var err error
-	if s.doors, err = openDoors(o.listen, o.connect, o.reusePort); err != nil {
+	if s.listeners, err = openListeners(o.listen, o.connect, o.reusePort); err != nil {
 		return nil, err
 	}
 	if o.unaccepted > 0 {
-		s.idle, err = openDoors(o.idleListen, o.connect, o.reusePort)
+		s.idle, err = openListeners(o.idleListen, o.connect, o.reusePort)
 	}
 	return s, err
 }
 
-// leak makes n more sockets that wait for our close, or as many as it can.
+// leak leaks n more sockets, or as many as it can.
 func (s *server) leak(n int) error {
 	for ; n > 0; n -= batch {
-		came, err := s.visit(&s.doors, min(n, batch))
-		if err = errors.Join(err, s.take(&s.doors, came)); err != nil {
+		queued, err := s.enqueue(&s.listeners, min(n, batch))
+		if err = errors.Join(err, s.acceptQueued(&s.listeners, queued)); err != nil {
 			return err
 		}
 	}
@@ -66,57 +67,58 @@ func (s *server) grow(n int) error {
 	return err
 }
 
-// hang makes n more sockets that wait for our accept.
-func (s *server) hang(n int) error {
-	_, err := s.visit(&s.idle, n)
+// leaveUnaccepted leaves n more sockets in an accept queue.
+func (s *server) leaveUnaccepted(n int) error {
+	_, err := s.enqueue(&s.idle, n)
 	return err
 }
 
-// visit lets n clients come, say what they have to say, and close. It tells how many came.
-func (s *server) visit(to *doors, n int) (came int, err error) {
+// enqueue connects n clients, which send what is to be left unread and close. It returns the number
+// of connections that are in the accept queue then.
+func (s *server) enqueue(to *listeners, n int) (queued int, err error) {
 	var clients []int
 	for len(clients) < n && err == nil {
-		door, left := to.next(), s.nextUnread()
-		fd, local, failed := s.clients.call(door.via)
+		l, left := to.next(), s.nextUnread()
+		fd, local, failed := s.clients.connect(l.via)
 		if failed != nil {
 			err = failed
 			break
 		}
 		clients = append(clients, fd)
-		s.expect(door.ends(local), left)
-		err = writeAll(fd, left.payload())
+		s.expect(l.pair(local), left)
+		err = tcp.Write(fd, left.payload())
 	}
-	return len(clients), errors.Join(err, leave(clients))
+	return len(clients), errors.Join(err, tcp.Leave(clients))
 }
 
-// expect notes a connection that waits to be accepted.
-func (s *server) expect(e ends, left unread) {
+// expect records a connection that waits to be accepted.
+func (s *server) expect(p addrPair, left unread) {
 	waiting := &socket{fd: -1, unread: left}
 	waiting.Socket = truth.Socket{
-		Kind: truth.Unaccepted, Local: e.local, Remote: e.remote,
-		RecvQ: max(left, onlyFIN).recvQ(), // before accept nobody can read
+		Kind: truth.Unaccepted, Local: p.local, Remote: p.remote,
+		RecvQ: max(left, onlyFIN).recvQ(), // nothing can be read before accept
 	}
-	s.queued[e] = waiting
+	s.queued[p] = waiting
 	s.sockets = append(s.sockets, waiting)
 }
 
-// accept takes n of the sockets that wait for it. They are leaked like the others then.
+// accept accepts n of the waiting sockets. From then on they are leaked like the others.
 func (s *server) accept(n int) error {
 	if n > len(s.queued) {
 		return fmt.Errorf("accept %d: %d connections wait to be accepted", n, len(s.queued))
 	}
-	return s.take(&s.idle, n)
+	return s.acceptQueued(&s.idle, n)
 }
 
-// take accepts n connections that are expected, and keeps them.
-func (s *server) take(from *doors, n int) error {
+// acceptQueued accepts n connections that are expected, and keeps them.
+func (s *server) acceptQueued(from *listeners, n int) error {
 	for range n {
-		fd, e, err := from.accept(func(e ends) bool { return s.queued[e] != nil })
+		fd, p, err := from.accept(func(p addrPair) bool { return s.queued[p] != nil })
 		if err != nil {
 			return err
 		}
-		waiting := s.queued[e]
-		delete(s.queued, e)
+		waiting := s.queued[p]
+		delete(s.queued, p)
 		got, err := s.keep(fd, truth.Inbound, waiting.unread)
 		if err != nil {
 			return err
@@ -126,7 +128,7 @@ func (s *server) take(from *doors, n int) error {
 	return nil
 }
 
-// keep dresses a socket that is to be leaked as asked for.
+// keep prepares a socket that is to be leaked: keepalive, and what is left unread.
 func (s *server) keep(fd int, kind truth.Kind, left unread) (*socket, error) {
 	if s.keepalive {
 		if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1); err != nil {
@@ -134,14 +136,14 @@ func (s *server) keep(fd int, kind truth.Kind, left unread) (*socket, error) {
 		}
 	}
 	if left == nothing {
-		if err := readToEnd(fd); err != nil {
+		if err := tcp.ReadToEnd(fd); err != nil {
 			return nil, err
 		}
 	}
 	return newSocket(fd, kind, left, s.pid)
 }
 
-// closable are the sockets that we leak and hold ourselves, oldest first: no streams, nothing defunct.
+// closable are the leaked sockets that we hold, oldest first, without streams and defunct ones.
 func (s *server) closable() []*socket {
 	var leaked []*socket
 	for _, sock := range s.sockets {
@@ -162,7 +164,8 @@ func (s *server) close(n int) error {
 	return nil
 }
 
-// release closes our descriptors of some sockets, and forgets those that nobody else holds.
+// release closes our descriptors of the sockets, and forgets the sockets that no other process
+// holds.
 func (s *server) release(sockets []*socket) {
 	closed := map[*socket]bool{}
 	for _, sock := range sockets {
@@ -172,7 +175,7 @@ func (s *server) release(sockets []*socket) {
 	s.sockets = slices.DeleteFunc(s.sockets, func(sock *socket) bool { return closed[sock] })
 }
 
-// read reads all that is unread, the end of file too.
+// read reads all that is unread, including the end of file.
 func (s *server) read() error {
 	for _, sock := range s.closable() {
 		if err := sock.readAll(); err != nil {
@@ -187,11 +190,11 @@ func (s *server) nextUnread() unread {
 	return s.unread[(s.leaks-1)%len(s.unread)]
 }
 
-// state is what we know of ourselves.
+// state describes what has been done so far.
 func (s *server) state() truth.State {
 	st := truth.State{
 		PID: s.pid, Children: s.children,
-		Listeners: s.doors.addrs(), IdleListeners: s.idle.addrs(), Backends: s.backends.addrs(),
+		Listeners: s.listeners.addrs(), IdleListeners: s.idle.addrs(), Backends: s.backends.addrs(),
 		Unaccepted: len(s.queued), Established: s.healthy, Exhausted: s.exhausted,
 	}
 	for _, sock := range s.sockets {

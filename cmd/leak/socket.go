@@ -6,13 +6,14 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"closewait_exporter/internal/leaktest/tcp"
 	"closewait_exporter/internal/leaktest/truth"
 )
 
-// socket is one that we do not close.
+// socket is a leaked socket.
 type socket struct {
 	truth.Socket
-	fd     int // -1 while it is unaccepted, and when it is not ours any more
+	fd     int // -1 while it is unaccepted, and once we have closed it
 	unread unread
 }
 
@@ -32,24 +33,22 @@ func newSocket(fd int, kind truth.Kind, left unread, holder int) (*socket, error
 		return nil, fmt.Errorf("find the cookie of a socket: %w", err)
 	}
 	s.Cookie = cookie
-	if s.Local, err = localOf(fd); err != nil {
+	if s.Local, err = tcp.LocalAddr(fd); err != nil {
 		return nil, err
 	}
-	peer, err := unix.Getpeername(fd)
-	if err != nil {
+	if s.Remote, err = tcp.PeerAddr(fd); err != nil {
 		return nil, fmt.Errorf("find the peer of a socket: %w", err)
 	}
-	s.Remote = addrPortOf(peer)
 	return s, nil
 }
 
-// readAll reads what is left, the end of file too.
+// readAll reads what is unread, including the end of file.
 func (s *socket) readAll() error {
 	s.RecvQ = 0
-	return readToEnd(s.fd)
+	return tcp.ReadToEnd(s.fd)
 }
 
-// release closes our descriptor; others may still hold the socket.
+// release closes our descriptor; other processes may still hold the socket.
 func (s *socket) release(holder int) {
 	unix.Close(s.fd)
 	s.fd = -1

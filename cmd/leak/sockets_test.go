@@ -13,29 +13,29 @@ import (
 	"closewait_exporter/internal/leaktest/truth"
 )
 
-// seen is what both the program and ss say of a socket.
-type seen struct {
+// socketFacts are what both the program and ss report of a socket.
+type socketFacts struct {
 	Local, Remote netip.AddrPort
 	RecvQ         uint32
 	Inode, Cookie uint64
 	Holders       []int
 }
 
-func toldBy(l *leaktest.Leak) []seen {
-	var all []seen
+func reportedBy(l *leaktest.Leak) []socketFacts {
+	var all []socketFacts
 	for _, s := range l.Sockets {
 		if s.Kind == truth.Defunct {
 			continue
 		}
 		holders := slices.Clone(s.Holders)
 		slices.Sort(holders)
-		all = append(all, seen{s.Local, s.Remote, s.RecvQ, s.Inode, s.Cookie, holders})
+		all = append(all, socketFacts{s.Local, s.Remote, s.RecvQ, s.Inode, s.Cookie, holders})
 	}
 	return sorted(all)
 }
 
-func shownBy(rows []leaktest.Row) []seen {
-	var all []seen
+func listedBy(rows []leaktest.Row) []socketFacts {
+	var all []socketFacts
 	for _, r := range rows {
 		var holders []int
 		for _, user := range r.Users {
@@ -43,24 +43,24 @@ func shownBy(rows []leaktest.Row) []seen {
 		}
 		slices.Sort(holders)
 		if r.Inode == 0 {
-			r.Cookie = 0 // the program cannot know it
+			r.Cookie = 0 // unknown to the program
 		}
-		all = append(all, seen{r.Local, r.Remote, r.RecvQ, r.Inode, r.Cookie, holders})
+		all = append(all, socketFacts{r.Local, r.Remote, r.RecvQ, r.Inode, r.Cookie, holders})
 	}
 	return sorted(all)
 }
 
-func sorted(all []seen) []seen {
-	slices.SortFunc(all, func(a, b seen) int { return a.Remote.Compare(b.Remote) })
+func sorted(all []socketFacts) []socketFacts {
+	slices.SortFunc(all, func(a, b socketFacts) int { return a.Remote.Compare(b.Remote) })
 	return all
 }
 
-// requireAgreement fails when ss sees other sockets in CLOSE_WAIT than the program tells of.
+// requireAgreement fails when ss lists other sockets in CLOSE_WAIT than the program reports.
 func requireAgreement(t *testing.T, l *leaktest.Leak) []leaktest.Row {
 	t.Helper()
 	rows := l.SS()
-	if diff := cmp.Diff(toldBy(l), shownBy(rows), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
-		t.Errorf("leak says (-), ss says (+):\n%s", diff)
+	if diff := cmp.Diff(reportedBy(l), listedBy(rows), cmp.Comparer(func(a, b netip.AddrPort) bool { return a == b })); diff != "" {
+		t.Errorf("leak reports (-), ss lists (+):\n%s", diff)
 	}
 	return rows
 }
@@ -69,7 +69,7 @@ func numbersOf(st truth.State) map[string]int {
 	return map[string]int{"leaked": st.Leaked, "unaccepted": st.Unaccepted, "defunct": st.Defunct, "established": st.Established}
 }
 
-func TestServerLeaksWhatItIsAskedFor(t *testing.T) {
+func TestServerLeaksWhatTheFlagsAskFor(t *testing.T) {
 	local := func(is func(netip.AddrPort) bool) func(leaktest.Row) bool {
 		return func(r leaktest.Row) bool { return is(r.Local) }
 	}
@@ -82,9 +82,9 @@ func TestServerLeaksWhatItIsAskedFor(t *testing.T) {
 	tests := []struct {
 		name  string
 		flags string
-		want  map[string]int            // of the numbers told; 0 where left out
-		each  func(leaktest.Row) bool   // holds for every row
-		all   func([]leaktest.Row) bool // holds for them together
+		want  map[string]int            // of the numbers reported; 0 where left out
+		each  func(leaktest.Row) bool   // true for every row
+		all   func([]leaktest.Row) bool // true for all rows together
 	}{
 		{name: "nothing at all", flags: ""},
 		{name: "IPv4", flags: "--sockets=3", want: map[string]int{"leaked": 3},
@@ -114,7 +114,7 @@ func TestServerLeaksWhatItIsAskedFor(t *testing.T) {
 		{name: "shared with children", flags: "--sockets=3 --children=2", want: map[string]int{"leaked": 3}, each: holders(3)},
 		{name: "passed to a child", flags: "--sockets=3 --pass", want: map[string]int{"leaked": 3}, each: holders(1)},
 		{name: "shared with a child and passed to another", flags: "--sockets=300 --children=1 --pass", want: map[string]int{"leaked": 300}, each: holders(2)},
-		{name: "in flight, held by nobody", flags: "--sockets=300 --in-flight", want: map[string]int{"leaked": 300}, each: holders(0)},
+		{name: "in flight, held by no process", flags: "--sockets=300 --in-flight", want: map[string]int{"leaked": 300}, each: holders(0)},
 		{name: "keepalive on", flags: "--sockets=2 --outbound=1 --keepalive", want: map[string]int{"leaked": 3},
 			each: func(r leaktest.Row) bool { return r.Timer == "keepalive" }},
 		{name: "keepalive off", flags: "--sockets=2 --outbound=1", want: map[string]int{"leaked": 3},
@@ -122,6 +122,7 @@ func TestServerLeaksWhatItIsAskedFor(t *testing.T) {
 		{name: "many client addresses", flags: "--sockets=12 --peers=4", want: map[string]int{"leaked": 12},
 			all: distinct(func(r leaktest.Row) netip.Addr { return r.Remote.Addr() }, 4)},
 		{name: "streams", flags: "--stream=2", want: map[string]int{"leaked": 2}, each: recvQ(0)},
+		{name: "slow readers", flags: "--slow-readers=2", want: map[string]int{"leaked": 2}, each: recvQ(0)},
 		{name: "everything at once",
 			flags: "--established=2 --stream=1 --defunct=2 --outbound=1 --sockets=3 --unaccepted=2",
 			want:  map[string]int{"established": 2, "defunct": 2, "leaked": 5, "unaccepted": 2}},
@@ -132,7 +133,7 @@ func TestServerLeaksWhatItIsAskedFor(t *testing.T) {
 			want := map[string]int{"leaked": 0, "unaccepted": 0, "defunct": 0, "established": 0}
 			maps.Copy(want, tt.want)
 			if diff := cmp.Diff(want, numbersOf(l.State)); diff != "" {
-				t.Errorf("numbers (-want +told):\n%s", diff)
+				t.Errorf("numbers (-want +reported):\n%s", diff)
 			}
 			rows := requireAgreement(t, l)
 			for _, row := range rows {
@@ -147,7 +148,7 @@ func TestServerLeaksWhatItIsAskedFor(t *testing.T) {
 	}
 }
 
-// distinct tells whether the rows have so many different values of something.
+// distinct reports whether the rows have the wanted number of different values.
 func distinct[T comparable](of func(leaktest.Row) T, want int) func([]leaktest.Row) bool {
 	return func(rows []leaktest.Row) bool {
 		values := map[T]bool{}
@@ -158,19 +159,19 @@ func distinct[T comparable](of func(leaktest.Row) T, want int) func([]leaktest.R
 	}
 }
 
-func TestListenersAreTold(t *testing.T) {
+func TestListenersAreReported(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--listen=127.0.0.1:0", "--listen=[::]:0", "--unaccepted=1", "--outbound=1")
-	told := slices.Concat(l.Listeners, l.IdleListeners, l.Backends)
-	if len(told) != 6 {
-		t.Errorf("told of %v, want two of each kind", told)
+	reported := slices.Concat(l.Listeners, l.IdleListeners, l.Backends)
+	if len(reported) != 6 {
+		t.Errorf("reported: %v, want two of each kind", reported)
 	}
-	shown := map[netip.AddrPort]bool{}
+	listed := map[netip.AddrPort]bool{}
 	for _, row := range l.SS("listening") {
-		shown[row.Local] = true
+		listed[row.Local] = true
 	}
-	for _, addr := range told {
-		if !shown[addr] {
-			t.Errorf("ss does not know the listener %v: %v", addr, shown)
+	for _, addr := range reported {
+		if !listed[addr] {
+			t.Errorf("ss does not list the listener %v: %v", addr, listed)
 		}
 	}
 }

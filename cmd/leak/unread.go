@@ -5,8 +5,8 @@ import (
 	"strconv"
 )
 
-// unread is what is left unread on a leaked socket: so many bytes of payload and the FIN, or with
-// nothing nothing at all.
+// unread is what is left unread on a leaked socket: a number of payload bytes and the FIN, or one
+// of the two classes below.
 type unread int
 
 // The two classes without payload.
@@ -15,8 +15,8 @@ const (
 	onlyFIN unread = 0
 )
 
-// mostUnread fits the receive buffer of any socket, so that a client can always send it.
-const mostUnread = 32 << 10
+// maxUnread fits into the receive buffer of any socket, so that a client can always send it.
+const maxUnread = 32 << 10
 
 // parseUnread reads "none", "fin" or a number of bytes.
 func parseUnread(s string) (unread, error) {
@@ -27,13 +27,13 @@ func parseUnread(s string) (unread, error) {
 		return onlyFIN, nil
 	}
 	n, err := strconv.Atoi(s)
-	if err != nil || n < 1 || n > mostUnread {
-		return 0, fmt.Errorf("--unread=%s: give none, fin or a number of bytes from 1 to %d", s, mostUnread)
+	if err != nil || n < 1 || n > maxUnread {
+		return 0, fmt.Errorf("--unread=%s: give none, fin or a number of bytes from 1 to %d", s, maxUnread)
 	}
 	return unread(n), nil
 }
 
-// payload is how many bytes the peer sends before its FIN.
+// payload is the number of bytes that the peer sends before its FIN.
 func (u unread) payload() int { return int(max(u, 0)) }
 
 // recvQ is the receive queue that ss shows.

@@ -10,15 +10,15 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// patience is how long the browser may take for anything that it is asked for.
-const patience = time.Minute
+// maxWait bounds the wait for any answer of the browser.
+const maxWait = time.Minute
 
 // Browser is a Chromium with an empty profile. It ends with the test.
 type Browser struct {
 	ctx context.Context
 }
 
-// Start starts a Browser, or skips the test where there is none.
+// Start starts a Browser, or skips the test where Chromium is missing.
 func Start(t testing.TB) *Browser {
 	t.Helper()
 	path, err := exec.LookPath("chromium")
@@ -29,7 +29,7 @@ func Start(t testing.TB) *Browser {
 		chromedp.ExecPath(path), chromedp.UserDataDir(t.TempDir()), chromedp.Headless, chromedp.DisableGPU, chromedp.NoFirstRun,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-background-networking", true),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-sync", true),
-		chromedp.Flag("disable-dev-shm-usage", true), // it is small in containers
+		chromedp.Flag("disable-dev-shm-usage", true), // which is small in containers
 	}
 	if os.Geteuid() == 0 {
 		options = append(options, chromedp.NoSandbox) // Chromium refuses to run as root with it

@@ -1,2 +1,2 @@
-// Package browsertest shows pages in a real Chromium without a window, and tells what became of them.
+// Package browsertest opens pages in a real, headless Chromium, and evaluates expressions in them.
 package browsertest

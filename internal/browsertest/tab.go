@@ -10,10 +10,10 @@ import (
 	"github.com/chromedp/chromedp"
 )
 
-// View is how a page is looked at.
+// View describes the window and the settings with which a page is shown.
 type View struct {
 	Width, Height int64 // CSS pixels
-	Dark          bool  // the person prefers dark pages
+	Dark          bool  // prefers-color-scheme is dark
 	NoScript      bool  // JavaScript is switched off
 }
 
@@ -48,21 +48,21 @@ func (b *Browser) Open(t testing.TB, url string, v View) *Tab {
 	return tab
 }
 
-// Follow clicks at what a CSS selector finds, and returns when the page behind it is loaded.
+// Follow clicks the element that a CSS selector finds, and returns when the linked page is loaded.
 func (p *Tab) Follow(selector string) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, maxWait)
 	defer cancel()
 	if _, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector))); err != nil {
 		p.t.Fatalf("follow %s: %v", selector, err)
 	}
 }
 
-// Ask returns the value of a JavaScript expression. It works where JavaScript is switched off, too: that
-// is for the page.
+// Ask returns the value of a JavaScript expression. It works even with NoScript, which affects only
+// the page.
 func Ask[T any](p *Tab, expression string) T {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, maxWait)
 	defer cancel()
 	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
 	if err != nil {
@@ -71,11 +71,11 @@ func Ask[T any](p *Tab, expression string) T {
 	return value
 }
 
-// Complaints are what the browser has said of the page so far: errors, warnings, violations of its
-// policies, and whatever a script has written.
+// Complaints returns the console messages so far: errors, warnings, violations of its policies, and
+// output of scripts.
 func (p *Tab) Complaints() []string {
 	p.t.Helper()
-	const end = "that is all"
+	const end = "end of messages"
 	Ask[bool](p, fmt.Sprintf("console.debug(%q) === undefined", end))
 	var all []string
 	for {
@@ -90,18 +90,18 @@ func (p *Tab) Complaints() []string {
 	}
 }
 
-// Picture is the whole page as PNG.
+// Picture returns the whole page as PNG.
 func (p *Tab) Picture() []byte {
 	const lossless = 100
 	return p.shoot(chromedp.FullScreenshot(lossless))
 }
 
-// Screen is what is seen of the page without scrolling, as PNG.
+// Screen returns the part of the page that is visible without scrolling, as PNG.
 func (p *Tab) Screen() []byte { return p.shoot(chromedp.CaptureScreenshot()) }
 
 func (p *Tab) shoot(shot chromedp.Action[[]byte]) []byte {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, maxWait)
 	defer cancel()
 	png, err := chromedp.Run(ctx, shot)
 	p.must(err)
@@ -110,7 +110,7 @@ func (p *Tab) shoot(shot chromedp.Action[[]byte]) []byte {
 
 func (p *Tab) do(step chromedp.Action[chromedp.Void]) {
 	p.t.Helper()
-	ctx, cancel := context.WithTimeout(p.ctx, patience)
+	ctx, cancel := context.WithTimeout(p.ctx, maxWait)
 	defer cancel()
 	p.must(chromedp.Do(ctx, step))
 }

@@ -6,7 +6,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// furnish gives the new host its own /proc and a loopback interface.
+// furnish mounts a /proc for the new host and sets its loopback interface up.
 func furnish() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
@@ -20,7 +20,7 @@ func furnish() error {
 	return nil
 }
 
-// RaiseLoopback sets up the loopback interface of the network namespace of the caller.
+// RaiseLoopback sets the loopback interface of the caller's network namespace up.
 func RaiseLoopback() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -12,21 +12,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// variable tells a test binary that it runs on a host of its own, and what is there already. The
-// workers of a fuzz test inherit it and live there too.
+// variable tells a test binary that it runs on its own host, and whether that is furnished. The
+// workers of a fuzz test inherit it and run there too.
 const (
 	variable        = "CLOSEWAIT_TEST_HOST"
 	bare, furnished = "bare", "furnished"
 )
 
-// Bare is for the environment of a test binary that a test itself has put into new namespaces: Move then
-// furnishes them.
+// Bare goes into the environment of a test binary that a test has started in new namespaces: Move
+// then furnishes them.
 const Bare = variable + "=" + bare
 
-// Own tells whether the tests run on a host of their own.
+// Own reports whether the tests run on their own host.
 func Own() bool { return os.Getenv(variable) != "" }
 
-// Require skips a test that needs a host of its own.
+// Require skips the test unless the tests run on their own host.
 func Require(t testing.TB) {
 	t.Helper()
 	if !Own() {
@@ -34,9 +34,9 @@ func Require(t testing.TB) {
 	}
 }
 
-// Move is for TestMain. It runs the test binary again on a host of its own and ends this process with
-// the outcome; in there it returns nil. It returns an error only where no such host may be made, and
-// the tests may then run where they are.
+// Move is for TestMain. It runs the test binary again on a new host and exits with its status. On
+// the new host it returns nil. It returns an error only where no host can be made; the tests may
+// then run here.
 func Move() error {
 	switch {
 	case os.Getenv(variable) == furnished:
@@ -47,14 +47,15 @@ func Move() error {
 		}
 		return os.Setenv(variable, furnished)
 	case os.Geteuid() != 0:
-		return errors.New("needs root, for namespaces of its own: run it with sudo")
+		return errors.New("needs root, for its own namespaces: run it with sudo")
 	}
-	// In there nothing can be downloaded. Where this fails, the builds fail too and say why.
+	// The new host has no network. If this fails, the builds there fail and report why.
 	_ = exec.Command("go", "mod", "download").Run()
 	return runInside()
 }
 
-// runInside passes on what go test has to say, such as that time is over.
+// runInside runs the test binary on a new host, and forwards the signals of go test, such as for a
+// timeout.
 func runInside() error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGQUIT, unix.SIGINT, unix.SIGTERM)

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-func TestNobodyElseIsThere(t *testing.T) {
+func TestNoOtherProcessIsThere(t *testing.T) {
 	Require(t)
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -51,7 +51,7 @@ func TestOnlyLoopbackIsThereAndUp(t *testing.T) {
 	listener.Close()
 }
 
-// TestATestBinaryThatIsRunAgainStaysThere is what happens to the workers of a fuzz test.
+// TestATestBinaryThatIsRunAgainStaysThere covers the workers of a fuzz test.
 func TestATestBinaryThatIsRunAgainStaysThere(t *testing.T) {
 	Require(t)
 	before, err := os.Readlink("/proc/self/ns/net")

@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-// Where the descriptors of a process stand below its directory in /proc.
+// Directories below /proc/PID that list descriptors.
 const (
-	OfProcess = "fd"        // those of the main thread, as a rule of all
-	OfThreads = "task/*/fd" // those of each thread: the same again, but for threads with a table of their own
+	OfProcess = "fd"        // the table of the main thread, which other threads usually share
+	OfThreads = "task/*/fd" // the table of each thread
 )
 
-// Descriptors lists the sockets of a process: the descriptors of each inode. It is empty for a process
-// that has ended.
+// Descriptors maps the inode of each socket of a process to its descriptors. It is empty for a
+// process that has ended.
 func Descriptors(t testing.TB, pid int, where string) map[uint64][]int {
 	t.Helper()
 	links, err := filepath.Glob(fmt.Sprintf("/proc/%d/%s/*", pid, where))
@@ -25,7 +25,7 @@ func Descriptors(t testing.TB, pid int, where string) map[uint64][]int {
 	}
 	sockets := map[uint64][]int{}
 	for _, link := range links {
-		target, _ := os.Readlink(link) // closed meanwhile: not there
+		target, _ := os.Readlink(link) // empty if it has been closed meanwhile
 		digits, ok := strings.CutPrefix(target, "socket:[")
 		if !ok {
 			continue
@@ -43,8 +43,8 @@ func Descriptors(t testing.TB, pid int, where string) map[uint64][]int {
 	return sockets
 }
 
-// SS is what ss shows in the network namespace of the program, as the function SS does, but only the
-// program and its children are looked into for users.
+// SS asks ss for the sockets in the network namespace of the program, as the function SS does, but
+// finds users only among the program and its children.
 func (l *Leak) SS(states ...string) []Row {
 	l.t.Helper()
 	pids := make([]int, len(l.family))
@@ -54,8 +54,9 @@ func (l *Leak) SS(states ...string) []Row {
 	return addUsers(l.t, show(l.t, "-taneiOH", l.PID, states), pids)
 }
 
-// SSOf is what ss shows in the network namespace of the test, as the function SS does, but only the given
-// processes are looked into for users: ss takes minutes over a host with many sockets.
+// SSOf asks ss for the sockets in the network namespace of the test, as the function SS does, but
+// finds users only among the given processes: on a host with many sockets ss takes minutes to find
+// users.
 func SSOf(t testing.TB, pids []int, states ...string) []Row {
 	t.Helper()
 	return addUsers(t, show(t, "-taneiOH", 0, states), pids)
@@ -64,7 +65,7 @@ func SSOf(t testing.TB, pids []int, states ...string) []Row {
 func addUsers(t testing.TB, rows []Row, pids []int) []Row {
 	t.Helper()
 	for _, pid := range pids {
-		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)) // has ended: holds nothing
+		comm, _ := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)) // a process that has ended holds nothing
 		held := Descriptors(t, pid, OfProcess)
 		for i := range rows {
 			for _, fd := range held[rows[i].Inode] {

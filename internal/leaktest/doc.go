@@ -1,4 +1,4 @@
-// Package leaktest gives tests and benchmarks real leaking processes, and a second opinion on them:
-// cmd/leak as it says of itself (package truth) and ss as the kernel says of it. It imports testing:
-// only tests may import it.
+// Package leaktest gives tests and benchmarks real leaking processes and connections, and two
+// independent descriptions of them: what cmd/leak reports (package truth), and what ss reports. It
+// imports testing: only tests may import it.
 package leaktest

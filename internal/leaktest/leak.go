@@ -14,13 +14,13 @@ import (
 	"closewait_exporter/internal/leaktest/truth"
 )
 
-// patience is how long a leaking program may take for anything that it is asked for.
-const patience = 60 * time.Second
+// maxWait bounds the wait for an answer of a leaking program.
+const maxWait = 60 * time.Second
 
-// Socket is one leaked socket as the program that leaks it says.
+// Socket is one leaked socket as the program reports it.
 type Socket = truth.Socket
 
-// Leak is a running cmd/leak. State is what it said last, with the pids of this process' namespace.
+// Leak is a running cmd/leak. State is its last report, with pids as this process sees them.
 type Leak struct {
 	truth.State
 
@@ -28,7 +28,7 @@ type Leak struct {
 	cmd     *exec.Cmd
 	stdin   *os.File
 	answers <-chan answer
-	errors  string // file that has its stderr
+	errors  string // the file that holds its stderr
 	pidNS   bool
 	family  []process // the children, then the program itself
 	stopped bool
@@ -39,30 +39,38 @@ type answer struct {
 	err  error
 }
 
-// Start starts `leak server` with the given flags in the namespaces and with the rights of the test.
-// It returns when all that was asked for exists. The program and its children end with the test at
-// the latest, also when the test binary dies.
+// Start starts `leak server` with the given flags in the namespaces and with the rights of the
+// test. It returns when all that was asked for exists. The program and its children end with the
+// test at the latest, also when the test binary dies.
 func Start(t testing.TB, args ...string) *Leak {
 	t.Helper()
 	return Where{}.Start(t, args...)
 }
 
-// StartMany starts so many programs with the same flags side by side.
+// StartMany starts n programs with the same flags in parallel.
 func StartMany(t testing.TB, n int, args ...string) []*Leak {
 	t.Helper()
 	return Where{}.StartMany(t, n, args...)
 }
 
-// Do sends a command, such as "close 3", and returns what is so when it is done.
+// Do sends a command, such as "close 3" or "close 3; leak 3", and returns the state after it.
 func (l *Leak) Do(command string) truth.State {
 	l.t.Helper()
-	if _, err := fmt.Fprintln(l.stdin, command); err != nil {
-		l.fail(fmt.Errorf("send %q to leak: %w", command, err))
-	}
-	if err := l.listen(); err != nil {
-		l.fail(fmt.Errorf("%s: %w", command, err))
+	if err := l.Try(command); err != nil {
+		l.fail(err)
 	}
 	return l.State
+}
+
+// Try is Do for other goroutines than the test's, and for programs that may have ended.
+func (l *Leak) Try(command string) error {
+	if _, err := fmt.Fprintln(l.stdin, command); err != nil {
+		return fmt.Errorf("send %q to leak: %w", command, err)
+	}
+	if err := l.receive(); err != nil {
+		return fmt.Errorf("%s: %w", command, err)
+	}
+	return nil
 }
 
 // Signal sends a signal to the program, not to its children.
@@ -73,19 +81,19 @@ func (l *Leak) Signal(sig syscall.Signal) {
 	}
 }
 
-// Stop ends the program and its children, whatever state they are in, and waits until they are gone.
+// Stop kills the program and its children, whatever state they are in, and waits for their end.
 func (l *Leak) Stop() {
 	if l.stopped {
 		return
 	}
 	l.stopped = true
-	l.stdin.Close() // enough for one that has not said anything yet
+	l.stdin.Close() // ends a program that has not reported its pids yet
 	for _, p := range l.family {
 		p.kill()
 	}
-	for range l.answers { // until it has closed its end, so that no goroutine stays
+	for range l.answers { // until the program has closed its end, so that the goroutine ends
 	}
-	_ = l.cmd.Wait() // killed: the error says so
+	_ = l.cmd.Wait() // the error is that it was killed
 	for _, p := range l.family {
 		if err := p.awaitEnd(); err != nil {
 			l.t.Errorf("stop leak: %v", err)
@@ -93,13 +101,13 @@ func (l *Leak) Stop() {
 	}
 }
 
-// listen takes in the next state.
-func (l *Leak) listen() error {
+// receive reads the next report.
+func (l *Leak) receive() error {
 	var a answer
 	select {
 	case a = <-l.answers:
-	case <-time.After(patience):
-		return fmt.Errorf("no answer in %v", patience)
+	case <-time.After(maxWait):
+		return fmt.Errorf("no answer in %v", maxWait)
 	}
 	if a.err != nil {
 		return a.err
@@ -109,28 +117,28 @@ func (l *Leak) listen() error {
 		return fmt.Errorf("read %q: %w", a.line, err)
 	}
 	if state.Error != "" {
-		return fmt.Errorf("leak says: %s", state.Error)
+		return fmt.Errorf("leak reports: %s", state.Error)
 	}
 	l.State = l.outside(state)
 	return nil
 }
 
-// fail ends the test with what the program said to people.
+// fail ends the test with the stderr of the program.
 func (l *Leak) fail(err error) {
 	l.t.Helper()
-	said, _ := os.ReadFile(l.errors) // none where it cannot be read
-	l.t.Fatalf("%v\n%s", err, said)
+	stderr, _ := os.ReadFile(l.errors) // empty if it cannot be read
+	l.t.Fatalf("%v\n%s", err, stderr)
 }
 
-// launch starts the command with pipes; its children have its stdin and stderr too.
+// launch starts the command with pipes; its children inherit its stdin and stderr.
 func (l *Leak) launch() error {
-	theirs, ours, err := os.Pipe()
+	stdin, ours, err := os.Pipe()
 	if err != nil {
 		return err
 	}
-	defer theirs.Close()
+	defer stdin.Close()
 	l.stdin = ours
-	l.cmd.Stdin = theirs
+	l.cmd.Stdin = stdin
 	l.errors = filepath.Join(l.t.TempDir(), "stderr")
 	stderr, err := os.Create(l.errors)
 	if err != nil {
@@ -152,7 +160,7 @@ func (l *Leak) launch() error {
 	return nil
 }
 
-// lines reads lines until the other end is closed.
+// lines sends each line that it reads, until the other end is closed.
 func lines(from *os.File) <-chan answer {
 	answers := make(chan answer)
 	go func() {

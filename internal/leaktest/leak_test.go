@@ -7,22 +7,21 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 )
 
-func TestLeakRunsWhereItIsTold(t *testing.T) {
+func TestLeakRunsWhereItIsToldTo(t *testing.T) {
 	RequireRoot(t)
 	first := Where{NetNS: true}.Start(t)
 	tests := []struct {
 		name       string
 		where      Where
-		net, pid   bool // in our namespaces
+		net, pid   bool // in our namespaces?
 		netOfFirst bool
 		uid        string
 	}{
 		{name: "as the test itself", net: true, pid: true, uid: "0"},
 		{name: "in a network namespace", where: Where{NetNS: true}, pid: true, uid: "0"},
-		{name: "in that of another process", where: Where{NetNSOf: first.PID}, netOfFirst: true, pid: true, uid: "0"},
+		{name: "in the network namespace of another process", where: Where{NetNSOf: first.PID}, netOfFirst: true, pid: true, uid: "0"},
 		{name: "in a pid namespace", where: Where{PIDNS: true}, net: true, uid: "0"},
 		{name: "as another user", where: Where{UID: 65534}, net: true, pid: true, uid: "65534"},
 		{name: "in both namespaces", where: Where{NetNS: true, PIDNS: true}, uid: "0"},
@@ -64,12 +63,12 @@ func TestLeakRunsWhereItIsTold(t *testing.T) {
 	}
 }
 
-func TestManyLeaksRunSideBySide(t *testing.T) {
+func TestManyLeaksRunInParallel(t *testing.T) {
 	pids := map[int]bool{}
 	for _, l := range (Where{NetNS: true}).StartMany(t, 3, "--sockets=2") {
 		pids[l.PID] = true
 		if rows := l.SS(); len(rows) != 2 || !rows[0].HeldBy(l.PID) {
-			t.Errorf("process %d: ss sees %+v, want two sockets of it", l.PID, rows)
+			t.Errorf("process %d: ss lists %+v, want its two sockets", l.PID, rows)
 		}
 	}
 	if len(pids) != 3 {
@@ -84,11 +83,11 @@ func TestStopLeavesNothing(t *testing.T) {
 		sig   syscall.Signal // sent before
 	}{
 		{name: "of a plain program"},
-		{name: "of one with children", flags: []string{"--children=2", "--pass"}},
-		{name: "of one that ignores SIGTERM", flags: []string{"--ignore-sigterm"}, sig: syscall.SIGTERM},
-		{name: "of one that is stopped", flags: []string{"--children=1"}, sig: syscall.SIGSTOP},
-		{name: "of one that was killed", flags: []string{"--children=1"}, sig: syscall.SIGKILL},
-		{name: "of one whose main thread has ended", flags: []string{"--zombie-leader"}},
+		{name: "of a program with children", flags: []string{"--children=2", "--pass"}},
+		{name: "of a program that ignores SIGTERM", flags: []string{"--ignore-sigterm"}, sig: syscall.SIGTERM},
+		{name: "of a stopped program", flags: []string{"--children=1"}, sig: syscall.SIGSTOP},
+		{name: "of a killed program", flags: []string{"--children=1"}, sig: syscall.SIGKILL},
+		{name: "of a program whose main thread has ended", flags: []string{"--zombie-leader"}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -104,7 +103,7 @@ func TestStopLeavesNothing(t *testing.T) {
 	}
 }
 
-// TestEndOfStdinEndsAll does what the death of a test binary does.
+// TestEndOfStdinEndsAll closes stdin, as the death of a test binary does.
 func TestEndOfStdinEndsAll(t *testing.T) {
 	l := Start(t, "--sockets=1", "--children=2", "--pass")
 	l.stdin.Close()
@@ -113,7 +112,7 @@ func TestEndOfStdinEndsAll(t *testing.T) {
 	}
 }
 
-// TestChildrenEndWithTheirParent is what people get who run the program by hand.
+// TestChildrenEndWithTheirParent runs the program as a person does at a shell.
 func TestChildrenEndWithTheirParent(t *testing.T) {
 	cmd := exec.Command(Build(t), "server", "--sockets=1", "--children=1")
 	out, err := cmd.StdoutPipe()
@@ -144,8 +143,8 @@ func TestChildrenEndWithTheirParent(t *testing.T) {
 
 func requireEnded(t *testing.T, pid int) {
 	t.Helper()
-	Eventually(t, 10*time.Second, func() (bool, string) {
+	Eventually(t, maxWait, func() (bool, string) {
 		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-		return os.IsNotExist(err) || strings.Contains(string(stat), ") Z "), fmt.Sprintf("process %d is there: %s", pid, stat)
+		return os.IsNotExist(err) || strings.Contains(string(stat), ") Z "), fmt.Sprintf("process %d is still there: %s", pid, stat)
 	})
 }

@@ -14,7 +14,7 @@ import (
 	"closewait_exporter/internal/leaktest/truth"
 )
 
-// process is one that may not be a child of ours; the pidfd means it and no later one.
+// process is a process that need not be our child. The pidfd excludes that its pid is used again.
 type process struct{ pid, fd int }
 
 func openProcess(pid int) (process, error) {
@@ -26,13 +26,13 @@ func openProcess(pid int) (process, error) {
 }
 
 func (p process) kill() {
-	_ = unix.PidfdSendSignal(p.fd, unix.SIGKILL, nil, 0) // ESRCH: it has ended by itself
+	_ = unix.PidfdSendSignal(p.fd, unix.SIGKILL, nil, 0) // ESRCH if it has ended already
 }
 
-// awaitEnd returns when the process has ended; somebody else may have to collect it.
+// awaitEnd returns when the process has ended; its parent may still have to reap it.
 func (p process) awaitEnd() error {
 	defer unix.Close(p.fd)
-	for deadline := time.Now().Add(patience); ; {
+	for deadline := time.Now().Add(maxWait); ; {
 		left := max(time.Until(deadline), 0)
 		n, err := unix.Poll([]unix.PollFd{{Fd: int32(p.fd), Events: unix.POLLIN}}, int(left.Milliseconds()))
 		switch {
@@ -41,12 +41,12 @@ func (p process) awaitEnd() error {
 		case err != nil && !errors.Is(err, unix.EINTR):
 			return fmt.Errorf("wait for process %d: %w", p.pid, err)
 		case left == 0:
-			return fmt.Errorf("process %d is still there %v after SIGKILL", p.pid, patience)
+			return fmt.Errorf("process %d is still there %v after SIGKILL", p.pid, maxWait)
 		}
 	}
 }
 
-// outside returns a state with pids as we see them, not as the program in its pid namespace does.
+// outside replaces the pids of the program's pid namespace by ours.
 func (l *Leak) outside(s truth.State) truth.State {
 	if !l.pidNS {
 		return s
@@ -65,16 +65,16 @@ func (l *Leak) outside(s truth.State) truth.State {
 	return s
 }
 
-// pidsInside maps the pids that a pid namespace knows to ours; the namespace is that of a process.
+// pidsInside maps the pids in the pid namespace of a process to the pids in ours.
 func pidsInside(pid int) map[int]int {
 	pids := map[int]int{}
-	dirs, _ := os.ReadDir("/proc") // an unknown pid becomes 0, which no test takes for right
+	dirs, _ := os.ReadDir("/proc") // an unknown pid becomes 0, which fails every test
 	for _, dir := range dirs {
 		outer, err := strconv.Atoi(dir.Name())
 		if err != nil || !sameNamespace(pid, outer, "pid") {
 			continue
 		}
-		status, _ := os.ReadFile("/proc/" + dir.Name() + "/status") // gone: not one of ours
+		status, _ := os.ReadFile("/proc/" + dir.Name() + "/status") // empty if the process has ended
 		for line := range strings.Lines(string(status)) {
 			fields := strings.Fields(line)
 			if len(fields) > 1 && fields[0] == "NSpid:" {

@@ -7,7 +7,7 @@ import (
 	"time"
 )
 
-// RequireRoot skips a test that only root can run.
+// RequireRoot skips the test unless it runs as root.
 func RequireRoot(t testing.TB) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -15,7 +15,7 @@ func RequireRoot(t testing.TB) {
 	}
 }
 
-// RequireProgram finds a program, or skips a test that needs it.
+// RequireProgram returns the path of a program, or skips the test where it is missing.
 func RequireProgram(t testing.TB, program string) string {
 	t.Helper()
 	path, err := exec.LookPath(program)
@@ -25,11 +25,18 @@ func RequireProgram(t testing.TB, program string) string {
 	return path
 }
 
-// Eventually asks until the condition holds, less and less often, and ends the test when the time is
-// over; why then tells what was still missing.
+// Eventually checks the condition until it holds, at growing intervals, and fails the test with the
+// last reason when the time is over. The time bounds a failure: it should be long enough for a
+// loaded machine.
 func Eventually(t testing.TB, within time.Duration, condition func() (done bool, why string)) {
 	t.Helper()
-	const longest = 100 * time.Millisecond
+	EventuallyEvery(t, within, 100*time.Millisecond, condition)
+}
+
+// EventuallyEvery is Eventually for conditions that take much CPU time: it gives the longest
+// interval.
+func EventuallyEvery(t testing.TB, within, longest time.Duration, condition func() (done bool, why string)) {
+	t.Helper()
 	between := 5 * time.Millisecond
 	for deadline := time.Now().Add(within); ; time.Sleep(between) {
 		between = min(between*5/4, longest)

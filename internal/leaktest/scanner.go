@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// ScannerVariable names the scanner that exporters under test are to use, such as procfs. Where it is
-// empty they choose for themselves.
+// ScannerVariable is the environment variable with the scanner that exporters under test use, such
+// as procfs. Where it is empty they use the default.
 const ScannerVariable = "CLOSEWAIT_SCANNER"
 
-// WithScanner adds the scanner to the arguments for an exporter under test, unless these name one, or another
-// mount point of /proc, with which not every scanner works.
+// WithScanner adds the scanner to the arguments for an exporter under test, unless they name a
+// scanner, or another mount point of /proc, which not every scanner supports.
 func WithScanner(args ...string) []string {
 	scanner := os.Getenv(ScannerVariable)
 	named := slices.ContainsFunc(args, func(arg string) bool {
@@ -23,6 +23,6 @@ func WithScanner(args ...string) []string {
 	return append(slices.Clone(args), "--collector.scanner="+scanner)
 }
 
-// TablesOnly tells whether exporters under test read nothing but /proc/PID/net/tcp, which knows neither cookies
-// nor times.
+// TablesOnly reports whether exporters under test use the procfs scanner: /proc/PID/net/tcp has
+// neither cookies nor times.
 func TablesOnly() bool { return os.Getenv(ScannerVariable) == "procfs" }

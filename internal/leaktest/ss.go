@@ -17,7 +17,7 @@ type Row struct {
 	Inode         uint64         // 0 while it is unaccepted
 	Cookie        uint64
 	UID           uint32
-	Users         []User // who holds it, as far as ss can tell
+	Users         []User // the processes that hold it, as far as ss can find them
 	Timer         string // such as keepalive, on, persist; empty where none runs
 	BytesSent     uint64 // of the connection
 }
@@ -28,13 +28,14 @@ type User struct {
 	PID, FD int
 }
 
-// HeldBy tells whether the process holds the socket.
+// HeldBy reports whether the process holds the socket.
 func (r *Row) HeldBy(pid int) bool {
 	return slices.ContainsFunc(r.Users, func(u User) bool { return u.PID == pid })
 }
 
-// SS asks ss for the sockets in the given states, in CLOSE_WAIT where none are given, in the network
-// namespace of a process, or in that of the test where pid is 0. It skips the test where ss is missing.
+// SS asks ss for the sockets in the given states, in CLOSE_WAIT where none are given, in the
+// network namespace of a process, or of the test where pid is 0. It skips the test where ss is
+// missing.
 func SS(t testing.TB, pid int, states ...string) []Row {
 	t.Helper()
 	return show(t, "-tanpeiOH", pid, states)
@@ -66,8 +67,8 @@ func show(t testing.TB, flags string, pid int, states []string) []Row {
 }
 
 var (
-	// A line that begins like this is a new socket; any other goes on with the one before, for a comm
-	// can hold a newline. The state is shown when more than one was asked for.
+	// A line that begins like this is a new socket. Any other line continues the one before,
+	// because a comm can contain a newline. ss prints the state when it is asked for more than one.
 	rowStart = regexp.MustCompile(`(?m)^(?:[A-Z][A-Z0-9-]+ +)?(\d+) +(\d+) +(\S+:\d+) +(\S+:(?:\d+|\*)) `)
 	rowUser  = regexp.MustCompile(`(?s)\("(.{0,15}?)",pid=(\d+),fd=(\d+)\)`)
 	rowTimer = regexp.MustCompile(` timer:\(([^,)]+)`)
@@ -116,8 +117,8 @@ func parseRow(head []string, rest string) (Row, error) {
 	return row, nil
 }
 
-// ssAddr reads an address as ss prints it: a wildcard of both families is "*", a listener has "*" as
-// the remote port, an interface stands after a "%".
+// ssAddr parses an address as ss prints it: a wildcard of both families is "*", a listener has "*"
+// as the remote port, an interface follows a "%".
 func ssAddr(s string) (netip.AddrPort, error) {
 	if strings.HasSuffix(s, ":*") {
 		return netip.AddrPort{}, nil
@@ -135,7 +136,7 @@ func field(pattern *regexp.Regexp, s string) string {
 	return ""
 }
 
-// number is 0 where ss shows nothing, as it does for uid 0.
+// number is 0 where ss prints nothing, as it does for uid 0.
 func number(s string, base int) uint64 {
 	n, _ := strconv.ParseUint(s, base, 64) // the pattern has checked the digits
 	return n

@@ -9,14 +9,14 @@ import (
 	"testing"
 )
 
-// Where tells in which namespaces and as whom a leaking program runs. The zero value is: as the test
-// itself. Anything else needs root; the test is skipped without.
+// Where says in which namespaces and as which user a leaking program runs. The zero value is like
+// the test itself. Anything else needs root; without root the test is skipped.
 type Where struct {
-	NetNS   bool   // in a new network namespace, where nothing but loopback is
+	NetNS   bool   // in a new network namespace, which has only loopback
 	NetNSOf int    // in the network namespace of this process; 0: of the test
-	PIDNS   bool   // in a new pid namespace, where it is pid 1
+	PIDNS   bool   // in a new pid namespace, as pid 1
 	UID     int    // as this user and group, without capabilities; 0: as the test
-	Program string // path of a copy of cmd/leak, for who tells programs apart by it; empty: that of Build
+	Program string // path of a copy of cmd/leak, for tests that match its path; empty: the path of Build
 }
 
 // Start starts `leak server` there, as the function Start does.
@@ -25,8 +25,8 @@ func (w Where) Start(t testing.TB, args ...string) *Leak {
 	return w.StartMany(t, 1, args...)[0]
 }
 
-// StartMany starts so many programs with the same flags side by side, each in new namespaces of its
-// own where new ones are asked for.
+// StartMany starts n programs with the same flags in parallel, each in its own new namespaces where
+// new ones are asked for.
 func (w Where) StartMany(t testing.TB, n int, args ...string) []*Leak {
 	t.Helper()
 	if w != (Where{Program: w.Program}) {
@@ -52,9 +52,9 @@ func (w Where) StartMany(t testing.TB, n int, args ...string) []*Leak {
 	return leaks
 }
 
-// begin waits for the first state and takes hold of the processes.
+// begin waits for the first report and opens the processes.
 func (l *Leak) begin() error {
-	if err := l.listen(); err != nil {
+	if err := l.receive(); err != nil {
 		return err
 	}
 	for _, pid := range append(slices.Clone(l.Children), l.cmd.Process.Pid) {

@@ -7,8 +7,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// Alertmanager finds the program, or skips a test that needs it. Debian gives it another name than its
-// makers do.
+// Alertmanager returns the path of the program, or skips the test where it is missing. Debian has
+// given it another name.
 func Alertmanager(t testing.TB) (program string) {
 	t.Helper()
 	if program, err := exec.LookPath("prometheus-alertmanager"); err == nil {
@@ -17,7 +17,8 @@ func Alertmanager(t testing.TB) (program string) {
 	return leaktest.RequireProgram(t, "alertmanager")
 }
 
-// StartAlertmanager starts one with the configuration in a file, and returns its address.
+// StartAlertmanager starts an Alertmanager with the configuration in a file, and returns its
+// address.
 func StartAlertmanager(t testing.TB, config string) (address string) {
 	t.Helper()
 	return Start(t, exec.Command(Alertmanager(t), "--config.file="+config, "--storage.path="+t.TempDir(),

@@ -1,3 +1,3 @@
-// Package promtest lets tests run Prometheus, Alertmanager and other servers that say where they
-// listen, and ask them. Only tests may import it.
+// Package promtest lets tests run and query Prometheus, Alertmanager and other servers that log the
+// address they listen on. Only tests may import it.
 package promtest

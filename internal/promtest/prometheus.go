@@ -14,11 +14,11 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// Prometheus is one that runs somewhere.
+// Prometheus is a running Prometheus server.
 type Prometheus struct{ Address string }
 
-// StartPrometheus starts one that scrapes the targets of each job each second. It skips the test where
-// the program is missing.
+// StartPrometheus starts a Prometheus that scrapes the targets of each job each second. It skips
+// the test where the program is missing.
 func StartPrometheus(t testing.TB, jobs map[string][]string) Prometheus {
 	t.Helper()
 	program := leaktest.RequireProgram(t, "prometheus")
@@ -31,7 +31,7 @@ func StartPrometheus(t testing.TB, jobs map[string][]string) Prometheus {
 		"--storage.tsdb.path="+filepath.Join(dir, "data"), "--web.listen-address=127.0.0.1:0"))}
 }
 
-// configOf is JSON, which is YAML.
+// configOf returns the configuration as JSON, which is valid YAML.
 func configOf(t testing.TB, jobs map[string][]string) []byte {
 	t.Helper()
 	var scraped []any
@@ -48,9 +48,9 @@ func configOf(t testing.TB, jobs map[string][]string) []byte {
 	return config
 }
 
-// Get asks the API, below /api/v1, and decodes the data of the answer.
+// Get requests a path of the API below /api/v1, and decodes the data of the answer.
 func (p Prometheus) Get(path string, form url.Values, into any) error {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: patience}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: maxWait}
 	answer, err := client.Get("http://" + p.Address + "/api/v1/" + path + "?" + form.Encode())
 	if err != nil {
 		return err
@@ -69,7 +69,7 @@ func (p Prometheus) Get(path string, form url.Values, into any) error {
 	return nil
 }
 
-// Query returns the values that an expression has now, one for each series.
+// Query returns the present values of an expression, one for each series.
 func (p Prometheus) Query(expression string) ([]float64, error) {
 	var data struct {
 		Result []struct{ Value [2]any }
@@ -88,10 +88,10 @@ func (p Prometheus) Query(expression string) ([]float64, error) {
 	return values, nil
 }
 
-// Await asks until there is one value within bounds, and returns it.
+// Await queries until there is exactly one value and it is within bounds, and returns it.
 func (p Prometheus) Await(t testing.TB, expression string, least, most float64) (value float64) {
 	t.Helper()
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		values, err := p.Query(expression)
 		if err != nil || len(values) != 1 || !(values[0] >= least && values[0] <= most) {
 			return false, fmt.Sprintf("%s is %v (%v), want one value from %v to %v", expression, values, err, least, most)

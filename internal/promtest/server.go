@@ -12,14 +12,15 @@ import (
 	"time"
 )
 
-// patience is how long a server may take to listen, or to answer, on a busy machine.
-const patience = time.Minute
+// maxWait bounds the wait for a server to listen or to answer; it is long enough for a loaded
+// machine.
+const maxWait = time.Minute
 
-// listening is how all say it that serve with github.com/prometheus/exporter-toolkit.
+// listening matches the log message of all servers that use github.com/prometheus/exporter-toolkit.
 var listening = regexp.MustCompile(`msg="Listening on".* address=(\S+)`)
 
-// Start runs a server until the test ends, and returns the address that it says it listens on. What it
-// said is told where the test has failed.
+// Start runs a server until the test ends, and returns the address that it logs. If the test fails,
+// the log of the server is printed.
 func Start(t testing.TB, command *exec.Cmd) (address string) {
 	t.Helper()
 	stderr, err := command.StderrPipe()
@@ -29,41 +30,42 @@ func Start(t testing.TB, command *exec.Cmd) (address string) {
 	if command.SysProcAttr == nil {
 		command.SysProcAttr = &syscall.SysProcAttr{}
 	}
-	command.SysProcAttr.Pdeathsig = syscall.SIGKILL // nothing stays behind when the test binary dies
+	command.SysProcAttr.Pdeathsig = syscall.SIGKILL // so that it ends when the test binary dies
 	if err := command.Start(); err != nil {
 		t.Fatalf("start %s: %v", command.Path, err)
 	}
 	listens, ended := make(chan string, 1), make(chan struct{})
-	said := &Transcript{}
+	output := &Transcript{}
 	go func() {
 		defer close(ended)
-		said.Take(stderr, listens)
-		_ = command.Wait() // it was killed: the error says so
+		output.Take(stderr, listens)
+		_ = command.Wait() // the error is that it was killed
 	}()
 	t.Cleanup(func() {
-		_ = command.Process.Kill() // has ended already: nothing to do
+		_ = command.Process.Kill() // fails if it has ended already
 		<-ended
 		if t.Failed() {
-			t.Logf("%s said:\n%s", command.Path, said)
+			t.Logf("log of %s:\n%s", command.Path, output)
 		}
 	})
 	select {
 	case address = <-listens:
 	case <-ended:
-		t.Fatalf("%s has ended before it listened", command.Path)
-	case <-time.After(patience):
-		t.Fatalf("%s does not listen after %v", command.Path, patience)
+		t.Fatalf("%s ended before it listened", command.Path)
+	case <-time.After(maxWait):
+		t.Fatalf("%s does not listen after %v", command.Path, maxWait)
 	}
 	return address
 }
 
-// Transcript is what a program has said so far.
+// Transcript is the output of a program so far.
 type Transcript struct {
 	mu   sync.Mutex
 	text strings.Builder
 }
 
-// Take reads to the end, and hands over the first address that the program says it listens on.
+// Take reads to the end, and sends the first address that the program logs as the one it listens
+// on.
 func (s *Transcript) Take(from io.Reader, listens chan<- string) {
 	for lines := bufio.NewReader(from); ; {
 		line, err := lines.ReadString('\n')
@@ -76,13 +78,13 @@ func (s *Transcript) Take(from io.Reader, listens chan<- string) {
 		if found := listening.FindStringSubmatch(line); found != nil {
 			select {
 			case listens <- found[1]:
-			default: // a further one
+			default: // a further address
 			}
 		}
 	}
 }
 
-// String is all of it.
+// String returns all of it.
 func (s *Transcript) String() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -5,7 +5,7 @@ import java.net.URL;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Asks for the same page several times, reads a byte of each answer, and closes none. */
+/** Requests a page several times, reads a byte of each answer, and closes none. */
 public class LeakingClient {
     private static final List<InputStream> KEPT = new ArrayList<>();
 

@@ -4,7 +4,7 @@ import java.net.Socket;
 import java.util.ArrayList;
 import java.util.List;
 
-/** Answers each connection once and keeps it for later, which never comes. It listens on [::], as Java does. */
+/** Answers each connection once and never closes it. It listens on [::], as Java does by default. */
 public class LeakingServer {
     private static final List<Socket> KEPT = new ArrayList<>();
 

@@ -1,5 +1,5 @@
-"""An asyncio server that answers for ever after the client has said all: a legitimate half-close. The
-connection is in CLOSE_WAIT, and is no leak."""
+"""An asyncio server that keeps sending after the client has closed its half: a legitimate half-close.
+The connection is in CLOSE_WAIT and is no leak."""
 
 import asyncio
 import os

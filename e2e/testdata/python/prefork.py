@@ -1,5 +1,5 @@
-"""A server that forks for each connection. The parent forgets to close its copy, so that each child
-has the connections of those before it, too. The children hang."""
+"""A server that forks for each connection. The parent forgets to close its copy, so each child also has
+the connections of the earlier children. The children hang."""
 
 import ctypes
 import os

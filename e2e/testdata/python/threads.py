@@ -1,17 +1,17 @@
-"""A server with a thread for each connection. It reads to the end of the stream, so that it knows
-that the client has gone, and puts the connection aside instead of closing it."""
+"""A server with a thread for each connection. It reads to the end of file, so it knows that the client
+has closed, and keeps the connection instead of closing it."""
 
 import socket
 import sys
 import threading
 
-aside = []
+kept = []
 
 
 def serve(connection):
     while connection.recv(4096):
         connection.sendall(b"hello\n")
-    aside.append(connection)
+    kept.append(connection)
 
 
 def accept(listener):

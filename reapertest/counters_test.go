@@ -13,7 +13,7 @@ import (
 	"closewait_exporter/reaper/step"
 )
 
-// labelValues are those that each label of a counter has from the beginning.
+// labelValues returns the values that each label of a counter has from the start.
 func labelValues() map[string][]string {
 	values := map[string][]string{"rule": {"quiet"}, "mode": {"dry_run", "enforce"}}
 	for _, l := range policy.Labels() {
@@ -26,8 +26,8 @@ func labelValues() map[string][]string {
 	return values
 }
 
-// born are the series of a metric with all values of its labels.
-func born(m collector.Metric) []string {
+// initialSeries returns the series of a metric with all values of its labels.
+func initialSeries(m collector.Metric) []string {
 	names, values := slices.Sorted(slices.Values(m.Labels)), labelValues()
 	series := []string{""}
 	for _, name := range names {
@@ -47,8 +47,8 @@ func born(m collector.Metric) []string {
 	return series
 }
 
-func TestEveryCounterIsBornAtZero(t *testing.T) {
-	e := newHome(t, preamble+rule("quiet", "/nonexistent/program", outbound+soft)).start(t)
+func TestEveryCounterStartsAtZero(t *testing.T) {
+	e := newFiles(t, preamble+rule("quiet", "/nonexistent/program", outbound+soft)).start(t)
 	e.awaitRounds(1)
 	values := e.scrape()
 	for _, m := range reaper.MetricTable() {
@@ -58,14 +58,14 @@ func TestEveryCounterIsBornAtZero(t *testing.T) {
 			}
 			continue
 		}
-		series := born(m)
+		series := initialSeries(m)
 		if len(series) == 0 {
 			t.Errorf("%s: unknown labels %v", m.Name, m.Labels)
 		}
 		for _, s := range series {
-			value, there := values[s]
-			if !there || value != 0 && m.Name != "closewait_reaper_rounds_total" {
-				t.Errorf("%s is %v (there: %v), want 0", s, value, there)
+			value, exists := values[s]
+			if !exists || value != 0 && m.Name != "closewait_reaper_rounds_total" {
+				t.Errorf("%s is %v (exists: %v), want 0", s, value, exists)
 			}
 		}
 	}

@@ -15,11 +15,12 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// copyOf puts a program into a directory of the test under another name, which is the name and the
-// group of its processes too, so that a rule finds it there and nowhere else.
-func copyOf(t testing.TB, program, name string) string {
+// leakAs makes a copy of cmd/leak under another name, which is also the name and the group of its
+// processes, so that a rule matches only them.
+func leakAs(t testing.TB, name string) (path string) {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), name)
+	program := leaktest.Build(t)
+	path = filepath.Join(t.TempDir(), name)
 	if err := os.Link(program, path); err == nil {
 		return path
 	}
@@ -39,30 +40,23 @@ func copyOf(t testing.TB, program, name string) string {
 	return path
 }
 
-// leakAs is the leaking program under a name of its own.
-func leakAs(t testing.TB, name string) (path string) {
-	t.Helper()
-	return copyOf(t, leaktest.Build(t), name)
-}
-
-// victim is a process that leaks, and maybe ends for it.
-type victim struct {
+// target is a leaking process that the reaper may act on.
+type target struct {
 	*leaktest.Leak
 	exe   string
 	pidfd int
 }
 
-// startVictim starts a leak under a name of its own.
-func startVictim(t testing.TB, where leaktest.Where, name string, args ...string) *victim {
+// startTarget starts a leaking process with its own name.
+func startTarget(t testing.TB, where leaktest.Where, name string, args ...string) *target {
 	t.Helper()
 	where.Program = leakAs(t, name)
 	return follow(t, where.Start(t, args...), where.Program)
 }
 
-func follow(t testing.TB, l *leaktest.Leak, exe string) *victim {
+func follow(t testing.TB, l *leaktest.Leak, exe string) *target {
 	t.Helper()
-	v := &victim{Leak: l, exe: exe, pidfd: openProcess(t, l.PID)}
-	return v
+	return &target{Leak: l, exe: exe, pidfd: openProcess(t, l.PID)}
 }
 
 func openProcess(t testing.TB, pid int) int {
@@ -75,8 +69,8 @@ func openProcess(t testing.TB, pid int) int {
 	return fd
 }
 
-// alive tells whether the process has not ended, stopped or not.
-func (v *victim) alive() bool { return living(v.pidfd) }
+// alive reports whether the process runs or is stopped.
+func (v *target) alive() bool { return living(v.pidfd) }
 
 func living(pidfd int) bool {
 	for {
@@ -87,10 +81,10 @@ func living(pidfd int) bool {
 	}
 }
 
-// preamble makes rounds short, and the limits no obstacle.
+// preamble makes rounds short, and sets limits that no test reaches.
 const preamble = "interval: 300ms\nlimits: {actions: 100, per: 10m}\nrules:\n"
 
-// rule writes a rule for a program. The rest is YAML, of which each line is a key of the rule.
+// rule writes a rule for a program. Each line of rest is a key of the rule, in YAML.
 func rule(name, exe, rest string) string {
 	rest, isCommand := strings.CutPrefix(rest, keepalive)
 	match := fmt.Sprintf("exe: '%s'", regexp.QuoteMeta(exe))

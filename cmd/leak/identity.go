@@ -12,18 +12,18 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// disguise is what kind of process leaks.
-type disguise struct {
+// identity says as what kind of process to leak.
+type identity struct {
 	comm          string // raw bytes; empty: as started
-	dropUID       int    // 0: stay who we are
+	dropUID       int    // 0: keep the user
 	nofile        uint64 // soft limit of descriptors; 0: as high as permitted
 	loUp          bool
 	ignoreSIGTERM bool
 	privateTable  bool // a thread with a descriptor table of its own does everything
-	zombieLeader  bool // the main thread ends, the others go on
+	zombieLeader  bool // the main thread ends, the others run on
 }
 
-// parseComm reads a name in which escapes stand as in a Go string. Quotes need none.
+// parseComm reads a name with the escapes of a Go string. Quotes need no escape.
 func parseComm(s string) (string, error) {
 	var name []byte
 	for rest := s; rest != ""; {
@@ -42,30 +42,30 @@ func parseComm(s string) (string, error) {
 }
 
 // nameOrDefault is the name of the process.
-func (d *disguise) nameOrDefault() string { return cmp.Or(d.comm, "leak") }
+func (i *identity) nameOrDefault() string { return cmp.Or(i.comm, "leak") }
 
-// apply does what is done before there are sockets.
-func (d *disguise) apply() error {
-	if d.ignoreSIGTERM {
+// apply does what has to be done before there are sockets.
+func (i *identity) apply() error {
+	if i.ignoreSIGTERM {
 		signal.Ignore(syscall.SIGTERM)
 	}
-	if d.comm != "" {
-		if err := rename(d.comm); err != nil {
+	if i.comm != "" {
+		if err := rename(i.comm); err != nil {
 			return err
 		}
 	}
-	if d.nofile > 0 {
-		if err := limitDescriptors(d.nofile); err != nil {
+	if i.nofile > 0 {
+		if err := limitDescriptors(i.nofile); err != nil {
 			return err
 		}
 	}
-	if d.loUp {
+	if i.loUp {
 		return raiseLoopback()
 	}
 	return nil
 }
 
-// rename sets the name of the process; the kernel takes 15 bytes of it, whatever they are.
+// rename sets the name of the process; the kernel keeps 15 bytes of it and accepts any bytes.
 func rename(comm string) error {
 	f, err := os.OpenFile("/proc/self/comm", os.O_WRONLY, 0)
 	if err != nil {
@@ -90,7 +90,7 @@ func limitDescriptors(soft uint64) error {
 	return nil
 }
 
-// raiseLoopback does what `ip link set lo up` does: a new network namespace has it down.
+// raiseLoopback does what `ip link set lo up` does: in a new network namespace it is down.
 func raiseLoopback() error {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
@@ -111,19 +111,19 @@ func raiseLoopback() error {
 	return nil
 }
 
-// drop gives up root. All threads of the process change.
-func (d *disguise) drop() error {
-	if d.dropUID == 0 {
+// drop gives up root, in all threads of the process.
+func (i *identity) drop() error {
+	if i.dropUID == 0 {
 		return nil
 	}
 	if err := syscall.Setgroups(nil); err != nil {
-		return fmt.Errorf("--drop-uid=%d (needs root): %w", d.dropUID, err)
+		return fmt.Errorf("--drop-uid=%d (needs root): %w", i.dropUID, err)
 	}
-	if err := syscall.Setgid(d.dropUID); err != nil {
-		return fmt.Errorf("--drop-uid=%d: %w", d.dropUID, err)
+	if err := syscall.Setgid(i.dropUID); err != nil {
+		return fmt.Errorf("--drop-uid=%d: %w", i.dropUID, err)
 	}
-	if err := syscall.Setuid(d.dropUID); err != nil {
-		return fmt.Errorf("--drop-uid=%d: %w", d.dropUID, err)
+	if err := syscall.Setuid(i.dropUID); err != nil {
+		return fmt.Errorf("--drop-uid=%d: %w", i.dropUID, err)
 	}
 	return nil
 }

@@ -12,33 +12,34 @@ import (
 	"closewait_exporter/internal/leaktest/truth"
 )
 
-// work makes all that is asked for, says so, and goes on until it is told to end.
-func work(o options, leaveMain retire) error {
+// serve makes all that is asked for, writes the state, and runs until it gets a signal or the end
+// of stdin.
+func serve(o options, end endMainThread) error {
 	ended := make(chan os.Signal, 1)
 	signal.Notify(ended, syscall.SIGTERM, syscall.SIGINT)
 	s, err := prepare(o)
 	if err != nil {
 		return err
 	}
-	if err := s.begin(); err != nil {
+	if err := s.makeAll(); err != nil {
 		return err
 	}
 	if err := s.share(); err != nil {
 		return err
 	}
 	if o.zombieLeader {
-		if err := leaveMain(); err != nil {
+		if err := end(); err != nil {
 			return err
 		}
 	}
-	if err := tell(s.state()); err != nil {
+	if err := writeState(s.state()); err != nil {
 		return err
 	}
-	s.talk.open(s.nameOrDefault(), s.rate, s.state())
-	return s.serve(ended, commands())
+	s.progress.start(s.nameOrDefault(), s.rate, s.state())
+	return s.loop(ended, commands())
 }
 
-// prepare becomes the process that is asked for and opens the listeners.
+// prepare takes the identity that is asked for and opens the listeners.
 func prepare(o options) (*server, error) {
 	if err := o.apply(); err != nil {
 		return nil, err
@@ -50,14 +51,14 @@ func prepare(o options) (*server, error) {
 	return s, o.drop()
 }
 
-// begin makes what the options count.
-func (s *server) begin() error {
+// makeAll makes the sockets that the options ask for.
+func (s *server) makeAll() error {
 	steps := []struct {
 		do func(int) error
 		n  int
 	}{
-		{s.establish, s.established}, {s.openStreams, s.options.streams}, {s.leakDefunct, s.defunct},
-		{s.leakOutbound, s.outbound}, {s.leak, s.options.sockets}, {s.hang, s.unaccepted},
+		{s.establish, s.established}, {s.openStreams, s.options.streams}, {s.openSlowStreams, s.slowReaders}, {s.leakDefunct, s.defunct},
+		{s.leakOutbound, s.outbound}, {s.leak, s.options.sockets}, {s.leaveUnaccepted, s.unaccepted},
 	}
 	for _, step := range steps {
 		err := step.do(step.n)
@@ -71,9 +72,9 @@ func (s *server) begin() error {
 	return nil
 }
 
-// serve obeys commands, keeps the rates and moves the streams.
-func (s *server) serve(ended <-chan os.Signal, lines <-chan string) error {
-	leaking, churning := newPace(s.rate), newPace(s.churnRate)
+// loop answers commands, keeps the rates and moves the streams.
+func (s *server) loop(ended <-chan os.Signal, lines <-chan string) error {
+	leaking, churning := newRate(s.rate), newRate(s.churnRate)
 	traffic, err := s.openChurn()
 	if err != nil {
 		return err
@@ -99,9 +100,9 @@ func (s *server) serve(ended <-chan os.Signal, lines <-chan string) error {
 			}
 		case <-leaking.ticks:
 			leaking.report(s.grow(leaking.due()))
-			s.talk.progress(s.nameOrDefault(), s.state())
+			s.progress.report(s.nameOrDefault(), s.state())
 		case <-churning.ticks:
-			churning.report(traffic.turn(churning.due()))
+			churning.report(traffic.tick(churning.due()))
 		case <-moves:
 			if err := s.moveStreams(); err != nil {
 				return err
@@ -110,4 +111,4 @@ func (s *server) serve(ended <-chan os.Signal, lines <-chan string) error {
 	}
 }
 
-func tell(st truth.State) error { return json.NewEncoder(os.Stdout).Encode(st) }
+func writeState(st truth.State) error { return json.NewEncoder(os.Stdout).Encode(st) }

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/internal/leaktest/truth"
@@ -61,9 +60,9 @@ func TestResetMakesTheOldestDefunct(t *testing.T) {
 	}{
 		{"state", 4, 1, 1},
 		{"reset 3", 1, 4, 4},
-		{"bury 2", 1, 3, 2}, // of which the child keeps one: the other never was in CLOSE_WAIT, so that it has not inherited it
+		{"discard 2", 1, 3, 2}, // one stays with the child; the other was never in CLOSE_WAIT, so the child has not inherited it
 		{"reset 1", 0, 4, 3},
-		{"bury 3", 0, 4, 0},
+		{"discard 3", 0, 4, 0},
 	} {
 		l.Do(step.command)
 		holds := 0
@@ -77,7 +76,7 @@ func TestResetMakesTheOldestDefunct(t *testing.T) {
 		}
 		requireAgreement(t, l)
 	}
-	if rows := l.SS("all"); len(rows) > 2 { // the doors
+	if rows := l.SS("all"); len(rows) > 2 { // the listeners
 		t.Errorf("ss sees %+v", rows)
 	}
 	for _, s := range l.Sockets {
@@ -99,7 +98,7 @@ func TestReadLeavesNothing(t *testing.T) {
 
 func TestRateLeaksOn(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--rate=100", "--sockets=1")
-	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		st := l.Do("state")
 		return st.Leaked > 20, fmt.Sprintf("%d sockets", st.Leaked)
 	})
@@ -111,7 +110,7 @@ func TestRateLeaksOn(t *testing.T) {
 func TestRateRunsOnWithoutDescriptorsAndSaysSo(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--rate=1000", "--nofile=40")
 	var before truth.State
-	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		st := l.Do("state")
 		stuck := st.Leaked > 20 && st.Leaked == before.Leaked && st.Exhausted > before.Exhausted
 		before = st
@@ -119,10 +118,29 @@ func TestRateRunsOnWithoutDescriptorsAndSaysSo(t *testing.T) {
 	})
 }
 
+func TestCommandsMayShareALine(t *testing.T) {
+	l := leaktest.Start(t, "--sockets=3")
+	before := l.Sockets
+	if l.Do("close 2; leak 1"); l.Leaked != 2 || l.Sockets[0].Cookie != before[2].Cookie {
+		t.Errorf("left: %+v, want the youngest of %+v and a new one", l.Sockets, before)
+	}
+}
+
+func TestSlowReadersKeepTheSendQueueFull(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--slow-readers=2")
+	for range 3 {
+		l.Do("state")
+		rows := l.SS()
+		if len(rows) != 2 || rows[0].SendQ == 0 || rows[1].SendQ == 0 || !rows[0].HeldBy(l.PID) {
+			t.Errorf("ss sees %+v, want two sockets with a send queue", rows)
+		}
+	}
+}
+
 func TestStreamsMove(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--stream=2")
 	first := l.SS()
-	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		rows := l.SS()
 		if len(rows) != 2 {
 			return false, fmt.Sprintf("ss sees %d sockets, want 2", len(rows))
@@ -135,7 +153,7 @@ func TestStreamsMove(t *testing.T) {
 func TestChurnPassesThroughCloseWait(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--churn=500")
 	cookies := map[uint64]bool{}
-	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		for _, row := range l.SS() {
 			cookies[row.Cookie] = true
 		}
@@ -146,7 +164,7 @@ func TestChurnPassesThroughCloseWait(t *testing.T) {
 func TestManySockets(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=4000")
 	if rows := l.SS(); len(rows) != 4000 || l.Leaked != 4000 || l.Sockets != nil {
-		t.Errorf("ss sees %d, leak says %d and lists %d; want 4000, 4000 and no list", len(rows), l.Leaked, len(l.Sockets))
+		t.Errorf("ss sees %d, leak reports %d and lists %d; want 4000, 4000 and no list", len(rows), l.Leaked, len(l.Sockets))
 	}
 }
 
@@ -171,7 +189,7 @@ func TestMistakesAreExplained(t *testing.T) {
 		t.Run(tt.flags, func(t *testing.T) {
 			out, err := exec.Command(program, strings.Fields(tt.flags)...).CombinedOutput()
 			if err == nil || !strings.Contains(string(out), tt.want) {
-				t.Errorf("says %q (%v), want %q", out, err, tt.want)
+				t.Errorf("output %q (%v), want %q", out, err, tt.want)
 			}
 		})
 	}
@@ -192,7 +210,7 @@ func TestWrongCommandsAreAnswered(t *testing.T) {
 			cmd.Stdin = strings.NewReader(tt.command + "\n")
 			out, err := cmd.CombinedOutput()
 			if err != nil || !strings.Contains(string(out), tt.want) || !strings.Contains(string(out), `"leaked":1`) {
-				t.Errorf("answers %s (%v), want %q and the state as it was", out, err, tt.want)
+				t.Errorf("answer %s (%v), want %q and an unchanged state", out, err, tt.want)
 			}
 		})
 	}

@@ -9,17 +9,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sharing is who else gets the leaked sockets.
+// sharing says which other processes get the leaked sockets.
 type sharing struct {
-	children int  // so many child processes inherit them
+	children int  // number of child processes that inherit them
 	pass     bool // one more child gets them by SCM_RIGHTS, and we close ours
-	inFlight bool // they are sent by SCM_RIGHTS and not received: nobody holds them
+	inFlight bool // they are sent by SCM_RIGHTS and not received: no process holds them
 }
 
-// perMessage is how many descriptors one message takes (SCM_MAX_FD is 253).
+// perMessage is the number of descriptors in one message (SCM_MAX_FD is 253).
 const perMessage = 250
 
-// share gives the sockets that there are to others, as asked for.
+// share gives the leaked sockets to other processes, as asked for.
 func (s *server) share() error {
 	for range s.sharing.children {
 		if err := s.inherit(); err != nil {
@@ -37,7 +37,7 @@ func (s *server) share() error {
 	return nil
 }
 
-// inherit starts a child with all our leaked sockets.
+// inherit starts a child that has all our leaked sockets.
 func (s *server) inherit() error {
 	leaked := s.closable()
 	fds := make([]int, len(leaked))
@@ -58,7 +58,7 @@ func (s *server) inherit() error {
 func (s *server) passOn() error {
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("open a way to the child: %w", err)
+		return fmt.Errorf("open a socket pair for the child: %w", err)
 	}
 	defer unix.Close(ends[0])
 	pid, err := s.startHolder(ends[1:], "--receive")
@@ -87,7 +87,7 @@ func (s *server) passOn() error {
 func (s *server) sendAway() error {
 	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return fmt.Errorf("open a way for descriptors: %w", err)
+		return fmt.Errorf("open a socket pair for descriptors: %w", err)
 	}
 	if err := s.send(ends[0], func() error { return nil }); err != nil {
 		return fmt.Errorf("send sockets away: %w", err)
@@ -98,15 +98,15 @@ func (s *server) sendAway() error {
 	return nil
 }
 
-// send sends our leaked sockets, and waits after each message.
-func (s *server) send(way int, received func() error) error {
+// send sends our leaked sockets, and waits for an answer after each message.
+func (s *server) send(channel int, received func() error) error {
 	for leaked := s.closable(); len(leaked) > 0; {
 		n := min(len(leaked), perMessage)
 		fds := make([]int, n)
 		for i, sock := range leaked[:n] {
 			fds[i] = sock.fd
 		}
-		if err := unix.Sendmsg(way, []byte{0}, unix.UnixRights(fds...), nil, 0); err != nil {
+		if err := unix.Sendmsg(channel, []byte{0}, unix.UnixRights(fds...), nil, 0); err != nil {
 			return err
 		}
 		if err := received(); err != nil {
@@ -118,10 +118,10 @@ func (s *server) send(way int, received func() error) error {
 }
 
 // startHolder starts a copy of this program that has the descriptors and does nothing. It ends when
-// the other end of its stdin is gone: that of ours, where we end with it, so that a holder can
-// outlive us but not who started us; else it is our own.
+// its stdin is closed. With --exit-with-stdin that is our own stdin, so that a holder can outlive
+// us but not the process that started us; otherwise it is a pipe that closes when we end.
 func (s *server) startHolder(fds []int, args ...string) (pid int, err error) {
-	life, err := s.lifeline()
+	stdin, err := s.childStdin()
 	if err != nil {
 		return 0, err
 	}
@@ -130,32 +130,33 @@ func (s *server) startHolder(fds []int, args ...string) (pid int, err error) {
 		return 0, fmt.Errorf("start a child: %w", err)
 	}
 	defer unix.Close(null)
-	files := []uintptr{uintptr(life), uintptr(null), uintptr(unix.Stderr)}
+	files := []uintptr{uintptr(stdin), uintptr(null), uintptr(unix.Stderr)}
 	for _, fd := range fds {
 		files = append(files, uintptr(fd))
 	}
 	args = append([]string{"leak", "holder", "--comm=" + s.nameOrDefault()}, args...)
-	// The path means the forked child itself, so it is right even when our main thread has ended.
+	// The forked child resolves the path to itself, so it works even when our main thread has
+	// ended.
 	pid, err = syscall.ForkExec("/proc/self/exe", args, &syscall.ProcAttr{Files: files, Env: os.Environ()})
 	if err != nil {
 		return 0, fmt.Errorf("start a child: %w", err)
 	}
 	s.children = append(s.children, pid)
-	go func() { _, _ = unix.Wait4(pid, nil, 0, nil) }() // so that it leaves no zombie
+	go func() { _, _ = unix.Wait4(pid, nil, 0, nil) }() // reap it
 	return pid, nil
 }
 
-// lifeline is the stdin for children.
-func (s *server) lifeline() (int, error) {
+// childStdin is the descriptor that becomes the stdin of children.
+func (s *server) childStdin() (int, error) {
 	var stat unix.Stat_t
 	if err := unix.Fstat(unix.Stdin, &stat); err == nil && s.exitWithStdin && stat.Mode&unix.S_IFMT == unix.S_IFIFO {
 		return unix.Stdin, nil
 	}
-	if s.life == nil {
-		s.life = make([]int, 2)
-		if err := unix.Pipe2(s.life, unix.O_CLOEXEC); err != nil {
+	if s.lifeline == nil {
+		s.lifeline = make([]int, 2)
+		if err := unix.Pipe2(s.lifeline, unix.O_CLOEXEC); err != nil {
 			return 0, fmt.Errorf("start a child: %w", err)
 		}
 	}
-	return s.life[0], nil
+	return s.lifeline[0], nil
 }
