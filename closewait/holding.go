@@ -154,8 +154,8 @@ func (h *Holding) rankRemotes(counts map[netip.Addr]int) {
 	}
 }
 
-// NetworkOf returns the network that counts as one client: an IPv4 /24 or an IPv6 /64. It is the zero
-// Prefix for the zero Addr.
+// NetworkOf returns the network that counts as one client: an IPv4 /24 or an IPv6 /64. It returns
+// the zero Prefix for the zero Addr.
 func NetworkOf(addr netip.Addr) netip.Prefix {
 	bits := 24
 	if addr.Is6() {

@@ -21,7 +21,7 @@ func TestASocketThatIsReconnectedBeginsFromNothing(t *testing.T) {
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct)}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=1m0s quiet=1m0s]; total=0 gone=1"},
 			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=0s quiet=0s]; total=1 gone=1"},
 		},
-		"one that is defunct by then is so since then": {
+		"a socket that is defunct by then is defunct since then": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct, reconnected)}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=0s quiet=0s]; total=0 gone=1"},
 		},

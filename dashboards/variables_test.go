@@ -69,7 +69,7 @@ func TestTheDataSourceIsChosenByVariable(t *testing.T) {
 	}
 }
 
-// choice is a variable whose values are those of a label.
+// choice is a variable with the values of a label.
 type choice struct{ name, selector, label string }
 
 // choices returns the variables with values of labels in order: each may use the ones before it.

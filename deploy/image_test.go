@@ -22,14 +22,14 @@ func TestTheImageSeesLeaksOfTheHost(t *testing.T) {
 	leak := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--drop-uid=65534")
 	three, two := documentedFlags(t)
 	tests := map[string]struct {
-		flags []string
-		lacks []string // in the order of the log
-		exe   string   // a pattern for the exe label of another user's process
+		flags   []string
+		missing []string // in the order of the log
+		exe     string   // a pattern for the exe label of another user's process
 	}{
 		"as root without other capabilities": {flags: three, exe: `/[^"]+`},
 		"as another user, with podman":       {flags: append([]string{"--user=65532:65532"}, three...), exe: `/[^"]+`},
 		"with CAP_BPF and CAP_PERFMON alone": { // which the seccomp profile of podman may not allow
-			flags: append([]string{"--security-opt=seccomp=unconfined"}, two...), lacks: []string{"CAP_SYS_PTRACE", "CAP_SYS_ADMIN"},
+			flags: append([]string{"--security-opt=seccomp=unconfined"}, two...), missing: []string{"CAP_SYS_PTRACE", "CAP_SYS_ADMIN"},
 		},
 	}
 	for name, test := range tests {
@@ -44,7 +44,7 @@ func TestTheImageSeesLeaksOfTheHost(t *testing.T) {
 			if metrics, err := c.metrics(); err != nil || !info.MatchString(metrics) {
 				t.Errorf("exe is not %q: %v\n%s", test.exe, err, metrics)
 			}
-			c.checkLog(test.lacks)
+			c.checkLog(test.missing)
 		})
 	}
 	labels := s.podman("image", "inspect", "--format={{.Labels}}", imageName)
@@ -171,15 +171,15 @@ func (c *container) log() string {
 }
 
 // checkLog checks the start message of the exporter, and which capabilities it reports as missing.
-func (c *container) checkLog(lacks []string) {
+func (c *container) checkLog(missing []string) {
 	c.store.t.Helper()
 	log := c.log()
-	var missing []string
-	for _, match := range regexp.MustCompile(`without (.*?) no `).FindAllStringSubmatch(log, -1) {
-		missing = append(missing, match[1])
+	var got []string
+	for _, match := range regexp.MustCompile(`without (.*?) these `).FindAllStringSubmatch(log, -1) {
+		got = append(got, match[1])
 	}
-	if !slices.Equal(missing, lacks) || !strings.Contains(log, `version=1.2.3`) || !strings.Contains(log, "scanner=ebpf") {
-		c.store.t.Errorf("it does not lack exactly %q, or has another version or scanner:\n%s", lacks, log)
+	if !slices.Equal(got, missing) || !strings.Contains(log, `version=1.2.3`) || !strings.Contains(log, "scanner=ebpf") {
+		c.store.t.Errorf("the log does not report exactly %q as missing, or has another version or scanner:\n%s", missing, log)
 	}
 }
 

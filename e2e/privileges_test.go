@@ -30,7 +30,7 @@ func TestSaysWhatItCannotSee(t *testing.T) {
 		seesRoot, away bool
 	}{
 		{name: "as an unprivileged user", lost: []string{holders, namespaces, ages}},
-		{name: "with the capabilities to look into processes", capabilities: []uintptr{unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH},
+		{name: "with the capabilities to read other processes", capabilities: []uintptr{unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH},
 			lost: []string{ages}, kept: []string{holders, namespaces}, seesRoot: true, away: true},
 		{name: "with the capability to enter namespaces as well", capabilities: []uintptr{unix.CAP_SYS_PTRACE, unix.CAP_DAC_READ_SEARCH, unix.CAP_SYS_ADMIN},
 			kept: []string{holders, namespaces, ages}, seesRoot: true, away: true},

@@ -11,7 +11,7 @@ import (
 )
 
 // TestACrashAtAnyMomentSavesNoBudget ends the reaper at random moments as kill -9 does: from then
-// on it acts and writes no more. The remediations that it started have used the budget all the same.
+// on it neither acts nor writes. The remediations that it started have used the budget.
 func TestACrashAtAnyMomentSavesNoBudget(t *testing.T) {
 	const crashes = 300
 	synctest.Test(t, func(t *testing.T) {

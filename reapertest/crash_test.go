@@ -70,7 +70,7 @@ rules:
 	decided := 0
 	for _, r := range f.records(t, "crash") {
 		if r.Event == "decision" {
-			decided += len(r.Victims)
+			decided += len(r.Targets)
 		}
 	}
 	if ended > budget || decided > budget {

@@ -110,7 +110,7 @@ type record struct {
 	PID, Target                   int
 	Step, Error, Result           string
 	Sockets                       int
-	Victims                       []struct{ PID int } `json:"targets"`
+	Targets                       []struct{ PID int } `json:"targets"`
 	ReleasedSockets               int                 `json:"released_sockets"`
 }
 

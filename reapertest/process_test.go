@@ -29,8 +29,8 @@ func TestAServerAndItsWorkersEndTogether(t *testing.T) {
 		}
 	}
 	begun := e.records(t, "prefork")[0]
-	if len(begun.Victims) != len(family) || begun.Sockets != 3 {
-		t.Errorf("%d targets for %d sockets, want %d for 3", len(begun.Victims), begun.Sockets, len(family))
+	if len(begun.Targets) != len(family) || begun.Sockets != 3 {
+		t.Errorf("%d targets for %d sockets, want %d for 3", len(begun.Targets), begun.Sockets, len(family))
 	}
 	if left := e.scrape()["closewait_reaper_budget_remaining"]; left != 96 {
 		t.Errorf("%v actions are left, want 96: each process is one", left)

@@ -319,8 +319,8 @@ func awaitEvent(t *testing.T, c *net.TCPConn, event int16) {
 	var got error
 	err = raw.Control(func(fd uintptr) {
 		polled := []unix.PollFd{{Fd: int32(fd), Events: event}}
-		const patience = 10_000
-		if n, err := unix.Poll(polled, patience); n != 1 || err != nil {
+		const timeout = 10_000 // milliseconds
+		if n, err := unix.Poll(polled, timeout); n != 1 || err != nil {
 			got = fmt.Errorf("%d events, %w", n, err)
 		}
 	})

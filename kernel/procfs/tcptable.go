@@ -33,7 +33,7 @@ func parseTCP(r io.Reader, buf []byte, wanted States, row func(TCPRow)) (malform
 }
 
 // tableParser is the state of parsing a table. A hundred thousand of its lines may be sockets in
-// TIME_WAIT, so the cost of an unwanted line is that of finding the state in it.
+// TIME_WAIT, so an unwanted line costs only the search for its state.
 type tableParser struct {
 	wanted    States
 	row       func(TCPRow)

@@ -12,8 +12,8 @@ import (
 // searchBytes bounds how much is parsed again to find the line of a mistake.
 const searchBytes = 4 << 20
 
-// yamlPosition is the prefix of the errors of package yaml. Its line is that of the block around
-// the mistake, or the one before, or missing. errorLine finds a better one.
+// yamlPosition is the prefix of the errors of package yaml. Its line is the line of the block
+// around the mistake, or the line before it, or missing. errorLine finds a better one.
 var yamlPosition = regexp.MustCompile(`^yaml: (line \d+: )?`)
 
 // Root returns the root of the one YAML document in data; nil if there is none.

@@ -60,14 +60,14 @@ func TestWhatCountsAsEvidence(t *testing.T) {
 		want    string
 		why     string
 	}{
-		"two old and quiet sockets are enough":      {rule(), sockets(2, 1, hour), "leak/10 act", "2 of 2 sockets are evidence, 2 required"},
-		"one is not":                                {rule(), sockets(1, 1, hour), "leak/10 pending", "1 of 1 sockets are evidence"},
-		"young sockets are not":                     {rule(), sockets(2, 1, 1*time.Second), "leak/10 pending", "2 not old enough"},
-		"sockets that are exactly old enough are":   {rule(), sockets(2, 1, 0), "leak/10 act", "each at least 1m0s old"},
-		"a moving socket is not":                    {rule(), sockets(2, 1, hour, moving), "leak/10 pending", "2 not quiet"},
-		"one that has just moved is not":            {rule(), sockets(2, 1, hour, quietSince(time.Second)), "leak/10 pending", "2 not quiet"},
-		"one that is seen for the first time isn't": {rule(), sockets(2, 1, hour, firstSeen(time.Minute)), "leak/10 pending", "2 not seen in two rounds"},
-		"an unaccepted one is not":                  {rule(), sockets(2, 1, hour, func(s *closewait.Socket) { s.Inode = 0 }), "leak/10 pending", "2 not accepted"},
+		"two old and quiet sockets are enough":    {rule(), sockets(2, 1, hour), "leak/10 act", "2 of 2 sockets are evidence, 2 required"},
+		"one is not":                              {rule(), sockets(1, 1, hour), "leak/10 pending", "1 of 1 sockets are evidence"},
+		"young sockets are not":                   {rule(), sockets(2, 1, 1*time.Second), "leak/10 pending", "2 not old enough"},
+		"sockets that are exactly old enough are": {rule(), sockets(2, 1, 0), "leak/10 act", "each at least 1m0s old"},
+		"a moving socket is not":                  {rule(), sockets(2, 1, hour, moving), "leak/10 pending", "2 not quiet"},
+		"one that has just moved is not":          {rule(), sockets(2, 1, hour, quietSince(time.Second)), "leak/10 pending", "2 not quiet"},
+		"a socket seen for the first time isn't":  {rule(), sockets(2, 1, hour, firstSeen(time.Minute)), "leak/10 pending", "2 not seen in two rounds"},
+		"an unaccepted one is not":                {rule(), sockets(2, 1, hour, func(s *closewait.Socket) { s.Inode = 0 }), "leak/10 pending", "2 not accepted"},
 		"one that a process of another group holds too is not": {
 			rule(), sockets(2, 1, hour, sharedBy(alice, bob)), "leak/10 pending", "2 also held by another group",
 		},

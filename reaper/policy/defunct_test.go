@@ -31,7 +31,7 @@ func TestDefunctSocketsAreEvidenceWhereTheRuleSaysSo(t *testing.T) {
 		"young ones are not":                      {counting, waiting(1), sockets(3, 1, time.Second), "leak/10 pending", "1 of 4 sockets are evidence, 2 required, each at least 2h1m0s old and 2h1m0s quiet, 1m0s required, 3 not old enough"},
 		"young ones of the other kind are not":    {counting, sockets(3, 50, time.Second), old(1), "leak/10 pending", "1 of 4 sockets are evidence (1 of them defunct), 2 required, each at least 1h1m0s old and 1h1m0s quiet, 1m0s required, 3 not old enough"},
 		"one that has moved of late is not":       {counting, nil, old(2, quietSince(time.Second)), "leak/10 pending", "2 not quiet"},
-		"one that is seen for the first time isn't": {
+		"a socket seen for the first time isn't": {
 			counting, nil, old(2, firstSeen(time.Minute)), "leak/10 pending", "2 not seen in two rounds",
 		},
 		"one that another group holds too is not": {counting, nil, old(2, sharedBy(alice, bob)), "leak/10 pending", "2 also held by another group"},

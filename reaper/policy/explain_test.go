@@ -78,7 +78,8 @@ process 11 ("bob", group "bob"), rule leak: does not match
 	}
 }
 
-// onlyKnownChecks removes the checks that this test does not know, so that a new one need not touch it.
+// onlyKnownChecks removes the checks that this test does not know, so that adding one does not
+// break it.
 func onlyKnownChecks(all []Explanation) []Explanation {
 	known := []string{"match", "protected", "stopped", "evidence", "for", "fds", "peer_share", "in_progress", "cooldown"}
 	for i := range all {

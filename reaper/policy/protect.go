@@ -8,8 +8,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// neverExe matches the programs that a host cannot do without. The name is that of the program
-// file: a process can choose its own name.
+// neverExe matches the programs that a host cannot do without. It is compared with the name of the
+// program file, because a process can choose its own name.
 var neverExe = regexp.MustCompile(`^(?:` +
 	`init|systemd|systemd-.*|\(sd-.*|upstart|runit|runsvdir|openrc-init|` +
 	`sshd|sshd-.*|dropbear|dbus-daemon|dbus-broker|dbus-broker-launch|udevd|` +

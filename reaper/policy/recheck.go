@@ -11,8 +11,8 @@ import (
 type RecheckResult struct {
 	Label Label // why no further step may be run; empty if one may
 	Why   string
-	// Sockets are the current sockets that the rule may count; nil for one that is no evidence any
-	// more.
+	// Sockets has the current state of each socket that the rule may count as evidence. A nil value
+	// means that the socket is no evidence any more.
 	Sockets map[closewait.SocketID]*closewait.Socket
 	GroupOf func(closewait.ProcessID) string // empty for a process that is not in the View
 }

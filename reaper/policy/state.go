@@ -141,8 +141,8 @@ func sameProgram(a, b *closewait.Process) bool {
 	return a.Exe == b.Exe && a.Comm == b.Comm && a.Unit == b.Unit && a.GroupUnknown == b.GroupUnknown && a.UID == b.UID && a.User == b.User && a.Container == b.Container
 }
 
-// Withhold takes back the decisions to act, because the actions could not be recorded. The
-// cooldowns and the budget are those of the State before; there is no budget until the given time.
+// Withhold takes back the decisions to act, because the actions could not be recorded. It restores
+// the cooldowns and the budget of the State before; there is no budget until the given time.
 func (s State) Withhold(decisions []Decision, before *State, until time.Time) State {
 	s.limiters[rules.Enforce] = before.limiters[rules.Enforce]
 	s.limiters[rules.Enforce].frozenUntil = until

@@ -15,7 +15,8 @@ import (
 const writableByOthers = 0o022
 
 // Check reads the rules file at path and writes a summary with the defaults filled in, and warnings
-// about content that is valid but probably unintended. The error is that of Load, or of out.
+// about content that is valid but probably unintended. It returns the error of Load, or of writing
+// to out.
 func Check(path string, out io.Writer) error {
 	data, err := readFile(path)
 	if err != nil {

@@ -1,5 +1,5 @@
-// Package strict decodes the manifests into the types of Kubernetes and of the Prometheus operator. It is a module of its
-// own, so that the exporter does not require theirs.
+// Package strict decodes the manifests into the types of Kubernetes and of the Prometheus operator.
+// It is a module of its own, so that the exporter does not require theirs.
 package strict
 
 import (
