@@ -18,8 +18,7 @@ const batch = 1000
 type server struct {
 	options
 	pid      int
-	children []int
-	lifeline []int // a pipe that closes when we end, and the children end with it
+	children children
 
 	listeners listeners // of the sockets that are accepted
 	idle      listeners // of those that are not
@@ -37,6 +36,7 @@ type server struct {
 
 func newServer(o options, pid int) (*server, error) {
 	s := &server{options: o, pid: pid, clients: clients{addresses: o.peers}, queued: map[addrPair]*socket{}}
+	s.children = children{comm: o.nameOrDefault(), exitWithStdin: o.exitWithStdin}
 	var err error
 	if s.listeners, err = openListeners(o.listen, o.connect, o.reusePort); err != nil {
 		return nil, err
@@ -193,7 +193,7 @@ func (s *server) nextUnread() unread {
 // state describes what has been done so far.
 func (s *server) state() truth.State {
 	st := truth.State{
-		PID: s.pid, Children: s.children,
+		PID: s.pid, Children: s.children.pids,
 		Listeners: s.listeners.addrs(), IdleListeners: s.idle.addrs(), Backends: s.backends.addrs(),
 		Unaccepted: len(s.queued), Established: s.healthy, Exhausted: s.exhausted,
 	}
