@@ -140,7 +140,7 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			kerneltest.Plant(t, dir, fakeProcess())
-			s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS, Relook: time.Hour})
+			s, err := NewScanner(Options{ProcFS: dir, Scanner: ScannerProcFS, Relook: time.Hour})
 			if err != nil {
 				t.Fatal(err)
 			}

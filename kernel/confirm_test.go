@@ -15,7 +15,7 @@ func TestSingleSocketsAreConfirmed(t *testing.T) {
 	here := leaktest.Start(t, "--sockets=4", "--unaccepted=2", "--outbound=2", "--established=3", "--listen=127.0.0.1:0", "--listen=[::1]:0")
 	mapped := leaktest.Start(t, "--sockets=2", "--listen=[::]:0", "--connect=127.0.0.1")
 	there := leaktest.Where{NetNS: true}.Start(t, "--sockets=3")
-	s, err := NewScanner(Options{Engine: EngineNetlink})
+	s, err := NewScanner(Options{Scanner: ScannerNetlink})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,7 +13,7 @@ func TestManyDefunctSocketsAreCheap(t *testing.T) {
 	leaktest.RequireRoot(t)
 	const sockets = 10_000
 	l := leaktest.Where{NetNS: true}.Start(t, "--nofile=20000", "--sockets=10000")
-	s, err := NewScanner(Options{Engine: EngineNetlink, Relook: time.Hour})
+	s, err := NewScanner(Options{Scanner: ScannerNetlink, Relook: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -22,7 +22,7 @@ func manyDefunct(t *testing.T, n int) (s *Scanner, dir string) {
 		inodes[i] = 1000 + i
 	}
 	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, inodes...)))
-	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
+	s, err := NewScanner(Options{ProcFS: dir, Scanner: ScannerProcFS})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -82,7 +82,7 @@ func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11), alive(200, 6, 11, 12)))
-			s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
+			s, err := NewScanner(Options{ProcFS: dir, Scanner: ScannerProcFS})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -114,7 +114,7 @@ func TestEveryHolderHasAHandle(t *testing.T) {
 	dir := t.TempDir()
 	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12), alive(200, 6, 12, 13), alive(300, 7, 11, 12, 13)))
 	for workers := range 3 {
-		s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS, Workers: workers + 1})
+		s, err := NewScanner(Options{ProcFS: dir, Scanner: ScannerProcFS, Workers: workers + 1})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -24,7 +24,7 @@ func TestAPidNamespaceHasPidsOfItsOwn(t *testing.T) {
 	const inside = 2
 	leaktest.Eventually(t, patience, func() (bool, string) {
 		got := looker.ask(order{Open: &kernel.Options{Relook: atOnce}, Look: true})
-		if got.Error != "" || got.Visibility.Scanner != kernel.EngineEBPF || got.Visibility.Fallback != "" {
+		if got.Error != "" || got.Visibility.Scanner != kernel.ScannerEBPF || got.Visibility.Fallback != "" {
 			t.Fatalf("engine %q because %q, error %q", got.Visibility.Scanner, got.Visibility.Fallback, got.Error)
 		}
 		if len(got.Holders) > 1 {
@@ -51,13 +51,13 @@ func TestWhereTimesOrPidsAreOthersNetlinkIsUsed(t *testing.T) {
 			}
 			looker := startLooker(t, nil, c.behind...)
 			got := looker.ask(order{Open: &kernel.Options{}, Look: true})
-			if got.Visibility.Scanner != kernel.EngineNetlink || !strings.Contains(got.Visibility.Fallback, c.says) {
+			if got.Visibility.Scanner != kernel.ScannerNetlink || !strings.Contains(got.Visibility.Fallback, c.says) {
 				t.Errorf("engine %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
 			}
 			if got.Holders[l.PID].Held != 3 {
 				t.Errorf("holders %v, want 3 sockets of %d; %s", got.Holders, l.PID, got.Error)
 			}
-			if got := looker.ask(order{Open: &kernel.Options{Engine: kernel.EngineEBPF}}); !strings.Contains(got.Error, c.says) {
+			if got := looker.ask(order{Open: &kernel.Options{Scanner: kernel.ScannerEBPF}}); !strings.Contains(got.Error, c.says) {
 				t.Errorf("when ebpf was asked for: %q", got.Error)
 			}
 		})

@@ -21,7 +21,7 @@ func TestUnusableOptionsAreErrorsThatSayWhatToDo(t *testing.T) {
 		options kernel.Options
 		want    []string
 	}{
-		"an engine that does not exist":   {kernel.Options{Engine: "lsof"}, []string{`"lsof"`, "netlink", "procfs"}},
+		"an engine that does not exist":   {kernel.Options{Scanner: "lsof"}, []string{`"lsof"`, "netlink", "procfs"}},
 		"a scope that does not exist":     {kernel.Options{Namespaces: "some"}, []string{`"some"`, "all", "own"}},
 		"an empty directory for /proc":    {kernel.Options{ProcFS: t.TempDir()}, []string{"no proc file system", "--path.procfs"}},
 		"no such directory":               {kernel.Options{ProcFS: "/no/such"}, []string{"/no/such", "--path.procfs"}},
@@ -50,10 +50,10 @@ func TestTheBestEngineThatWorksIsUsedAndSaysWhyNoBetterOne(t *testing.T) {
 		engine string
 		says   []string // why not a better one
 	}{
-		{"all work", order{}, kernel.EngineEBPF, nil},
-		{"netlink alone is forbidden", order{NoNetlink: true}, kernel.EngineEBPF, nil},
-		{"BPF is forbidden", order{NoBPF: true}, kernel.EngineNetlink, []string{"ebpf", "operation not permitted", "CAP_BPF"}},
-		{"both are", order{NoBPF: true, NoNetlink: true}, kernel.EngineProcFS,
+		{"all work", order{}, kernel.ScannerEBPF, nil},
+		{"netlink alone is forbidden", order{NoNetlink: true}, kernel.ScannerEBPF, nil},
+		{"BPF is forbidden", order{NoBPF: true}, kernel.ScannerNetlink, []string{"ebpf", "operation not permitted", "CAP_BPF"}},
+		{"both are", order{NoBPF: true, NoNetlink: true}, kernel.ScannerProcFS,
 			[]string{"ebpf", "CAP_BPF", "netlink", "address family not supported"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -74,8 +74,8 @@ func TestTheBestEngineThatWorksIsUsedAndSaysWhyNoBetterOne(t *testing.T) {
 			if h := got.Holders[l.PID]; h.Held != 3 || h.Unaccepted != 2 {
 				t.Errorf("%d sockets and %d unaccepted, want 3 and 2", h.Held, h.Unaccepted)
 			}
-			for engine, forbidden := range map[string]bool{kernel.EngineEBPF: c.forbid.NoBPF, kernel.EngineNetlink: c.forbid.NoNetlink} {
-				got = looker.ask(order{Open: &kernel.Options{Engine: engine}})
+			for engine, forbidden := range map[string]bool{kernel.ScannerEBPF: c.forbid.NoBPF, kernel.ScannerNetlink: c.forbid.NoNetlink} {
+				got = looker.ask(order{Open: &kernel.Options{Scanner: engine}})
 				if says := strings.Contains(got.Error, engine) && strings.Contains(got.Error, "--collector.scanner=auto"); says != forbidden {
 					t.Errorf("error %q when %s was asked for", got.Error, engine)
 				}
@@ -87,7 +87,7 @@ func TestTheBestEngineThatWorksIsUsedAndSaysWhyNoBetterOne(t *testing.T) {
 func TestNetlinkThatStopsWorkingIsAnError(t *testing.T) {
 	leaktest.Start(t, "--sockets=3")
 	looker := startLooker(t, nil)
-	got := looker.ask(order{Open: &kernel.Options{Engine: kernel.EngineNetlink}, Look: true})
+	got := looker.ask(order{Open: &kernel.Options{Scanner: kernel.ScannerNetlink}, Look: true})
 	if got.Error != "" {
 		t.Fatal(got.Error)
 	}
@@ -129,7 +129,7 @@ func TestTheSightSaysWhatIsInUse(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer s.Close()
-	if s.Engine() != kernel.EngineEBPF || s.Visibility().Namespaces != kernel.AllNamespaces {
+	if s.Engine() != kernel.ScannerEBPF || s.Visibility().Namespaces != kernel.AllNamespaces {
 		t.Errorf("by default %+v", s.Visibility())
 	}
 }

@@ -20,9 +20,9 @@ type engine struct {
 }
 
 var engines = []engine{
-	{name: kernel.EngineEBPF, cookies: true},
-	{name: kernel.EngineNetlink, cookies: true, walks: true},
-	{name: kernel.EngineProcFS, walks: true},
+	{name: kernel.ScannerEBPF, cookies: true},
+	{name: kernel.ScannerNetlink, cookies: true, walks: true},
+	{name: kernel.ScannerProcFS, walks: true},
 }
 
 // withEachEngine runs a test once for each engine.
@@ -42,7 +42,7 @@ type eyes struct {
 
 func newEyes(t testing.TB, e engine, o kernel.Options) *eyes {
 	t.Helper()
-	o.Engine = e.name
+	o.Scanner = e.name
 	s, err := kernel.NewScanner(o)
 	if err != nil {
 		t.Fatal(err)

@@ -49,7 +49,7 @@ func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[cl
 	t.Helper()
 	dir := t.TempDir()
 	kerneltest.Plant(t, dir, tree)
-	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
+	s, err := NewScanner(Options{ProcFS: dir, Scanner: ScannerProcFS})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -187,7 +187,7 @@ func TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn(t *testing.T) {
 func TestNoProcessAtAllIsAnError(t *testing.T) {
 	dir := t.TempDir()
 	kerneltest.Plant(t, dir, map[string]string{"stat": fakeBoot, "self": link + "1"})
-	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
+	s, err := NewScanner(Options{ProcFS: dir, Scanner: ScannerProcFS})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -39,7 +39,7 @@ func TestWithoutCloseWaitNoDescriptorDirectoryIsOpened(t *testing.T) {
 			}
 			return got
 		}
-		look(&kernel.Options{Engine: e.name, Relook: atOnce})
+		look(&kernel.Options{Scanner: e.name, Relook: atOnce})
 		for range 3 {
 			if got := look(nil); len(got.Sockets) != 0 {
 				t.Fatalf("%d sockets in CLOSE_WAIT are left by other tests: %+v", len(got.Sockets), got.Sockets)

@@ -12,7 +12,7 @@ import (
 func TestSocketsThatTwoScansMissAreAskedFor(t *testing.T) {
 	leaktest.RequireRoot(t)
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--unaccepted=2")
-	s, err := NewScanner(Options{Engine: EngineNetlink})
+	s, err := NewScanner(Options{Scanner: ScannerNetlink})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,11 +14,11 @@ import (
 // TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached lets that process end, or move, between
 // the moments at which a scan finds the namespace and reads it.
 func TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached(t *testing.T) {
-	for _, engine := range []string{EngineEBPF, EngineNetlink, EngineProcFS} {
+	for _, engine := range []string{ScannerEBPF, ScannerNetlink, ScannerProcFS} {
 		t.Run(engine, func(t *testing.T) {
 			first := leaktest.Where{NetNS: true}.Start(t, "--sockets=1")
 			second := leaktest.Where{NetNSOf: first.PID}.Start(t, "--sockets=2")
-			s, err := NewScanner(Options{Engine: engine})
+			s, err := NewScanner(Options{Scanner: engine})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -111,7 +111,7 @@ func TestScansLeaveNothingOpenAndPinNoNamespace(t *testing.T) {
 	watch := pairOfInterfaces(t, l.PID)
 	allScanned := t
 	withEachEngine(t, func(t *testing.T, e engine) {
-		scanner, err := kernel.NewScanner(kernel.Options{Engine: e.name, Relook: atOnce})
+		scanner, err := kernel.NewScanner(kernel.Options{Scanner: e.name, Relook: atOnce})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -125,7 +125,7 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
 			kerneltest.Plant(t, dir, map[string]string{"stat": fakeBoot, "1/stat": fakeStat})
-			s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
+			s, err := NewScanner(Options{ProcFS: dir, Scanner: ScannerProcFS})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -181,7 +181,7 @@ func owning(sockets []closewait.SocketSample) string {
 func TestLooksThatNoNewSocketAsksForTakeAHundredthOfTheTime(t *testing.T) {
 	dir := t.TempDir()
 	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11)))
-	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS, Relook: time.Second})
+	s, err := NewScanner(Options{ProcFS: dir, Scanner: ScannerProcFS, Relook: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -209,7 +209,7 @@ func TestLooksThatNoNewSocketAsksForTakeAHundredthOfTheTime(t *testing.T) {
 func TestHoldersAreSharedByTheSocketsThatHaveTheSame(t *testing.T) {
 	dir := t.TempDir()
 	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12, 13, 14), alive(200, 6, 13, 14)))
-	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS, Workers: 3})
+	s, err := NewScanner(Options{ProcFS: dir, Scanner: ScannerProcFS, Workers: 3})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -25,7 +25,7 @@ func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 	if got.Error != "" {
 		t.Fatal(got.Error)
 	}
-	if got.Visibility.Scanner != kernel.EngineEBPF || got.Visibility.Fallback != "" {
+	if got.Visibility.Scanner != kernel.ScannerEBPF || got.Visibility.Fallback != "" {
 		t.Fatalf("engine %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
 	}
 	if lacks, want := capabilitiesOf(got.Visibility), []string{"CAP_SYS_PTRACE", "CAP_SYS_ADMIN"}; !slices.Equal(lacks, want) {
@@ -70,13 +70,13 @@ func TestOneOfTheTwoCapabilitiesIsNotEnough(t *testing.T) {
 			if got.Error != "" {
 				t.Fatal(got.Error)
 			}
-			if got.Visibility.Scanner != kernel.EngineNetlink || got.Holders[own.PID].Held != 2 {
+			if got.Visibility.Scanner != kernel.ScannerNetlink || got.Holders[own.PID].Held != 2 {
 				t.Errorf("engine %q, %d sockets of our own user, want netlink and 2", got.Visibility.Scanner, got.Holders[own.PID].Held)
 			}
 			if why := got.Visibility.Fallback; !strings.Contains(why, "CAP_BPF and CAP_PERFMON") || !strings.Contains(why, "not permitted") {
 				t.Errorf("it does not say what is missing: %q", why)
 			}
-			if got := l.ask(order{Open: &kernel.Options{Engine: kernel.EngineEBPF}}); !strings.Contains(got.Error, "CAP_PERFMON") {
+			if got := l.ask(order{Open: &kernel.Options{Scanner: kernel.ScannerEBPF}}); !strings.Contains(got.Error, "CAP_PERFMON") {
 				t.Errorf("when ebpf was asked for: %q", got.Error)
 			}
 		})

@@ -16,10 +16,10 @@ import (
 
 // The values of Options.Engine.
 const (
-	EngineAuto    = "auto"    // the best that the kernel and the privileges allow
-	EngineEBPF    = "ebpf"    // BPF iterators: every namespace, every owner and defunct sockets in one pass
-	EngineNetlink = "netlink" // sock_diag dumps: cookies, ages, queues
-	EngineProcFS  = "procfs"  // /proc/PID/net/tcp: works everywhere, knows no age
+	ScannerAuto    = "auto"    // the best that the kernel and the privileges allow
+	ScannerEBPF    = "ebpf"    // BPF iterators: every namespace, every owner and defunct sockets in one pass
+	ScannerNetlink = "netlink" // sock_diag dumps: cookies, ages, queues
+	ScannerProcFS  = "procfs"  // /proc/PID/net/tcp: works everywhere, knows no age
 )
 
 // The values of Options.Namespaces.
@@ -28,9 +28,9 @@ const (
 	OwnNamespace  = "own" // only that of the exporter
 )
 
-// Engines and NamespaceScopes are the closed sets, for flags.
+// Scanners and NamespaceScopes are the closed sets, for flags.
 var (
-	Engines         = []string{EngineAuto, EngineEBPF, EngineNetlink, EngineProcFS}
+	Scanners        = []string{ScannerAuto, ScannerEBPF, ScannerNetlink, ScannerProcFS}
 	NamespaceScopes = []string{AllNamespaces, OwnNamespace}
 )
 
@@ -40,7 +40,7 @@ const DefaultRelook = time.Minute
 // Options of a Scanner. The zero value of a field stands for its default.
 type Options struct {
 	ProcFS     string        // mount point of the proc file system; /proc
-	Engine     string        // auto
+	Scanner    string        // auto
 	Namespaces string        // all
 	Workers    int           // processes looked into at the same time; 1
 	Relook     time.Duration // holders are looked up anew after that; DefaultRelook
@@ -50,8 +50,8 @@ func (o Options) withDefaults() Options {
 	if o.ProcFS == "" {
 		o.ProcFS = host.DefaultPath
 	}
-	if o.Engine == "" {
-		o.Engine = EngineAuto
+	if o.Scanner == "" {
+		o.Scanner = ScannerAuto
 	}
 	if o.Namespaces == "" {
 		o.Namespaces = AllNamespaces
@@ -98,8 +98,8 @@ type Scanner struct {
 // that was asked for does not work.
 func NewScanner(o Options) (*Scanner, error) {
 	s := &Scanner{options: o.withDefaults()}
-	if !slices.Contains(Engines, s.options.Engine) {
-		return nil, fmt.Errorf("unknown scanner %q: use one of %q", s.options.Engine, Engines)
+	if !slices.Contains(Scanners, s.options.Scanner) {
+		return nil, fmt.Errorf("unknown scanner %q: use one of %q", s.options.Scanner, Scanners)
 	}
 	if !slices.Contains(NamespaceScopes, s.options.Namespaces) {
 		return nil, fmt.Errorf("unknown network namespaces %q: use one of %q", s.options.Namespaces, NamespaceScopes)
@@ -123,9 +123,9 @@ func (s *Scanner) chooseEngine() error {
 		engine string
 		open   func() error
 	}{
-		{EngineEBPF, s.openIterator}, {EngineNetlink, sockdiag.Probe}, {EngineProcFS, func() error { return nil }},
+		{ScannerEBPF, s.openIterator}, {ScannerNetlink, sockdiag.Probe}, {ScannerProcFS, func() error { return nil }},
 	} {
-		if s.options.Engine != EngineAuto && s.options.Engine != candidate.engine {
+		if s.options.Scanner != ScannerAuto && s.options.Scanner != candidate.engine {
 			continue
 		}
 		err := candidate.open()
@@ -133,19 +133,19 @@ func (s *Scanner) chooseEngine() error {
 			s.engine = candidate.engine
 			break
 		}
-		if s.options.Engine != EngineAuto {
+		if s.options.Scanner != ScannerAuto {
 			return fmt.Errorf("%s scanner does not work here: %w: use --collector.scanner=auto", candidate.engine, err)
 		}
 		lacks = append(lacks, fmt.Sprintf("%s does not work here: %v", candidate.engine, err))
 	}
 	s.fallback = strings.Join(lacks, "; ")
-	if s.engine == EngineNetlink || s.engine == EngineEBPF && sockdiag.Probe() == nil {
+	if s.engine == ScannerNetlink || s.engine == ScannerEBPF && sockdiag.Probe() == nil {
 		s.dumper = sockdiag.NewDumper(host.TCPCloseWait, host.TCPListen)
 	}
 	return nil
 }
 
-// Engine is the one in use.
+// Scanner is the one in use.
 func (s *Scanner) Engine() string { return s.engine }
 
 // Faults counts what went wrong in all scans so far. It is safe for concurrent use.
@@ -195,7 +195,7 @@ func (s *Scanner) scanTables(ctx context.Context) (*closewait.Snapshot, error) {
 	}
 	s.reportDefunct()
 	snapshot := &closewait.Snapshot{Taken: taken, NetNS: read, UnreadableNetNS: unread, Denied: s.owners.unread}
-	if s.engine == EngineNetlink {
+	if s.engine == ScannerNetlink {
 		snapshot.Confirmed = s.confirmMissed(left, isUnaccepted, s.reached, unread)
 	}
 	return snapshot, nil

@@ -31,7 +31,7 @@ func withEachShortage(t *testing.T, test func(*shortage)) {
 	alone := leaktest.Start(t, "--sockets=4")
 	elsewhere := leaktest.Where{NetNS: true}.Start(t, "--sockets=5")
 	withEachEngine(t, func(t *testing.T, e engine) {
-		test(&shortage{t, startLooker(t, nil), kernel.Options{Engine: e.name, Relook: atOnce}, map[int]reportedHolder{
+		test(&shortage{t, startLooker(t, nil), kernel.Options{Scanner: e.name, Relook: atOnce}, map[int]reportedHolder{
 			family.PID: {Held: 3, Unaccepted: 2, Entered: 5}, family.Children[0]: {Held: 3, Entered: 3},
 			alone.PID: {Held: 4, Entered: 4}, elsewhere.PID: {Held: 5, Entered: 5},
 		}, elsewhere.PID})
@@ -136,7 +136,7 @@ func TestAShortageMakesNoSocketDefunct(t *testing.T) {
 		looker := startLooker(t, nil)
 		for left := range enough {
 			l := leaktest.Where{NetNS: left%2 == 0}.Start(t, "--sockets=6")
-			if got := looker.ask(order{Open: &kernel.Options{Engine: e.name, Relook: time.Hour}, Look: true}); got.Holders[l.PID].Held != 6 {
+			if got := looker.ask(order{Open: &kernel.Options{Scanner: e.name, Relook: time.Hour}, Look: true}); got.Holders[l.PID].Held != 6 {
 				t.Fatalf("at first %+v; %s", got.Holders, got.Error)
 			}
 			l.Do("reset 3")

@@ -44,7 +44,7 @@ func TestSpeed(t *testing.T) {
 // healthyHost has many descriptors and nothing in CLOSE_WAIT.
 func healthyHost(r *report) {
 	const processes, connections = 3, 8_350
-	e := openSpeedEyes(r.t, EngineEBPF)
+	e := openSpeedEyes(r.t, ScannerEBPF)
 	snapshot, err := e.scanner.Scan(r.t.Context())
 	e.scanner.Close()
 	if err != nil {
@@ -56,8 +56,8 @@ func healthyHost(r *report) {
 	r.section(fmt.Sprintf("healthy host, %d descriptors", processes*connections*2))
 	leaktest.StartMany(r.t, processes, "--nofile=20000", fmt.Sprintf("--established=%d", connections))
 	bare, scans := r.scans()
-	r.atMost("netlink: scan - bare dump, wall, ms", (scans[EngineNetlink].wall-bare.dump.wall).Seconds()*1000, 2)
-	r.atMost("ebpf: scan, CPU, ms", scans[EngineEBPF].cpu.Seconds()*1000, 10)
+	r.atMost("netlink: scan - bare dump, wall, ms", (scans[ScannerNetlink].wall-bare.dump.wall).Seconds()*1000, 2)
+	r.atMost("ebpf: scan, CPU, ms", scans[ScannerEBPF].cpu.Seconds()*1000, 10)
 	r.exporterMemory(30)
 }
 
@@ -69,23 +69,23 @@ func leaks(r *report) {
 	ss := r.command("ss -tanp state close-wait", "ss", "-tanp", "state", "close-wait")
 	r.command("lsof -nP -iTCP -sTCP:CLOSE_WAIT", "lsof", "-nP", "-iTCP", "-sTCP:CLOSE_WAIT")
 	r.command("netstat -tnp", "netstat", "-tnp")
-	cold := r.coldScan(EngineNetlink, 15)
-	r.coldScan(EngineEBPF, 15)
+	cold := r.coldScan(ScannerNetlink, 15)
+	r.coldScan(ScannerEBPF, 15)
 	bare, scans := r.scans()
 	r.atMost("netlink: cold scan / ss", cold.over(ss), 1./10)
-	r.atMost("netlink: repeated scan / ss", scans[EngineNetlink].over(ss), 1./30)
-	r.atMost("ebpf: scan / ss", scans[EngineEBPF].over(ss), 1./50)
-	r.atMost("ebpf: scan / bare iterator", scans[EngineEBPF].over(bare.iterator), 1.5)
+	r.atMost("netlink: repeated scan / ss", scans[ScannerNetlink].over(ss), 1./30)
+	r.atMost("ebpf: scan / ss", scans[ScannerEBPF].over(ss), 1./50)
+	r.atMost("ebpf: scan / bare iterator", scans[ScannerEBPF].over(bare.iterator), 1.5)
 	r.exporterMemory(100)
 
 	const others, connections = 42, 9_650
 	r.section(fmt.Sprintf("the same among %d established", others*connections*2))
 	leaktest.StartMany(r.t, others, "--nofile=20000", fmt.Sprintf("--established=%d", connections))
-	cold = r.coldScan(EngineNetlink, 5)
+	cold = r.coldScan(ScannerNetlink, 5)
 	bare, scans = r.scans()
-	r.atMost("netlink: repeated scan / bare dump", scans[EngineNetlink].over(bare.dump), 1.3)
-	r.atMost("ebpf: scan / bare iterator", scans[EngineEBPF].over(bare.iterator), 1.3)
-	r.atMost("ebpf: scan / cold netlink scan", scans[EngineEBPF].over(cold), 1./8)
+	r.atMost("netlink: repeated scan / bare dump", scans[ScannerNetlink].over(bare.dump), 1.3)
+	r.atMost("ebpf: scan / bare iterator", scans[ScannerEBPF].over(bare.iterator), 1.3)
+	r.atMost("ebpf: scan / cold netlink scan", scans[ScannerEBPF].over(cold), 1./8)
 }
 
 // namespaces are 1,000 containers that leak a little each.
@@ -94,10 +94,10 @@ func namespaces(r *report) {
 	r.section(fmt.Sprintf("%d network namespaces with %d CLOSE_WAIT each", containers, sockets))
 	shareHashTable(r.t)
 	leaktest.Where{NetNS: true}.StartMany(r.t, containers, fmt.Sprintf("--sockets=%d", sockets))
-	cold := r.coldScan(EngineNetlink, 5)
+	cold := r.coldScan(ScannerNetlink, 5)
 	_, scans := r.scans()
-	r.atMost("ebpf: scan / netlink scan", scans[EngineEBPF].over(scans[EngineNetlink]), 1./20)
-	r.atMost("ebpf: scan / cold netlink scan", scans[EngineEBPF].over(cold), 1./20)
+	r.atMost("ebpf: scan / netlink scan", scans[ScannerEBPF].over(scans[ScannerNetlink]), 1./20)
+	r.atMost("ebpf: scan / cold netlink scan", scans[ScannerEBPF].over(cold), 1./20)
 }
 
 // shareHashTable gives new network namespaces no table of connections of their own, as on other hosts: the
@@ -126,7 +126,7 @@ func (r *report) scans() (bareCosts, map[string]cost) {
 		func() error { return receiveDump(buf) },
 		func() error { _, err := counter.Count(); return err },
 	}
-	engines := []string{EngineEBPF, EngineNetlink}
+	engines := []string{ScannerEBPF, ScannerNetlink}
 	for _, engine := range engines {
 		e := openSpeedEyes(r.t, engine)
 		defer e.scanner.Close()
@@ -146,7 +146,7 @@ func (r *report) scans() (bareCosts, map[string]cost) {
 	for i, engine := range engines {
 		scans[engine] = costs[2+2*i]
 	}
-	procfs := openSpeedEyes(r.t, EngineProcFS)
+	procfs := openSpeedEyes(r.t, ScannerProcFS)
 	defer procfs.scanner.Close()
 	r.add("procfs: cold scan", measure(r.t, procfs.scan)) // once: it takes too long
 	r.add("procfs: repeated scan", measure(r.t, procfs.scan))
@@ -200,7 +200,7 @@ type speedEyes struct {
 }
 
 func openSpeedEyes(t *testing.T, engine string) *speedEyes {
-	scanner, err := NewScanner(Options{Engine: engine, Relook: time.Hour})
+	scanner, err := NewScanner(Options{Scanner: engine, Relook: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -104,7 +104,7 @@ func cpuTime(t *testing.T) time.Duration {
 
 // exporterMemory is the peak resident memory in MB of the real exporter that has answered some scrapes.
 func (r *report) exporterMemory(limit float64) {
-	for _, engine := range []string{EngineEBPF, EngineNetlink} {
+	for _, engine := range []string{ScannerEBPF, ScannerNetlink} {
 		r.atMost(engine+": exporter, peak RSS, MB", r.peak(engine), limit)
 	}
 }

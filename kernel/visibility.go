@@ -17,7 +17,7 @@ func (s *Scanner) Visibility() closewait.Visibility {
 			v.Missing = append(v.Missing, closewait.MissingCapability{Capability: capability, Lost: lost})
 		}
 	}
-	ebpf, ptrace, search := s.engine == EngineEBPF, s.host.Capable(unix.CAP_SYS_PTRACE), s.host.Capable(unix.CAP_DAC_READ_SEARCH)
+	ebpf, ptrace, search := s.engine == ScannerEBPF, s.host.Capable(unix.CAP_SYS_PTRACE), s.host.Capable(unix.CAP_DAC_READ_SEARCH)
 	missing(!ebpf && (!ptrace || !search),
 		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE", "holders of the sockets of other users' processes")
 	missing(!ebpf && all && !ptrace,
@@ -27,7 +27,7 @@ func (s *Scanner) Visibility() closewait.Visibility {
 	// With the other engines a process whose descriptors cannot be listed is no holder, and needs no count.
 	missing(ebpf && !s.host.FDSizes && !search,
 		"CAP_DAC_READ_SEARCH", "numbers of open descriptors of other users' processes, which Linux before 6.2 tells only who may list them")
-	missing(s.engine == EngineNetlink && all && !s.host.Capable(unix.CAP_SYS_ADMIN),
+	missing(s.engine == ScannerNetlink && all && !s.host.Capable(unix.CAP_SYS_ADMIN),
 		"CAP_SYS_ADMIN", "ages from before the start for sockets in other network namespaces, which are read from /proc/PID/net instead")
 	missing(ebpf && all && !s.host.Capable(unix.CAP_SYS_ADMIN),
 		"CAP_SYS_ADMIN", "in other network namespaces: ages from before the start for sockets that wait to be accepted, and sockets on their way from process to process")

@@ -24,16 +24,16 @@ func TestSightSaysWhichCapabilityIsMissingAndWhatIsLostByIt(t *testing.T) {
 		capabilities uint64
 		want         []closewait.MissingCapability
 	}{
-		"ebpf with nothing else":                               {EngineEBPF, true, 0, []closewait.MissingCapability{programs}},
-		"ebpf with nothing else, before Linux 6.2":             {EngineEBPF, false, 0, []closewait.MissingCapability{programs, counts}},
-		"ebpf that may list, before Linux 6.2":                 {EngineEBPF, false, search, []closewait.MissingCapability{programs}},
-		"ebpf that may read and not list, before Linux 6.2":    {EngineEBPF, false, ptrace, []closewait.MissingCapability{counts}},
-		"ebpf with all, before Linux 6.2":                      {EngineEBPF, false, allThree, nil},
-		"netlink, which finds no holder that it cannot list":   {EngineNetlink, false, 0, []closewait.MissingCapability{holders}},
-		"procfs, which finds no holder that it cannot list":    {EngineProcFS, false, ptrace, []closewait.MissingCapability{holders}},
-		"netlink with all that it can use, before Linux 6.2":   {EngineNetlink, false, allThree, nil},
-		"procfs without what it has no use for, as of today":   {EngineProcFS, true, search | ptrace, nil},
-		"netlink that may list and not read, before Linux 6.2": {EngineNetlink, false, search, []closewait.MissingCapability{holders}},
+		"ebpf with nothing else":                               {ScannerEBPF, true, 0, []closewait.MissingCapability{programs}},
+		"ebpf with nothing else, before Linux 6.2":             {ScannerEBPF, false, 0, []closewait.MissingCapability{programs, counts}},
+		"ebpf that may list, before Linux 6.2":                 {ScannerEBPF, false, search, []closewait.MissingCapability{programs}},
+		"ebpf that may read and not list, before Linux 6.2":    {ScannerEBPF, false, ptrace, []closewait.MissingCapability{counts}},
+		"ebpf with all, before Linux 6.2":                      {ScannerEBPF, false, allThree, nil},
+		"netlink, which finds no holder that it cannot list":   {ScannerNetlink, false, 0, []closewait.MissingCapability{holders}},
+		"procfs, which finds no holder that it cannot list":    {ScannerProcFS, false, ptrace, []closewait.MissingCapability{holders}},
+		"netlink with all that it can use, before Linux 6.2":   {ScannerNetlink, false, allThree, nil},
+		"procfs without what it has no use for, as of today":   {ScannerProcFS, true, search | ptrace, nil},
+		"netlink that may list and not read, before Linux 6.2": {ScannerNetlink, false, search, []closewait.MissingCapability{holders}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := &Scanner{

@@ -13,7 +13,7 @@ import (
 func TestAWalkThatIsCalledOffForgetsNothing(t *testing.T) {
 	dir := t.TempDir()
 	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12)))
-	s, err := NewScanner(Options{ProcFS: dir, Engine: EngineProcFS})
+	s, err := NewScanner(Options{ProcFS: dir, Scanner: ScannerProcFS})
 	if err != nil {
 		t.Fatal(err)
 	}

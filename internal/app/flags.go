@@ -79,8 +79,8 @@ func withCommand(args []string) []string {
 }
 
 func (o *options) defineCommon(app *kingpin.Application) {
-	define(app, "collector.scanner", "Scanner: "+anyOf(kernel.Engines)+". auto selects the best one that works on this host.",
-		kernel.EngineAuto, &o.kernel.Engine, oneOf(kernel.Engines))
+	define(app, "collector.scanner", "Scanner: "+anyOf(kernel.Scanners)+". auto selects the best one that works on this host.",
+		kernel.ScannerAuto, &o.kernel.Scanner, oneOf(kernel.Scanners))
 	define(app, "collector.network-namespaces", "Network namespaces to scan: "+anyOf(kernel.NamespaceScopes)+".",
 		kernel.AllNamespaces, &o.kernel.Namespaces, oneOf(kernel.NamespaceScopes))
 	define(app, "collector.min-age", "Minimum age of a socket before its process is exported.",
