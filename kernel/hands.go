@@ -9,53 +9,59 @@ import (
 	"closewait_exporter/kernel/procfs"
 )
 
-// Hands act on processes and sockets of the host that a Scanner sees. They are safe for concurrent
-// use, and keep nothing open: what they act on is kept in a Grip. The files of the hands, in the
-// order in which a process goes through them: pidfd.go takes hold of it, state.go and freezer.go
-// tell whether it runs at all, holders.go and evidence.go look anew before each step; nofile.go,
-// guard.go, destroy.go, shutdown.go, threaddump.go and signal.go are the steps, and wait.go sees
-// the end of it.
-type Hands struct {
-	host     *host.Host
-	options  Options // of the Scanner
-	freezers []freezer
-	short    *patience // for what takes microseconds, unless the kernel hangs
-	long     *patience // for what may go through all sockets of a namespace
+// ExecutorOptions say what the scans cover for which an Executor acts. The zero value of a field
+// stands for its default.
+type ExecutorOptions struct {
+	Workers    int    // number of processes whose descriptors are read concurrently; 1
+	Namespaces string // host.AllNamespaces or host.OwnNamespace; all
 }
 
-// At most so many calls into the kernel may hang at the same time, for all processes together.
+// Hands acts on the processes and sockets of a host. It is safe for concurrent use and keeps
+// nothing open; a Grip does.
+type Hands struct {
+	host     *host.Host
+	options  ExecutorOptions
+	freezers []freezer
+	short    *patience // for calls that take microseconds, unless the kernel blocks them
+	long     *patience // for calls that may read all sockets of a namespace
+}
+
+// mostHanging is the maximum number of calls that may be blocked in the kernel at the same time,
+// for all processes together.
 const mostHanging = 4
 
-// NewHands returns hands for what the Scanner sees. The Scanner must not be closed before they are
-// done; it may scan meanwhile. It fails where the pids that the Scanner sees are not those
-// which this process would signal, and where the kernel has no pidfds: without, a signal could hit
-// a process that has got the pid of another one.
-func NewHands(s *Scanner) (*Hands, error) {
-	if err := s.checkPIDs(); err != nil {
+// NewHands returns an Executor. The Host must stay open until the Executor has done its last work.
+// It fails if the pids in the proc file system of the Host are not the pids that this process
+// would signal, and if the kernel has no pidfds: without them, a signal could end a process that
+// has got the pid of another one.
+func NewHands(h *host.Host, o ExecutorOptions) (*Hands, error) {
+	if err := checkPIDs(h); err != nil {
 		return nil, err
 	}
 	if err := probePidfd(); err != nil {
 		return nil, err
 	}
+	o.Workers = max(o.Workers, 1)
 	return &Hands{
-		host:     s.host,
-		options:  s.options,
+		host:     h,
+		options:  o,
 		freezers: findFreezers(),
 		short:    &patience{most: mostHanging, limit: time.Second},
 		long:     &patience{most: mostHanging, limit: 30 * time.Second},
 	}, nil
 }
 
-// checkPIDs tells why the pids of the Scanner mean nothing to this process: NSpid lists the pid of a
-// process in the pid namespace of the proc file system and in each below it that it lives in, so a
-// second one says that this process is in a namespace of its own.
-func (s *Scanner) checkPIDs() error {
-	status, err := s.host.Proc.Read("self/status", nil)
+// checkPIDs returns an error if the pids of a Host have no meaning for this process. NSpid lists
+// the pid of a process in the pid namespace of the proc file system, and in each namespace below
+// it that the process lives in. So a second pid means that this process lives in another namespace
+// than the one that the proc file system shows.
+func checkPIDs(h *host.Host) error {
+	status, err := h.Proc.Read("self/status", nil)
 	if err != nil && !host.Vanished(err) {
 		return fmt.Errorf("find own pid: %w", err)
 	}
-	if !s.host.PIDsAreOurs || len(strings.Fields(procfs.StatusField(status, "NSpid"))) > 1 {
-		return fmt.Errorf("%s belongs to another pid namespace, so its pids mean other processes here: run in that of the host (docker run --pid=host, hostPID: true)", s.host.Path)
+	if !h.PIDsAreOurs || len(strings.Fields(procfs.StatusField(status, "NSpid"))) > 1 {
+		return fmt.Errorf("%s belongs to another pid namespace, so its pids mean other processes here: run in the pid namespace of the host (docker run --pid=host, hostPID: true)", h.Path)
 	}
 	return nil
 }

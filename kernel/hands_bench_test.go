@@ -3,37 +3,16 @@ package kernel
 import (
 	"testing"
 
-	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
 )
 
 // BenchmarkGrabAndVerify is what lies between a decision and its first deed, for a process with 1000
 // leaked sockets. The contract gives it 100 ms.
 func BenchmarkGrabAndVerify(b *testing.B) {
-	leaktest.RequireRoot(b)
-	s, err := NewScanner(Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer s.Close()
-	h, err := NewHands(s)
-	if err != nil {
-		b.Fatal(err)
-	}
+	h := newHands(b)
 	l := leaktest.Start(b, "--sockets=1000")
-	snapshot, err := s.Scan(b.Context())
-	if err != nil {
-		b.Fatal(err)
-	}
-	var id closewait.ProcessID
-	var list []*closewait.Socket
-	for i := range snapshot.Sockets {
-		row := &snapshot.Sockets[i]
-		if len(row.Holders) == 1 && row.Holders[0].PID == l.PID {
-			id = row.Holders[0]
-			list = append(list, &closewait.Socket{Facts: row.Facts})
-		}
-	}
+	list := socketsOf(b, l.PID)
+	id := idOf(b, l.PID)
 	for b.Loop() {
 		g, err := h.Grab(id)
 		if err != nil {

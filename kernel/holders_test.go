@@ -51,7 +51,7 @@ func TestHoldersAreIncompleteWhereAProcessCannotBeLookedInto(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer proc.Close()
-	h := &Hands{host: &host.Host{Path: root, Proc: proc, Errors: host.NewScanErrors()}, options: Options{}.withDefaults()}
+	h := &Hands{host: &host.Host{Path: root, Proc: proc, Errors: host.NewScanErrors()}, options: ExecutorOptions{Workers: 1}}
 	if found, err := h.Holders(t.Context(), nil); err != nil || !found.Complete {
 		t.Errorf("%+v, %v, want them complete", found, err)
 	}

@@ -36,7 +36,7 @@ func startSleep(t *testing.T, files ...*os.File) *exec.Cmd {
 }
 
 // idOf identifies a process as a scan would.
-func idOf(t *testing.T, pid int) closewait.ProcessID {
+func idOf(t testing.TB, pid int) closewait.ProcessID {
 	t.Helper()
 	data, err := os.ReadFile("/proc/" + itoa(pid) + "/stat")
 	if err != nil {

@@ -7,9 +7,10 @@ import (
 	"os"
 	"strings"
 
-	"closewait_exporter/kernel/sockdiag"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // Rights tells for each deed why it cannot be done to the processes of a user; nil where it can.
@@ -73,7 +74,7 @@ func (h *Hands) lacksDestroy() error {
 	if err := h.lacks("SOCK_DESTROY requests", unix.CAP_NET_ADMIN); err != nil {
 		return err
 	}
-	if h.options.Namespaces == AllNamespaces {
+	if h.options.Namespaces != host.OwnNamespace {
 		err := h.lacks("sockets in other network namespaces (none are seen with --collector.network-namespaces=own)", unix.CAP_SYS_ADMIN)
 		if err != nil {
 			return err

@@ -102,8 +102,8 @@ func TestPidsOfAnotherNamespaceAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer proc.Close()
-			s := &Scanner{host: &host.Host{Path: dir, Proc: proc, PIDsAreOurs: c.ours}}
-			if err := s.checkPIDs(); (err == nil) != c.want {
+			h := &host.Host{Path: dir, Proc: proc, PIDsAreOurs: c.ours}
+			if err := checkPIDs(h); (err == nil) != c.want {
 				t.Error(err)
 			}
 		})

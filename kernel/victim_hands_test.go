@@ -1,6 +1,7 @@
 package kernel
 
 import (
+	"maps"
 	"net"
 	"net/netip"
 	"os"
@@ -13,47 +14,68 @@ import (
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/fdscan"
 	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // soon is for how long a test waits for what must come.
 const soon = 20 * time.Second
 
-// newHands returns the hands of a new Scanner of this host.
-func newHands(t *testing.T) *Hands {
+// newHands returns an Executor for this host.
+func newHands(t testing.TB) *Hands {
 	t.Helper()
 	leaktest.RequireRoot(t)
-	s, err := NewScanner(Options{})
+	proc, err := host.Open(host.DefaultPath)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(s.Close)
-	h, err := NewHands(s)
+	t.Cleanup(proc.Close)
+	h, err := NewHands(proc, ExecutorOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	return h
 }
 
-// socketsOf are the sockets in CLOSE_WAIT that a scan finds with a process.
-func socketsOf(t *testing.T, pid int) []*closewait.Socket {
+// socketsOf returns the accepted sockets in CLOSE_WAIT that a process holds, as a scan finds them.
+func socketsOf(t testing.TB, pid int) (held []*closewait.Socket) {
 	t.Helper()
-	s, err := NewScanner(Options{})
+	h, err := host.Open(host.DefaultPath)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer s.Close()
-	snapshot, err := s.Scan(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	var list []*closewait.Socket
-	for _, row := range snapshot.Sockets {
-		if !row.Defunct && slices.ContainsFunc(row.Holders, func(id closewait.ProcessID) bool { return id.PID == pid }) {
-			list = append(list, &closewait.Socket{Facts: row.Facts, Owner: row.Owner, Holders: row.Holders})
+	defer h.Close()
+	byInode := map[uint64]*closewait.Socket{}
+	for _, ns := range h.Namespaces([]int{pid}) {
+		err := h.InNamespace(t.Context(), ns.ID, func() error {
+			_, err := sockdiag.NewDumper(host.TCPCloseWait).Dump(t.Context(), func(row *sockdiag.Row) {
+				s := &closewait.Socket{Facts: closewait.Facts{
+					ID: closewait.CookieID(ns.ID, row.Cookie), Local: row.Local, Remote: row.Remote, Inode: uint64(row.Inode),
+				}}
+				if s.Accepted() {
+					byInode[s.Inode] = s
+				}
+			})
+			return err
+		})
+		if err != nil {
+			t.Fatal(err)
 		}
 	}
-	return list
+	dir, err := h.Proc.OpenPID(pid)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer dir.Close()
+	found, err := fdscan.Find(t.Context(), h, dir, pid, slices.Collect(maps.Keys(byInode)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for inode := range found {
+		held = append(held, byInode[inode])
+	}
+	return held
 }
 
 // halfClosed is an accepted connection in CLOSE_WAIT. Its peer can still read.

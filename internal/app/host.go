@@ -12,6 +12,7 @@ import (
 type host struct {
 	scanner  *kernel.Scanner
 	commands *kernel.CommandLines
+	actions  kernel.ExecutorOptions
 }
 
 func openHost(o *options) (*host, error) {
@@ -19,7 +20,11 @@ func openHost(o *options) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &host{scanner: scanner, commands: kernel.NewCommandLines(scanner)}, nil
+	return &host{
+		scanner:  scanner,
+		commands: kernel.NewCommandLines(scanner),
+		actions:  kernel.ExecutorOptions{Workers: o.kernel.Workers, Namespaces: o.kernel.Namespaces},
+	}, nil
 }
 
 func (h *host) scan(ctx context.Context) (*closewait.Snapshot, error) { return h.scanner.Scan(ctx) }
