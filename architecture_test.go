@@ -41,6 +41,7 @@ func TestArchitecture(t *testing.T) {
 		"kernel/sockdiag":         {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix", "syscall"},
 		"kernel/fdscan":           {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},
 		"kernel/bpf":              {module + "kernel/host", "github.com/cilium/ebpf", "golang.org/x/sys/unix"},
+		"kernel/scan":             {module + "closewait", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/bpf", module + "kernel/fdscan", "golang.org/x/sys/unix"},
 		"kernel/bpf/bare":         {"github.com/cilium/ebpf", "golang.org/x/sys/unix"},
 		"collector":               {module + "closewait", "github.com/prometheus/client_golang"},
 		"report":                  {module + "closewait"},

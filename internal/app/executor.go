@@ -15,7 +15,7 @@ import (
 type executor struct{ *kernel.Hands }
 
 func newExecutor(h *host) (executor, error) {
-	hands, err := kernel.NewHands(h.scanner.Host(), h.actions)
+	hands, err := kernel.NewHands(h.proc, h.actions)
 	if err != nil {
 		return executor{}, fmt.Errorf("--reaper.config: cannot act on processes here: %w", err)
 	}

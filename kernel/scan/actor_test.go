@@ -1,0 +1,185 @@
+package scan_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"os/exec"
+	"slices"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/hosttest"
+)
+
+// actorRole is the test binary as a program that does with connections what it is told, sensible or not.
+// Its orders are acts; after each it tells its deeds.
+const actorRole = "actor"
+
+// act is one thing to be done. Which chooses among what there is, Size how much of it.
+type act struct {
+	Do          string
+	Which, Size int
+}
+
+// deeds is what an actor has, and what only it knows of that.
+type deeds struct {
+	Error  string
+	Ends   []end
+	Decoys []uint64 // inodes of sockets that hold no connection, and of what never was one
+}
+
+// end is one end of a connection.
+type end struct {
+	Local, Remote netip.AddrPort
+	Inode         uint64     // 0 while it is unaccepted
+	Left          *time.Time // just before the other end was closed or shut down for the first time; nil: it was not
+}
+
+// actor is what is kept from act to act. Sockets are plain descriptors: the Go runtime has no hand in them.
+type actor struct {
+	doors    []*door
+	ends     []*actorsEnd
+	decoys   []int
+	known    []uint64 // inodes of decoys
+	children []*child
+	threads  []*thread
+	way      [2]int // a pair of sockets through which others are sent
+	flying   [][]*actorsEnd
+}
+
+// actorsEnd is an end with what the actor has of it.
+type actorsEnd struct {
+	end
+	other *actorsEnd
+	fds   []int
+	waits bool // to be accepted
+}
+
+// child is a process that has inherited sockets.
+type child struct {
+	cmd  *exec.Cmd
+	life io.Closer
+}
+
+func perform(in io.Reader, out io.Writer) error {
+	a := &actor{}
+	if err := a.enter(); err != nil {
+		return err
+	}
+	defer a.leaveChildren()
+	for lines := bufio.NewScanner(in); lines.Scan(); {
+		var next act
+		if err := json.Unmarshal(lines.Bytes(), &next); err != nil {
+			return err
+		}
+		done := deeds{}
+		if err := a.do(next); err != nil {
+			done.Error = fmt.Sprintf("%+v: %v", next, err)
+		}
+		for _, e := range a.ends {
+			done.Ends = append(done.Ends, e.end)
+		}
+		done.Decoys = a.known
+		if err := json.NewEncoder(out).Encode(done); err != nil {
+			return err
+		}
+		a.forget()
+	}
+	return nil
+}
+
+// enter sets up what every act takes.
+func (a *actor) enter() error {
+	_ = hosttest.RaiseLoopback() // it is, or we are in a namespace of our own
+	var err error
+	if a.way, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
+		return err
+	}
+	for _, place := range doorsOfActors {
+		d, err := openDoor(place)
+		if err != nil {
+			return err
+		}
+		a.doors = append(a.doors, d)
+	}
+	return nil
+}
+
+func (a *actor) do(next act) error {
+	deed, known := acts[next.Do]
+	if !known {
+		return fmt.Errorf("unknown act")
+	}
+	return deed(a, next)
+}
+
+// hold chooses an end that the actor has descriptors of; nil when there is none.
+func (a *actor) hold(which int) *actorsEnd {
+	var held []*actorsEnd
+	for _, e := range a.ends {
+		if len(e.fds) > 0 {
+			held = append(held, e)
+		}
+	}
+	if len(held) == 0 {
+		return nil
+	}
+	return held[which%len(held)]
+}
+
+// closing notes that the other end hears of it from now on.
+func (e *actorsEnd) closing() {
+	if now := time.Now(); e.other.Left == nil {
+		e.other.Left = &now
+	}
+}
+
+// release closes one descriptor.
+func (e *actorsEnd) release() {
+	e.closing()
+	last := len(e.fds) - 1
+	unix.Close(e.fds[last])
+	e.fds = e.fds[:last]
+}
+
+// forget drops connections that the actor has nothing of any more, when that was told.
+func (a *actor) forget() {
+	gone := func(e *actorsEnd) bool { return len(e.fds) == 0 && !e.waits && !a.flies(e) }
+	a.ends = slices.DeleteFunc(a.ends, func(e *actorsEnd) bool { return gone(e) && gone(e.other) })
+}
+
+func (a *actor) flies(e *actorsEnd) bool {
+	return slices.ContainsFunc(a.flying, func(sent []*actorsEnd) bool { return slices.Contains(sent, e) })
+}
+
+// bluff notes a socket that is not, or no more, a connection.
+func (a *actor) bluff(fd int) error {
+	inode, err := inodeOf(fd)
+	if err == nil && !slices.Contains(a.known, inode) {
+		a.known = append(a.known, inode)
+	}
+	return err
+}
+
+func (a *actor) leaveChildren() {
+	for _, c := range a.children {
+		c.end()
+	}
+}
+
+func (c *child) end() {
+	c.life.Close()
+	_ = c.cmd.Process.Kill()
+	_ = c.cmd.Wait() // killed: the error says so
+}
+
+func inodeOf(fd int) (uint64, error) {
+	var st unix.Stat_t
+	err := unix.Fstat(fd, &st)
+	return st.Ino, os.NewSyscallError("fstat", err)
+}

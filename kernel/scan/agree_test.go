@@ -1,0 +1,136 @@
+package scan_test
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/leaktest/truth"
+)
+
+// seen is a socket as we, ss and the program that leaks it can all describe it.
+type seen struct {
+	Local, Remote string
+	Inode, Cookie uint64 // 0 while unaccepted, and the cookie where an engine knows none
+	RecvQ         uint32
+}
+
+func (v view) seen(local, remote netip.AddrPort, inode, cookie uint64, recvQ uint32) seen {
+	if !v.engine.cookies || inode == 0 {
+		cookie = 0
+	}
+	return seen{local.String(), remote.String(), inode, cookie, recvQ}
+}
+
+// agrees checks that the sockets of a leaking program and its children are exactly those that it
+// says it has, and that ss says so too.
+func (v view) agrees(l *leaktest.Leak) {
+	v.t.Helper()
+	v.agreesWithTruth(l)
+	inside := l.PID
+	if netNSOf(v.t, l.PID) == netNSOf(v.t, os.Getpid()) {
+		inside = 0
+	}
+	rows := leaktest.SS(v.t, inside)
+	for _, pid := range append(l.Children, l.PID) {
+		var want []seen
+		for _, r := range rows {
+			if r.HeldBy(pid) {
+				want = append(want, v.seen(r.Local, r.Remote, r.Inode, r.Cookie, r.RecvQ))
+			}
+		}
+		v.holds(pid, "ss", want)
+	}
+}
+
+// agreesWithTruth leaves ss out, which does not see all that a program can do.
+func (v view) agreesWithTruth(l *leaktest.Leak) {
+	v.t.Helper()
+	for _, pid := range append(l.Children, l.PID) {
+		var want []seen
+		for _, s := range l.Sockets {
+			if slices.Contains(s.Holders, pid) && s.Kind != truth.Defunct {
+				want = append(want, v.seen(s.Local, s.Remote, s.Inode, s.Cookie, s.RecvQ))
+			}
+		}
+		v.holds(pid, "leak", want)
+		v.holdsDefunct(pid, l)
+	}
+	v.agreesOnEach(l)
+}
+
+// holds compares what a process holds with what somebody else says.
+func (v view) holds(pid int, source string, want []seen) {
+	v.t.Helper()
+	var got []seen
+	if h := v.find(pid); h != nil {
+		for _, s := range h.Held.Sockets {
+			got = append(got, v.seen(s.Local, s.Remote, s.Inode, s.ID.Cookie, s.RecvQueue))
+		}
+	}
+	v.same(fmt.Sprintf("sockets of process %d (-%s +seen)", pid, source), got, want)
+}
+
+// holdsDefunct compares the defunct sockets of a process that were in CLOSE_WAIT. The others only
+// an engine that looks at every descriptor can know.
+func (v view) holdsDefunct(pid int, l *leaktest.Leak) {
+	v.t.Helper()
+	var got, want []seen
+	if h := v.find(pid); h != nil {
+		for _, s := range h.Defunct.Sockets {
+			got = append(got, v.seen(s.Local, s.Remote, s.Inode, s.ID.Cookie, 0)) // what is queued is for nobody
+		}
+	}
+	for _, s := range l.Sockets {
+		if s.Kind == truth.Defunct && (s.Was != "" || v.AllDefunct) && slices.Contains(s.Holders, pid) {
+			want = append(want, v.seen(s.Local, s.Remote, s.Inode, s.Cookie, 0))
+		}
+	}
+	v.same(fmt.Sprintf("defunct sockets of process %d (-leak +seen)", pid), got, want)
+}
+
+func (v view) same(what string, got, want []seen) {
+	v.t.Helper()
+	byEnds := func(a, b seen) int { return strings.Compare(a.Local+a.Remote, b.Local+b.Remote) }
+	slices.SortFunc(got, byEnds)
+	slices.SortFunc(want, byEnds)
+	if diff := cmp.Diff(want, got); diff != "" {
+		v.t.Errorf("%s:\n%s", what, diff)
+	}
+}
+
+// agreesOnEach compares what only the program knows: who holds a socket, and who connected to whom.
+func (v view) agreesOnEach(l *leaktest.Leak) {
+	v.t.Helper()
+	ns := netNSOf(v.t, l.PID)
+	for _, want := range l.Sockets {
+		if want.Kind == truth.Defunct {
+			continue
+		}
+		got := v.socket(ns, want.Local, want.Remote)
+		if holders := pidsOf(got.Holders); want.Kind != truth.Unaccepted && !slices.Equal(holders, slices.Sorted(slices.Values(want.Holders))) {
+			v.t.Errorf("%v to %v: held by %v, want %v", want.Local, want.Remote, holders, want.Holders)
+		}
+		direction, service := closewait.Inbound, want.Local.Port()
+		if want.Kind == truth.Outbound {
+			direction, service = closewait.Outbound, want.Remote.Port()
+		}
+		if got.Direction != direction || got.Port() != service {
+			v.t.Errorf("%v to %v: %v, service port %d, want %v, %d", want.Local, want.Remote, got.Direction, got.Port(), direction, service)
+		}
+	}
+}
+
+func pidsOf(ids []closewait.ProcessID) []int {
+	var pids []int
+	for _, id := range ids {
+		pids = append(pids, id.PID)
+	}
+	return pids
+}

@@ -1,0 +1,127 @@
+package scan_test
+
+import (
+	"context"
+	"errors"
+	"os"
+	"strings"
+	"testing"
+
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/scan"
+)
+
+func TestUnusableOptionsAreErrorsThatSayWhatToDo(t *testing.T) {
+	for name, c := range map[string]struct {
+		options scan.Options
+		want    []string
+	}{
+		"an engine that does not exist": {scan.Options{Scanner: "lsof"}, []string{`"lsof"`, "netlink", "procfs"}},
+		"a scope that does not exist":   {scan.Options{Namespaces: "some"}, []string{`"some"`, "all", "own"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, err := open(c.options)
+			if err == nil {
+				s.Close()
+				t.Fatal("no error")
+			}
+			for _, want := range c.want {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not contain %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestTheBestEngineThatWorksIsUsedAndSaysWhyNoBetterOne(t *testing.T) {
+	l := leaktest.Start(t, "--sockets=3", "--unaccepted=2")
+	for _, c := range []struct {
+		name   string
+		forbid order
+		engine string
+		says   []string // why not a better one
+	}{
+		{"all work", order{}, scan.ScannerEBPF, nil},
+		{"netlink alone is forbidden", order{NoNetlink: true}, scan.ScannerEBPF, nil},
+		{"BPF is forbidden", order{NoBPF: true}, scan.ScannerNetlink, []string{"ebpf", "operation not permitted", "CAP_BPF"}},
+		{"both are", order{NoBPF: true, NoNetlink: true}, scan.ScannerProcFS,
+			[]string{"ebpf", "CAP_BPF", "netlink", "address family not supported"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			looker := startLooker(t, nil)
+			c.forbid.Open, c.forbid.Look = &scan.Options{}, true
+			got := looker.ask(c.forbid)
+			if got.Error != "" {
+				t.Fatal(got.Error)
+			}
+			if got.Visibility.Scanner != c.engine || (got.Visibility.Fallback != "") != (len(c.says) > 0) {
+				t.Errorf("engine %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
+			}
+			for _, word := range c.says {
+				if !strings.Contains(got.Visibility.Fallback, word) {
+					t.Errorf("%q does not say %q", got.Visibility.Fallback, word)
+				}
+			}
+			if h := got.Holders[l.PID]; h.Held != 3 || h.Unaccepted != 2 {
+				t.Errorf("%d sockets and %d unaccepted, want 3 and 2", h.Held, h.Unaccepted)
+			}
+			for engine, forbidden := range map[string]bool{scan.ScannerEBPF: c.forbid.NoBPF, scan.ScannerNetlink: c.forbid.NoNetlink} {
+				got = looker.ask(order{Open: &scan.Options{Scanner: engine}})
+				if says := strings.Contains(got.Error, engine) && strings.Contains(got.Error, "--collector.scanner=auto"); says != forbidden {
+					t.Errorf("error %q when %s was asked for", got.Error, engine)
+				}
+			}
+		})
+	}
+}
+
+func TestNetlinkThatStopsWorkingIsAnError(t *testing.T) {
+	leaktest.Start(t, "--sockets=3")
+	looker := startLooker(t, nil)
+	got := looker.ask(order{Open: &scan.Options{Scanner: scan.ScannerNetlink}, Look: true})
+	if got.Error != "" {
+		t.Fatal(got.Error)
+	}
+	got = looker.ask(order{NoNetlink: true, Look: true})
+	if !strings.Contains(got.Error, "read sockets") || len(got.Holders) != 0 || got.Faults["sockets/other"] == 0 {
+		t.Errorf("error %q, holders %v, faults %v", got.Error, got.Holders, got.Faults)
+	}
+}
+
+func TestAScanThatIsCalledOffIsNoFault(t *testing.T) {
+	ownHost(t)
+	c := converse(t, listen(t, "127.0.0.1:0"))
+	c.leave()
+	withEachEngine(t, func(t *testing.T, e engine) {
+		eyes := newEyes(t, e, scan.Options{})
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		if snapshot, err := eyes.Scan(ctx); !errors.Is(err, context.Canceled) || snapshot != nil {
+			t.Errorf("snapshot %v, error %v", snapshot, err)
+		}
+		if faults := faultsOf(eyes.host); len(faults) != 0 {
+			t.Errorf("faults %v", faults)
+		}
+		if v := eyes.look(); v.held(os.Getpid()) != 1 {
+			t.Errorf("after that: %v", v)
+		}
+	})
+}
+
+func TestTheSightSaysWhatIsInUse(t *testing.T) {
+	withEachEngine(t, func(t *testing.T, e engine) {
+		s := newEyes(t, e, scan.Options{Namespaces: scan.OwnNamespace}).visibility
+		if s.Scanner != e.name || s.Namespaces != scan.OwnNamespace || s.Fallback != "" {
+			t.Errorf("sight %+v", s)
+		}
+	})
+	s, err := open(scan.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.Close()
+	if s.visibility.Scanner != scan.ScannerEBPF || s.visibility.Namespaces != scan.AllNamespaces {
+		t.Errorf("by default %+v", s.visibility)
+	}
+}

@@ -1,0 +1,128 @@
+package scan_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/scan"
+)
+
+// engine is one way to read sockets, with what the contract allows it not to know.
+type engine struct {
+	name    string
+	cookies bool // it knows cookies, and times from before it first looked
+	walks   bool // it looks for holders in /proc/PID/fd, and for namespaces in /proc/PID/ns
+}
+
+var engines = []engine{
+	{name: scan.ScannerEBPF, cookies: true},
+	{name: scan.ScannerNetlink, cookies: true, walks: true},
+	{name: scan.ScannerProcFS, walks: true},
+}
+
+// withEachEngine runs a test once for each engine.
+func withEachEngine(t *testing.T, test func(t *testing.T, e engine)) {
+	for _, e := range engines {
+		t.Run(e.name, func(t *testing.T) { test(t, e) })
+	}
+}
+
+// eyes are a Scanner with the memory that the exporter gives it.
+type eyes struct {
+	*hostScanner
+	t       testing.TB
+	engine  engine
+	tracker *closewait.Tracker
+}
+
+// hostScanner is a Scanner with a Host of its own.
+type hostScanner struct {
+	scan.Scanner
+	host       *host.Host
+	visibility closewait.Visibility
+}
+
+func open(o scan.Options) (*hostScanner, error) {
+	h, err := host.Open(host.DefaultPath)
+	if err != nil {
+		return nil, err
+	}
+	s, v, err := scan.Open(h, o)
+	if err != nil {
+		h.Close()
+		return nil, err
+	}
+	return &hostScanner{s, h, v}, nil
+}
+
+// Close closes the Scanner and the Host.
+func (s *hostScanner) Close() {
+	s.Scanner.Close()
+	s.host.Close()
+}
+
+func newEyes(t testing.TB, e engine, o scan.Options) *eyes {
+	t.Helper()
+	o.Scanner = e.name
+	s, err := open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return &eyes{s, t, e, closewait.NewTracker([]float64{1, 60, 3600})}
+}
+
+// look scans once. Whatever is seen, nothing is counted twice.
+func (e *eyes) look() view {
+	e.t.Helper()
+	snapshot, err := e.Scan(e.t.Context())
+	if err != nil {
+		e.t.Fatalf("scan: %v", err)
+	}
+	v := view{View: e.tracker.Update(snapshot), t: e.t, engine: e.engine}
+	for _, s := range snapshot.Sockets {
+		if s.Defunct {
+			v.defunct = append(v.defunct, s)
+		}
+	}
+	v.countsOnce()
+	return v
+}
+
+// sees looks until the condition holds.
+func (e *eyes) sees(condition func(view) (done bool, why string)) view {
+	e.t.Helper()
+	var v view
+	leaktest.Eventually(e.t, patience, func() (bool, string) {
+		v = e.look()
+		return condition(v)
+	})
+	return v
+}
+
+// netNSOf is the network namespace that a process lives in.
+func netNSOf(t testing.TB, pid int) closewait.NetNS {
+	t.Helper()
+	// Not the link of the process itself, which is gone when its leader has ended.
+	links, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil {
+			ns, err := strconv.ParseUint(strings.Trim(target, "net:[]"), 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return closewait.NetNS(ns)
+		}
+	}
+	t.Fatalf("process %d lives in no network namespace: %v", pid, links)
+	return 0
+}

@@ -1,0 +1,215 @@
+package scan_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/netip"
+	"os"
+	"strconv"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/scan"
+)
+
+// lookerRole is the test binary as another process that looks: as another user, without some
+// capability, with few descriptors or under strace. It obeys orders from stdin, one line of JSON
+// each, and answers each with a report on stdout.
+const lookerRole = "looker"
+
+// order says what is to be done, in this order.
+type order struct {
+	NoNetlink bool          // forbid netlink from now on, as a seccomp filter of a service does
+	NoBPF     bool          // forbid BPF
+	Open      *scan.Options // open a new Scanner, with nothing seen so far
+	Headroom  *int          // set the limit of descriptors to what is open and so many more; -1: as at the start
+	Look      bool
+}
+
+// report is what a look has seen.
+type report struct {
+	Error      string
+	Visibility closewait.Visibility
+	Faults     map[string]uint64 // by "stage/reason", without those that are zero
+	Namespaces int
+	Unread     int
+	Denied     int
+	Coverage   float64
+	Owners     map[string]int // sockets of the host
+	Holders    map[int]reportedHolder
+	Sockets    []reportedSocket // all that are listed
+}
+
+type reportedHolder struct {
+	Held, Unaccepted, Defunct int
+	Entered, Left             uint64
+}
+
+type reportedSocket struct {
+	NetNS         closewait.NetNS
+	Local, Remote netip.AddrPort
+	Cookie        uint64
+	Owner         string
+	Holders       []int
+	Age           float64 // seconds
+}
+
+// looker is what is kept from order to order.
+type looker struct {
+	scanner *hostScanner
+	tracker *closewait.Tracker
+	limit   unix.Rlimit // at the start
+}
+
+func takeOrders(in io.Reader, out io.Writer) error {
+	l := &looker{}
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l.limit); err != nil {
+		return err
+	}
+	for lines := bufio.NewScanner(in); lines.Scan(); {
+		var o order
+		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
+			return err
+		}
+		r, err := l.obey(o)
+		if err != nil {
+			r.Error = err.Error()
+		}
+		if err := json.NewEncoder(out).Encode(r); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (l *looker) obey(o order) (r report, err error) {
+	if o.NoNetlink {
+		if err := forbid(unix.SYS_SOCKET, unix.AF_NETLINK, unix.EAFNOSUPPORT); err != nil {
+			return r, err
+		}
+	}
+	if o.NoBPF {
+		const loadProgram, createMap, loadBTF = 5, 0, 18
+		for _, command := range []uint32{loadProgram, createMap, loadBTF} {
+			if err := forbid(unix.SYS_BPF, command, unix.EPERM); err != nil {
+				return r, err
+			}
+		}
+	}
+	if o.Open != nil {
+		if l.scanner != nil {
+			l.scanner.Close()
+		}
+		if l.scanner, err = open(*o.Open); err != nil {
+			return r, err
+		}
+		l.tracker = closewait.NewTracker([]float64{60})
+	}
+	if o.Headroom != nil {
+		if err := l.leaveHeadroom(*o.Headroom); err != nil {
+			return r, err
+		}
+	}
+	if !o.Look {
+		return r, nil
+	}
+	if l.scanner == nil {
+		return r, errors.New("look without eyes: the first order has to open a Scanner")
+	}
+	snapshot, err := l.scanner.Scan(context.Background())
+	r.Visibility, r.Faults = l.scanner.visibility, faultsOf(l.scanner.host)
+	if err == nil {
+		r.take(l.tracker.Update(snapshot))
+	}
+	return r, err
+}
+
+func (r *report) take(v *closewait.View) {
+	r.Namespaces, r.Unread, r.Denied, r.Coverage = v.Namespaces, v.UnreadableNamespaces, v.Denied, v.Coverage()
+	r.Owners = map[string]int{}
+	for _, family := range closewait.Families {
+		for _, owner := range closewait.Owners {
+			r.Owners[owner.String()] += v.Sockets.Of(family, owner)
+		}
+	}
+	r.Holders = map[int]reportedHolder{}
+	for _, h := range v.Holders {
+		r.Holders[h.ID.PID] = reportedHolder{h.Held.Len(), h.Unaccepted.Len(), h.Defunct.Len(), h.Entered, h.Left}
+	}
+	for _, s := range (view{View: v}).all() {
+		r.Sockets = append(r.Sockets, reportedSocket{
+			s.ID.NetNS, s.Local, s.Remote, s.ID.Cookie, s.Owner.String(), pidsOf(s.Holders), s.Age(v.Taken).Seconds(),
+		})
+	}
+}
+
+// faultsOf are those that have happened.
+func faultsOf(h *host.Host) map[string]uint64 {
+	faults := map[string]uint64{}
+	for fault, n := range h.Errors.Snapshot() {
+		if n > 0 {
+			faults[fault.Stage+"/"+fault.Reason] = n
+		}
+	}
+	return faults
+}
+
+// leaveHeadroom lowers the limit of descriptors so that so many more can be opened, whatever
+// numbers are free below those that are open.
+func (l *looker) leaveHeadroom(n int) error {
+	if n < 0 {
+		return unix.Setrlimit(unix.RLIMIT_NOFILE, &l.limit)
+	}
+	entries, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return err
+	}
+	highest := 0
+	for _, entry := range entries {
+		fd, err := strconv.Atoi(entry.Name())
+		if err != nil {
+			return err
+		}
+		highest = max(highest, fd)
+	}
+	for {
+		fd, err := unix.Open(os.DevNull, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+		if err != nil {
+			return err
+		}
+		if fd >= highest { // that of the directory was the highest, perhaps
+			unix.Close(fd)
+			return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(fd + n), Max: l.limit.Max})
+		}
+	}
+}
+
+// forbid makes a system call with a certain first argument fail, as a seccomp filter of a service does.
+func forbid(call, firstArgument uint32, failure unix.Errno) error {
+	const number, argument = 0, 16 // offsets in struct seccomp_data
+	filter := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: number},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: call, Jf: 3},
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: argument},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, K: firstArgument, Jf: 1},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(failure)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	program := unix.SockFprog{Len: uint16(len(filter)), Filter: &filter[0]}
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return fmt.Errorf("set no_new_privs: %w", err)
+	}
+	_, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC,
+		uintptr(unsafe.Pointer(&program)))
+	if errno != 0 {
+		return fmt.Errorf("install seccomp filter: %w", errno)
+	}
+	return nil
+}

@@ -1,0 +1,46 @@
+package scan_test
+
+import (
+	"fmt"
+	"os"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// Environment variables that tell the test binary what it is run for.
+const (
+	roleVariable  = "KERNEL_TEST_ROLE" // not for tests: see play
+	benchVariable = "CLOSEWAIT_BENCH"  // to measure the host as it is
+)
+
+func TestMain(m *testing.M) {
+	switch {
+	case os.Getenv(roleVariable) != "":
+		exit(play(os.Getenv(roleVariable)))
+	case os.Getenv(benchVariable) == "":
+		isolate()
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// play is what the test binary does when a test has run it again.
+func play(role string) error {
+	switch role {
+	case lookerRole:
+		return takeOrders(os.Stdin, os.Stdout)
+	case actorRole:
+		return perform(os.Stdin, os.Stdout)
+	case victimRole:
+		return suffer(os.Args[1], os.Stdin)
+	}
+	return fmt.Errorf("unknown role %q; %s is for tests", role, roleVariable)
+}
+
+func exit(err error) {
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "kernel test:", err)
+		os.Exit(1)
+	}
+	os.Exit(0)
+}

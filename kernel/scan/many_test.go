@@ -1,0 +1,55 @@
+package scan_test
+
+import (
+	"bytes"
+	"fmt"
+	"os/exec"
+	"testing"
+	"time"
+
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/scan"
+)
+
+func TestNearlyTwentyThousandSocketsInOneProcess(t *testing.T) {
+	const sockets, kept = 19_000, 500
+	ownHost(t)
+	l := leaktest.Start(t, "--nofile=20000", "--sockets=19000")
+	leaktest.Eventually(t, patience, func() (bool, string) { // dumps miss some while the other ends still change state
+		n := countBySS(t)
+		return n == sockets, fmt.Sprintf("ss sees %d sockets, not %d", n, sockets)
+	})
+	all := make([]*eyes, len(engines))
+	for i, e := range engines {
+		all[i] = newEyes(t, e, scan.Options{})
+		for range 2 {
+			started := time.Now()
+			h := all[i].look().holder(l.PID)
+			t.Logf("%s: %v", e.name, time.Since(started))
+			if h.Held.Len() != sockets || h.Entered != sockets || h.Left != 0 {
+				t.Errorf("%s: %d held, %d entered, %d left, want %d, %[4]d and 0", e.name, h.Held.Len(), h.Entered, h.Left, sockets)
+			}
+			if h.OpenFDs < sockets || h.MaxFDs != 20_000 {
+				t.Errorf("%s: %d of %d descriptors", e.name, h.OpenFDs, h.MaxFDs)
+			}
+		}
+	}
+	l.Do("close 18500")
+	for i, e := range engines {
+		all[i].look()
+		h := all[i].look().holder(l.PID)
+		if h.Held.Len() != kept || h.Entered != sockets || h.Left != sockets-kept {
+			t.Errorf("%s: %d held, %d entered, %d left, want %d, %d and %d", e.name, h.Held.Len(), h.Entered, h.Left, kept, sockets, sockets-kept)
+		}
+	}
+}
+
+// countBySS counts without asking for owners, which takes ss much longer.
+func countBySS(t *testing.T) int {
+	t.Helper()
+	out, err := exec.Command("ss", "-tnH", "state", "close-wait").Output()
+	if err != nil {
+		t.Skipf("needs ss: %v", err)
+	}
+	return bytes.Count(out, []byte{'\n'})
+}

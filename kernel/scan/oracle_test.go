@@ -1,0 +1,96 @@
+package scan_test
+
+import (
+	"fmt"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"testing"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// holding is a socket as who takes hold of it sees it: one descriptor after the other, of each thread of
+// each process.
+type holding struct {
+	state   uint8
+	several bool     // it is one of MPTCP
+	holders []int    // ascending
+	handles []string // descriptors with their processes
+}
+
+// takeStock asks all connections and listeners that any process has a descriptor of, by inode.
+func takeStock(t testing.TB) map[uint64]*holding {
+	t.Helper()
+	stock := map[uint64]*holding{}
+	for _, pid := range numbersIn(t, "/proc") {
+		for _, tid := range numbersIn(t, fmt.Sprintf("/proc/%d/task", pid)) {
+			for inode, fds := range leaktest.Descriptors(t, pid, fmt.Sprintf("task/%d/fd", tid)) {
+				if stock[inode] == nil {
+					stock[inode] = ask(pid, tid, fds[0])
+				}
+				if h := stock[inode]; !slices.Contains(h.holders, pid) {
+					h.holders = append(h.holders, pid)
+				}
+				stock[inode].note(pid, tid, fds)
+			}
+		}
+	}
+	return stock
+}
+
+// note adds descriptors, those of other threads where the main thread has them not.
+func (h *holding) note(pid, tid int, fds []int) {
+	for _, fd := range fds {
+		handle := fmt.Sprintf("%d/fd/%d", pid, fd)
+		if slices.Contains(h.handles, handle) {
+			continue
+		}
+		if tid != pid {
+			handle = fmt.Sprintf("%d/task/%d/fd/%d", pid, tid, fd)
+		}
+		h.handles = append(h.handles, handle)
+	}
+	slices.Sort(h.handles)
+}
+
+// numbersIn are the names of a directory of /proc that are numbers, ascending.
+func numbersIn(t testing.TB, dir string) (numbers []int) {
+	t.Helper()
+	for _, name := range matches(t, dir+"/[0-9]*") {
+		n, err := strconv.Atoi(filepath.Base(name))
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers = append(numbers, n)
+	}
+	slices.Sort(numbers)
+	return numbers
+}
+
+// ask takes hold of a socket for a moment. It is empty for one that is not of TCP.
+func ask(pid, tid, fd int) *holding {
+	h := &holding{}
+	flags := 0
+	if tid != pid {
+		flags = unix.O_EXCL // PIDFD_THREAD, Linux 6.9
+	}
+	process, err := unix.PidfdOpen(tid, flags)
+	if err != nil {
+		return h
+	}
+	defer unix.Close(process)
+	copied, err := unix.PidfdGetfd(process, fd, 0)
+	if err != nil {
+		return h
+	}
+	defer unix.Close(copied)
+	if info, err := unix.GetsockoptTCPInfo(copied, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
+		h.state = info.State
+	}
+	protocol, err := unix.GetsockoptInt(copied, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	h.several = err == nil && protocol == unix.IPPROTO_MPTCP
+	return h
+}

@@ -1,0 +1,224 @@
+package scan_test
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/scan"
+)
+
+// spotted is a socket as an engine or ss sees it, without what depends on the moment.
+type spotted struct {
+	NetNS                 closewait.NetNS
+	Local, Remote         string
+	Inode, Cookie         uint64
+	UID, Interface        uint32
+	RecvQ, SendQ          uint32
+	Timer                 string
+	Sent, Acked, Received uint64
+	Direction, Owner      string
+	Holders               []closewait.ProcessID
+}
+
+// sight is what one look of an engine has seen, by namespace, addresses and inode.
+type sight struct {
+	taken   time.Time
+	took    time.Duration
+	alive   map[string]spotted
+	defunct map[string]spotted
+	since   map[string]time.Time // of the last ACK
+}
+
+// spot looks until all is found that takes more than one look.
+func (s *stage) spot(e *eyes) sight {
+	s.t.Helper()
+	scan.RefreshNow(e.Scanner)
+	if _, err := e.Scan(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	scan.RefreshNow(e.Scanner)
+	started := time.Now()
+	snapshot, err := e.Scan(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	seen := sight{snapshot.Taken, snapshot.Taken.Sub(started), map[string]spotted{}, map[string]spotted{}, map[string]time.Time{}}
+	for i := range snapshot.Sockets {
+		row := &snapshot.Sockets[i]
+		key := fmt.Sprintf("%d %v %v %d", row.ID.NetNS, row.Local, row.Remote, row.Inode)
+		list := seen.alive
+		if row.Defunct {
+			list = seen.defunct
+		}
+		if _, twice := list[key]; twice {
+			s.t.Errorf("%s: %s twice", e.engine.name, key)
+		}
+		list[key] = spotted{
+			row.ID.NetNS, row.Local.String(), row.Remote.String(), row.Inode, row.ID.Cookie, row.UID, row.Interface,
+			row.RecvQueue, row.SendQueue, row.Timer.String(), row.BytesSent, row.BytesAcked, row.BytesReceived,
+			row.Direction.String(), row.Owner.String(), slices.Clone(row.Holders),
+		}
+		if row.HasTimes {
+			seen.since[key] = snapshot.Taken.Add(-row.SinceLastAck)
+		}
+	}
+	if faults := faultsOf(e.host); len(faults) > 0 {
+		s.t.Errorf("%s: faults %v", e.engine.name, faults)
+	}
+	return seen
+}
+
+// compare lets all look, and netlink before and after the others: what has not moved in between, all
+// have to see alike.
+func (s *stage) compare() {
+	s.t.Helper()
+	for try := 0; ; try++ {
+		before, ebpf, procfs := s.spot(s.netlink), s.spot(s.ebpf), s.spot(s.procfs)
+		rows, stock := s.ss(), takeStock(s.t)
+		after := s.spot(s.netlink)
+		if cmp.Equal(before.alive, after.alive) {
+			s.alike("ebpf", withoutCookiesOf(several(stock), before.alive), withoutCookiesOf(several(stock), ebpf.alive))
+			s.alike("procfs", only(before.alive, inTables), only(procfs.alive, inTables))
+			s.alike("ss", only(before.alive, bySS), only(rows, bySS))
+			s.ages(before, after, ebpf)
+			s.holders(ebpf, stock)
+			s.defunct(ebpf.defunct, stock)
+			s.follows(s.netlink, before, stock)
+			s.follows(s.procfs, procfs, stock)
+			s.tally(ebpf)
+			return
+		}
+		if try == 0 {
+			s.again++
+		}
+		if try > 100 {
+			s.t.Fatalf("it never stands still:\n%s", cmp.Diff(before.alive, after.alive))
+		}
+	}
+}
+
+func (s *stage) alike(who string, want, got map[string]spotted) {
+	s.t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.t.Errorf("sockets (-netlink +%s):\n%s", who, diff)
+	}
+}
+
+// several are the inodes of MPTCP sockets.
+func several(stock map[uint64]*holding) map[uint64]bool {
+	inodes := map[uint64]bool{}
+	for inode, h := range stock {
+		inodes[inode] = h.several
+	}
+	return inodes
+}
+
+// withoutCookiesOf leaves out those that BPF cannot ask for.
+func withoutCookiesOf(inodes map[uint64]bool, rows map[string]spotted) map[string]spotted {
+	return only(rows, func(row spotted) spotted {
+		if inodes[row.Inode] {
+			row.Cookie = 0
+		}
+		return row
+	})
+}
+
+// inTables leaves what /proc/PID/net/tcp tells.
+func inTables(row spotted) spotted {
+	row.Cookie, row.Interface, row.Sent, row.Acked, row.Received = 0, 0, 0, 0, 0
+	return row
+}
+
+// bySS leaves what leaktest reads from ss.
+func bySS(row spotted) spotted {
+	row.Interface, row.Acked, row.Received = 0, 0, 0
+	row.Direction, row.Owner, row.Holders = "", "", nil
+	return row
+}
+
+func only(rows map[string]spotted, what func(spotted) spotted) map[string]spotted {
+	left := make(map[string]spotted, len(rows))
+	for key, row := range rows {
+		left[key] = what(row)
+	}
+	return left
+}
+
+// ss asks ss in each namespace.
+func (s *stage) ss() map[string]spotted {
+	s.t.Helper()
+	timers := map[string]string{
+		"": closewait.TimerNone.String(), "on": closewait.TimerRetransmit.String(),
+		"keepalive": closewait.TimerKeepalive.String(), "persist": closewait.TimerProbe.String(),
+	}
+	rows := map[string]spotted{}
+	read := map[closewait.NetNS]bool{}
+	for _, actor := range s.actors {
+		ns := netNSOf(s.t, actor.process.Pid)
+		if read[ns] {
+			continue
+		}
+		read[ns] = true
+		for _, r := range leaktest.SS(s.t, actor.process.Pid) {
+			key := fmt.Sprintf("%d %v %v %d", ns, r.Local, r.Remote, r.Inode)
+			rows[key] = spotted{NetNS: ns, Local: r.Local.String(), Remote: r.Remote.String(), Inode: r.Inode, Cookie: r.Cookie,
+				UID: r.UID, RecvQ: r.RecvQ, SendQ: r.SendQ, Timer: timers[r.Timer], Sent: r.BytesSent}
+		}
+	}
+	return rows
+}
+
+// ages compares the times of the last ACK with each other, but of what was acknowledged while all looked, and with
+// when the FIN was sent at the earliest.
+func (s *stage) ages(netlink, after, ebpf sight) {
+	s.t.Helper()
+	const tick = 10 * time.Millisecond // the longest that there is
+	exact := tick + max(netlink.took, after.took, ebpf.took)
+	for key, since := range ebpf.since {
+		row := ebpf.alive[key]
+		if theirs := netlink.since[key]; after.since[key].Sub(theirs) < exact && since.Sub(theirs).Abs() > exact {
+			s.t.Errorf("%s: last ACK %v by ebpf and %v by netlink", key, since, theirs)
+		}
+		truth, known := s.truth[place4{row.NetNS, row.Local + " " + row.Remote}]
+		switch {
+		case !known || truth.Left == nil:
+			s.t.Errorf("%+v is in CLOSE_WAIT, and its other end has not been closed: %+v", row, truth)
+		case since.Before(*truth.Left):
+			s.t.Errorf("%+v: last ACK at %v by ebpf, before the FIN at %v", row, since, truth.Left)
+		}
+	}
+}
+
+// holders compares with a walk over all descriptors.
+func (s *stage) holders(seen sight, stock map[uint64]*holding) {
+	s.t.Helper()
+	for _, row := range seen.alive {
+		if row.Inode == 0 {
+			continue
+		}
+		var want []int
+		if h := stock[row.Inode]; h != nil {
+			want = h.holders
+		}
+		if got := pidsOf(row.Holders); !slices.Equal(got, want) {
+			s.t.Errorf("%+v: held by %v, want %v", row, got, want)
+		}
+	}
+}
+
+// tally counts what was there.
+func (s *stage) tally(seen sight) {
+	for _, row := range seen.alive {
+		s.seen[row.Owner]++
+		s.seen["timer "+row.Timer]++
+		if len(row.Holders) > 1 {
+			s.seen["shared"]++
+		}
+	}
+	s.seen["defunct"] += len(seen.defunct)
+}

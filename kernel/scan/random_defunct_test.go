@@ -1,0 +1,96 @@
+package scan_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// defunct compares with what the sockets say of themselves, but those that are decoys. Of MPTCP sockets some may
+// be missing: what the kernel keeps of one that is closed does not always tell that it was connected.
+func (s *stage) defunct(seen map[string]spotted, stock map[uint64]*holding) {
+	s.t.Helper()
+	want, got := map[uint64]string{}, map[uint64]string{}
+	for inode, h := range stock {
+		if s.isDefunct(inode, h) {
+			want[inode] = s.named(inode, h.holders)
+		}
+	}
+	for _, row := range seen {
+		got[row.Inode] = s.named(row.Inode, pidsOf(row.Holders))
+		if truth := s.byInode[row.Inode]; row.Local != truth.Local.String() || row.Remote != truth.Remote.String() {
+			s.t.Errorf("defunct: %+v, which was %+v", row, truth)
+		}
+	}
+	for inode := range want {
+		if _, shown := got[inode]; !shown && stock[inode].several {
+			delete(want, inode)
+			s.seen["defunct and missed"]++
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.t.Errorf("defunct sockets with their holders (-descriptors +ebpf):\n%s", diff)
+	}
+}
+
+func (s *stage) isDefunct(inode uint64, h *holding) bool {
+	return h.state == tcpClose && !s.decoys[inode]
+}
+
+// named describes a socket for who has to find out what is wrong with it.
+func (s *stage) named(inode uint64, holders []int) string {
+	truth := s.byInode[inode]
+	return fmt.Sprintf("%v to %v, of %v", truth.Local, truth.Remote, holders)
+}
+
+// follows checks that an engine that reads tables knows the defunct sockets that it saw in CLOSE_WAIT, if their
+// descriptors are still those that it saw; it may know more of them, but no others.
+func (s *stage) follows(e *eyes, seen sight, stock map[uint64]*holding) {
+	s.t.Helper()
+	leaktest.Eventually(s.t, patience, func() (bool, string) {
+		missing := s.lost(e, seen, stock)
+		if len(missing) > 0 { // it judges those again that went by way of another state, but not at each scan
+			seen = s.spot(e)
+		}
+		return len(missing) == 0, e.engine.name + " has lost\n" + strings.Join(missing, "\n")
+	})
+	memory := map[uint64]string{}
+	for _, list := range []map[string]spotted{seen.alive, seen.defunct} {
+		for _, row := range list {
+			if h := stock[row.Inode]; h != nil {
+				memory[row.Inode] = fmt.Sprint(h.handles)
+			}
+		}
+	}
+	s.remembers[e.engine.name] = memory
+}
+
+// lost are the sockets that the engine could know to be defunct and does not show. It fails the test for
+// those that it shows and that are not.
+func (s *stage) lost(e *eyes, seen sight, stock map[uint64]*holding) (missing []string) {
+	s.t.Helper()
+	shown := map[uint64]bool{}
+	for _, row := range seen.defunct {
+		shown[row.Inode] = true
+		h := stock[row.Inode]
+		if h == nil || h.state != tcpClose {
+			s.t.Errorf("%s: defunct: %+v, and it is %+v", e.engine.name, row, h)
+			continue
+		}
+		for _, pid := range pidsOf(row.Holders) {
+			if !slices.Contains(h.holders, pid) {
+				s.t.Errorf("%s: defunct: %+v, which %d does not hold: %+v", e.engine.name, row, pid, h)
+			}
+		}
+	}
+	for inode, h := range stock {
+		if s.isDefunct(inode, h) && !h.several && !shown[inode] && s.remembers[e.engine.name][inode] == fmt.Sprint(h.handles) {
+			missing = append(missing, s.named(inode, h.holders))
+		}
+	}
+	return missing
+}
