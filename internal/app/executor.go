@@ -1,34 +1,39 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/kernel"
+	"closewait_exporter/kernel/action"
 	"closewait_exporter/reaper"
 )
 
-// executor lets the reaper, which knows nothing about Linux, act through package kernel. It only
-// translates types and errors.
-type executor struct{ *kernel.Hands }
+// executor lets the reaper, which knows nothing about Linux, act through package kernel/action.
+type executor struct{ *action.Executor }
 
 func newExecutor(h *host) (executor, error) {
-	hands, err := kernel.NewHands(h.proc, h.actions)
+	e, err := action.New(h.proc, h.actions)
 	if err != nil {
 		return executor{}, fmt.Errorf("--reaper.config: cannot act on processes here: %w", err)
 	}
-	return executor{hands}, nil
+	return executor{e}, nil
 }
 
 // Grab implements reaper.Grabber.
 func (e executor) Grab(id closewait.ProcessID) (reaper.Victim, error) {
-	grip, err := e.Hands.Grab(id)
+	handle, err := e.Open(id)
 	if err != nil {
-		return nil, err
+		return nil, err // handle is a nil pointer, which in an interface is not nil
 	}
-	return processHandle{grip}, nil
+	return handle, nil
+}
+
+// Run implements reaper.Hands.
+func (e executor) Run(ctx context.Context, g closewait.Guard) (output string, err error) {
+	return e.RunGuard(ctx, g)
 }
 
 // permitted returns why a step cannot be carried out on processes of other users. Only
@@ -54,34 +59,11 @@ func (e executor) permitted(step *reaper.Step) error {
 	return errors.Join(err, rights.Holders)
 }
 
-// boot identifies the current run of the host for the state file.
-func (e executor) boot() (closewait.Boot, error) {
-	id, err := e.BootID()
-	if err != nil {
-		return closewait.Boot{}, err
-	}
-	uptime, err := e.Uptime()
-	return closewait.Boot{ID: id, Uptime: uptime}, err
-}
-
 // lock acquires the host lock.
 func (e executor) lock() (release func(), err error) {
-	lock, err := e.Claim()
+	lock, err := e.Lock()
 	if err != nil {
 		return nil, err
 	}
 	return lock.Release, nil
-}
-
-// processHandle implements reaper.Victim.
-type processHandle struct{ *kernel.Grip }
-
-func (p processHandle) Halted() (bool, error) {
-	state, err := p.State()
-	return state.Halted(), err
-}
-
-func (p processHandle) RaiseNoFile(to uint64) (before, after uint64, err error) {
-	b, a, err := p.Grip.RaiseNoFile(to)
-	return b.Soft, a.Soft, err
 }

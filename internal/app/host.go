@@ -4,20 +4,20 @@ import (
 	"context"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/kernel"
+	"closewait_exporter/kernel/action"
 	kernelhost "closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/procfs"
 	"closewait_exporter/kernel/scan"
 )
 
-// host gives the commands access to this host. Only this file and executor.go use the scanner and
-// the actions of the packages below kernel/.
+// host gives the commands access to this host. Only this file and executor.go use the scanner of
+// package kernel/scan and the executor of package kernel/action.
 type host struct {
 	proc     *kernelhost.Host
 	scanner  scan.Scanner
 	visible  closewait.Visibility
 	commands *procfs.CommandLines
-	actions  kernel.ExecutorOptions
+	actions  action.Options
 }
 
 func openHost(o *options) (*host, error) {
@@ -35,7 +35,7 @@ func openHost(o *options) (*host, error) {
 		scanner:  scanner,
 		visible:  visible,
 		commands: procfs.NewCommandLines(proc),
-		actions:  kernel.ExecutorOptions{Workers: o.scan.Workers, Namespaces: o.scan.Namespaces},
+		actions:  action.Options{Workers: o.scan.Workers, Namespaces: o.scan.Namespaces},
 	}, nil
 }
 

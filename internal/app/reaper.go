@@ -40,7 +40,7 @@ func newReaper(o *options, h *host, observer *closewait.Observer, logger log.Log
 		Logger:    logger,
 	}
 	if o.serve.stateFile != "" {
-		ro.StateFile = reaper.NewStateFile(o.serve.stateFile, e.boot)
+		ro.StateFile = reaper.NewStateFile(o.serve.stateFile, e.Boot)
 	}
 	if o.serve.auditFile == "" {
 		ro.Journal = reaper.NoJournal{}

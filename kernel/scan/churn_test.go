@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/hosttest"
+
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
@@ -13,7 +15,7 @@ import (
 // TestAgesSurviveChurnInASmallHashTable looks again and again while dumps miss and repeat sockets,
 // because thousands of connections a second come and go in 16 buckets.
 func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	const sockets = 300
 	useHashTable(t, "16")
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=300", "--listen=127.0.0.1:0", "--listen=[::1]:0")

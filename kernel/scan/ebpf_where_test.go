@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"closewait_exporter/internal/hosttest"
+
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/leaktest"
@@ -16,7 +18,7 @@ import (
 // TestAPidNamespaceHasPidsOfItsOwn runs the exporter in one, beside a program that leaks; another one leaks
 // outside, in the same network namespace.
 func TestAPidNamespaceHasPidsOfItsOwn(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	leaktest.Start(t, "--sockets=3", "--unaccepted=1")
 	// The program inside ends with the namespace, which ends with its pid 1: the looker.
 	looker := startLooker(t, nil, "unshare", "--pid", "--fork", "--mount-proc", "sh", "-c",
@@ -36,7 +38,7 @@ func TestAPidNamespaceHasPidsOfItsOwn(t *testing.T) {
 }
 
 func TestWhereTimesOrPidsAreOthersNetlinkIsUsed(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=3")
 	for name, c := range map[string]struct {
 		behind []string
@@ -67,7 +69,7 @@ func TestWhereTimesOrPidsAreOthersNetlinkIsUsed(t *testing.T) {
 // TestAMillionDescriptorsWithoutSocketsAreNoEnd has so many descriptors before the first socket that read(2) of
 // an iterator gives up with EAGAIN (MAX_ITER_OBJECTS in kernel/bpf/bpf_iter.c).
 func TestAMillionDescriptorsWithoutSocketsAreNoEnd(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	const each, most = 18_000, 1_050_000
 	var limit unix.Rlimit
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &limit); err != nil || limit.Cur < each+1000 {

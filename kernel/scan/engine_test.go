@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"closewait_exporter/internal/hosttest"
+
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -90,7 +92,7 @@ func TestNetlinkThatStopsWorkingIsAnError(t *testing.T) {
 }
 
 func TestAScanThatIsCalledOffIsNoFault(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	c := converse(t, listen(t, "127.0.0.1:0"))
 	c.leave()
 	withEachEngine(t, func(t *testing.T, e engine) {

@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/hosttest"
+
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/leaktest"
@@ -20,7 +22,7 @@ import (
 // has one thread of it write to the page and another one unmap it. The memory of the process stays
 // locked then, and whoever reads its cmdline, environ or maps waits until the thaw.
 func TestAProcessWhoseCmdlineHangsDoesNotStallAScan(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	mount := mountImage(t)
 	victim := startVictim(t, filepath.Join(mount, "page"))
 	freeze(t, mount)

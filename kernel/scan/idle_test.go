@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"testing"
 
+	"closewait_exporter/internal/hosttest"
+
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -16,7 +18,7 @@ import (
 var opensDescriptors = regexp.MustCompile(`(?m)^.*open(?:at)?\(.*"(?:[^"]*/)?fd".*$`)
 
 func TestWithoutCloseWaitNoDescriptorDirectoryIsOpened(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	strace, err := exec.LookPath("strace")
 	if err != nil {
 		t.Skipf("needs strace: %v", err)

@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"closewait_exporter/internal/kerneltest"
 )
 
 // Environment variables that tell the test binary what it is run for.
@@ -19,7 +21,7 @@ func TestMain(m *testing.M) {
 	case os.Getenv(roleVariable) != "":
 		exit(play(os.Getenv(roleVariable)))
 	case os.Getenv(benchVariable) == "":
-		isolate()
+		kerneltest.Isolate()
 	}
 	goleak.VerifyTestMain(m)
 }

@@ -7,13 +7,15 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/hosttest"
+
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
 
 func TestNearlyTwentyThousandSocketsInOneProcess(t *testing.T) {
 	const sockets, kept = 19_000, 500
-	ownHost(t)
+	hosttest.Require(t)
 	l := leaktest.Start(t, "--nofile=20000", "--sockets=19000")
 	leaktest.Eventually(t, patience, func() (bool, string) { // dumps miss some while the other ends still change state
 		n := countBySS(t)

@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/hosttest"
+
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
@@ -74,7 +76,7 @@ func TestASocketBelongsToTheNamespaceInWhichItWasMade(t *testing.T) {
 }
 
 func TestNamespacesThatComeAndGoDisturbNothing(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	here, there := leaktest.Start(t, "--sockets=2"), leaktest.Where{NetNS: true}.Start(t, "--sockets=3")
 	withEachEngine(t, func(t *testing.T, e engine) {
 		eyes := newEyes(t, e, scan.Options{})
@@ -106,7 +108,7 @@ func TestNamespacesThatComeAndGoDisturbNothing(t *testing.T) {
 }
 
 func TestScansLeaveNothingOpenAndPinNoNamespace(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--unaccepted=1")
 	watch := pairOfInterfaces(t, l.PID)
 	allScanned := t

@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 
+	"closewait_exporter/internal/hosttest"
+
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/kernel/scan"
@@ -34,7 +36,7 @@ func (r *remote) do(acts ...act) {
 const accepted, unaccepted = 1, 5
 
 func TestWhatHoldsNoConnectionIsNotDefunct(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	actor := startActor(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET})
 	for name, acts := range map[string][]act{
 		"never connected":                  {{Do: "bluff", Size: 0}, {Do: "bluff", Size: 0, Which: 1}},
@@ -65,7 +67,7 @@ func TestWhatHoldsNoConnectionIsNotDefunct(t *testing.T) {
 }
 
 func TestASocketThatWasResetBeforeItWasAcceptedIsDefunctAfterwards(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	actor := startActor(t, nil)
 	actor.do(act{Do: "connect", Size: unaccepted}, act{Do: "reset"})
 	withEachEngine(t, func(t *testing.T, e engine) {
@@ -88,7 +90,7 @@ func TestASocketThatWasResetBeforeItWasAcceptedIsDefunctAfterwards(t *testing.T)
 // TestSocketsOutliveTheLastProcessOfTheirNamespace holds for what BPF finds by its descriptor; tables are
 // reached through processes.
 func TestSocketsOutliveTheLastProcessOfTheirNamespace(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	there := startActor(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET})
 	var c *conversation
 	ns := netNSOf(t, there.process.Pid)
@@ -112,7 +114,7 @@ func TestSocketsOutliveTheLastProcessOfTheirNamespace(t *testing.T) {
 
 // TestANamespaceInWhichOnlyAThreadLives is one that /proc/PID/ns does not show.
 func TestANamespaceInWhichOnlyAThreadLives(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	there := startActor(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET})
 	var c *conversation
 	stay, done := make(chan error), make(chan struct{})

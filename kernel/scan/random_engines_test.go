@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/hosttest"
+
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
@@ -23,7 +25,7 @@ const seedVariable = "CLOSEWAIT_SEED"
 // some acts all engines look, and so do ss and a walk over every descriptor. CLOSEWAIT_LONG=1 makes it go on
 // for thousands of rounds.
 func TestEnginesAgreeOnRandomPrograms(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	const leastLong, lasts = 3000, 8 * time.Second
 	seed := rand.Uint64()
 	if given, err := strconv.ParseUint(os.Getenv(seedVariable), 10, 64); err == nil {

@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/hosttest"
+
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/internal/leaktest/truth"
 	"closewait_exporter/kernel/scan"
@@ -17,7 +19,7 @@ import (
 // TestRandomSequencesAreSeenAsSsSeesThem lets programs leak, accept, read and close at random, and
 // compares after each step. CLOSEWAIT_LONG=1 makes it take a minute.
 func TestRandomSequencesAreSeenAsSsSeesThem(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	lasts := 4 * time.Second
 	if os.Getenv("CLOSEWAIT_LONG") != "" {
 		lasts = time.Minute

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/hosttest"
+
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/leaktest"
@@ -52,7 +54,7 @@ func TestNamesOfProcessesAreSeenByteForByte(t *testing.T) {
 }
 
 func TestFactsOfAProcess(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=7", "--nofile=321", "--drop-uid="+strconv.Itoa(nobody))
 	looking := map[string]*eyes{}
 	for _, e := range engines {

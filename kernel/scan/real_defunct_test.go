@@ -10,6 +10,8 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/hosttest"
+
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
@@ -48,7 +50,7 @@ var deaths = map[string]func(*testing.T, *conversation){
 }
 
 func TestASocketThatBecomesDefunctStaysTheSameUntilItIsClosed(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	withEachEngine(t, func(t *testing.T, e engine) {
 		for name, die := range deaths {
 			for _, address := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0"} {
@@ -130,7 +132,7 @@ func awaitTCP(t *testing.T, conn *net.TCPConn, want uint8) {
 }
 
 func TestADescriptorThatIsAnotherSocketNowIsNotDefunct(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	withEachEngine(t, func(t *testing.T, e engine) {
 		c, other := converse(t, listen(t, "127.0.0.1:0")), converse(t, listen(t, "127.0.0.1:0"))
 		c.halfLeave()
@@ -161,7 +163,7 @@ func TestADescriptorThatIsAnotherSocketNowIsNotDefunct(t *testing.T) {
 }
 
 func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	for name, c := range map[string]struct {
 		where leaktest.Where
 		flags []string
@@ -225,7 +227,7 @@ func TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce(t *testing.T) {
 }
 
 func TestAWalkFindsNewHoldersOfDefunctSockets(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	withEachEngine(t, func(t *testing.T, e engine) {
 		listener := listen(t, "127.0.0.1:0")
 		c, later := converse(t, listener), converse(t, listener)
@@ -266,7 +268,7 @@ func silent(t *testing.T, prepare func(*conversation)) (c *conversation, restore
 }
 
 func TestASocketInLastACKIsNotDefunct(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	withEachEngine(t, func(t *testing.T, e engine) {
 		eyes := newEyes(t, e, scan.Options{Refresh: time.Hour})
 		var want closewait.Facts
@@ -287,7 +289,7 @@ func TestASocketInLastACKIsNotDefunct(t *testing.T) {
 }
 
 func TestKeepaliveWithoutAnswerMakesASocketDefunct(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	withEachEngine(t, func(t *testing.T, e engine) {
 		eyes := newEyes(t, e, scan.Options{Refresh: time.Hour})
 		c, _ := silent(t, func(c *conversation) {

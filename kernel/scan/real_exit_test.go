@@ -10,12 +10,14 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/hosttest"
+
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
 
 func TestProcessesThatEndDuringAScanAreNoFault(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	const (
 		sockets = 5
 		enough  = 10 // processes that come and go

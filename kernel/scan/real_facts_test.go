@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"testing"
 
+	"closewait_exporter/internal/hosttest"
+
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
@@ -15,7 +17,7 @@ import (
 
 // TestFactsThatChangeAreSeenAtTheNextLook: what an engine remembers of a process must not outlive it.
 func TestFactsThatChangeAreSeenAtTheNextLook(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	withEachEngine(t, func(t *testing.T, e engine) {
 		c := converse(t, listen(t, "127.0.0.1:0"))
 		file, err := c.server.File()

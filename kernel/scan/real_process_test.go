@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"testing"
 
+	"closewait_exporter/internal/hosttest"
+
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -21,7 +23,7 @@ func stateOf(t testing.TB, pid int) byte {
 }
 
 func TestSocketsInUnusualDescriptorTablesAreFound(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	for name, args := range map[string][]string{
 		"a table of a single thread":                              {"--private-fdtable"},
 		"a leader that has ended":                                 {"--zombie-leader"},
@@ -50,7 +52,7 @@ func TestSocketsInUnusualDescriptorTablesAreFound(t *testing.T) {
 }
 
 func TestDescriptorsAreCountedWhenTheLeaderHasEnded(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=20", "--zombie-leader")
 	withEachEngine(t, func(t *testing.T, e engine) {
 		if h := newEyes(t, e, scan.Options{}).look().holder(l.PID); !h.FDsKnown || h.OpenFDs < 20 {

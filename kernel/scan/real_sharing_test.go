@@ -7,6 +7,8 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/hosttest"
+
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
@@ -18,7 +20,7 @@ import (
 const atOnce = time.Nanosecond
 
 func TestEveryHolderCountsASharedSocketAndTheHostOnce(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=4", "--children=2")
 	withEachEngine(t, func(t *testing.T, e engine) {
 		v := newEyes(t, e, scan.Options{}).look()
@@ -35,7 +37,7 @@ func TestEveryHolderCountsASharedSocketAndTheHostOnce(t *testing.T) {
 }
 
 func TestAParentThatHasClosedItsCopyHoldsNothing(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	withEachEngine(t, func(t *testing.T, e engine) {
 		l := leaktest.Start(t, "--sockets=3", "--children=2")
 		eyes := newEyes(t, e, scan.Options{Refresh: atOnce})
@@ -114,7 +116,7 @@ func TestASocketThatChangesHandsLeavesOneAndEntersTheOther(t *testing.T) {
 }
 
 func TestSocketsInFlightHaveNoHolder(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=3", "--in-flight")
 	withEachEngine(t, func(t *testing.T, e engine) {
 		for name, c := range map[string]struct {

@@ -5,6 +5,8 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/hosttest"
+
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/internal/leaktest/truth"
@@ -15,7 +17,7 @@ import (
 const patience = 20 * time.Second
 
 func TestSocketsOfEachFamilyAreSeenAsSsAndTheirProgramSeeThem(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	for _, c := range []struct {
 		name   string
 		args   []string
@@ -123,7 +125,7 @@ func TestTimersAreSeen(t *testing.T) {
 }
 
 func TestOnlyCloseWaitCounts(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=1", "--established=5", "--defunct=4", "--stream=2")
 	withEachEngine(t, func(t *testing.T, e engine) {
 		v := newEyes(t, e, scan.Options{}).look()

@@ -7,6 +7,8 @@ import (
 	"os/exec"
 	"testing"
 
+	"closewait_exporter/internal/hosttest"
+
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
@@ -44,7 +46,7 @@ func TestUnacceptedSocketsBelongToTheHolderOfTheirListener(t *testing.T) {
 }
 
 func TestUnacceptedSocketsOfAPortSharedByProcessesBelongToAllOfThem(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	one := leaktest.Start(t, "--idle-listen=127.0.0.1:0", "--reuseport=1", "--unaccepted=20")
 	port := one.IdleListeners[0].Port()
 	two := leaktest.Start(t, fmt.Sprintf("--idle-listen=127.0.0.1:%d", port), "--reuseport=1", "--unaccepted=20")
@@ -143,7 +145,7 @@ func TestAnAcceptedSocketIsHeldAndKeepsItsAge(t *testing.T) {
 // TestMultipathSocketsOfGoServersAreFound holds because the kernel gives the TCP socket below a
 // multipath one the inode of the latter. Go servers listen so by default.
 func TestMultipathSocketsOfGoServersAreFound(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	listener := listen(t, "127.0.0.1:0", func(c *net.ListenConfig) { c.SetMultipathTCP(true) })
 	abandon(t, listener)
 	for range 2 {

@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	"closewait_exporter/internal/hosttest"
+
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/leaktest"
@@ -14,7 +16,7 @@ import (
 // TestTwoCapabilitiesSufficeToSeeEverySocket looks as a user that has CAP_BPF and CAP_PERFMON and nothing
 // else, at the sockets of root and of others, here and in another network namespace.
 func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	what := []string{"--sockets=3", "--unaccepted=2", "--outbound=1", "--defunct=2"}
 	roots := leaktest.Start(t, append(what, "--children=1")...)
 	others := leaktest.Where{UID: nobody - 1}.Start(t, append(what, "--private-fdtable")...)
@@ -61,7 +63,7 @@ func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 
 // TestOneOfTheTwoCapabilitiesIsNotEnough falls back to netlink, and says why.
 func TestOneOfTheTwoCapabilitiesIsNotEnough(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	own := leaktest.Where{UID: nobody}.Start(t, "--sockets=2")
 	for name, rights := range map[string]uintptr{"CAP_BPF alone": unix.CAP_BPF, "CAP_PERFMON alone": unix.CAP_PERFMON} {
 		t.Run(name, func(t *testing.T) {

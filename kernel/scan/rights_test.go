@@ -6,6 +6,8 @@ import (
 	"syscall"
 	"testing"
 
+	"closewait_exporter/internal/hosttest"
+
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
@@ -23,7 +25,7 @@ func with(capabilities ...uintptr) *syscall.SysProcAttr {
 // TestWhatMayNotBeSeenIsCounted looks at the sockets of root, of the user that looks and in another
 // network namespace.
 func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	roots := leaktest.Start(t, "--sockets=3")
 	own := leaktest.Where{UID: nobody}.Start(t, "--sockets=2")
 	elsewhere := leaktest.Where{NetNS: true}.Start(t, "--sockets=4")

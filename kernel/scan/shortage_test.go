@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"closewait_exporter/internal/hosttest"
+
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -26,7 +28,7 @@ const (
 )
 
 func withEachShortage(t *testing.T, test func(*shortage)) {
-	ownHost(t)
+	hosttest.Require(t)
 	family := leaktest.Start(t, "--sockets=3", "--unaccepted=2", "--children=1")
 	alone := leaktest.Start(t, "--sockets=4")
 	elsewhere := leaktest.Where{NetNS: true}.Start(t, "--sockets=5")
@@ -131,7 +133,7 @@ func countLimits(faults map[string]uint64) (n uint64) {
 // TestAShortageMakesNoSocketDefunct leaves a Scanner short of descriptors when some sockets were closed and
 // others have become defunct.
 func TestAShortageMakesNoSocketDefunct(t *testing.T) {
-	ownHost(t)
+	hosttest.Require(t)
 	withEachEngine(t, func(t *testing.T, e engine) {
 		looker := startLooker(t, nil)
 		for left := range enough {

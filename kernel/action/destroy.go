@@ -1,0 +1,71 @@
+package action
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/sockdiag"
+)
+
+// Destroy resets connections by SOCK_DESTROY: the peer gets a RST, and threads that wait for the
+// socket wake up with an error. The descriptor stays open until the program closes it. Destroy
+// touches only sockets that are still in CLOSE_WAIT with the same cookie, in whatever namespace
+// they are; it skips sockets that are given as defunct. It needs CAP_NET_ADMIN in the namespace,
+// and a kernel with CONFIG_INET_DIAG_DESTROY.
+func (h *ProcessHandle) Destroy(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
+	counts, err := callWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) (closewait.SocketCounts, error) {
+		return h.destroy(ctx, sockets)
+	})
+	if err != nil {
+		return counts, fmt.Errorf("destroy sockets of process %d: %w", h.id.PID, err)
+	}
+	return counts, nil
+}
+
+func (h *ProcessHandle) destroy(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
+	var counts socketCounts
+	if err := h.requireAlive(); err != nil {
+		return counts.SocketCounts, err
+	}
+	for ns, group := range byNamespace(counts.skipDefunct(sockets)) {
+		err := h.executor.host.InNamespace(ctx, ns, func() error { return counts.destroy(ctx, group) })
+		switch {
+		case errors.Is(err, unix.ESRCH):
+			counts.Gone += len(group)
+		case err != nil:
+			return counts.SocketCounts, err
+		}
+	}
+	return counts.SocketCounts, counts.failure
+}
+
+// destroy destroys sockets in the network namespace of the current thread. It reads them again
+// first: without the interface that a socket is bound to the kernel does not find it.
+func (c *socketCounts) destroy(ctx context.Context, sockets []*closewait.Socket) error {
+	rows, err := closeWaitRows(ctx, sockets)
+	if err != nil {
+		return err
+	}
+	conn, err := sockdiag.NewConn()
+	if err != nil {
+		return err
+	}
+	defer conn.Close()
+	for _, s := range sockets {
+		if ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
+		row, found := rows[s]
+		if !found {
+			c.Gone++
+			continue
+		}
+		err := conn.Destroy(&row)
+		c.count(err, errors.Is(err, unix.ENOENT))
+	}
+	return nil
+}

@@ -1,0 +1,65 @@
+package action
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
+)
+
+// Options of an Executor. The zero value of a field stands for its default.
+type Options struct {
+	Workers    int    // maximum number of processes that are read concurrently; 1
+	Namespaces string // whose sockets are acted on: host.AllNamespaces or host.OwnNamespace; all
+}
+
+// Executor acts on the processes and sockets of a host. It is safe for concurrent use. It keeps
+// nothing open; only its ProcessHandles and its HostLock do.
+type Executor struct {
+	host       *host.Host
+	options    Options
+	freezers   []freezer
+	shortCalls *boundedCalls // calls that take microseconds, unless the kernel blocks them
+	longCalls  *boundedCalls // calls that may read all sockets of a namespace
+}
+
+// maxBlockedCalls is the maximum number of short calls, and of long calls, that may be blocked in
+// the kernel at the same time, for all processes together.
+const maxBlockedCalls = 4
+
+// New returns an Executor. The Host must stay open for as long as the Executor and its handles are
+// used. New fails if the proc file system shows other pids than this process would signal, or if
+// the kernel has no pidfds: without them, a signal could hit a process that has got the pid of the
+// one it was meant for.
+func New(h *host.Host, o Options) (*Executor, error) {
+	if err := checkPIDs(h); err != nil {
+		return nil, err
+	}
+	if err := probePidfd(); err != nil {
+		return nil, err
+	}
+	o.Workers = max(o.Workers, 1)
+	return &Executor{
+		host:       h,
+		options:    o,
+		freezers:   findFreezers(),
+		shortCalls: &boundedCalls{maxBlocked: maxBlockedCalls, timeout: time.Second},
+		longCalls:  &boundedCalls{maxBlocked: maxBlockedCalls, timeout: 30 * time.Second},
+	}, nil
+}
+
+// checkPIDs fails if the pids of a Host have another meaning for this process. NSpid lists the pid
+// of a process in the pid namespace of the proc file system and in each namespace below it, down to
+// the one it lives in. So a second pid says that this process lives further down.
+func checkPIDs(h *host.Host) error {
+	status, err := h.Proc.Read("self/status", nil)
+	if err != nil && !host.Vanished(err) {
+		return fmt.Errorf("find own pid: %w", err)
+	}
+	if !h.PIDsAreOurs || len(strings.Fields(procfs.StatusField(status, "NSpid"))) > 1 {
+		return fmt.Errorf("%s belongs to another pid namespace, so its pids mean other processes here: run in the pid namespace of the host (docker run --pid=host, hostPID: true)", h.Path)
+	}
+	return nil
+}

@@ -1,0 +1,81 @@
+package action
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/sockdiag"
+)
+
+// inCloseWait returns the sockets that are in CLOSE_WAIT in their namespace's TCP tables.
+func (e *Executor) inCloseWait(ctx context.Context, sockets []*closewait.Socket) (found []*closewait.Socket, err error) {
+	for ns, group := range byNamespace(sockets) {
+		err := e.host.InNamespace(ctx, ns, func() error {
+			rows, err := closeWaitRows(ctx, group)
+			for s := range rows {
+				found = append(found, s)
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return nil, fmt.Errorf("look up sockets in CLOSE_WAIT: %w", err)
+		}
+	}
+	return found, nil
+}
+
+// closeWaitRows dumps the network namespace of the current thread. It returns the rows of the
+// given sockets that are still in CLOSE_WAIT.
+func closeWaitRows(ctx context.Context, sockets []*closewait.Socket) (map[*closewait.Socket]sockdiag.Row, error) {
+	wanted := make(map[uint64]*closewait.Socket, len(sockets))
+	for _, s := range sockets {
+		if s.Accepted() {
+			wanted[s.Inode] = s
+		}
+	}
+	rows := make(map[*closewait.Socket]sockdiag.Row, len(wanted))
+	_, err := sockdiag.NewDumper(host.TCPCloseWait).Dump(ctx, func(row *sockdiag.Row) {
+		if s := wanted[uint64(row.Inode)]; s != nil && row.State == host.TCPCloseWait && row.Matches(s) {
+			rows[s] = *row
+		}
+	})
+	return rows, err
+}
+
+// tableStates are the states in which a socket can have a descriptor and is in the tables: all but
+// CLOSE, and SYN_RECV, TIME_WAIT and NEW_SYN_RECV, in which there is no socket yet or any more.
+var tableStates = []uint{1, 2, 4, 5, 8, 9, 10, 11}
+
+// absentFromTables returns the sockets absent from their namespace's TCP tables. It returns no
+// socket of a namespace in which no process lives any more, because that cannot be read.
+func (e *Executor) absentFromTables(ctx context.Context, sockets []*closewait.Socket) (absent []*closewait.Socket, err error) {
+	for ns, group := range byNamespace(sockets) {
+		err := e.host.InNamespace(ctx, ns, func() error {
+			listed := map[uint64]bool{}
+			malformed, err := sockdiag.NewDumper(tableStates...).Dump(ctx, func(row *sockdiag.Row) { listed[uint64(row.Inode)] = true })
+			for _, s := range group {
+				if err == nil && malformed == 0 && s.Accepted() && !listed[s.Inode] {
+					absent = append(absent, s)
+				}
+			}
+			return err
+		})
+		if err != nil && !errors.Is(err, unix.ESRCH) {
+			return nil, fmt.Errorf("look up sockets in the TCP tables: %w", err)
+		}
+	}
+	return absent, nil
+}
+
+func byNamespace(sockets []*closewait.Socket) map[closewait.NetNS][]*closewait.Socket {
+	groups := map[closewait.NetNS][]*closewait.Socket{}
+	for _, s := range sockets {
+		groups[s.ID.NetNS] = append(groups[s.ID.NetNS], s)
+	}
+	return groups
+}

@@ -1,0 +1,105 @@
+package action
+
+import (
+	"context"
+	"errors"
+	"os"
+	"os/exec"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
+)
+
+// start starts a program that ends with the test. It has the files as descriptors 3, 4, ...
+func start(t *testing.T, files []*os.File, name string, arguments ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(name, arguments...)
+	cmd.ExtraFiles = files
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+	})
+	return cmd
+}
+
+func startSleep(t *testing.T, files ...*os.File) *exec.Cmd {
+	t.Helper()
+	return start(t, files, "sleep", "1000")
+}
+
+// idOf identifies a process as a scan would.
+func idOf(t testing.TB, pid int) closewait.ProcessID {
+	t.Helper()
+	data, err := os.ReadFile("/proc/" + itoa(pid) + "/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	st, err := host.ParseStat(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return closewait.ProcessID{PID: pid, Start: st.Start}
+}
+
+// openHandle opens a process until the end of the test.
+func openHandle(t *testing.T, e *Executor, pid int) *ProcessHandle {
+	t.Helper()
+	h, err := e.Open(idOf(t, pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	return h
+}
+
+func itoa(n int) string    { return strconv.Itoa(n) }
+func utoa(n uint64) string { return strconv.FormatUint(n, 10) }
+
+func awaitEnd(t *testing.T, h *ProcessHandle) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), soon)
+	defer cancel()
+	if err := h.Wait(ctx); err != nil {
+		t.Fatalf("it has not ended: %v", err)
+	}
+	if exited, err := h.Exited(); err != nil || !exited {
+		t.Errorf("after its end: exited %v, %v", exited, err)
+	}
+}
+
+// expectNoExit fails if the process ends within the time that the effect of a signal takes.
+func expectNoExit(t *testing.T, h *ProcessHandle) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+	defer cancel()
+	if err := h.Wait(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("it has ended: %v", err)
+	}
+}
+
+// awaitState waits until /proc/PID/stat shows the state.
+func awaitState(t *testing.T, pid int, state string) {
+	t.Helper()
+	leaktest.Eventually(t, soon, func() (bool, string) {
+		data, _ := os.ReadFile("/proc/" + itoa(pid) + "/stat")
+		_, rest, _ := strings.Cut(string(data), ") ")
+		return strings.HasPrefix(rest, state), "state " + state + ": " + string(data)
+	})
+}
+
+// awaitComm waits until a process has that name, as after an exec.
+func awaitComm(t *testing.T, pid int, name string) {
+	t.Helper()
+	leaktest.Eventually(t, soon, func() (bool, string) {
+		comm, _ := os.ReadFile("/proc/" + itoa(pid) + "/comm")
+		return string(comm) == name+"\n", "it is called " + string(comm)
+	})
+}

@@ -1,0 +1,66 @@
+package action
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+)
+
+// Shutdown ends connections as the program should have done: the peer gets a FIN, and threads that
+// wait for the socket read the end of the stream. The descriptor stays open until the program
+// closes it. Shutdown touches only sockets that are still in CLOSE_WAIT with the same cookie; it
+// skips sockets that are given as defunct. It needs pidfd_getfd(2): CAP_SYS_PTRACE and Linux 5.6.
+func (h *ProcessHandle) Shutdown(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
+	counts, err := callWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) (closewait.SocketCounts, error) {
+		return h.shutdown(ctx, sockets)
+	})
+	if err != nil {
+		return counts, fmt.Errorf("shut down sockets of process %d: %w", h.id.PID, err)
+	}
+	return counts, nil
+}
+
+func (h *ProcessHandle) shutdown(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
+	var counts socketCounts
+	sockets = counts.skipDefunct(sockets)
+	held, err := h.socketFDs(ctx, sockets)
+	if err != nil {
+		return counts.SocketCounts, err
+	}
+	for _, s := range sockets {
+		d, holds := held[s.Inode]
+		if !holds {
+			counts.Gone++
+			continue
+		}
+		err := h.withDuplicate(d, func(fd int) error {
+			if err := identify(fd, s); err != nil {
+				return err
+			}
+			if ctx.Err() != nil { // the call was blocked, and the caller has returned without it
+				return context.Cause(ctx)
+			}
+			return unix.Shutdown(fd, unix.SHUT_RDWR)
+		})
+		counts.count(getfdError(err), socketChanged(err) || errors.Is(err, unix.ENOTCONN))
+	}
+	return counts.SocketCounts, counts.failure
+}
+
+// getfdError adds to an error of pidfd_getfd, or of a check of the duplicate, how to mend its
+// cause.
+func getfdError(err error) error {
+	switch {
+	case errors.Is(err, unix.EPERM):
+		return fmt.Errorf("%w: pidfd_getfd needs CAP_SYS_PTRACE, and kernel.yama.ptrace_scope below 3", err)
+	case errors.Is(err, unix.ENOSYS):
+		return fmt.Errorf("%w: pidfd_getfd needs Linux 5.6", err)
+	case errors.Is(err, errNotIdentifiable):
+		return fmt.Errorf("%w: MPTCP is not shut down", err)
+	}
+	return err
+}

@@ -1,0 +1,141 @@
+package action
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/fdscan"
+	"closewait_exporter/kernel/host"
+)
+
+// socketFDs finds a descriptor of the process for each of the sockets, by inode.
+func (h *ProcessHandle) socketFDs(ctx context.Context, sockets []*closewait.Socket) (map[uint64]fdscan.Handle, error) {
+	inodes := make([]uint64, 0, len(sockets))
+	for _, s := range sockets {
+		if s.Accepted() {
+			inodes = append(inodes, s.Inode)
+		}
+	}
+	var found map[uint64]fdscan.Handle
+	err := h.withDirectory(func(dir host.Directory) (err error) {
+		found, err = fdscan.Find(ctx, h.executor.host, dir, h.id.PID, inodes)
+		return err
+	})
+	return found, host.GoneIfVanished(err)
+}
+
+// withDuplicate calls f with a duplicate of a descriptor of the process. f must identify the
+// socket, because the number can belong to another file by now. The duplicate is closed at once: as
+// long as it is open, a close(2) by the program sends no FIN.
+func (h *ProcessHandle) withDuplicate(d fdscan.Handle, f func(fd int) error) error {
+	get := func(pidfd int) error {
+		fd, err := unix.PidfdGetfd(pidfd, int(d.Number), 0)
+		if err != nil {
+			return err
+		}
+		defer unix.Close(fd)
+		return f(fd)
+	}
+	if d.Thread == 0 {
+		return h.withPidfd(get)
+	}
+	thread, err := unix.PidfdOpen(int(d.Thread), unix.PIDFD_THREAD) // since Linux 6.9
+	if err != nil {
+		return fmt.Errorf("open pidfd of thread %d: %w", int(d.Thread), err)
+	}
+	defer unix.Close(thread)
+	if err := h.requireOwnThread(int(d.Thread)); err != nil {
+		return err
+	}
+	return get(thread)
+}
+
+// requireOwnThread fails if a thread that was opened by its id belongs to another process.
+func (h *ProcessHandle) requireOwnThread(tid int) error {
+	return h.withDirectory(func(dir host.Directory) error {
+		_, err := dir.Stat("task/" + strconv.Itoa(tid))
+		return err
+	})
+}
+
+var (
+	errSocketChanged   = errors.New("not the same socket in the same state any more")
+	errNotIdentifiable = errors.New("cannot be identified by its descriptor")
+)
+
+// socketChanged reports whether an error of withDuplicate or identify means that the descriptor was
+// closed, or belongs to another socket or to the same one in another state.
+func socketChanged(err error) bool {
+	return errors.Is(err, errSocketChanged) || errors.Is(err, unix.EBADF) || host.Vanished(err)
+}
+
+// identify returns nil if fd is the given socket in the given state, CLOSE_WAIT or defunct. It
+// takes microseconds, unless some thread is blocked while it has the socket locked.
+func identify(fd int, s *closewait.Socket) error {
+	var st unix.Stat_t
+	if err := unix.Fstat(fd, &st); err != nil {
+		return err
+	}
+	if st.Mode&unix.S_IFMT != unix.S_IFSOCK || st.Ino != s.Inode {
+		return errSocketChanged
+	}
+	// An MPTCP socket differs in cookie and state from the TCP sockets below it, which are in the
+	// tables.
+	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	if err != nil {
+		return os.NewSyscallError("getsockopt", err)
+	}
+	if protocol != unix.IPPROTO_TCP {
+		return errNotIdentifiable
+	}
+	switch same, err := sameIdentity(fd, s); {
+	case err != nil:
+		return err
+	case !same:
+		return errSocketChanged
+	}
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return os.NewSyscallError("getsockopt", err)
+	}
+	if info.State != expectedState(s) {
+		return errSocketChanged
+	}
+	return nil
+}
+
+// expectedState is the TCP state of a socket that has not changed.
+func expectedState(s *closewait.Socket) uint8 {
+	if s.Defunct {
+		return host.TCPClose
+	}
+	return host.TCPCloseWait
+}
+
+// sameIdentity compares the cookies or, if the scan knew none, the addresses. The kernel does not
+// return the remote address of a defunct socket (getpeername(2)), so the local address and the
+// inode, which the caller has compared, must suffice.
+func sameIdentity(fd int, s *closewait.Socket) (bool, error) {
+	if s.ID.Cookie != 0 {
+		cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
+		return cookie == s.ID.Cookie, os.NewSyscallError("getsockopt", err)
+	}
+	local, err := unix.Getsockname(fd)
+	if err != nil {
+		return false, os.NewSyscallError("getsockname", err)
+	}
+	if s.Defunct {
+		return addressOf(local) == s.Local, nil
+	}
+	remote, err := unix.Getpeername(fd)
+	if errors.Is(err, unix.ENOTCONN) {
+		return false, nil
+	}
+	return addressOf(local) == s.Local && addressOf(remote) == s.Remote, os.NewSyscallError("getpeername", err)
+}

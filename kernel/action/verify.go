@@ -1,0 +1,92 @@
+package action
+
+import (
+	"context"
+	"fmt"
+
+	"closewait_exporter/closewait"
+)
+
+// Verify returns the sockets that the process still holds in the given state, CLOSE_WAIT or
+// defunct. It checks a duplicate of each descriptor. Where that is not permitted, it reads the
+// tables of the network namespace and /proc/PID/fd again. Unaccepted sockets have no holder and are
+// never returned.
+func (h *ProcessHandle) Verify(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
+	still, err := callWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) ([]*closewait.Socket, error) {
+		return h.verify(ctx, sockets)
+	})
+	if err == nil {
+		err = h.requireAlive()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("verify the sockets of process %d: %w", h.id.PID, err)
+	}
+	return still, nil
+}
+
+func (h *ProcessHandle) verify(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
+	held, err := h.socketFDs(ctx, sockets)
+	if err != nil {
+		return nil, err
+	}
+	still := make([]*closewait.Socket, 0, len(sockets))
+	var undecided []*closewait.Socket
+	for _, s := range sockets {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		d, holds := held[s.Inode]
+		if !holds {
+			continue
+		}
+		switch err := h.withDuplicate(d, func(fd int) error { return identify(fd, s) }); {
+		case err == nil:
+			still = append(still, s)
+		case !socketChanged(err):
+			undecided = append(undecided, s)
+		}
+	}
+	if len(undecided) == 0 {
+		return still, nil
+	}
+	verified, err := h.verifyByTables(ctx, undecided)
+	return append(still, verified...), err
+}
+
+// verifyByTables verifies sockets that the process held a moment ago. A defunct socket is in no
+// table, and neither is a socket that the process has closed since, so its descriptors are read
+// once more.
+func (h *ProcessHandle) verifyByTables(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
+	waiting, defunct := splitDefunct(sockets)
+	still, err := h.executor.inCloseWait(ctx, waiting)
+	if err != nil || len(defunct) == 0 {
+		return still, err
+	}
+	absent, err := h.executor.absentFromTables(ctx, defunct)
+	if err != nil {
+		return nil, err
+	}
+	held, err := h.socketFDs(ctx, absent)
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range absent {
+		if _, holds := held[s.Inode]; holds {
+			still = append(still, s)
+		}
+	}
+	return still, nil
+}
+
+// splitDefunct separates sockets that are given as in CLOSE_WAIT from sockets that are given as
+// defunct.
+func splitDefunct(sockets []*closewait.Socket) (waiting, defunct []*closewait.Socket) {
+	for _, s := range sockets {
+		if s.Defunct {
+			defunct = append(defunct, s)
+		} else {
+			waiting = append(waiting, s)
+		}
+	}
+	return waiting, defunct
+}
