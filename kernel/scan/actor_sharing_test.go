@@ -13,16 +13,16 @@ import (
 )
 
 const (
-	mostChildren = 3
-	mostThreads  = 1
-	mostFlights  = 4
+	maxChildren = 3
+	maxThreads  = 1
+	maxInFlight = 4
 )
 
-// some chooses a few of the ends that the actor has.
-func (a *actor) some(next act) []*actorsEnd {
-	var chosen []*actorsEnd
+// chooseSome chooses a few of the ends that the actor has.
+func (a *actor) chooseSome(next operation) []*heldEnd {
+	var chosen []*heldEnd
 	for i := range 1 + next.Size%3 {
-		if e := a.hold(next.Which + i); e != nil && !slices.Contains(chosen, e) {
+		if e := a.choose(next.Which + i); e != nil && !slices.Contains(chosen, e) {
 			chosen = append(chosen, e)
 		}
 	}
@@ -30,9 +30,9 @@ func (a *actor) some(next act) []*actorsEnd {
 }
 
 // fork starts a process that inherits some sockets.
-func (a *actor) fork(next act) error {
-	chosen := a.some(next)
-	if len(chosen) == 0 || len(a.children) >= mostChildren {
+func (a *actor) fork(next operation) error {
+	chosen := a.chooseSome(next)
+	if len(chosen) == 0 || len(a.children) >= maxChildren {
 		return nil
 	}
 	cmd := exec.Command("cat")
@@ -53,7 +53,7 @@ func (a *actor) fork(next act) error {
 	return cmd.Start()
 }
 
-func (a *actor) reap(next act) error {
+func (a *actor) reap(next operation) error {
 	if len(a.children) > 0 {
 		i := next.Which % len(a.children)
 		a.children[i].end()
@@ -63,16 +63,16 @@ func (a *actor) reap(next act) error {
 }
 
 // send sends some sockets where they stay on their way, and closes them here.
-func (a *actor) send(next act) error {
-	chosen := a.some(next)
-	if len(chosen) == 0 || len(a.flying) >= mostFlights {
+func (a *actor) send(next operation) error {
+	chosen := a.chooseSome(next)
+	if len(chosen) == 0 || len(a.inFlight) >= maxInFlight {
 		return nil
 	}
 	var fds []int
 	for _, e := range chosen {
 		fds = append(fds, e.fds[0])
 	}
-	if err := unix.Sendmsg(a.way[0], []byte{0}, unix.UnixRights(fds...), nil, 0); err != nil {
+	if err := unix.Sendmsg(a.channel[0], []byte{0}, unix.UnixRights(fds...), nil, 0); err != nil {
 		return err
 	}
 	for _, e := range chosen {
@@ -81,17 +81,17 @@ func (a *actor) send(next act) error {
 			e.fds = e.fds[1:]
 		}
 	}
-	a.flying = append(a.flying, chosen)
+	a.inFlight = append(a.inFlight, chosen)
 	return nil
 }
 
 // receive gets what was sent first.
-func (a *actor) receive(act) error {
-	if len(a.flying) == 0 {
+func (a *actor) receive(operation) error {
+	if len(a.inFlight) == 0 {
 		return nil
 	}
 	rights := make([]byte, unix.CmsgSpace(8*4))
-	_, n, _, _, err := unix.Recvmsg(a.way[1], make([]byte, 1), rights, unix.MSG_CMSG_CLOEXEC)
+	_, n, _, _, err := unix.Recvmsg(a.channel[1], make([]byte, 1), rights, unix.MSG_CMSG_CLOEXEC)
 	if err != nil {
 		return err
 	}
@@ -100,13 +100,13 @@ func (a *actor) receive(act) error {
 		return err
 	}
 	fds, err := unix.ParseUnixRights(&messages[0])
-	if err != nil || len(fds) != len(a.flying[0]) {
-		return errors.Join(err, fmt.Errorf("%d descriptors for %d sockets", len(fds), len(a.flying[0])))
+	if err != nil || len(fds) != len(a.inFlight[0]) {
+		return errors.Join(err, fmt.Errorf("%d descriptors for %d sockets", len(fds), len(a.inFlight[0])))
 	}
-	for i, e := range a.flying[0] {
+	for i, e := range a.inFlight[0] {
 		e.fds = append(e.fds, fds[i])
 	}
-	a.flying = a.flying[1:]
+	a.inFlight = a.inFlight[1:]
 	return nil
 }
 
@@ -116,8 +116,8 @@ type thread struct {
 	dir   string // below /proc, as long as it lives
 }
 
-func (a *actor) startThread(act) error {
-	if len(a.threads) >= mostThreads {
+func (a *actor) startThread(operation) error {
+	if len(a.threads) >= maxThreads {
 		return nil
 	}
 	t := &thread{leave: make(chan struct{})}
@@ -128,7 +128,7 @@ func (a *actor) startThread(act) error {
 }
 
 func (t *thread) run(started chan<- error) {
-	onLesserThread(func() {
+	onOtherThread(func() {
 		dir, err := os.Readlink("/proc/thread-self")
 		t.dir = "/proc/" + dir
 		started <- errors.Join(err, unix.Unshare(unix.CLONE_FILES))
@@ -136,9 +136,9 @@ func (t *thread) run(started chan<- error) {
 	})
 }
 
-// onLesserThread calls f on a thread that ends with the calling goroutine. That is not the main thread,
+// onOtherThread calls f on a thread that ends with the calling goroutine. That is not the main thread,
 // which neither ends nor may be changed.
-func onLesserThread(f func()) {
+func onOtherThread(f func()) {
 	runtime.LockOSThread() // for good
 	if unix.Gettid() != unix.Getpid() {
 		f()
@@ -147,13 +147,13 @@ func onLesserThread(f func()) {
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
-		onLesserThread(f)
+		onOtherThread(f)
 	}()
 	<-done
 	runtime.UnlockOSThread()
 }
 
-func (a *actor) endThread(next act) error {
+func (a *actor) endThread(next operation) error {
 	if len(a.threads) == 0 {
 		return nil
 	}
@@ -161,7 +161,7 @@ func (a *actor) endThread(next act) error {
 	t := a.threads[i]
 	a.threads = slices.Delete(a.threads, i, i+1)
 	close(t.leave)
-	over, look := time.After(patience), time.NewTicker(time.Millisecond) // the kernel tells nobody of the end of a thread
+	over, look := time.After(timeout), time.NewTicker(time.Millisecond) // the kernel tells nobody of the end of a thread
 	defer look.Stop()
 	for {
 		if _, err := os.Stat(t.dir); errors.Is(err, os.ErrNotExist) {

@@ -20,17 +20,17 @@ import (
 // Its orders are acts; after each it tells its deeds.
 const actorRole = "actor"
 
-// act is one thing to be done. Which chooses among what there is, Size how much of it.
-type act struct {
+// runRandom is one thing to be done. Which chooses among what there is, Size how much of it.
+type operation struct {
 	Do          string
 	Which, Size int
 }
 
-// deeds is what an actor has, and what only it knows of that.
-type deeds struct {
-	Error  string
-	Ends   []end
-	Decoys []uint64 // inodes of sockets that hold no connection, and of what never was one
+// operationResult is what an actor has, and what only it knows of that.
+type operationResult struct {
+	Error string
+	Ends  []end
+	Noise []uint64 // inodes of sockets that hold no connection, and of what never was one
 }
 
 // end is one end of a connection.
@@ -42,20 +42,20 @@ type end struct {
 
 // actor is what is kept from act to act. Sockets are plain descriptors: the Go runtime has no hand in them.
 type actor struct {
-	doors    []*door
-	ends     []*actorsEnd
-	decoys   []int
-	known    []uint64 // inodes of decoys
-	children []*child
-	threads  []*thread
-	way      [2]int // a pair of sockets through which others are sent
-	flying   [][]*actorsEnd
+	listeners   []*listener
+	ends        []*heldEnd
+	noise       []int
+	noiseInodes []uint64 // inodes of decoys
+	children    []*child
+	threads     []*thread
+	channel     [2]int // a pair of sockets through which others are sent
+	inFlight    [][]*heldEnd
 }
 
-// actorsEnd is an end with what the actor has of it.
-type actorsEnd struct {
+// heldEnd is an end with what the actor has of it.
+type heldEnd struct {
 	end
-	other *actorsEnd
+	other *heldEnd
 	fds   []int
 	waits bool // to be accepted
 }
@@ -66,25 +66,25 @@ type child struct {
 	life io.Closer
 }
 
-func perform(in io.Reader, out io.Writer) error {
+func serveOperations(in io.Reader, out io.Writer) error {
 	a := &actor{}
-	if err := a.enter(); err != nil {
+	if err := a.setUp(); err != nil {
 		return err
 	}
-	defer a.leaveChildren()
+	defer a.endChildren()
 	for lines := bufio.NewScanner(in); lines.Scan(); {
-		var next act
+		var next operation
 		if err := json.Unmarshal(lines.Bytes(), &next); err != nil {
 			return err
 		}
-		done := deeds{}
+		done := operationResult{}
 		if err := a.do(next); err != nil {
 			done.Error = fmt.Sprintf("%+v: %v", next, err)
 		}
 		for _, e := range a.ends {
 			done.Ends = append(done.Ends, e.end)
 		}
-		done.Decoys = a.known
+		done.Noise = a.noiseInodes
 		if err := json.NewEncoder(out).Encode(done); err != nil {
 			return err
 		}
@@ -93,34 +93,34 @@ func perform(in io.Reader, out io.Writer) error {
 	return nil
 }
 
-// enter sets up what every act takes.
-func (a *actor) enter() error {
+// setUp sets up what every act takes.
+func (a *actor) setUp() error {
 	_ = hosttest.RaiseLoopback() // it is, or we are in a namespace of our own
 	var err error
-	if a.way, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
+	if a.channel, err = unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0); err != nil {
 		return err
 	}
-	for _, place := range doorsOfActors {
-		d, err := openDoor(place)
+	for _, place := range listenPlaces {
+		d, err := openListener(place)
 		if err != nil {
 			return err
 		}
-		a.doors = append(a.doors, d)
+		a.listeners = append(a.listeners, d)
 	}
 	return nil
 }
 
-func (a *actor) do(next act) error {
-	deed, known := acts[next.Do]
+func (a *actor) do(next operation) error {
+	deed, known := operations[next.Do]
 	if !known {
 		return fmt.Errorf("unknown act")
 	}
 	return deed(a, next)
 }
 
-// hold chooses an end that the actor has descriptors of; nil when there is none.
-func (a *actor) hold(which int) *actorsEnd {
-	var held []*actorsEnd
+// choose chooses an end that the actor has descriptors of; nil when there is none.
+func (a *actor) choose(which int) *heldEnd {
+	var held []*heldEnd
 	for _, e := range a.ends {
 		if len(e.fds) > 0 {
 			held = append(held, e)
@@ -132,16 +132,16 @@ func (a *actor) hold(which int) *actorsEnd {
 	return held[which%len(held)]
 }
 
-// closing notes that the other end hears of it from now on.
-func (e *actorsEnd) closing() {
+// markClosing notes that the other end hears of it from now on.
+func (e *heldEnd) markClosing() {
 	if now := time.Now(); e.other.Left == nil {
 		e.other.Left = &now
 	}
 }
 
 // release closes one descriptor.
-func (e *actorsEnd) release() {
-	e.closing()
+func (e *heldEnd) release() {
+	e.markClosing()
 	last := len(e.fds) - 1
 	unix.Close(e.fds[last])
 	e.fds = e.fds[:last]
@@ -149,24 +149,24 @@ func (e *actorsEnd) release() {
 
 // forget drops connections that the actor has nothing of any more, when that was told.
 func (a *actor) forget() {
-	gone := func(e *actorsEnd) bool { return len(e.fds) == 0 && !e.waits && !a.flies(e) }
-	a.ends = slices.DeleteFunc(a.ends, func(e *actorsEnd) bool { return gone(e) && gone(e.other) })
+	gone := func(e *heldEnd) bool { return len(e.fds) == 0 && !e.waits && !a.isInFlight(e) }
+	a.ends = slices.DeleteFunc(a.ends, func(e *heldEnd) bool { return gone(e) && gone(e.other) })
 }
 
-func (a *actor) flies(e *actorsEnd) bool {
-	return slices.ContainsFunc(a.flying, func(sent []*actorsEnd) bool { return slices.Contains(sent, e) })
+func (a *actor) isInFlight(e *heldEnd) bool {
+	return slices.ContainsFunc(a.inFlight, func(sent []*heldEnd) bool { return slices.Contains(sent, e) })
 }
 
-// bluff notes a socket that is not, or no more, a connection.
-func (a *actor) bluff(fd int) error {
+// addNonConnection notes a socket that is not, or no more, a connection.
+func (a *actor) addNonConnection(fd int) error {
 	inode, err := inodeOf(fd)
-	if err == nil && !slices.Contains(a.known, inode) {
-		a.known = append(a.known, inode)
+	if err == nil && !slices.Contains(a.noiseInodes, inode) {
+		a.noiseInodes = append(a.noiseInodes, inode)
 	}
 	return err
 }
 
-func (a *actor) leaveChildren() {
+func (a *actor) endChildren() {
 	for _, c := range a.children {
 		c.end()
 	}

@@ -20,12 +20,12 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 	useHashTable(t, "16")
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=300", "--listen=127.0.0.1:0", "--listen=[::1]:0")
 	leaktest.Where{NetNSOf: l.PID}.Start(t, "--churn=10000")
-	withEachEngine(t, func(t *testing.T, e engine) {
-		eyes := newEyes(t, e, scan.Options{Refresh: atOnce})
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		scanner := openTracked(t, e, scan.Options{Refresh: always})
 		since := map[closewait.SocketID]time.Time{}
 		looks, incomplete, first := 0, 0, time.Now()
 		for deadline := first.Add(3 * time.Second); time.Now().Before(deadline); looks++ {
-			h := eyes.look().holder(l.PID)
+			h := scanner.view().holder(l.PID)
 			if h.Held.Len() > sockets {
 				t.Fatalf("%d sockets held, of %d", h.Held.Len(), sockets)
 			}

@@ -74,7 +74,7 @@ func openNetlinkHere(t testing.TB, o Options) *netlinkScanner {
 	return s.(*netlinkScanner)
 }
 
-// fakeScan scans a tree with the procfs engine. The sockets of the namespace of the test are left out.
+// fakeScan scans a tree with the procfs scanner. The sockets of the namespace of the test are left out.
 func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[closewait.ScanError]uint64) {
 	t.Helper()
 	dir := t.TempDir()

@@ -24,15 +24,15 @@ import (
 func TestAProcessWhoseCmdlineHangsDoesNotStallAScan(t *testing.T) {
 	hosttest.Require(t)
 	mount := mountImage(t)
-	victim := startVictim(t, filepath.Join(mount, "page"))
+	victim := startBlocked(t, filepath.Join(mount, "page"))
 	freeze(t, mount)
 	if _, err := io.WriteString(victim.in, "now\n"); err != nil {
 		t.Fatal(err)
 	}
 	awaitHang(t, "/proc/"+strconv.Itoa(victim.pid)+"/cmdline")
-	withEachEngine(t, func(t *testing.T, e engine) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		started := time.Now()
-		h := newEyes(t, e, scan.Options{}).look().holder(victim.pid)
+		h := openTracked(t, e, scan.Options{}).view().holder(victim.pid)
 		if took := time.Since(started); took > 5*time.Second {
 			t.Errorf("the scan took %v", took)
 		}
@@ -90,7 +90,7 @@ func freeze(t *testing.T, mount string) {
 // awaitHang returns when a file cannot be read any more.
 func awaitHang(t *testing.T, file string) {
 	t.Helper()
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, timeout, func() (bool, string) {
 		read := make(chan error, 1)
 		go func() { // ends at the thaw
 			_, err := os.ReadFile(file)

@@ -24,9 +24,9 @@ func TestWithoutCloseWaitNoDescriptorDirectoryIsOpened(t *testing.T) {
 		t.Skipf("needs strace: %v", err)
 	}
 	leaktest.Start(t, "--established=5") // connections, and nothing wrong with them
-	withEachEngine(t, func(t *testing.T, e engine) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		trace := filepath.Join(t.TempDir(), "trace")
-		looker := startLooker(t, nil, strace, "--seccomp-bpf", "-f", "-e", "trace=open,openat", "-o", trace)
+		service := startScanService(t, nil, strace, "--seccomp-bpf", "-f", "-e", "trace=open,openat", "-o", trace)
 		opened := func() int {
 			log, err := os.ReadFile(trace)
 			if err != nil {
@@ -34,14 +34,14 @@ func TestWithoutCloseWaitNoDescriptorDirectoryIsOpened(t *testing.T) {
 			}
 			return len(opensDescriptors.FindAll(log, -1))
 		}
-		look := func(options *scan.Options) report {
-			got := looker.ask(order{Open: options, Look: true})
+		look := func(options *scan.Options) scanResponse {
+			got := service.ask(scanRequest{Open: options, Scan: true})
 			if got.Error != "" {
 				t.Fatal(got.Error)
 			}
 			return got
 		}
-		look(&scan.Options{Scanner: e.name, Refresh: atOnce})
+		look(&scan.Options{Scanner: e.name, Refresh: always})
 		for range 3 {
 			if got := look(nil); len(got.Sockets) != 0 {
 				t.Fatalf("%d sockets in CLOSE_WAIT are left by other tests: %+v", len(got.Sockets), got.Sockets)

@@ -19,22 +19,22 @@ const (
 func TestMain(m *testing.M) {
 	switch {
 	case os.Getenv(roleVariable) != "":
-		exit(play(os.Getenv(roleVariable)))
+		exit(runRole(os.Getenv(roleVariable)))
 	case os.Getenv(benchVariable) == "":
 		kerneltest.Isolate()
 	}
 	goleak.VerifyTestMain(m)
 }
 
-// play is what the test binary does when a test has run it again.
-func play(role string) error {
+// runRole is what the test binary does when a test has run it again.
+func runRole(role string) error {
 	switch role {
-	case lookerRole:
-		return takeOrders(os.Stdin, os.Stdout)
+	case scanRole:
+		return serveScans(os.Stdin, os.Stdout)
 	case actorRole:
-		return perform(os.Stdin, os.Stdout)
-	case victimRole:
-		return suffer(os.Args[1], os.Stdin)
+		return serveOperations(os.Stdin, os.Stdout)
+	case blockedRole:
+		return block(os.Args[1], os.Stdin)
 	}
 	return fmt.Errorf("unknown role %q; %s is for tests", role, roleVariable)
 }

@@ -17,16 +17,16 @@ func TestNearlyTwentyThousandSocketsInOneProcess(t *testing.T) {
 	const sockets, kept = 19_000, 500
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--nofile=20000", "--sockets=19000")
-	leaktest.Eventually(t, patience, func() (bool, string) { // dumps miss some while the other ends still change state
+	leaktest.Eventually(t, timeout, func() (bool, string) { // dumps miss some while the other ends still change state
 		n := countBySS(t)
 		return n == sockets, fmt.Sprintf("ss sees %d sockets, not %d", n, sockets)
 	})
-	all := make([]*eyes, len(engines))
-	for i, e := range engines {
-		all[i] = newEyes(t, e, scan.Options{})
+	all := make([]*trackedScanner, len(scannerKinds))
+	for i, e := range scannerKinds {
+		all[i] = openTracked(t, e, scan.Options{})
 		for range 2 {
 			started := time.Now()
-			h := all[i].look().holder(l.PID)
+			h := all[i].view().holder(l.PID)
 			t.Logf("%s: %v", e.name, time.Since(started))
 			if h.Held.Len() != sockets || h.Entered != sockets || h.Left != 0 {
 				t.Errorf("%s: %d held, %d entered, %d left, want %d, %[4]d and 0", e.name, h.Held.Len(), h.Entered, h.Left, sockets)
@@ -37,9 +37,9 @@ func TestNearlyTwentyThousandSocketsInOneProcess(t *testing.T) {
 		}
 	}
 	l.Do("close 18500")
-	for i, e := range engines {
-		all[i].look()
-		h := all[i].look().holder(l.PID)
+	for i, e := range scannerKinds {
+		all[i].view()
+		h := all[i].view().holder(l.PID)
 		if h.Held.Len() != kept || h.Entered != sockets || h.Left != sockets-kept {
 			t.Errorf("%s: %d held, %d entered, %d left, want %d, %d and %d", e.name, h.Held.Len(), h.Entered, h.Left, kept, sockets, sockets-kept)
 		}

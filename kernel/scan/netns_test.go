@@ -24,8 +24,8 @@ func TestSocketsInOtherNamespacesAreSeen(t *testing.T) {
 	here := leaktest.Start(t, "--sockets=1")
 	there := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--outbound=2", "--unaccepted=4", "--listen=127.0.0.1:0", "--listen=[::1]:0")
 	guest := leaktest.Where{NetNSOf: there.PID}.Start(t, "--sockets=2")
-	withEachEngine(t, func(t *testing.T, e engine) {
-		v := newEyes(t, e, scan.Options{}).look()
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		v := openTracked(t, e, scan.Options{}).view()
 		for _, l := range []*leaktest.Leak{here, there, guest} {
 			v.agrees(l)
 			if h := v.holder(l.PID); h.NetNS != netNSOf(t, l.PID) {
@@ -36,7 +36,7 @@ func TestSocketsInOtherNamespacesAreSeen(t *testing.T) {
 			t.Errorf("%d namespaces read and %d not, want 2 and 0", v.Namespaces, v.UnreadableNamespaces)
 		}
 
-		v = newEyes(t, e, scan.Options{Namespaces: scan.OwnNamespace}).look()
+		v = openTracked(t, e, scan.Options{Namespaces: scan.OwnNamespace}).view()
 		if v.Namespaces != 1 || v.held(here.PID) != 1 || v.find(there.PID) != nil {
 			t.Errorf("when told to look at its own only, %d namespaces: %v", v.Namespaces, v)
 		}
@@ -46,8 +46,8 @@ func TestSocketsInOtherNamespacesAreSeen(t *testing.T) {
 func TestTheSameAddressInTwoNamespacesIsTwo(t *testing.T) {
 	args := []string{"--listen=127.0.0.1:4001", "--idle-listen=127.0.0.1:4002", "--sockets=2", "--unaccepted=2"}
 	one, two := leaktest.Where{NetNS: true}.Start(t, args...), leaktest.Where{NetNS: true}.Start(t, append(args, "--outbound=1")...)
-	withEachEngine(t, func(t *testing.T, e engine) {
-		v := newEyes(t, e, scan.Options{}).look()
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		v := openTracked(t, e, scan.Options{}).view()
 		v.agrees(one)
 		v.agrees(two)
 		for _, l := range []*leaktest.Leak{one, two} {
@@ -61,11 +61,11 @@ func TestTheSameAddressInTwoNamespacesIsTwo(t *testing.T) {
 func TestASocketBelongsToTheNamespaceInWhichItWasMade(t *testing.T) {
 	there := leaktest.Where{NetNS: true}.Start(t, "--sockets=1")
 	ns := netNSOf(t, there.PID)
-	var c *conversation
-	inNamespaceOf(t, there.PID, func() { c = converse(t, listen(t, "127.0.0.1:0")) })
-	c.leave()
-	withEachEngine(t, func(t *testing.T, e engine) {
-		v := newEyes(t, e, scan.Options{}).look()
+	var c *connection
+	inNamespaceOf(t, there.PID, func() { c = connect(t, listen(t, "127.0.0.1:0")) })
+	c.closePeer()
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		v := openTracked(t, e, scan.Options{}).view()
 		if s := v.socket(ns, c.local, c.remote); s.Direction != closewait.Inbound {
 			t.Errorf("%v, want inbound", s.Direction)
 		}
@@ -78,8 +78,8 @@ func TestASocketBelongsToTheNamespaceInWhichItWasMade(t *testing.T) {
 func TestNamespacesThatComeAndGoDisturbNothing(t *testing.T) {
 	hosttest.Require(t)
 	here, there := leaktest.Start(t, "--sockets=2"), leaktest.Where{NetNS: true}.Start(t, "--sockets=3")
-	withEachEngine(t, func(t *testing.T, e engine) {
-		eyes := newEyes(t, e, scan.Options{})
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		scanner := openTracked(t, e, scan.Options{})
 		stop := inLoop(t, 3, func() error {
 			// Two processes in turn: the namespace outlives the one through which it may be entered.
 			cmd := exec.Command("sh", "-c", "sleep 0.02 & sleep 0.001; wait")
@@ -87,8 +87,8 @@ func TestNamespacesThatComeAndGoDisturbNothing(t *testing.T) {
 			return cmd.Run()
 		})
 		most := 0
-		for start := time.Now(); time.Since(start) < 1500*time.Millisecond || most < 3 && time.Since(start) < patience; {
-			v := eyes.look()
+		for start := time.Now(); time.Since(start) < 1500*time.Millisecond || most < 3 && time.Since(start) < timeout; {
+			v := scanner.view()
 			most = max(most, v.Namespaces)
 			if a, b := v.held(here.PID), v.held(there.PID); a != 2 || b != 3 || v.Sockets.Total() != 5 {
 				t.Fatalf("%d and %d of %d sockets, want 2 and 3 of 5", a, b, v.Sockets.Total())
@@ -98,7 +98,7 @@ func TestNamespacesThatComeAndGoDisturbNothing(t *testing.T) {
 			}
 		}
 		stop()
-		if faults := faultsOf(eyes.host); len(faults) != 0 {
+		if faults := scanErrorsOf(scanner.host); len(faults) != 0 {
 			t.Errorf("faults %v: what vanishes is none", faults)
 		}
 		if most < 3 {
@@ -112,8 +112,8 @@ func TestScansLeaveNothingOpenAndPinNoNamespace(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--unaccepted=1")
 	watch := pairOfInterfaces(t, l.PID)
 	allScanned := t
-	withEachEngine(t, func(t *testing.T, e engine) {
-		scanner, err := open(scan.Options{Scanner: e.name, Refresh: atOnce})
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		scanner, err := open(scan.Options{Scanner: e.name, Refresh: always})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -145,7 +145,7 @@ func TestScansLeaveNothingOpenAndPinNoNamespace(t *testing.T) {
 		}
 	})
 	l.Stop()
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, timeout, func() (bool, string) {
 		_, err := os.Stat(watch)
 		return os.IsNotExist(err), "the namespace of a program that has ended is still there"
 	})

@@ -14,18 +14,18 @@ import (
 )
 
 // startActor returns when the actor is ready.
-func startActor(t testing.TB, attr *syscall.SysProcAttr) *remote {
+func startActor(t testing.TB, attr *syscall.SysProcAttr) *subprocess {
 	t.Helper()
-	actor := startAgain(t, actorRole, attr)
-	actor.do(act{Do: "receive"}) // nothing
+	actor := startRole(t, actorRole, attr)
+	actor.do(operation{Do: "receive"}) // nothing
 	return actor
 }
 
 // do lets an actor act.
-func (r *remote) do(acts ...act) {
+func (r *subprocess) do(acts ...operation) {
 	r.t.Helper()
 	for _, next := range acts {
-		var done deeds
+		var done operationResult
 		if r.exchange(next, &done); done.Error != "" {
 			r.t.Fatal(done.Error)
 		}
@@ -38,7 +38,7 @@ const accepted, unaccepted = 1, 5
 func TestWhatHoldsNoConnectionIsNotDefunct(t *testing.T) {
 	hosttest.Require(t)
 	actor := startActor(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET})
-	for name, acts := range map[string][]act{
+	for name, acts := range map[string][]operation{
 		"never connected":                  {{Do: "bluff", Size: 0}, {Do: "bluff", Size: 0, Which: 1}},
 		"bound":                            {{Do: "bluff", Size: 1}, {Do: "bluff", Size: 1, Which: 1}},
 		"a listener that was shut down":    {{Do: "bluff", Size: 2}, {Do: "bluff", Size: 2, Which: 1}},
@@ -52,15 +52,15 @@ func TestWhatHoldsNoConnectionIsNotDefunct(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			actor.do(acts...)
-			withEachEngine(t, func(t *testing.T, e engine) {
-				eyes := newEyes(t, e, scan.Options{})
-				eyes.look()
-				if v := eyes.look(); len(v.defunct) != 0 {
+			withEachScanner(t, func(t *testing.T, e scannerKind) {
+				scanner := openTracked(t, e, scan.Options{})
+				scanner.view()
+				if v := scanner.view(); len(v.defunct) != 0 {
 					t.Errorf("defunct: %+v", v.defunct)
 				}
 			})
 			for range 2 {
-				actor.do(act{Do: "close"})
+				actor.do(operation{Do: "close"})
 			}
 		})
 	}
@@ -69,15 +69,15 @@ func TestWhatHoldsNoConnectionIsNotDefunct(t *testing.T) {
 func TestASocketThatWasResetBeforeItWasAcceptedIsDefunctAfterwards(t *testing.T) {
 	hosttest.Require(t)
 	actor := startActor(t, nil)
-	actor.do(act{Do: "connect", Size: unaccepted}, act{Do: "reset"})
-	withEachEngine(t, func(t *testing.T, e engine) {
-		if v := newEyes(t, e, scan.Options{}).look(); len(v.defunct) != 0 || v.Sockets.Total() != 0 {
+	actor.do(operation{Do: "connect", Size: unaccepted}, operation{Do: "reset"})
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		if v := openTracked(t, e, scan.Options{}).view(); len(v.defunct) != 0 || v.Sockets.Total() != 0 {
 			t.Errorf("before it is accepted: %+v, %v", v.defunct, v)
 		}
 	})
-	actor.do(act{Do: "accept"})
-	withEachEngine(t, func(t *testing.T, e engine) {
-		v := newEyes(t, e, scan.Options{}).look()
+	actor.do(operation{Do: "accept"})
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		v := openTracked(t, e, scan.Options{}).view()
 		if n := len(v.defunct); v.AllDefunct && n != 1 || !v.AllDefunct && n != 0 {
 			t.Fatalf("%d defunct, and it sees all of them: %v", n, v.AllDefunct)
 		}
@@ -92,13 +92,13 @@ func TestASocketThatWasResetBeforeItWasAcceptedIsDefunctAfterwards(t *testing.T)
 func TestSocketsOutliveTheLastProcessOfTheirNamespace(t *testing.T) {
 	hosttest.Require(t)
 	there := startActor(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET})
-	var c *conversation
+	var c *connection
 	ns := netNSOf(t, there.process.Pid)
-	inNamespaceOf(t, there.process.Pid, func() { c = converse(t, listen(t, "127.0.0.1:0")) })
-	c.halfLeave()
+	inNamespaceOf(t, there.process.Pid, func() { c = connect(t, listen(t, "127.0.0.1:0")) })
+	c.shutPeer()
 	there.stop()
-	withEachEngine(t, func(t *testing.T, e engine) {
-		v := newEyes(t, e, scan.Options{}).look()
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		v := openTracked(t, e, scan.Options{}).view()
 		want := 1
 		if e.walks {
 			want = 0
@@ -116,15 +116,15 @@ func TestSocketsOutliveTheLastProcessOfTheirNamespace(t *testing.T) {
 func TestANamespaceInWhichOnlyAThreadLives(t *testing.T) {
 	hosttest.Require(t)
 	there := startActor(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET})
-	var c *conversation
+	var c *connection
 	stay, done := make(chan error), make(chan struct{})
 	defer close(done)
 	inNamespaceOf(t, there.process.Pid, func() {
-		c = converse(t, listen(t, "127.0.0.1:0"))
+		c = connect(t, listen(t, "127.0.0.1:0"))
 		abandon(t, listen(t, "127.0.0.1:0"))
 	})
-	c.halfLeave()
-	go onLesserThread(func() {
+	c.shutPeer()
+	go onOtherThread(func() {
 		stay <- enterNamespaceOf(there.process.Pid)
 		<-done
 	})
@@ -132,8 +132,8 @@ func TestANamespaceInWhichOnlyAThreadLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	there.stop()
-	withEachEngine(t, func(t *testing.T, e engine) {
-		v := newEyes(t, e, scan.Options{}).look()
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		v := openTracked(t, e, scan.Options{}).view()
 		held, waiting := v.held(os.Getpid()), v.unaccepted(os.Getpid())
 		if want := !e.walks; (held == 1) != want || (waiting == 1) != want {
 			t.Errorf("%d held, %d unaccepted; that all is seen: want %v", held, waiting, want)

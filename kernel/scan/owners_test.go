@@ -16,14 +16,14 @@ import (
 	"closewait_exporter/internal/kerneltest"
 )
 
-// glance is one scan of a sequence: what has changed in /proc, which sockets there are, and whether
+// resolveStep is one scan of a sequence: what has changed in /proc, which sockets there are, and whether
 // descriptors have to be looked at for it.
-type glance struct {
+type resolveStep struct {
 	name    string
 	at      time.Duration // since the first
 	change  map[string]string
 	sockets []closewait.SocketSample
-	looks   bool
+	walks   bool
 	want    string // see owning
 }
 
@@ -72,7 +72,7 @@ func resolve(ctx context.Context, s *procfsScanner, at time.Time, sockets []clos
 func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 	one := []closewait.SocketSample{accepted(11, 1)}
 	zombie := strings.NewReplacer(" S ", " Z ").Replace(alive(100, 5)["100/stat"])
-	for name, sequence := range map[string][]glance{
+	for name, sequence := range map[string][]resolveStep{
 		"nothing in CLOSE_WAIT": {
 			{"no socket", 0, alive(100, 5, 11), nil, false, ""},
 			{"still none, much later", time.Hour, nil, nil, false, ""},
@@ -139,16 +139,16 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 			s := openFake(t, dir, Options{})
 			began := time.Now()
 			for _, g := range sequence {
-				graft(t, dir, g.change)
+				changeTree(t, dir, g.change)
 				looked := s.owners.walkedAt
 				if err := resolve(t.Context(), s, began.Add(g.at), g.sockets); err != nil {
 					t.Fatal(err)
 				}
 				s.owners.walkCost = 0 // that of this machine is not the matter
-				if looks := !s.owners.walkedAt.IsZero() && !s.owners.walkedAt.Equal(looked); looks != g.looks {
-					t.Errorf("%s: looked at descriptors: %v, want %v", g.name, looks, g.looks)
+				if looks := !s.owners.walkedAt.IsZero() && !s.owners.walkedAt.Equal(looked); looks != g.walks {
+					t.Errorf("%s: looked at descriptors: %v, want %v", g.name, looks, g.walks)
 				}
-				if got := owning(g.sockets); got != g.want {
+				if got := describeOwners(g.sockets); got != g.want {
 					t.Errorf("%s: %q, want %q", g.name, got, g.want)
 				}
 			}
@@ -156,8 +156,8 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 	}
 }
 
-// graft changes a tree.
-func graft(t *testing.T, dir string, change map[string]string) {
+// changeTree changes a tree.
+func changeTree(t *testing.T, dir string, change map[string]string) {
 	t.Helper()
 	added := maps.Clone(change)
 	for name := range change {
@@ -169,8 +169,8 @@ func graft(t *testing.T, dir string, change map[string]string) {
 	kerneltest.Plant(t, dir, added)
 }
 
-// owning is who has each socket.
-func owning(sockets []closewait.SocketSample) string {
+// describeOwners is who has each socket.
+func describeOwners(sockets []closewait.SocketSample) string {
 	var all []string
 	for _, s := range sockets {
 		one := fmt.Sprintf("%d: %v", s.Inode, s.Owner)
@@ -215,6 +215,6 @@ func TestHoldersAreSharedByTheSocketsThatHaveTheSame(t *testing.T) {
 	}
 	same := func(a, b int) bool { return &sockets[a].Holders[0] == &sockets[b].Holders[0] }
 	if !same(0, 2) || !same(1, 3) || same(0, 1) || !slices.Equal(sockets[0].Holders, []closewait.ProcessID{{PID: 100, Start: 5}}) {
-		t.Errorf("%s", owning(sockets))
+		t.Errorf("%s", describeOwners(sockets))
 	}
 }

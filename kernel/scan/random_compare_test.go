@@ -12,8 +12,8 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// spotted is a socket as an engine or ss sees it, without what depends on the moment.
-type spotted struct {
+// sample is a socket as a scanner or ss sees it, without what depends on the moment.
+type sample struct {
 	NetNS                 closewait.NetNS
 	Local, Remote         string
 	Inode, Cookie         uint64
@@ -25,17 +25,17 @@ type spotted struct {
 	Holders               []closewait.ProcessID
 }
 
-// sight is what one look of an engine has seen, by namespace, addresses and inode.
-type sight struct {
+// scanned is what one look of a scanner has seen, by namespace, addresses and inode.
+type scanned struct {
 	taken   time.Time
 	took    time.Duration
-	alive   map[string]spotted
-	defunct map[string]spotted
+	alive   map[string]sample
+	defunct map[string]sample
 	since   map[string]time.Time // of the last ACK
 }
 
-// spot looks until all is found that takes more than one look.
-func (s *stage) spot(e *eyes) sight {
+// scanTwice looks until all is found that takes more than one look.
+func (s *comparison) scanTwice(e *trackedScanner) scanned {
 	s.t.Helper()
 	scan.RefreshNow(e.Scanner)
 	if _, err := e.Scan(s.t.Context()); err != nil {
@@ -47,7 +47,7 @@ func (s *stage) spot(e *eyes) sight {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	seen := sight{snapshot.Taken, snapshot.Taken.Sub(started), map[string]spotted{}, map[string]spotted{}, map[string]time.Time{}}
+	seen := scanned{snapshot.Taken, snapshot.Taken.Sub(started), map[string]sample{}, map[string]sample{}, map[string]time.Time{}}
 	for i := range snapshot.Sockets {
 		row := &snapshot.Sockets[i]
 		key := fmt.Sprintf("%d %v %v %d", row.ID.NetNS, row.Local, row.Remote, row.Inode)
@@ -56,9 +56,9 @@ func (s *stage) spot(e *eyes) sight {
 			list = seen.defunct
 		}
 		if _, twice := list[key]; twice {
-			s.t.Errorf("%s: %s twice", e.engine.name, key)
+			s.t.Errorf("%s: %s twice", e.kind.name, key)
 		}
-		list[key] = spotted{
+		list[key] = sample{
 			row.ID.NetNS, row.Local.String(), row.Remote.String(), row.Inode, row.ID.Cookie, row.UID, row.Interface,
 			row.RecvQueue, row.SendQueue, row.Timer.String(), row.BytesSent, row.BytesAcked, row.BytesReceived,
 			row.Direction.String(), row.Owner.String(), slices.Clone(row.Holders),
@@ -67,34 +67,34 @@ func (s *stage) spot(e *eyes) sight {
 			seen.since[key] = snapshot.Taken.Add(-row.SinceLastAck)
 		}
 	}
-	if faults := faultsOf(e.host); len(faults) > 0 {
-		s.t.Errorf("%s: faults %v", e.engine.name, faults)
+	if faults := scanErrorsOf(e.host); len(faults) > 0 {
+		s.t.Errorf("%s: faults %v", e.kind.name, faults)
 	}
 	return seen
 }
 
 // compare lets all look, and netlink before and after the others: what has not moved in between, all
 // have to see alike.
-func (s *stage) compare() {
+func (s *comparison) compare() {
 	s.t.Helper()
 	for try := 0; ; try++ {
-		before, ebpf, procfs := s.spot(s.netlink), s.spot(s.ebpf), s.spot(s.procfs)
-		rows, stock := s.ss(), takeStock(s.t)
-		after := s.spot(s.netlink)
+		before, ebpf, procfs := s.scanTwice(s.netlink), s.scanTwice(s.ebpf), s.scanTwice(s.procfs)
+		rows, held := s.ss(), readAllSockets(s.t)
+		after := s.scanTwice(s.netlink)
 		if cmp.Equal(before.alive, after.alive) {
-			s.alike("ebpf", withoutCookiesOf(several(stock), before.alive), withoutCookiesOf(several(stock), ebpf.alive))
-			s.alike("procfs", only(before.alive, inTables), only(procfs.alive, inTables))
-			s.alike("ss", only(before.alive, bySS), only(rows, bySS))
+			s.requireSame("ebpf", withoutCookiesOf(multipathInodes(held), before.alive), withoutCookiesOf(multipathInodes(held), ebpf.alive))
+			s.requireSame("procfs", mapSamples(before.alive, tableFields), mapSamples(procfs.alive, tableFields))
+			s.requireSame("ss", mapSamples(before.alive, ssFields), mapSamples(rows, ssFields))
 			s.ages(before, after, ebpf)
-			s.holders(ebpf, stock)
-			s.defunct(ebpf.defunct, stock)
-			s.follows(s.netlink, before, stock)
-			s.follows(s.procfs, procfs, stock)
-			s.tally(ebpf)
+			s.holders(ebpf, held)
+			s.defunct(ebpf.defunct, held)
+			s.follows(s.netlink, before, held)
+			s.follows(s.procfs, procfs, held)
+			s.countKinds(ebpf)
 			return
 		}
 		if try == 0 {
-			s.again++
+			s.repeated++
 		}
 		if try > 100 {
 			s.t.Fatalf("it never stands still:\n%s", cmp.Diff(before.alive, after.alive))
@@ -102,25 +102,25 @@ func (s *stage) compare() {
 	}
 }
 
-func (s *stage) alike(who string, want, got map[string]spotted) {
+func (s *comparison) requireSame(who string, want, got map[string]sample) {
 	s.t.Helper()
 	if diff := cmp.Diff(want, got); diff != "" {
 		s.t.Errorf("sockets (-netlink +%s):\n%s", who, diff)
 	}
 }
 
-// several are the inodes of MPTCP sockets.
-func several(stock map[uint64]*holding) map[uint64]bool {
+// multipathInodes are the inodes of MPTCP sockets.
+func multipathInodes(held map[uint64]*heldSocket) map[uint64]bool {
 	inodes := map[uint64]bool{}
-	for inode, h := range stock {
-		inodes[inode] = h.several
+	for inode, h := range held {
+		inodes[inode] = h.multipath
 	}
 	return inodes
 }
 
 // withoutCookiesOf leaves out those that BPF cannot ask for.
-func withoutCookiesOf(inodes map[uint64]bool, rows map[string]spotted) map[string]spotted {
-	return only(rows, func(row spotted) spotted {
+func withoutCookiesOf(inodes map[uint64]bool, rows map[string]sample) map[string]sample {
+	return mapSamples(rows, func(row sample) sample {
 		if inodes[row.Inode] {
 			row.Cookie = 0
 		}
@@ -128,21 +128,21 @@ func withoutCookiesOf(inodes map[uint64]bool, rows map[string]spotted) map[strin
 	})
 }
 
-// inTables leaves what /proc/PID/net/tcp tells.
-func inTables(row spotted) spotted {
+// tableFields leaves what /proc/PID/net/tcp tells.
+func tableFields(row sample) sample {
 	row.Cookie, row.Interface, row.Sent, row.Acked, row.Received = 0, 0, 0, 0, 0
 	return row
 }
 
-// bySS leaves what leaktest reads from ss.
-func bySS(row spotted) spotted {
+// ssFields leaves what leaktest reads from ss.
+func ssFields(row sample) sample {
 	row.Interface, row.Acked, row.Received = 0, 0, 0
 	row.Direction, row.Owner, row.Holders = "", "", nil
 	return row
 }
 
-func only(rows map[string]spotted, what func(spotted) spotted) map[string]spotted {
-	left := make(map[string]spotted, len(rows))
+func mapSamples(rows map[string]sample, what func(sample) sample) map[string]sample {
+	left := make(map[string]sample, len(rows))
 	for key, row := range rows {
 		left[key] = what(row)
 	}
@@ -150,13 +150,13 @@ func only(rows map[string]spotted, what func(spotted) spotted) map[string]spotte
 }
 
 // ss asks ss in each namespace.
-func (s *stage) ss() map[string]spotted {
+func (s *comparison) ss() map[string]sample {
 	s.t.Helper()
 	timers := map[string]string{
 		"": closewait.TimerNone.String(), "on": closewait.TimerRetransmit.String(),
 		"keepalive": closewait.TimerKeepalive.String(), "persist": closewait.TimerProbe.String(),
 	}
-	rows := map[string]spotted{}
+	rows := map[string]sample{}
 	read := map[closewait.NetNS]bool{}
 	for _, actor := range s.actors {
 		ns := netNSOf(s.t, actor.process.Pid)
@@ -166,7 +166,7 @@ func (s *stage) ss() map[string]spotted {
 		read[ns] = true
 		for _, r := range leaktest.SS(s.t, actor.process.Pid) {
 			key := fmt.Sprintf("%d %v %v %d", ns, r.Local, r.Remote, r.Inode)
-			rows[key] = spotted{NetNS: ns, Local: r.Local.String(), Remote: r.Remote.String(), Inode: r.Inode, Cookie: r.Cookie,
+			rows[key] = sample{NetNS: ns, Local: r.Local.String(), Remote: r.Remote.String(), Inode: r.Inode, Cookie: r.Cookie,
 				UID: r.UID, RecvQ: r.RecvQ, SendQ: r.SendQ, Timer: timers[r.Timer], Sent: r.BytesSent}
 		}
 	}
@@ -175,7 +175,7 @@ func (s *stage) ss() map[string]spotted {
 
 // ages compares the times of the last ACK with each other, but of what was acknowledged while all looked, and with
 // when the FIN was sent at the earliest.
-func (s *stage) ages(netlink, after, ebpf sight) {
+func (s *comparison) ages(netlink, after, ebpf scanned) {
 	s.t.Helper()
 	const tick = 10 * time.Millisecond // the longest that there is
 	exact := tick + max(netlink.took, after.took, ebpf.took)
@@ -184,7 +184,7 @@ func (s *stage) ages(netlink, after, ebpf sight) {
 		if theirs := netlink.since[key]; after.since[key].Sub(theirs) < exact && since.Sub(theirs).Abs() > exact {
 			s.t.Errorf("%s: last ACK %v by ebpf and %v by netlink", key, since, theirs)
 		}
-		truth, known := s.truth[place4{row.NetNS, row.Local + " " + row.Remote}]
+		truth, known := s.truth[connectionKey{row.NetNS, row.Local + " " + row.Remote}]
 		switch {
 		case !known || truth.Left == nil:
 			s.t.Errorf("%+v is in CLOSE_WAIT, and its other end has not been closed: %+v", row, truth)
@@ -195,14 +195,14 @@ func (s *stage) ages(netlink, after, ebpf sight) {
 }
 
 // holders compares with a walk over all descriptors.
-func (s *stage) holders(seen sight, stock map[uint64]*holding) {
+func (s *comparison) holders(seen scanned, held map[uint64]*heldSocket) {
 	s.t.Helper()
 	for _, row := range seen.alive {
 		if row.Inode == 0 {
 			continue
 		}
 		var want []int
-		if h := stock[row.Inode]; h != nil {
+		if h := held[row.Inode]; h != nil {
 			want = h.holders
 		}
 		if got := pidsOf(row.Holders); !slices.Equal(got, want) {
@@ -211,8 +211,8 @@ func (s *stage) holders(seen sight, stock map[uint64]*holding) {
 	}
 }
 
-// tally counts what was there.
-func (s *stage) tally(seen sight) {
+// countKinds counts what was there.
+func (s *comparison) countKinds(seen scanned) {
 	for _, row := range seen.alive {
 		s.seen[row.Owner]++
 		s.seen["timer "+row.Timer]++

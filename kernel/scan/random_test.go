@@ -30,13 +30,13 @@ func TestRandomSequencesAreSeenAsSsSeesThem(t *testing.T) {
 		leaktest.Start(t, "--sockets=5", "--outbound=3", "--unaccepted=50", "--unread=none", "--unread=fin", "--unread=100"),
 		leaktest.Start(t, "--children=2", "--sockets=4", "--unaccepted=20", "--listen=[::1]:0", "--listen=[::]:0", "--connect=127.0.0.1"),
 		leaktest.Where{NetNS: true}.Start(t, "--sockets=9", "--unaccepted=30", "--listen=127.0.0.1:0", "--listen=[::]:0", "--unread=7"),
-		leaktest.Where{UID: nobody}.Start(t, "--zombie-leader", "--sockets=2", "--unaccepted=10"),
+		leaktest.Where{UID: unprivilegedID}.Start(t, "--zombie-leader", "--sockets=2", "--unaccepted=10"),
 		leaktest.Where{PIDNS: true}.Start(t, "--sockets=3", "--unaccepted=10"),
 	}
-	var all []*eyes
-	for _, e := range engines {
-		all = append(all, newEyes(t, e, scan.Options{Refresh: time.Hour, Workers: 1 + random.IntN(3)}))
-		all[len(all)-1].look() // what was not seen in CLOSE_WAIT cannot be followed from there
+	var all []*trackedScanner
+	for _, e := range scannerKinds {
+		all = append(all, openTracked(t, e, scan.Options{Refresh: time.Hour, Workers: 1 + random.IntN(3)}))
+		all[len(all)-1].view() // what was not seen in CLOSE_WAIT cannot be followed from there
 	}
 	var history []string
 	for end := time.Now().Add(lasts); time.Now().Before(end) && !t.Failed(); {
@@ -44,18 +44,18 @@ func TestRandomSequencesAreSeenAsSsSeesThem(t *testing.T) {
 		command := randomCommand(random, leaks[i])
 		history = append(history, fmt.Sprintf("%d: %s", i, command))
 		leaks[i].Do(command)
-		for _, eyes := range all {
+		for _, scanner := range all {
 			if len(leaks[i].Children) > 0 { // one that closes while another holds on is missed only then
-				scan.RefreshNow(eyes.Scanner)
+				scan.RefreshNow(scanner.Scanner)
 			}
-			v := eyes.look()
+			v := scanner.view()
 			for _, l := range leaks {
 				v.agreesWithTruth(l)
 			}
 		}
 		if random.IntN(4) == 0 && stateOf(t, leaks[i].PID) != 'Z' { // ss cannot look there
-			for _, eyes := range all {
-				eyes.look().agrees(leaks[i])
+			for _, scanner := range all {
+				scanner.view().agrees(leaks[i])
 			}
 		}
 	}

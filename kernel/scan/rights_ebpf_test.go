@@ -19,16 +19,16 @@ func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 	hosttest.Require(t)
 	what := []string{"--sockets=3", "--unaccepted=2", "--outbound=1", "--defunct=2"}
 	roots := leaktest.Start(t, append(what, "--children=1")...)
-	others := leaktest.Where{UID: nobody - 1}.Start(t, append(what, "--private-fdtable")...)
+	others := leaktest.Where{UID: unprivilegedID - 1}.Start(t, append(what, "--private-fdtable")...)
 	elsewhere := leaktest.Where{NetNS: true}.Start(t, what...)
 	headless := leaktest.Where{NetNS: true}.Start(t, append(what, "--zombie-leader")...)
-	l := startLooker(t, with(unix.CAP_BPF, unix.CAP_PERFMON))
-	got := l.ask(order{Open: &scan.Options{Refresh: atOnce}, Look: true})
+	l := startScanService(t, with(unix.CAP_BPF, unix.CAP_PERFMON))
+	got := l.ask(scanRequest{Open: &scan.Options{Refresh: always}, Scan: true})
 	if got.Error != "" {
 		t.Fatal(got.Error)
 	}
 	if got.Visibility.Scanner != scan.ScannerEBPF || got.Visibility.Fallback != "" {
-		t.Fatalf("engine %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
+		t.Fatalf("scanner %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
 	}
 	if lacks, want := capabilitiesOf(got.Visibility), []string{"CAP_SYS_PTRACE", "CAP_SYS_ADMIN"}; !slices.Equal(lacks, want) {
 		t.Errorf("it says that it lacks %q, want %q", lacks, want)
@@ -64,21 +64,21 @@ func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 // TestOneOfTheTwoCapabilitiesIsNotEnough falls back to netlink, and says why.
 func TestOneOfTheTwoCapabilitiesIsNotEnough(t *testing.T) {
 	hosttest.Require(t)
-	own := leaktest.Where{UID: nobody}.Start(t, "--sockets=2")
+	own := leaktest.Where{UID: unprivilegedID}.Start(t, "--sockets=2")
 	for name, rights := range map[string]uintptr{"CAP_BPF alone": unix.CAP_BPF, "CAP_PERFMON alone": unix.CAP_PERFMON} {
 		t.Run(name, func(t *testing.T) {
-			l := startLooker(t, with(rights))
-			got := l.ask(order{Open: &scan.Options{}, Look: true})
+			l := startScanService(t, with(rights))
+			got := l.ask(scanRequest{Open: &scan.Options{}, Scan: true})
 			if got.Error != "" {
 				t.Fatal(got.Error)
 			}
 			if got.Visibility.Scanner != scan.ScannerNetlink || got.Holders[own.PID].Held != 2 {
-				t.Errorf("engine %q, %d sockets of our own user, want netlink and 2", got.Visibility.Scanner, got.Holders[own.PID].Held)
+				t.Errorf("scanner %q, %d sockets of our own user, want netlink and 2", got.Visibility.Scanner, got.Holders[own.PID].Held)
 			}
 			if why := got.Visibility.Fallback; !strings.Contains(why, "CAP_BPF and CAP_PERFMON") || !strings.Contains(why, "not permitted") {
 				t.Errorf("it does not say what is missing: %q", why)
 			}
-			if got := l.ask(order{Open: &scan.Options{Scanner: scan.ScannerEBPF}}); !strings.Contains(got.Error, "CAP_PERFMON") {
+			if got := l.ask(scanRequest{Open: &scan.Options{Scanner: scan.ScannerEBPF}}); !strings.Contains(got.Error, "CAP_PERFMON") {
 				t.Errorf("when ebpf was asked for: %q", got.Error)
 			}
 		})

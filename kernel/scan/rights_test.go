@@ -17,7 +17,7 @@ import (
 
 // with is a user that has some capabilities and no others.
 func with(capabilities ...uintptr) *syscall.SysProcAttr {
-	attr := asNobody()
+	attr := unprivileged()
 	attr.AmbientCaps = capabilities
 	return attr
 }
@@ -27,7 +27,7 @@ func with(capabilities ...uintptr) *syscall.SysProcAttr {
 func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 	hosttest.Require(t)
 	roots := leaktest.Start(t, "--sockets=3")
-	own := leaktest.Where{UID: nobody}.Start(t, "--sockets=2")
+	own := leaktest.Where{UID: unprivilegedID}.Start(t, "--sockets=2")
 	elsewhere := leaktest.Where{NetNS: true}.Start(t, "--sockets=4")
 	const (
 		read, ptrace, admin = unix.CAP_DAC_READ_SEARCH, unix.CAP_SYS_PTRACE, unix.CAP_SYS_ADMIN
@@ -50,8 +50,8 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 		{"all that is needed", with(read, ptrace, admin), 3, 4, 9, 0, true, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := startLooker(t, c.rights)
-			got := l.ask(order{Open: &scan.Options{}, Look: true})
+			l := startScanService(t, c.rights)
+			got := l.ask(scanRequest{Open: &scan.Options{}, Scan: true})
 			if got.Error != "" {
 				t.Fatal(got.Error)
 			}
@@ -88,7 +88,7 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 			for _, leak := range []*leaktest.Leak{own, roots, elsewhere} {
 				leak.Do("reset 2")
 			}
-			got = l.ask(order{Look: true})
+			got = l.ask(scanRequest{Scan: true})
 			for _, leak := range []*leaktest.Leak{own, roots, elsewhere} {
 				if n, want := got.Holders[leak.PID].Defunct, min(2, before[leak.PID].Held); n != want {
 					t.Errorf("%d sockets of process %d are seen to be defunct, want %d", n, leak.PID, want)

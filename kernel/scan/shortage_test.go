@@ -12,10 +12,10 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// shortage is a looker that can be left short of descriptors, and what it has to see.
-type shortage struct {
+// resourceShortage is a service that can be left short of descriptors, and what it has to see.
+type resourceShortage struct {
 	t         *testing.T
-	looker    *remote
+	service   *subprocess
 	options   scan.Options
 	want      map[int]reportedHolder
 	elsewhere int // the process whose namespace takes more descriptors than the others
@@ -27,13 +27,13 @@ const (
 	enough     = 16
 )
 
-func withEachShortage(t *testing.T, test func(*shortage)) {
+func withEachShortage(t *testing.T, test func(*resourceShortage)) {
 	hosttest.Require(t)
 	family := leaktest.Start(t, "--sockets=3", "--unaccepted=2", "--children=1")
 	alone := leaktest.Start(t, "--sockets=4")
 	elsewhere := leaktest.Where{NetNS: true}.Start(t, "--sockets=5")
-	withEachEngine(t, func(t *testing.T, e engine) {
-		test(&shortage{t, startLooker(t, nil), scan.Options{Scanner: e.name, Refresh: atOnce}, map[int]reportedHolder{
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		test(&resourceShortage{t, startScanService(t, nil), scan.Options{Scanner: e.name, Refresh: always}, map[int]reportedHolder{
 			family.PID: {Held: 3, Unaccepted: 2, Entered: 5}, family.Children[0]: {Held: 3, Entered: 3},
 			alone.PID: {Held: 4, Entered: 4}, elsewhere.PID: {Held: 5, Entered: 5},
 		}, elsewhere.PID})
@@ -43,15 +43,15 @@ func withEachShortage(t *testing.T, test func(*shortage)) {
 // TestTooFewDescriptorsOfOurOwnAreAnErrorOrAFaultAndNeverAWrongNumber leaves a Scanner so few
 // descriptors that opening fails at one point of the scan after the other.
 func TestTooFewDescriptorsOfOurOwnAreAnErrorOrAFaultAndNeverAWrongNumber(t *testing.T) {
-	withEachShortage(t, func(s *shortage) {
+	withEachShortage(t, func(s *resourceShortage) {
 		s.open()
 		s.complete("at first")
 		before := uint64(0)
 		for left := range enough {
 			s.leave(left)
-			got := s.looker.ask(order{Look: true})
-			s.honest(left, got, countLimits(got.Faults)-before)
-			before = countLimits(got.Faults)
+			got := s.service.ask(scanRequest{Scan: true})
+			s.honest(left, got, countLimits(got.ScanErrors)-before)
+			before = countLimits(got.ScanErrors)
 			s.leave(noShortage)
 			s.complete("after the shortage")
 		}
@@ -61,35 +61,35 @@ func TestTooFewDescriptorsOfOurOwnAreAnErrorOrAFaultAndNeverAWrongNumber(t *test
 }
 
 func TestAfterAShortageFromTheBeginningNothingIsMissing(t *testing.T) {
-	withEachShortage(t, func(s *shortage) {
+	withEachShortage(t, func(s *resourceShortage) {
 		for left := range enough {
 			s.open()
 			s.leave(left)
-			s.looker.ask(order{Look: true})
+			s.service.ask(scanRequest{Scan: true})
 			s.leave(noShortage)
 			s.complete("after the shortage")
 		}
 	})
 }
 
-func (s *shortage) open() {
+func (s *resourceShortage) open() {
 	s.t.Helper()
-	if got := s.looker.ask(order{Open: &s.options}); got.Error != "" {
+	if got := s.service.ask(scanRequest{Open: &s.options}); got.Error != "" {
 		s.t.Fatal(got.Error)
 	}
 }
 
-func (s *shortage) leave(descriptors int) {
+func (s *resourceShortage) leave(descriptors int) {
 	s.t.Helper()
-	if got := s.looker.ask(order{Headroom: &descriptors}); got.Error != "" {
+	if got := s.service.ask(scanRequest{Headroom: &descriptors}); got.Error != "" {
 		s.t.Fatal(got.Error)
 	}
 }
 
 // complete checks that a look sees all.
-func (s *shortage) complete(when string) {
+func (s *resourceShortage) complete(when string) {
 	s.t.Helper()
-	got := s.looker.ask(order{Look: true})
+	got := s.service.ask(scanRequest{Scan: true})
 	if got.Error != "" || got.Unread != 0 || got.Coverage != 1 || len(got.Holders) != len(s.want) {
 		s.t.Errorf("%s: error %q, %d namespaces unread, coverage %v, holders %v", when, got.Error, got.Unread, got.Coverage, got.Holders)
 	}
@@ -102,7 +102,7 @@ func (s *shortage) complete(when string) {
 
 // honest checks that what is seen in spite of the shortage is right, and that the rest is an error or
 // a fault.
-func (s *shortage) honest(left int, got report, faults uint64) {
+func (s *resourceShortage) honest(left int, got scanResponse, faults uint64) {
 	s.t.Helper()
 	if got.Error != "" && !strings.Contains(got.Error, "too many open files") {
 		s.t.Errorf("%d left: error %q does not say what is wrong", left, got.Error)
@@ -134,22 +134,22 @@ func countLimits(faults map[string]uint64) (n uint64) {
 // others have become defunct.
 func TestAShortageMakesNoSocketDefunct(t *testing.T) {
 	hosttest.Require(t)
-	withEachEngine(t, func(t *testing.T, e engine) {
-		looker := startLooker(t, nil)
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		service := startScanService(t, nil)
 		for left := range enough {
 			l := leaktest.Where{NetNS: left%2 == 0}.Start(t, "--sockets=6")
-			if got := looker.ask(order{Open: &scan.Options{Scanner: e.name, Refresh: time.Hour}, Look: true}); got.Holders[l.PID].Held != 6 {
+			if got := service.ask(scanRequest{Open: &scan.Options{Scanner: e.name, Refresh: time.Hour}, Scan: true}); got.Holders[l.PID].Held != 6 {
 				t.Fatalf("at first %+v; %s", got.Holders, got.Error)
 			}
 			l.Do("reset 3")
 			l.Do("close 2")
-			got := looker.ask(order{Headroom: &left, Look: true})
-			if n := got.Holders[l.PID].Defunct; n > 3 || got.Error == "" && n < 3 && countLimits(got.Faults) == 0 {
-				t.Errorf("with %d descriptors left %d are defunct, want 3, or a fault or an error: %v %s", left, n, got.Faults, got.Error)
+			got := service.ask(scanRequest{Headroom: &left, Scan: true})
+			if n := got.Holders[l.PID].Defunct; n > 3 || got.Error == "" && n < 3 && countLimits(got.ScanErrors) == 0 {
+				t.Errorf("with %d descriptors left %d are defunct, want 3, or a fault or an error: %v %s", left, n, got.ScanErrors, got.Error)
 			}
 			again := noShortage
-			leaktest.Eventually(t, patience, func() (bool, string) {
-				got := looker.ask(order{Headroom: &again, Look: true}).Holders[l.PID]
+			leaktest.Eventually(t, timeout, func() (bool, string) {
+				got := service.ask(scanRequest{Headroom: &again, Scan: true}).Holders[l.PID]
 				return got.Defunct == 3 && got.Held == 1, fmt.Sprintf("after that %+v, want 3 defunct and 1 held", got)
 			})
 			l.Stop()

@@ -27,7 +27,7 @@ func TestSpeed(t *testing.T) {
 	only := os.Getenv("CLOSEWAIT_BENCH_ONLY")
 	for _, load := range []struct {
 		name    string
-		measure func(*report)
+		measure func(*benchReport)
 	}{
 		{"healthy", healthyHost}, {"leaks", leaks}, {"namespaces", namespaces},
 	} {
@@ -35,16 +35,16 @@ func TestSpeed(t *testing.T) {
 			continue
 		}
 		t.Run(load.name, func(t *testing.T) {
-			r := &report{t: t}
+			r := &benchReport{t: t}
 			load.measure(r)
 		})
 	}
 }
 
 // healthyHost has many descriptors and nothing in CLOSE_WAIT.
-func healthyHost(r *report) {
+func healthyHost(r *benchReport) {
 	const processes, connections = 3, 8_350
-	e := openSpeedEyes(r.t, ScannerEBPF)
+	e := openForSpeed(r.t, ScannerEBPF)
 	snapshot, err := e.scanner.Scan(r.t.Context())
 	e.scanner.Close()
 	if err != nil {
@@ -62,7 +62,7 @@ func healthyHost(r *report) {
 }
 
 // leaks are 100,000 sockets in CLOSE_WAIT, at first alone and then among established ones.
-func leaks(r *report) {
+func leaks(r *benchReport) {
 	const processes, sockets = 6, 16_667
 	r.section(fmt.Sprintf("%d CLOSE_WAIT in %d processes", processes*sockets, processes))
 	leaktest.StartMany(r.t, processes, "--nofile=20000", fmt.Sprintf("--sockets=%d", sockets))
@@ -89,7 +89,7 @@ func leaks(r *report) {
 }
 
 // namespaces are 1,000 containers that leak a little each.
-func namespaces(r *report) {
+func namespaces(r *benchReport) {
 	const containers, sockets = 1_000, 5
 	r.section(fmt.Sprintf("%d network namespaces with %d CLOSE_WAIT each", containers, sockets))
 	shareHashTable(r.t)
@@ -113,8 +113,8 @@ func shareHashTable(t *testing.T) {
 type bareCosts struct{ dump, iterator cost }
 
 // scans measures, taking turns, what the kernel needs for the rows alone, received and dropped, and
-// repeated scans of each engine, with and without the View of them.
-func (r *report) scans() (bareCosts, map[string]cost) {
+// repeated scans of each scanner, with and without the View of them.
+func (r *benchReport) scans() (bareCosts, map[string]cost) {
 	counter, err := bare.New()
 	if err != nil {
 		r.t.Fatal(err)
@@ -126,27 +126,27 @@ func (r *report) scans() (bareCosts, map[string]cost) {
 		func() error { return receiveDump(buf) },
 		func() error { _, err := counter.Count(); return err },
 	}
-	engines := []string{ScannerEBPF, ScannerNetlink}
-	for _, engine := range engines {
-		e := openSpeedEyes(r.t, engine)
+	scanners := []string{ScannerEBPF, ScannerNetlink}
+	for _, scanner := range scanners {
+		e := openForSpeed(r.t, scanner)
 		defer e.scanner.Close()
 		for range maxVainWalks + 1 {
-			if err := e.look(); err != nil {
+			if err := e.scanAndTrack(); err != nil {
 				r.t.Fatal(err)
 			}
 		}
-		names = append(names, engine+": repeated scan", engine+": repeated scan and View")
-		contenders = append(contenders, e.scan, e.look)
+		names = append(names, scanner+": repeated scan", scanner+": repeated scan and View")
+		contenders = append(contenders, e.scan, e.scanAndTrack)
 	}
 	costs := best(r.t, contenders...)
 	scans := map[string]cost{}
 	for i, name := range names {
 		r.add(name, costs[i])
 	}
-	for i, engine := range engines {
-		scans[engine] = costs[2+2*i]
+	for i, scanner := range scanners {
+		scans[scanner] = costs[2+2*i]
 	}
-	procfs := openSpeedEyes(r.t, ScannerProcFS)
+	procfs := openForSpeed(r.t, ScannerProcFS)
 	defer procfs.scanner.Close()
 	r.add("procfs: cold scan", measure(r.t, procfs.scan)) // once: it takes too long
 	r.add("procfs: repeated scan", measure(r.t, procfs.scan))
@@ -176,10 +176,10 @@ func receiveDump(buf []byte) error {
 
 // coldScan measures the first scan of a Scanner, with all owners to be found, and, apart from it, what
 // the Tracker needs to take in so much that is new.
-func (r *report) coldScan(engine string, runs int) cost {
+func (r *benchReport) coldScan(scanner string, runs int) cost {
 	scan, view := cost{}, cost{}
 	for range runs {
-		e := openSpeedEyes(r.t, engine)
+		e := openForSpeed(r.t, scanner)
 		var snapshot *closewait.Snapshot
 		scan = cheaper(scan, measure(r.t, func() (err error) {
 			snapshot, err = e.scanner.Scan(context.Background())
@@ -188,31 +188,31 @@ func (r *report) coldScan(engine string, runs int) cost {
 		view = cheaper(view, measure(r.t, func() error { e.tracker.Update(snapshot); return nil }))
 		e.scanner.Close()
 	}
-	r.add(engine+": cold scan", scan)
-	r.add(engine+": first View of it", view)
+	r.add(scanner+": cold scan", scan)
+	r.add(scanner+": first View of it", view)
 	return scan
 }
 
-// speedEyes are a Scanner and the Tracker behind it: what makes a View.
-type speedEyes struct {
+// speedScanner are a Scanner and the Tracker behind it: what makes a View.
+type speedScanner struct {
 	scanner Scanner
 	tracker *closewait.Tracker
 }
 
-func openSpeedEyes(t *testing.T, engine string) *speedEyes {
-	scanner, _, err := Open(openHost(t, host.DefaultPath), Options{Scanner: engine, Refresh: time.Hour})
+func openForSpeed(t *testing.T, name string) *speedScanner {
+	scanner, _, err := Open(openHost(t, host.DefaultPath), Options{Scanner: name, Refresh: time.Hour})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &speedEyes{scanner, closewait.NewTracker([]float64{1, 60, 3600})}
+	return &speedScanner{scanner, closewait.NewTracker([]float64{1, 60, 3600})}
 }
 
-func (e *speedEyes) scan() error {
+func (e *speedScanner) scan() error {
 	_, err := e.scanner.Scan(context.Background())
 	return err
 }
 
-func (e *speedEyes) look() error {
+func (e *speedScanner) scanAndTrack() error {
 	snapshot, err := e.scanner.Scan(context.Background())
 	if err == nil {
 		e.tracker.Update(snapshot)

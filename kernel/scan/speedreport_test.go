@@ -24,17 +24,19 @@ type cost struct{ cpu, wall time.Duration }
 // over is the ratio of the CPU times.
 func (c cost) over(other cost) float64 { return c.cpu.Seconds() / other.cpu.Seconds() }
 
-// report prints what was measured, and fails the test where that is more than was promised.
-type report struct{ t *testing.T }
+// benchReport prints what was measured, and fails the test where that is more than was promised.
+type benchReport struct{ t *testing.T }
 
-func (r *report) section(name string) { fmt.Printf("\n%-48s%10s%12s\n", name, "CPU ms", "wall ms") }
+func (r *benchReport) section(name string) {
+	fmt.Printf("\n%-48s%10s%12s\n", name, "CPU ms", "wall ms")
+}
 
-func (r *report) add(name string, c cost) cost {
+func (r *benchReport) add(name string, c cost) cost {
 	fmt.Printf("  %-46s%10.2f%12.2f\n", name, c.cpu.Seconds()*1000, c.wall.Seconds()*1000)
 	return c
 }
 
-func (r *report) atMost(name string, got, limit float64) {
+func (r *benchReport) atMost(name string, got, limit float64) {
 	verdict := "ok"
 	if got > limit {
 		verdict = "MISSED"
@@ -44,7 +46,7 @@ func (r *report) atMost(name string, got, limit float64) {
 }
 
 // command measures another program, three times; its output goes nowhere.
-func (r *report) command(name, program string, args ...string) cost {
+func (r *benchReport) command(name, program string, args ...string) cost {
 	path, err := exec.LookPath(program)
 	if err != nil {
 		r.t.Fatalf("%s is needed to compare with: run make deps", program)
@@ -103,20 +105,20 @@ func cpuTime(t *testing.T) time.Duration {
 }
 
 // exporterMemory is the peak resident memory in MB of the real exporter that has answered some scrapes.
-func (r *report) exporterMemory(limit float64) {
-	for _, engine := range []string{ScannerEBPF, ScannerNetlink} {
-		r.atMost(engine+": exporter, peak RSS, MB", r.peak(engine), limit)
+func (r *benchReport) exporterMemory(limit float64) {
+	for _, scanner := range []string{ScannerEBPF, ScannerNetlink} {
+		r.atMost(scanner+": exporter, peak RSS, MB", r.peak(scanner), limit)
 	}
 }
 
-func (r *report) peak(engine string) float64 {
+func (r *benchReport) peak(scanner string) float64 {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		r.t.Fatal(err)
 	}
 	address := listener.Addr().String()
 	listener.Close()
-	exporter := exec.Command("../closewait_exporter", "--web.listen-address="+address, "--log.level=error", "--collector.scanner="+engine)
+	exporter := exec.Command("../../closewait_exporter", "--web.listen-address="+address, "--log.level=error", "--collector.scanner="+scanner)
 	exporter.Stderr = os.Stderr
 	if err := exporter.Start(); err != nil {
 		r.t.Fatalf("start the exporter: %v: run make bench", err)

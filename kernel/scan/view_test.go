@@ -14,7 +14,7 @@ import (
 type view struct {
 	*closewait.View
 	t       testing.TB
-	engine  engine
+	kind    scannerKind
 	defunct []closewait.SocketSample // those of the Snapshot
 }
 

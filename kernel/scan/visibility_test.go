@@ -11,7 +11,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func TestSightSaysWhichCapabilityIsMissingAndWhatIsLostByIt(t *testing.T) {
+func TestVisibilitySaysWhichCapabilityIsMissingAndWhatIsLostByIt(t *testing.T) {
 	const (
 		search, ptrace, admin = 1 << unix.CAP_DAC_READ_SEARCH, 1 << unix.CAP_SYS_PTRACE, 1 << unix.CAP_SYS_ADMIN
 		allThree              = search | ptrace | admin
@@ -20,7 +20,7 @@ func TestSightSaysWhichCapabilityIsMissingAndWhatIsLostByIt(t *testing.T) {
 	programs := closewait.MissingCapability{Capability: "CAP_SYS_PTRACE", Lost: "which programs other users' processes run"}
 	counts := closewait.MissingCapability{Capability: "CAP_DAC_READ_SEARCH", Lost: "numbers of open descriptors of other users' processes, which Linux before 6.2 tells only who may list them"}
 	for name, c := range map[string]struct {
-		engine       string
+		scanner      string
 		fdSizes      bool
 		capabilities uint64
 		want         []closewait.MissingCapability
@@ -38,7 +38,7 @@ func TestSightSaysWhichCapabilityIsMissingAndWhatIsLostByIt(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := &host.Host{FDSizes: c.fdSizes, Capabilities: c.capabilities, SeesAllProcesses: true}
-			i := slices.IndexFunc(candidates, func(is candidate) bool { return is.name == c.engine })
+			i := slices.IndexFunc(candidates, func(is candidate) bool { return is.name == c.scanner })
 			got := candidates[i].visibility(h, Options{Namespaces: OwnNamespace}, "")
 			if diff := cmp.Diff(c.want, got.Missing); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)

@@ -19,25 +19,25 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// lookerRole is the test binary as another process that looks: as another user, without some
+// scanRole is the test binary as another process that looks: as another user, without some
 // capability, with few descriptors or under strace. It obeys orders from stdin, one line of JSON
 // each, and answers each with a report on stdout.
-const lookerRole = "looker"
+const scanRole = "service"
 
-// order says what is to be done, in this order.
-type order struct {
+// scanRequest says what is to be done, in this order.
+type scanRequest struct {
 	NoNetlink bool          // forbid netlink from now on, as a seccomp filter of a service does
 	NoBPF     bool          // forbid BPF
 	Open      *scan.Options // open a new Scanner, with nothing seen so far
 	Headroom  *int          // set the limit of descriptors to what is open and so many more; -1: as at the start
-	Look      bool
+	Scan      bool
 }
 
-// report is what a look has seen.
-type report struct {
+// scanResponse is what a look has seen.
+type scanResponse struct {
 	Error      string
 	Visibility closewait.Visibility
-	Faults     map[string]uint64 // by "stage/reason", without those that are zero
+	ScanErrors map[string]uint64 // by "stage/reason", without those that are zero
 	Namespaces int
 	Unread     int
 	Denied     int
@@ -61,24 +61,24 @@ type reportedSocket struct {
 	Age           float64 // seconds
 }
 
-// looker is what is kept from order to order.
-type looker struct {
+// service is what is kept from order to order.
+type scanService struct {
 	scanner *hostScanner
 	tracker *closewait.Tracker
 	limit   unix.Rlimit // at the start
 }
 
-func takeOrders(in io.Reader, out io.Writer) error {
-	l := &looker{}
+func serveScans(in io.Reader, out io.Writer) error {
+	l := &scanService{}
 	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l.limit); err != nil {
 		return err
 	}
 	for lines := bufio.NewScanner(in); lines.Scan(); {
-		var o order
+		var o scanRequest
 		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
 			return err
 		}
-		r, err := l.obey(o)
+		r, err := l.handle(o)
 		if err != nil {
 			r.Error = err.Error()
 		}
@@ -89,7 +89,7 @@ func takeOrders(in io.Reader, out io.Writer) error {
 	return nil
 }
 
-func (l *looker) obey(o order) (r report, err error) {
+func (l *scanService) handle(o scanRequest) (r scanResponse, err error) {
 	if o.NoNetlink {
 		if err := forbid(unix.SYS_SOCKET, unix.AF_NETLINK, unix.EAFNOSUPPORT); err != nil {
 			return r, err
@@ -117,21 +117,21 @@ func (l *looker) obey(o order) (r report, err error) {
 			return r, err
 		}
 	}
-	if !o.Look {
+	if !o.Scan {
 		return r, nil
 	}
 	if l.scanner == nil {
-		return r, errors.New("look without eyes: the first order has to open a Scanner")
+		return r, errors.New("look without scanner: the first order has to open a Scanner")
 	}
 	snapshot, err := l.scanner.Scan(context.Background())
-	r.Visibility, r.Faults = l.scanner.visibility, faultsOf(l.scanner.host)
+	r.Visibility, r.ScanErrors = l.scanner.visibility, scanErrorsOf(l.scanner.host)
 	if err == nil {
-		r.take(l.tracker.Update(snapshot))
+		r.fill(l.tracker.Update(snapshot))
 	}
 	return r, err
 }
 
-func (r *report) take(v *closewait.View) {
+func (r *scanResponse) fill(v *closewait.View) {
 	r.Namespaces, r.Unread, r.Denied, r.Coverage = v.Namespaces, v.UnreadableNamespaces, v.Denied, v.Coverage()
 	r.Owners = map[string]int{}
 	for _, family := range closewait.Families {
@@ -150,8 +150,8 @@ func (r *report) take(v *closewait.View) {
 	}
 }
 
-// faultsOf are those that have happened.
-func faultsOf(h *host.Host) map[string]uint64 {
+// scanErrorsOf are those that have happened.
+func scanErrorsOf(h *host.Host) map[string]uint64 {
 	faults := map[string]uint64{}
 	for fault, n := range h.Errors.Snapshot() {
 		if n > 0 {
@@ -163,7 +163,7 @@ func faultsOf(h *host.Host) map[string]uint64 {
 
 // leaveHeadroom lowers the limit of descriptors so that so many more can be opened, whatever
 // numbers are free below those that are open.
-func (l *looker) leaveHeadroom(n int) error {
+func (l *scanService) leaveHeadroom(n int) error {
 	if n < 0 {
 		return unix.Setrlimit(unix.RLIMIT_NOFILE, &l.limit)
 	}

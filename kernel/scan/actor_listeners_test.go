@@ -13,8 +13,8 @@ type place struct {
 	protocol   int
 }
 
-// doorsOfActors are one of each kind that there is.
-var doorsOfActors = []place{
+// listenPlaces are one of each kind that there is.
+var listenPlaces = []place{
 	{bound: netip.MustParseAddr("127.0.0.1"), via: netip.MustParseAddr("127.0.0.1")},
 	{bound: netip.MustParseAddr("0.0.0.0"), via: netip.MustParseAddr("127.0.0.2")},
 	{bound: netip.MustParseAddr("::1"), via: netip.MustParseAddr("::1")},
@@ -22,14 +22,14 @@ var doorsOfActors = []place{
 	{bound: netip.MustParseAddr("127.0.0.1"), via: netip.MustParseAddr("127.0.0.1"), protocol: unix.IPPROTO_MPTCP},
 }
 
-// door is a listener of an actor.
-type door struct {
+// listener is a listener of an actor.
+type listener struct {
 	place
 	fd   int
 	port uint16
 }
 
-func openDoor(p place) (*door, error) {
+func openListener(p place) (*listener, error) {
 	fd, err := newSocketOf(p.bound, p.protocol)
 	if err != nil && p.protocol != 0 { // a kernel without MPTCP
 		fd, err = newSocketOf(p.bound, 0)
@@ -46,11 +46,11 @@ func openDoor(p place) (*door, error) {
 		return nil, err
 	}
 	local, err := unix.Getsockname(fd)
-	return &door{p, fd, addrPortOfSockaddr(local).Port()}, err
+	return &listener{p, fd, addrPortOfSockaddr(local).Port()}, err
 }
 
-// call connects a client.
-func (d *door) call(protocol int) (client int, local, remote netip.AddrPort, err error) {
+// connect connects a client.
+func (d *listener) connect(protocol int) (client int, local, remote netip.AddrPort, err error) {
 	remote = netip.AddrPortFrom(d.via, d.port)
 	if client, err = newSocketOf(d.via, protocol); err != nil {
 		return -1, local, remote, err
@@ -66,7 +66,7 @@ func (d *door) call(protocol int) (client int, local, remote netip.AddrPort, err
 }
 
 // accept takes the next connection, and tells who calls as our side sees it.
-func (d *door) accept() (fd int, caller netip.AddrPort, err error) {
+func (d *listener) accept() (fd int, caller netip.AddrPort, err error) {
 	fd, sa, err := unix.Accept4(d.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 	if err != nil {
 		return -1, caller, err
@@ -75,7 +75,7 @@ func (d *door) accept() (fd int, caller netip.AddrPort, err error) {
 }
 
 // asSeenBy is an address as a socket of this listener has it: one on [::] has v4-mapped ones.
-func (d *door) asSeenBy(a netip.AddrPort) netip.AddrPort {
+func (d *listener) asSeenBy(a netip.AddrPort) netip.AddrPort {
 	if d.bound.Is6() && a.Addr().Is4() {
 		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr().As16()), a.Port())
 	}

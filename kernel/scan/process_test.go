@@ -31,10 +31,10 @@ func TestSocketsInUnusualDescriptorTablesAreFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := leaktest.Start(t, append(args, "--sockets=3", "--unaccepted=2", "--outbound=1")...)
-			withEachEngine(t, func(t *testing.T, e engine) {
-				eyes := newEyes(t, e, scan.Options{})
-				eyes.look()
-				v := eyes.look()
+			withEachScanner(t, func(t *testing.T, e scannerKind) {
+				scanner := openTracked(t, e, scan.Options{})
+				scanner.view()
+				v := scanner.view()
 				v.agreesWithTruth(l)
 				h := v.holder(l.PID)
 				if h.Held.Len() != 4 || h.Unaccepted.Len() != 2 {
@@ -54,8 +54,8 @@ func TestSocketsInUnusualDescriptorTablesAreFound(t *testing.T) {
 func TestDescriptorsAreCountedWhenTheLeaderHasEnded(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=20", "--zombie-leader")
-	withEachEngine(t, func(t *testing.T, e engine) {
-		if h := newEyes(t, e, scan.Options{}).look().holder(l.PID); !h.FDsKnown || h.OpenFDs < 20 {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		if h := openTracked(t, e, scan.Options{}).view().holder(l.PID); !h.FDsKnown || h.OpenFDs < 20 {
 			t.Errorf("%d descriptors open (known: %v), and it holds 20 sockets", h.OpenFDs, h.FDsKnown)
 		}
 	})
@@ -63,8 +63,8 @@ func TestDescriptorsAreCountedWhenTheLeaderHasEnded(t *testing.T) {
 
 func TestANamespaceOfAProcessWhoseLeaderHasEndedIsRead(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--zombie-leader")
-	withEachEngine(t, func(t *testing.T, e engine) {
-		v := newEyes(t, e, scan.Options{}).look()
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		v := openTracked(t, e, scan.Options{}).view()
 		v.agreesWithTruth(l)
 		if v.Namespaces != 2 {
 			t.Errorf("%d namespaces, want 2", v.Namespaces)

@@ -13,8 +13,8 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// patience is for how long a test waits for something that must come.
-const patience = 20 * time.Second
+// timeout is for how long a test waits for something that must come.
+const timeout = 20 * time.Second
 
 func TestSocketsOfEachFamilyAreSeenAsSsAndTheirProgramSeeThem(t *testing.T) {
 	hosttest.Require(t)
@@ -31,8 +31,8 @@ func TestSocketsOfEachFamilyAreSeenAsSsAndTheirProgramSeeThem(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			l := leaktest.Start(t, append(c.args, "--sockets=4", "--unaccepted=3", "--unread=none", "--unread=fin", "--unread=5")...)
-			withEachEngine(t, func(t *testing.T, e engine) {
-				v := newEyes(t, e, scan.Options{}).look()
+			withEachScanner(t, func(t *testing.T, e scannerKind) {
+				v := openTracked(t, e, scan.Options{}).view()
 				v.agrees(l)
 				want := closewait.HostSockets{}
 				want[c.family][closewait.OwnedByProcess], want[c.family][closewait.OwnedByListener] = 4, 3
@@ -49,8 +49,8 @@ func TestSocketsOfEachFamilyAreSeenAsSsAndTheirProgramSeeThem(t *testing.T) {
 
 func TestUnreadClassesAndBytesAreThoseOfTheProgram(t *testing.T) {
 	l := leaktest.Start(t, "--sockets=9", "--unaccepted=2", "--unread=none", "--unread=fin", "--unread=300")
-	withEachEngine(t, func(t *testing.T, e engine) {
-		h := newEyes(t, e, scan.Options{}).look().holder(l.PID)
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		h := openTracked(t, e, scan.Options{}).view().holder(l.PID)
 		if want := [...]int{closewait.UnreadNone: 3, closewait.UnreadFIN: 3, closewait.UnreadData: 3}; h.Held.Unread != want {
 			t.Errorf("held: unread none, fin, data %v, want %v", h.Held.Unread, want)
 		}
@@ -64,21 +64,21 @@ func TestUnreadClassesAndBytesAreThoseOfTheProgram(t *testing.T) {
 }
 
 func TestWhatReadingChangesIsSeenAtTheNextLook(t *testing.T) {
-	withEachEngine(t, func(t *testing.T, e engine) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		l := leaktest.Start(t, "--sockets=5", "--unread=10")
-		eyes := newEyes(t, e, scan.Options{})
-		eyes.look()
+		scanner := openTracked(t, e, scan.Options{})
+		scanner.view()
 		l.Do("read")
-		if h := eyes.look().holder(l.PID); h.Held.Unread[closewait.UnreadNone] != 5 || h.Held.UnreadBytes != 0 {
+		if h := scanner.view().holder(l.PID); h.Held.Unread[closewait.UnreadNone] != 5 || h.Held.UnreadBytes != 0 {
 			t.Errorf("unread %v, %d bytes, want 5 of none and 0", h.Held.Unread, h.Held.UnreadBytes)
 		}
 		l.Do("leak 2")
 		l.Do("close 3")
-		h := eyes.look().holder(l.PID)
+		h := scanner.view().holder(l.PID)
 		if h.Held.Len() != 4 || h.Entered != 7 {
 			t.Errorf("%d held, %d entered, want 4 and 7", h.Held.Len(), h.Entered)
 		}
-		if h := eyes.look().holder(l.PID); h.Left != 3 { // missed twice
+		if h := scanner.view().holder(l.PID); h.Left != 3 { // missed twice
 			t.Errorf("%d left, want 3", h.Left)
 		}
 	})
@@ -86,8 +86,8 @@ func TestWhatReadingChangesIsSeenAtTheNextLook(t *testing.T) {
 
 func TestWhatIsSentAndNotReadByThePeerIsCounted(t *testing.T) {
 	const size = 16 << 20 // more than both buffers take
-	c := converse(t, listen(t, "127.0.0.1:0"))
-	c.halfLeave()
+	c := connect(t, listen(t, "127.0.0.1:0"))
+	c.shutPeer()
 	if err := c.server.SetWriteDeadline(time.Now().Add(pause / 4)); err != nil {
 		t.Fatal(err)
 	}
@@ -95,8 +95,8 @@ func TestWhatIsSentAndNotReadByThePeerIsCounted(t *testing.T) {
 	if err == nil || n == 0 {
 		t.Fatalf("%d bytes written, error %v", n, err)
 	}
-	withEachEngine(t, func(t *testing.T, e engine) {
-		s := newEyes(t, e, scan.Options{}).look().socket(netNSOf(t, os.Getpid()), c.local, c.remote)
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		s := openTracked(t, e, scan.Options{}).view().socket(netNSOf(t, os.Getpid()), c.local, c.remote)
 		if s.SendQueue == 0 || int(s.SendQueue) > n {
 			t.Errorf("%d bytes in the send queue of %d that were written", s.SendQueue, n)
 		}
@@ -111,8 +111,8 @@ func TestWhatIsSentAndNotReadByThePeerIsCounted(t *testing.T) {
 
 func TestTimersAreSeen(t *testing.T) {
 	plain, kept := leaktest.Start(t, "--sockets=2"), leaktest.Start(t, "--sockets=2", "--keepalive")
-	withEachEngine(t, func(t *testing.T, e engine) {
-		v := newEyes(t, e, scan.Options{}).look()
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		v := openTracked(t, e, scan.Options{}).view()
 		if a, b := v.holder(plain.PID).Held.Keepalive, v.holder(kept.PID).Held.Keepalive; a != 0 || b != 2 {
 			t.Errorf("keepalive on %d and %d sockets, want 0 and 2", a, b)
 		}
@@ -127,8 +127,8 @@ func TestTimersAreSeen(t *testing.T) {
 func TestOnlyCloseWaitCounts(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=1", "--established=5", "--defunct=4", "--stream=2")
-	withEachEngine(t, func(t *testing.T, e engine) {
-		v := newEyes(t, e, scan.Options{}).look()
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		v := openTracked(t, e, scan.Options{}).view()
 		v.agreesWithTruth(l)
 		if total := v.Sockets.Total(); total != 3 {
 			t.Errorf("%d sockets, want 1 leaked and 2 streams", total)
@@ -146,8 +146,8 @@ func TestConnectionsAreInboundOrOutbound(t *testing.T) {
 			inbound[s.Local.Port()]++
 		}
 	}
-	withEachEngine(t, func(t *testing.T, e engine) {
-		h := newEyes(t, e, scan.Options{}).look().holder(l.PID)
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		h := openTracked(t, e, scan.Options{}).view().holder(l.PID)
 		services := 0
 		for _, service := range h.Held.Services {
 			want := outbound
@@ -166,17 +166,17 @@ func TestConnectionsAreInboundOrOutbound(t *testing.T) {
 }
 
 func TestAConnectionStaysInboundWhenItsListenerHasClosed(t *testing.T) {
-	withEachEngine(t, func(t *testing.T, e engine) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		listener := listen(t, "127.0.0.1:0")
-		c := converse(t, listener)
-		c.leave()
+		c := connect(t, listener)
+		c.closePeer()
 		ns := netNSOf(t, os.Getpid())
-		eyes := newEyes(t, e, scan.Options{})
-		eyes.look()
+		scanner := openTracked(t, e, scan.Options{})
+		scanner.view()
 		if err := listener.Close(); err != nil {
 			t.Fatal(err)
 		}
-		if s := eyes.look().socket(ns, c.local, c.remote); s.Direction != closewait.Inbound || s.Port() != c.local.Port() {
+		if s := scanner.view().socket(ns, c.local, c.remote); s.Direction != closewait.Inbound || s.Port() != c.local.Port() {
 			t.Errorf("%v, service port %d, want inbound, %d", s.Direction, s.Port(), c.local.Port())
 		}
 	})

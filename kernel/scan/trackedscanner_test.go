@@ -13,31 +13,31 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// engine is one way to read sockets, with what the contract allows it not to know.
-type engine struct {
+// scannerKind is one way to read sockets, with what the contract allows it not to know.
+type scannerKind struct {
 	name    string
 	cookies bool // it knows cookies, and times from before it first looked
 	walks   bool // it looks for holders in /proc/PID/fd, and for namespaces in /proc/PID/ns
 }
 
-var engines = []engine{
+var scannerKinds = []scannerKind{
 	{name: scan.ScannerEBPF, cookies: true},
 	{name: scan.ScannerNetlink, cookies: true, walks: true},
 	{name: scan.ScannerProcFS, walks: true},
 }
 
-// withEachEngine runs a test once for each engine.
-func withEachEngine(t *testing.T, test func(t *testing.T, e engine)) {
-	for _, e := range engines {
+// withEachScanner runs a test once for each scanner.
+func withEachScanner(t *testing.T, test func(t *testing.T, e scannerKind)) {
+	for _, e := range scannerKinds {
 		t.Run(e.name, func(t *testing.T) { test(t, e) })
 	}
 }
 
-// eyes are a Scanner with the memory that the exporter gives it.
-type eyes struct {
+// trackedScanner are a Scanner with the memory that the exporter gives it.
+type trackedScanner struct {
 	*hostScanner
 	t       testing.TB
-	engine  engine
+	kind    scannerKind
 	tracker *closewait.Tracker
 }
 
@@ -67,7 +67,7 @@ func (s *hostScanner) Close() {
 	s.host.Close()
 }
 
-func newEyes(t testing.TB, e engine, o scan.Options) *eyes {
+func openTracked(t testing.TB, e scannerKind, o scan.Options) *trackedScanner {
 	t.Helper()
 	o.Scanner = e.name
 	s, err := open(o)
@@ -75,17 +75,17 @@ func newEyes(t testing.TB, e engine, o scan.Options) *eyes {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return &eyes{s, t, e, closewait.NewTracker([]float64{1, 60, 3600})}
+	return &trackedScanner{s, t, e, closewait.NewTracker([]float64{1, 60, 3600})}
 }
 
-// look scans once. Whatever is seen, nothing is counted twice.
-func (e *eyes) look() view {
+// scanAndTrack scans once. Whatever is seen, nothing is counted twice.
+func (e *trackedScanner) view() view {
 	e.t.Helper()
 	snapshot, err := e.Scan(e.t.Context())
 	if err != nil {
 		e.t.Fatalf("scan: %v", err)
 	}
-	v := view{View: e.tracker.Update(snapshot), t: e.t, engine: e.engine}
+	v := view{View: e.tracker.Update(snapshot), t: e.t, kind: e.kind}
 	for _, s := range snapshot.Sockets {
 		if s.Defunct {
 			v.defunct = append(v.defunct, s)
@@ -95,12 +95,12 @@ func (e *eyes) look() view {
 	return v
 }
 
-// sees looks until the condition holds.
-func (e *eyes) sees(condition func(view) (done bool, why string)) view {
+// await looks until the condition holds.
+func (e *trackedScanner) await(condition func(view) (done bool, why string)) view {
 	e.t.Helper()
 	var v view
-	leaktest.Eventually(e.t, patience, func() (bool, string) {
-		v = e.look()
+	leaktest.Eventually(e.t, timeout, func() (bool, string) {
+		v = e.view()
 		return condition(v)
 	})
 	return v

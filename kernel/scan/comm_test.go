@@ -35,10 +35,10 @@ func TestNamesOfProcessesAreSeenByteForByte(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := time.Now()
 			l := leaktest.Start(t, "--sockets=1", "--comm="+c.given)
-			withEachEngine(t, func(t *testing.T, e engine) {
-				looking := newEyes(t, e, scan.Options{})
-				looking.look() // what is known of a process afterwards can be told by BPF and not by /proc
-				h := looking.look().holder(l.PID)
+			withEachScanner(t, func(t *testing.T, e scannerKind) {
+				looking := openTracked(t, e, scan.Options{})
+				looking.view() // what is known of a process afterwards can be told by BPF and not by /proc
+				h := looking.view().holder(l.PID)
 				if h.Comm != c.want || h.Group() != c.want {
 					t.Errorf("comm %q, group %q, want %q", h.Comm, h.Group(), c.want)
 				}
@@ -55,25 +55,25 @@ func TestNamesOfProcessesAreSeenByteForByte(t *testing.T) {
 
 func TestFactsOfAProcess(t *testing.T) {
 	hosttest.Require(t)
-	l := leaktest.Start(t, "--sockets=7", "--nofile=321", "--drop-uid="+strconv.Itoa(nobody))
-	looking := map[string]*eyes{}
-	for _, e := range engines {
-		looking[e.name] = newEyes(t, e, scan.Options{})
-		looking[e.name].look()
+	l := leaktest.Start(t, "--sockets=7", "--nofile=321", "--drop-uid="+strconv.Itoa(unprivilegedID))
+	looking := map[string]*trackedScanner{}
+	for _, e := range scannerKinds {
+		looking[e.name] = openTracked(t, e, scan.Options{})
+		looking[e.name].view()
 	}
 	for name, signal := range map[string]unix.Signal{"S": unix.SIGCONT, "T": unix.SIGSTOP} {
 		l.Signal(signal)
-		leaktest.Eventually(t, patience, func() (bool, string) {
+		leaktest.Eventually(t, timeout, func() (bool, string) {
 			state := string(stateOf(t, l.PID))
 			return state == name, state
 		})
-		withEachEngine(t, func(t *testing.T, e engine) {
-			for _, e := range []*eyes{newEyes(t, e, scan.Options{}), looking[e.name]} { // at first sight, and again
-				v := e.look()
+		withEachScanner(t, func(t *testing.T, e scannerKind) {
+			for _, e := range []*trackedScanner{openTracked(t, e, scan.Options{}), looking[e.name]} { // at first sight, and again
+				v := e.view()
 				v.agreesWithTruth(l)
 				h := v.holder(l.PID)
-				if h.UID != nobody || h.User != "nobody" {
-					t.Errorf("user %d %q, want %d nobody", h.UID, h.User, nobody)
+				if h.UID != unprivilegedID || h.User != "nobody" {
+					t.Errorf("user %d %q, want %d nobody", h.UID, h.User, unprivilegedID)
 				}
 				if h.Exe != leaktest.Build(t) || h.NetNS != netNSOf(t, os.Getpid()) {
 					t.Errorf("exe %q, network namespace %d", h.Exe, h.NetNS)
@@ -85,8 +85,8 @@ func TestFactsOfAProcess(t *testing.T) {
 					t.Errorf("state %c, want %s", h.State, name)
 				}
 				for _, s := range h.Held.Sockets {
-					if s.UID != nobody {
-						t.Errorf("the file of the socket belongs to %d, want %d", s.UID, nobody)
+					if s.UID != unprivilegedID {
+						t.Errorf("the file of the socket belongs to %d, want %d", s.UID, unprivilegedID)
 					}
 				}
 			}

@@ -14,18 +14,18 @@ import (
 	"closewait_exporter/internal/leaktest/truth"
 )
 
-// seen is a socket as we, ss and the program that leaks it can all describe it.
-type seen struct {
+// socketLine is a socket as we, ss and the program that leaks it can all describe it.
+type socketLine struct {
 	Local, Remote string
-	Inode, Cookie uint64 // 0 while unaccepted, and the cookie where an engine knows none
+	Inode, Cookie uint64 // 0 while unaccepted, and the cookie where a scanner knows none
 	RecvQ         uint32
 }
 
-func (v view) seen(local, remote netip.AddrPort, inode, cookie uint64, recvQ uint32) seen {
-	if !v.engine.cookies || inode == 0 {
+func (v view) line(local, remote netip.AddrPort, inode, cookie uint64, recvQ uint32) socketLine {
+	if !v.kind.cookies || inode == 0 {
 		cookie = 0
 	}
-	return seen{local.String(), remote.String(), inode, cookie, recvQ}
+	return socketLine{local.String(), remote.String(), inode, cookie, recvQ}
 }
 
 // agrees checks that the sockets of a leaking program and its children are exactly those that it
@@ -39,10 +39,10 @@ func (v view) agrees(l *leaktest.Leak) {
 	}
 	rows := leaktest.SS(v.t, inside)
 	for _, pid := range append(l.Children, l.PID) {
-		var want []seen
+		var want []socketLine
 		for _, r := range rows {
 			if r.HeldBy(pid) {
-				want = append(want, v.seen(r.Local, r.Remote, r.Inode, r.Cookie, r.RecvQ))
+				want = append(want, v.line(r.Local, r.Remote, r.Inode, r.Cookie, r.RecvQ))
 			}
 		}
 		v.holds(pid, "ss", want)
@@ -53,10 +53,10 @@ func (v view) agrees(l *leaktest.Leak) {
 func (v view) agreesWithTruth(l *leaktest.Leak) {
 	v.t.Helper()
 	for _, pid := range append(l.Children, l.PID) {
-		var want []seen
+		var want []socketLine
 		for _, s := range l.Sockets {
 			if slices.Contains(s.Holders, pid) && s.Kind != truth.Defunct {
-				want = append(want, v.seen(s.Local, s.Remote, s.Inode, s.Cookie, s.RecvQ))
+				want = append(want, v.line(s.Local, s.Remote, s.Inode, s.Cookie, s.RecvQ))
 			}
 		}
 		v.holds(pid, "leak", want)
@@ -66,38 +66,38 @@ func (v view) agreesWithTruth(l *leaktest.Leak) {
 }
 
 // holds compares what a process holds with what somebody else says.
-func (v view) holds(pid int, source string, want []seen) {
+func (v view) holds(pid int, source string, want []socketLine) {
 	v.t.Helper()
-	var got []seen
+	var got []socketLine
 	if h := v.find(pid); h != nil {
 		for _, s := range h.Held.Sockets {
-			got = append(got, v.seen(s.Local, s.Remote, s.Inode, s.ID.Cookie, s.RecvQueue))
+			got = append(got, v.line(s.Local, s.Remote, s.Inode, s.ID.Cookie, s.RecvQueue))
 		}
 	}
 	v.same(fmt.Sprintf("sockets of process %d (-%s +seen)", pid, source), got, want)
 }
 
 // holdsDefunct compares the defunct sockets of a process that were in CLOSE_WAIT. The others only
-// an engine that looks at every descriptor can know.
+// a scanner that looks at every descriptor can know.
 func (v view) holdsDefunct(pid int, l *leaktest.Leak) {
 	v.t.Helper()
-	var got, want []seen
+	var got, want []socketLine
 	if h := v.find(pid); h != nil {
 		for _, s := range h.Defunct.Sockets {
-			got = append(got, v.seen(s.Local, s.Remote, s.Inode, s.ID.Cookie, 0)) // what is queued is for nobody
+			got = append(got, v.line(s.Local, s.Remote, s.Inode, s.ID.Cookie, 0)) // what is queued is for nobody
 		}
 	}
 	for _, s := range l.Sockets {
 		if s.Kind == truth.Defunct && (s.Was != "" || v.AllDefunct) && slices.Contains(s.Holders, pid) {
-			want = append(want, v.seen(s.Local, s.Remote, s.Inode, s.Cookie, 0))
+			want = append(want, v.line(s.Local, s.Remote, s.Inode, s.Cookie, 0))
 		}
 	}
 	v.same(fmt.Sprintf("defunct sockets of process %d (-leak +seen)", pid), got, want)
 }
 
-func (v view) same(what string, got, want []seen) {
+func (v view) same(what string, got, want []socketLine) {
 	v.t.Helper()
-	byEnds := func(a, b seen) int { return strings.Compare(a.Local+a.Remote, b.Local+b.Remote) }
+	byEnds := func(a, b socketLine) int { return strings.Compare(a.Local+a.Remote, b.Local+b.Remote) }
 	slices.SortFunc(got, byEnds)
 	slices.SortFunc(want, byEnds)
 	if diff := cmp.Diff(want, got); diff != "" {

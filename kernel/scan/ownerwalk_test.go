@@ -31,7 +31,7 @@ func TestAWalkThatIsCalledOffForgetsNothing(t *testing.T) {
 	if !s.owners.walkedAt.Equal(looked) {
 		t.Error("half a look passes for a whole one")
 	}
-	if err := find(ctx, accepted(11, 1)); err != nil || owning(sockets) != "11: process 100" {
-		t.Errorf("%s, %v, though nothing is new", owning(sockets), err)
+	if err := find(ctx, accepted(11, 1)); err != nil || describeOwners(sockets) != "11: process 100" {
+		t.Errorf("%s, %v, though nothing is new", describeOwners(sockets), err)
 	}
 }

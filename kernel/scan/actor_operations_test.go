@@ -10,30 +10,30 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// acts are all that an actor can do. What is not possible at the moment does nothing.
-var acts = map[string]func(*actor, act) error{
+// operations are all that an actor can do. What is not possible at the moment does nothing.
+var operations = map[string]func(*actor, operation) error{
 	"connect": (*actor).connect, "accept": (*actor).accept, "reopen": (*actor).reopen,
-	"say": onEnd((*actorsEnd).say), "hear": onEnd((*actorsEnd).hear), "halve": onEnd((*actorsEnd).halve),
-	"close": onEnd((*actorsEnd).close), "reset": onEnd((*actorsEnd).reset), "dup": onEnd((*actorsEnd).dup),
-	"dress": onEnd((*actorsEnd).dress), "disconnect": (*actor).disconnect,
-	"bluff": (*actor).addDecoy, "fork": (*actor).fork, "reap": (*actor).reap,
+	"say": onEnd((*heldEnd).write), "hear": onEnd((*heldEnd).read), "halve": onEnd((*heldEnd).shutWrite),
+	"close": onEnd((*heldEnd).close), "reset": onEnd((*heldEnd).reset), "dup": onEnd((*heldEnd).dup),
+	"dress": onEnd((*heldEnd).setAttribute), "disconnect": (*actor).disconnect,
+	"bluff": (*actor).addNoise, "fork": (*actor).fork, "reap": (*actor).reap,
 	"send": (*actor).send, "receive": (*actor).receive, "thread": (*actor).startThread, "join": (*actor).endThread,
 }
 
-func onEnd(f func(*actorsEnd, int) error) func(*actor, act) error {
-	return func(a *actor, next act) error {
-		if e := a.hold(next.Which); e != nil {
+func onEnd(f func(*heldEnd, int) error) func(*actor, operation) error {
+	return func(a *actor, next operation) error {
+		if e := a.choose(next.Which); e != nil {
 			return f(e, next.Size)
 		}
 		return nil
 	}
 }
 
-const mostEnds = 60
+const maxEnds = 60
 
-func (a *actor) connect(next act) error {
-	d := a.doors[next.Which%len(a.doors)]
-	if len(a.ends) >= mostEnds {
+func (a *actor) connect(next operation) error {
+	d := a.listeners[next.Which%len(a.listeners)]
+	if len(a.ends) >= maxEnds {
 		return nil
 	}
 	protocol := d.protocol
@@ -43,13 +43,13 @@ func (a *actor) connect(next act) error {
 	case 1, 3, 5, 7:
 		protocol = 0
 	}
-	fd, local, remote, err := d.call(protocol)
+	fd, local, remote, err := d.connect(protocol)
 	if err != nil {
 		return err
 	}
 	inode, err := inodeOf(fd)
-	client := &actorsEnd{end: end{Local: local, Remote: remote, Inode: inode}, fds: []int{fd}}
-	server := &actorsEnd{end: end{Local: d.asSeenBy(remote), Remote: d.asSeenBy(local)}, other: client, waits: true}
+	client := &heldEnd{end: end{Local: local, Remote: remote, Inode: inode}, fds: []int{fd}}
+	server := &heldEnd{end: end{Local: d.asSeenBy(remote), Remote: d.asSeenBy(local)}, other: client, waits: true}
 	client.other = server
 	a.ends = append(a.ends, client, server)
 	if err == nil && next.Size%5 > 0 {
@@ -58,8 +58,8 @@ func (a *actor) connect(next act) error {
 	return err
 }
 
-func (a *actor) accept(next act) error {
-	d := a.doors[next.Which%len(a.doors)]
+func (a *actor) accept(next operation) error {
+	d := a.listeners[next.Which%len(a.listeners)]
 	unix.SetNonblock(d.fd, true)
 	fd, caller, err := d.accept()
 	if errors.Is(err, unix.EAGAIN) {
@@ -80,43 +80,43 @@ func (a *actor) accept(next act) error {
 }
 
 // reopen closes a listener and opens another one of its kind. Who waits to be accepted is reset.
-func (a *actor) reopen(next act) error {
-	i := next.Which % len(a.doors)
-	unix.Close(a.doors[i].fd)
+func (a *actor) reopen(next operation) error {
+	i := next.Which % len(a.listeners)
+	unix.Close(a.listeners[i].fd)
 	for _, e := range a.ends {
-		if e.waits && e.Local.Port() == a.doors[i].port {
-			e.closing()
+		if e.waits && e.Local.Port() == a.listeners[i].port {
+			e.markClosing()
 			e.waits = false
 		}
 	}
 	var err error
-	a.doors[i], err = openDoor(a.doors[i].place)
+	a.listeners[i], err = openListener(a.listeners[i].place)
 	return err
 }
 
-// say sends some bytes, or so many that they do not all go: a probe timer runs then.
-func (e *actorsEnd) say(size int) error {
+// write sends some bytes, or so many that they do not all go: a probe timer runs then.
+func (e *heldEnd) write(size int) error {
 	for {
 		_, err := unix.SendmsgN(e.fds[0], make([]byte, 1+size%(1<<17)), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
 		if err != nil || size%4 > 0 {
-			return unlessConnectionIs(err)
+			return ignoreConnectionState(err)
 		}
 	}
 }
 
-// hear reads all that is there, or a byte of it.
-func (e *actorsEnd) hear(size int) error {
+// read reads all that is there, or a byte of it.
+func (e *heldEnd) read(size int) error {
 	buffer := make([]byte, 1<<16)
 	for {
 		n, _, err := unix.Recvfrom(e.fds[0], buffer[:max(1, size%3*len(buffer)/2)], unix.MSG_DONTWAIT)
 		if n <= 0 || err != nil || size%3 == 0 {
-			return unlessConnectionIs(err)
+			return ignoreConnectionState(err)
 		}
 	}
 }
 
-// unlessConnectionIs is nil for what the state of a connection forbids.
-func unlessConnectionIs(err error) error {
+// ignoreConnectionState is nil for what the state of a connection forbids.
+func ignoreConnectionState(err error) error {
 	for _, state := range []error{unix.EAGAIN, unix.EPIPE, unix.ECONNRESET, unix.ENOTCONN} {
 		if errors.Is(err, state) {
 			return nil
@@ -125,13 +125,13 @@ func unlessConnectionIs(err error) error {
 	return err
 }
 
-func (e *actorsEnd) halve(int) error {
-	e.closing()
-	return unlessConnectionIs(unix.Shutdown(e.fds[0], unix.SHUT_WR))
+func (e *heldEnd) shutWrite(int) error {
+	e.markClosing()
+	return ignoreConnectionState(unix.Shutdown(e.fds[0], unix.SHUT_WR))
 }
 
 // close closes one descriptor, or all.
-func (e *actorsEnd) close(size int) error {
+func (e *heldEnd) close(size int) error {
 	e.release()
 	for size%2 == 0 && len(e.fds) > 0 {
 		e.release()
@@ -139,12 +139,12 @@ func (e *actorsEnd) close(size int) error {
 	return nil
 }
 
-func (e *actorsEnd) reset(int) error {
+func (e *heldEnd) reset(int) error {
 	err := unix.SetsockoptLinger(e.fds[0], unix.SOL_SOCKET, unix.SO_LINGER, &unix.Linger{Onoff: 1})
 	return errors.Join(err, e.close(0))
 }
 
-func (e *actorsEnd) dup(int) error {
+func (e *heldEnd) dup(int) error {
 	fd, err := unix.FcntlInt(uintptr(e.fds[0]), unix.F_DUPFD_CLOEXEC, 0)
 	if err == nil {
 		e.fds = append(e.fds, fd)
@@ -152,8 +152,8 @@ func (e *actorsEnd) dup(int) error {
 	return err
 }
 
-// dress changes what a table says of a socket.
-func (e *actorsEnd) dress(size int) error {
+// setAttribute changes what a table says of a socket.
+func (e *heldEnd) setAttribute(size int) error {
 	switch size % 3 {
 	case 0:
 		return unix.SetsockoptInt(e.fds[0], unix.SOL_SOCKET, unix.SO_KEEPALIVE, size/3%2)
@@ -176,59 +176,59 @@ func (e *actorsEnd) dress(size int) error {
 }
 
 // disconnect makes an end forget that it ever was connected.
-func (a *actor) disconnect(next act) error {
-	e := a.hold(next.Which)
+func (a *actor) disconnect(next operation) error {
+	e := a.choose(next.Which)
 	if e == nil {
 		return nil
 	}
-	e.closing()
+	e.markClosing()
 	var unspecified unix.RawSockaddr // of family AF_UNSPEC
 	_, _, errno := unix.Syscall(unix.SYS_CONNECT, uintptr(e.fds[0]), uintptr(unsafe.Pointer(&unspecified)), unsafe.Sizeof(unspecified))
 	if errno != 0 {
-		return unlessConnectionIs(errno)
+		return ignoreConnectionState(errno)
 	}
-	return a.bluff(e.fds[0])
+	return a.addNonConnection(e.fds[0])
 }
 
-// mostDecoys are there at a time.
-const mostDecoys = 8
+// maxNoise are there at a time.
+const maxNoise = 8
 
-// addDecoy opens a socket that holds no connection, and never did.
-func (a *actor) addDecoy(next act) error {
-	if len(a.decoys) >= mostDecoys {
-		unix.Close(a.decoys[0])
-		a.decoys = slices.Delete(a.decoys, 0, 1)
+// addNoise opens a socket that holds no connection, and never did.
+func (a *actor) addNoise(next operation) error {
+	if len(a.noise) >= maxNoise {
+		unix.Close(a.noise[0])
+		a.noise = slices.Delete(a.noise, 0, 1)
 	}
 	loopback := netip.MustParseAddr([]string{"127.0.0.1", "::1"}[next.Which%2])
 	fd, err := newSocketOf(loopback, 0)
 	if err != nil {
 		return err
 	}
-	a.decoys = append(a.decoys, fd)
+	a.noise = append(a.noise, fd)
 	switch bind := func() error { return unix.Bind(fd, sockaddr(netip.AddrPortFrom(loopback, 0))) }; next.Size % 5 {
 	case 1:
 		err = bind()
 	case 2: // a listener that stopped to be one
 		err = errors.Join(bind(), unix.Listen(fd, 1), unix.Shutdown(fd, unix.SHUT_RDWR))
-	case 3: // nobody listens on port 1
+	case 3: // unprivilegedID listens on port 1
 		err = unix.SetNonblock(fd, true)
 		if refused := unix.Connect(fd, sockaddr(netip.AddrPortFrom(loopback, 1))); refused == nil {
 			err = errors.New("port 1 is open")
 		}
 	case 4:
-		return a.keepCalling(fd, loopback)
+		return a.addUnanswered(fd, loopback)
 	}
-	return errors.Join(err, a.bluff(fd))
+	return errors.Join(err, a.addNonConnection(fd))
 }
 
-// keepCalling makes decoys of a listener that hears nothing, and of a client that waits for its answer.
-func (a *actor) keepCalling(fd int, loopback netip.Addr) error {
+// addUnanswered makes decoys of a listener that hears nothing, and of a client that waits for its answer.
+func (a *actor) addUnanswered(fd int, loopback netip.Addr) error {
 	deaf := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K} // 0 bytes of each packet
 	err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &deaf})
 	if errors.Is(err, unix.EPERM) { // what the filters of all users take may be used up
-		return a.bluff(fd)
+		return a.addNonConnection(fd)
 	}
-	err = errors.Join(err, unix.Bind(fd, sockaddr(netip.AddrPortFrom(loopback, 0))), unix.Listen(fd, 1), a.bluff(fd))
+	err = errors.Join(err, unix.Bind(fd, sockaddr(netip.AddrPortFrom(loopback, 0))), unix.Listen(fd, 1), a.addNonConnection(fd))
 	if err != nil {
 		return err
 	}
@@ -240,8 +240,8 @@ func (a *actor) keepCalling(fd int, loopback netip.Addr) error {
 	if err != nil {
 		return err
 	}
-	a.decoys = append(a.decoys, client)
-	if err := errors.Join(unix.SetNonblock(client, true), a.bluff(client)); err != nil {
+	a.noise = append(a.noise, client)
+	if err := errors.Join(unix.SetNonblock(client, true), a.addNonConnection(client)); err != nil {
 		return err
 	}
 	if err := unix.Connect(client, local); !errors.Is(err, unix.EINPROGRESS) {

@@ -16,8 +16,8 @@ var (
 	fakeTimeWait = strings.Replace(fakeRow, " 08 ", " 06 ", 1)
 )
 
-// aftermath is one scan of a sequence: what has changed in /proc since the one before, and what is seen.
-type aftermath struct {
+// closedStep is one scan of a sequence: what has changed in /proc since the one before, and what is seen.
+type closedStep struct {
 	name   string
 	change map[string]string
 	want   string // see remains
@@ -26,7 +26,7 @@ type aftermath struct {
 }
 
 // scan takes the look of a step.
-func (step aftermath) scan(t *testing.T, s *procfsScanner) *closewait.Snapshot {
+func (step closedStep) scan(t *testing.T, s *procfsScanner) *closewait.Snapshot {
 	t.Helper()
 	s.closed.judgeCost = 0 // what this machine takes to ask is not the matter
 	if step.costly {
@@ -55,8 +55,8 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 	table := func(rows ...string) map[string]string {
 		return map[string]string{"100/net/tcp": fakeTCP + strings.Join(rows, "")}
 	}
-	begin := aftermath{name: "in CLOSE_WAIT", want: "4242 100"}
-	for name, sequence := range map[string][]aftermath{
+	begin := closedStep{name: "in CLOSE_WAIT", want: "4242 100"}
+	for name, sequence := range map[string][]closedStep{
 		"a socket that dies": {
 			begin,
 			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
@@ -145,9 +145,9 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 			kerneltest.Plant(t, dir, fakeProcess())
 			s := openFake(t, dir, Options{Refresh: time.Hour})
 			for _, step := range sequence {
-				graft(t, dir, step.change)
+				changeTree(t, dir, step.change)
 				snapshot := step.scan(t, s)
-				if got := remains(snapshot); got != step.want {
+				if got := describeSockets(snapshot); got != step.want {
 					t.Errorf("%s: %q, want %q", step.name, got, step.want)
 				}
 				if snapshot.AllDefunct {
@@ -158,8 +158,8 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 	}
 }
 
-// remains tells of each socket of the fake namespace whether it is defunct, and who holds it.
-func remains(snapshot *closewait.Snapshot) string {
+// describeSockets tells of each socket of the fake namespace whether it is defunct, and who holds it.
+func describeSockets(snapshot *closewait.Snapshot) string {
 	var all []string
 	for _, s := range snapshot.Sockets {
 		if s.ID.NetNS != fakeNS {

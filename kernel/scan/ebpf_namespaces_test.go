@@ -20,14 +20,14 @@ import (
 func TestAPidNamespaceHasPidsOfItsOwn(t *testing.T) {
 	hosttest.Require(t)
 	leaktest.Start(t, "--sockets=3", "--unaccepted=1")
-	// The program inside ends with the namespace, which ends with its pid 1: the looker.
-	looker := startLooker(t, nil, "unshare", "--pid", "--fork", "--mount-proc", "sh", "-c",
+	// The program inside ends with the namespace, which ends with its pid 1: the service.
+	service := startScanService(t, nil, "unshare", "--pid", "--fork", "--mount-proc", "sh", "-c",
 		leaktest.Build(t)+` server --sockets=2 --unaccepted=1 --defunct=1 >/dev/null </dev/null & exec "$@"`, "sh")
 	const inside = 2
-	leaktest.Eventually(t, patience, func() (bool, string) {
-		got := looker.ask(order{Open: &scan.Options{Refresh: atOnce}, Look: true})
+	leaktest.Eventually(t, timeout, func() (bool, string) {
+		got := service.ask(scanRequest{Open: &scan.Options{Refresh: always}, Scan: true})
 		if got.Error != "" || got.Visibility.Scanner != scan.ScannerEBPF || got.Visibility.Fallback != "" {
-			t.Fatalf("engine %q because %q, error %q", got.Visibility.Scanner, got.Visibility.Fallback, got.Error)
+			t.Fatalf("scanner %q because %q, error %q", got.Visibility.Scanner, got.Visibility.Fallback, got.Error)
 		}
 		if len(got.Holders) > 1 {
 			t.Errorf("holders %v, want process %d alone", got.Holders, inside)
@@ -51,15 +51,15 @@ func TestWhereTimesOrPidsAreOthersNetlinkIsUsed(t *testing.T) {
 			if out, err := exec.Command(c.behind[0], append(c.behind[1:], "true")...).CombinedOutput(); err != nil {
 				t.Skipf("%v: %v\n%s", c.behind, err, out)
 			}
-			looker := startLooker(t, nil, c.behind...)
-			got := looker.ask(order{Open: &scan.Options{}, Look: true})
+			service := startScanService(t, nil, c.behind...)
+			got := service.ask(scanRequest{Open: &scan.Options{}, Scan: true})
 			if got.Visibility.Scanner != scan.ScannerNetlink || !strings.Contains(got.Visibility.Fallback, c.says) {
-				t.Errorf("engine %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
+				t.Errorf("scanner %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
 			}
 			if got.Holders[l.PID].Held != 3 {
 				t.Errorf("holders %v, want 3 sockets of %d; %s", got.Holders, l.PID, got.Error)
 			}
-			if got := looker.ask(order{Open: &scan.Options{Scanner: scan.ScannerEBPF}}); !strings.Contains(got.Error, c.says) {
+			if got := service.ask(scanRequest{Open: &scan.Options{Scanner: scan.ScannerEBPF}}); !strings.Contains(got.Error, c.says) {
 				t.Errorf("when ebpf was asked for: %q", got.Error)
 			}
 		})
@@ -112,8 +112,8 @@ func TestAMillionDescriptorsWithoutSocketsAreNoEnd(t *testing.T) {
 		t.Fatalf("the last process has inherited %d descriptors, not %d: this test does not test", n, each)
 	}
 	after := leaktest.Start(t, "--sockets=3")
-	eyes := newEyes(t, engines[0], scan.Options{})
-	if n := eyes.look().held(after.PID); n != 3 {
+	scanner := openTracked(t, scannerKinds[0], scan.Options{})
+	if n := scanner.view().held(after.PID); n != 3 {
 		t.Errorf("%d sockets, want 3", n)
 	}
 }

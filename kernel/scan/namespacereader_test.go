@@ -14,12 +14,12 @@ import (
 // TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached lets that process end, or move, between
 // the moments at which a scan finds the namespace and reads it.
 func TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached(t *testing.T) {
-	for _, engine := range []string{ScannerEBPF, ScannerNetlink, ScannerProcFS} {
-		t.Run(engine, func(t *testing.T) {
+	for _, scanner := range []string{ScannerEBPF, ScannerNetlink, ScannerProcFS} {
+		t.Run(scanner, func(t *testing.T) {
 			first := leaktest.Where{NetNS: true}.Start(t, "--sockets=1")
 			second := leaktest.Where{NetNSOf: first.PID}.Start(t, "--sockets=2")
 			h := openHost(t, host.DefaultPath)
-			s, _, err := Open(h, Options{Scanner: engine})
+			s, _, err := Open(h, Options{Scanner: scanner})
 			if err != nil {
 				t.Fatal(err)
 			}

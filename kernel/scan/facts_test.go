@@ -15,17 +15,17 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// TestFactsThatChangeAreSeenAtTheNextLook: what an engine remembers of a process must not outlive it.
+// TestFactsThatChangeAreSeenAtTheNextLook: what a scanner remembers of a process must not outlive it.
 func TestFactsThatChangeAreSeenAtTheNextLook(t *testing.T) {
 	hosttest.Require(t)
-	withEachEngine(t, func(t *testing.T, e engine) {
-		c := converse(t, listen(t, "127.0.0.1:0"))
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		c := connect(t, listen(t, "127.0.0.1:0"))
 		file, err := c.server.File()
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		c.halfLeave()
+		c.shutPeer()
 		shell := exec.Command("/bin/sh", "-c", "read -r _; exec tail -f /dev/null")
 		shell.ExtraFiles = []*os.File{file}
 		commands, err := shell.StdinPipe()
@@ -37,9 +37,9 @@ func TestFactsThatChangeAreSeenAtTheNextLook(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = shell.Process.Kill(); _ = shell.Wait() })
 
-		eyes := newEyes(t, e, scan.Options{})
+		scanner := openTracked(t, e, scan.Options{})
 		process := func() closewait.Process {
-			if h := eyes.look().find(shell.Process.Pid); h != nil {
+			if h := scanner.view().find(shell.Process.Pid); h != nil {
 				return h.Process
 			}
 			return closewait.Process{}
@@ -62,7 +62,7 @@ func TestFactsThatChangeAreSeenAtTheNextLook(t *testing.T) {
 		if _, err := commands.Write([]byte("\n")); err != nil {
 			t.Fatal(err)
 		}
-		eyes.sees(func(v view) (bool, string) {
+		scanner.await(func(v view) (bool, string) {
 			h := v.find(shell.Process.Pid)
 			link, err := os.Readlink("/proc/" + strconv.Itoa(shell.Process.Pid) + "/exe")
 			return err == nil && filepath.Base(link) == "tail" && h != nil && h.Comm == "tail", link

@@ -12,10 +12,10 @@ import (
 
 // defunct compares with what the sockets say of themselves, but those that are decoys. Of MPTCP sockets some may
 // be missing: what the kernel keeps of one that is closed does not always tell that it was connected.
-func (s *stage) defunct(seen map[string]spotted, stock map[uint64]*holding) {
+func (s *comparison) defunct(seen map[string]sample, held map[uint64]*heldSocket) {
 	s.t.Helper()
 	want, got := map[uint64]string{}, map[uint64]string{}
-	for inode, h := range stock {
+	for inode, h := range held {
 		if s.isDefunct(inode, h) {
 			want[inode] = s.named(inode, h.holders)
 		}
@@ -27,7 +27,7 @@ func (s *stage) defunct(seen map[string]spotted, stock map[uint64]*holding) {
 		}
 	}
 	for inode := range want {
-		if _, shown := got[inode]; !shown && stock[inode].several {
+		if _, shown := got[inode]; !shown && held[inode].multipath {
 			delete(want, inode)
 			s.seen["defunct and missed"]++
 		}
@@ -37,58 +37,58 @@ func (s *stage) defunct(seen map[string]spotted, stock map[uint64]*holding) {
 	}
 }
 
-func (s *stage) isDefunct(inode uint64, h *holding) bool {
-	return h.state == tcpClose && !s.decoys[inode]
+func (s *comparison) isDefunct(inode uint64, h *heldSocket) bool {
+	return h.state == tcpClose && !s.noise[inode]
 }
 
 // named describes a socket for who has to find out what is wrong with it.
-func (s *stage) named(inode uint64, holders []int) string {
+func (s *comparison) named(inode uint64, holders []int) string {
 	truth := s.byInode[inode]
 	return fmt.Sprintf("%v to %v, of %v", truth.Local, truth.Remote, holders)
 }
 
-// follows checks that an engine that reads tables knows the defunct sockets that it saw in CLOSE_WAIT, if their
+// follows checks that a scanner that reads tables knows the defunct sockets that it saw in CLOSE_WAIT, if their
 // descriptors are still those that it saw; it may know more of them, but no others.
-func (s *stage) follows(e *eyes, seen sight, stock map[uint64]*holding) {
+func (s *comparison) follows(e *trackedScanner, seen scanned, held map[uint64]*heldSocket) {
 	s.t.Helper()
-	leaktest.Eventually(s.t, patience, func() (bool, string) {
-		missing := s.lost(e, seen, stock)
+	leaktest.Eventually(s.t, timeout, func() (bool, string) {
+		missing := s.missing(e, seen, held)
 		if len(missing) > 0 { // it judges those again that went by way of another state, but not at each scan
-			seen = s.spot(e)
+			seen = s.scanTwice(e)
 		}
-		return len(missing) == 0, e.engine.name + " has lost\n" + strings.Join(missing, "\n")
+		return len(missing) == 0, e.kind.name + " has lost\n" + strings.Join(missing, "\n")
 	})
 	memory := map[uint64]string{}
-	for _, list := range []map[string]spotted{seen.alive, seen.defunct} {
+	for _, list := range []map[string]sample{seen.alive, seen.defunct} {
 		for _, row := range list {
-			if h := stock[row.Inode]; h != nil {
+			if h := held[row.Inode]; h != nil {
 				memory[row.Inode] = fmt.Sprint(h.handles)
 			}
 		}
 	}
-	s.remembers[e.engine.name] = memory
+	s.descriptors[e.kind.name] = memory
 }
 
-// lost are the sockets that the engine could know to be defunct and does not show. It fails the test for
+// missing are the sockets that the scanner could know to be defunct and does not show. It fails the test for
 // those that it shows and that are not.
-func (s *stage) lost(e *eyes, seen sight, stock map[uint64]*holding) (missing []string) {
+func (s *comparison) missing(e *trackedScanner, seen scanned, held map[uint64]*heldSocket) (missing []string) {
 	s.t.Helper()
 	shown := map[uint64]bool{}
 	for _, row := range seen.defunct {
 		shown[row.Inode] = true
-		h := stock[row.Inode]
+		h := held[row.Inode]
 		if h == nil || h.state != tcpClose {
-			s.t.Errorf("%s: defunct: %+v, and it is %+v", e.engine.name, row, h)
+			s.t.Errorf("%s: defunct: %+v, and it is %+v", e.kind.name, row, h)
 			continue
 		}
 		for _, pid := range pidsOf(row.Holders) {
 			if !slices.Contains(h.holders, pid) {
-				s.t.Errorf("%s: defunct: %+v, which %d does not hold: %+v", e.engine.name, row, pid, h)
+				s.t.Errorf("%s: defunct: %+v, which %d does not hold: %+v", e.kind.name, row, pid, h)
 			}
 		}
 	}
-	for inode, h := range stock {
-		if s.isDefunct(inode, h) && !h.several && !shown[inode] && s.remembers[e.engine.name][inode] == fmt.Sprint(h.handles) {
+	for inode, h := range held {
+		if s.isDefunct(inode, h) && !h.multipath && !shown[inode] && s.descriptors[e.kind.name][inode] == fmt.Sprint(h.handles) {
 			missing = append(missing, s.named(inode, h.holders))
 		}
 	}

@@ -16,17 +16,17 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// victim is a looker's brother: the test binary in victimRole.
-type victim struct {
+// blockedProcess is a service's brother: the test binary in blockedRole.
+type blockedProcess struct {
 	pid int
 	in  io.Writer
 }
 
-// startVictim starts a process that holds a socket in CLOSE_WAIT and has a page of the file in memory.
-func startVictim(t *testing.T, file string) victim {
+// startBlocked starts a process that holds a socket in CLOSE_WAIT and has a page of the file in memory.
+func startBlocked(t *testing.T, file string) blockedProcess {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", file)
-	cmd.Env = append(os.Environ(), roleVariable+"="+victimRole, "GORACE=atexit_sleep_ms=0")
+	cmd.Env = append(os.Environ(), roleVariable+"="+blockedRole, "GORACE=atexit_sleep_ms=0")
 	stderr := new(strings.Builder) // after the thaw, the write faults
 	cmd.Stderr = stderr
 	in, err := cmd.StdinPipe()
@@ -48,13 +48,13 @@ func startVictim(t *testing.T, file string) victim {
 		_ = cmd.Wait()
 		t.Fatalf("the victim says %q: %v\n%s", line, err, stderr)
 	}
-	return victim{cmd.Process.Pid, in}
+	return blockedProcess{cmd.Process.Pid, in}
 }
 
-const victimRole = "victim"
+const blockedRole = "victim"
 
-// suffer leaks a socket, maps a page, and on order writes to it and unmaps it at the same time.
-func suffer(file string, orders io.Reader) error {
+// block leaks a socket, maps a page, and on order writes to it and unmaps it at the same time.
+func block(file string, orders io.Reader) error {
 	socket, err := leakOne()
 	if err != nil {
 		return err
@@ -92,7 +92,7 @@ func suffer(file string, orders io.Reader) error {
 
 // awaitBlockedThread returns when one of our threads waits in the kernel and cannot be interrupted.
 func awaitBlockedThread() error {
-	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		stats, err := filepath.Glob("/proc/self/task/*/stat")
 		if err != nil {
 			return err

@@ -13,8 +13,8 @@ import (
 	"closewait_exporter/kernel/fdscan"
 )
 
-// manyDefunct is a Scanner that knows so many defunct sockets of a fake process.
-func manyDefunct(t *testing.T, n int) (s *procfsScanner, dir string) {
+// openWithClosed is a Scanner that knows so many defunct sockets of a fake process.
+func openWithClosed(t *testing.T, n int) (s *procfsScanner, dir string) {
 	t.Helper()
 	dir = t.TempDir()
 	inodes := make([]int, n)
@@ -34,7 +34,7 @@ func manyDefunct(t *testing.T, n int) (s *procfsScanner, dir string) {
 
 func TestDefunctSocketsAreLookedAtInTurnForAHundredthOfTheTime(t *testing.T) {
 	const n = 3*minChecked - 10
-	s, dir := manyDefunct(t, n)
+	s, dir := openWithClosed(t, n)
 	closedOnes := map[string]string{}
 	for i := range n {
 		closedOnes[fmt.Sprintf("100/fd/%d", 1000+i)] = removed
@@ -45,7 +45,7 @@ func TestDefunctSocketsAreLookedAtInTurnForAHundredthOfTheTime(t *testing.T) {
 	if len(s.closed.known) != n {
 		t.Fatalf("%d are left though all are open, of %d", len(s.closed.known), n)
 	}
-	graft(t, dir, closedOnes)
+	changeTree(t, dir, closedOnes)
 	for _, want := range []int{n - minChecked, n - 2*minChecked + 1, 1, 1} {
 		s.closed.check(now) // no time has passed: as few as possible
 		if len(s.closed.known) != want {
@@ -53,8 +53,8 @@ func TestDefunctSocketsAreLookedAtInTurnForAHundredthOfTheTime(t *testing.T) {
 		}
 	}
 
-	s, dir = manyDefunct(t, n)
-	graft(t, dir, closedOnes)
+	s, dir = openWithClosed(t, n)
+	changeTree(t, dir, closedOnes)
 	s.closed.check(now.Add(time.Hour))
 	if len(s.closed.known) != 1 || s.closed.known[0].Inode != 1300 {
 		t.Errorf("after a long time %d are left, want the one that is open", len(s.closed.known))
@@ -83,7 +83,7 @@ func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.
 				Facts:   closewait.Facts{Inode: 11, Defunct: true},
 				holders: []closewait.ProcessID{first, second}, handles: []fdscan.Handle{{Number: 11}, {Number: 11}},
 			}}
-			graft(t, dir, c.change)
+			changeTree(t, dir, c.change)
 			if err := resolve(t.Context(), s, time.Now(), []closewait.SocketSample{accepted(12, 1)}); err != nil {
 				t.Fatal(err)
 			}

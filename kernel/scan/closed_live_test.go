@@ -27,20 +27,20 @@ const (
 )
 
 // deaths are ways in which a socket in CLOSE_WAIT becomes defunct.
-var deaths = map[string]func(*testing.T, *conversation){
-	"a RST of the peer": func(t *testing.T, c *conversation) {
+var deaths = map[string]func(*testing.T, *connection){
+	"a RST of the peer": func(t *testing.T, c *connection) {
 		if err := c.client.SetLinger(0); err != nil {
 			t.Fatal(err)
 		}
 		c.client.Close()
 	},
-	"a word to a peer that has gone": func(t *testing.T, c *conversation) {
+	"a word to a peer that has gone": func(t *testing.T, c *connection) {
 		c.client.Close()
 		if _, err := c.server.Write([]byte("are you there?")); err != nil {
 			t.Fatal(err)
 		}
 	},
-	"SOCK_DESTROY": func(t *testing.T, c *conversation) {
+	"SOCK_DESTROY": func(t *testing.T, c *connection) {
 		filter := fmt.Sprintf("sport = :%d and dport = :%d", c.local.Port(), c.remote.Port())
 		if out, err := exec.Command("ss", "-tK", "state", "close-wait", filter).CombinedOutput(); err != nil {
 			t.Skipf("needs ss: %v\n%s", err, out)
@@ -51,15 +51,15 @@ var deaths = map[string]func(*testing.T, *conversation){
 
 func TestASocketThatBecomesDefunctStaysTheSameUntilItIsClosed(t *testing.T) {
 	hosttest.Require(t)
-	withEachEngine(t, func(t *testing.T, e engine) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		for name, die := range deaths {
 			for _, address := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0"} {
 				t.Run(name+", "+address, func(t *testing.T) {
-					c := converse(t, listen(t, address))
-					c.say("words")
-					c.halfLeave()
-					eyes := newEyes(t, e, scan.Options{Refresh: time.Hour})
-					v := eyes.look()
+					c := connect(t, listen(t, address))
+					c.send("words")
+					c.shutPeer()
+					scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+					v := scanner.view()
 					if len(v.defunct) != 0 || v.held(os.Getpid()) != 1 {
 						t.Fatalf("at first %d defunct: %v", len(v.defunct), v)
 					}
@@ -68,17 +68,17 @@ func TestASocketThatBecomesDefunctStaysTheSameUntilItIsClosed(t *testing.T) {
 					die(t, c)
 					awaitTCP(t, c.server, tcpClose)
 					for range 3 {
-						v := eyes.look()
+						v := scanner.view()
 						v.showsDefunct(want, os.Getpid())
 						if after := v.holder(os.Getpid()).Defunct.Sockets[0]; !after.Since.Equal(before.Since) {
 							t.Errorf("since %v, in CLOSE_WAIT since %v", after.Since, before.Since)
 						}
 					}
 					c.server.Close()
-					if v := eyes.look(); len(v.defunct) != 0 {
+					if v := scanner.view(); len(v.defunct) != 0 {
 						t.Errorf("after it was closed: %+v", v.defunct)
 					}
-					if faults := faultsOf(eyes.host); len(faults) != 0 {
+					if faults := scanErrorsOf(scanner.host); len(faults) != 0 {
 						t.Errorf("faults %v", faults)
 					}
 				})
@@ -120,7 +120,7 @@ func awaitTCP(t *testing.T, conn *net.TCPConn, want uint8) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, timeout, func() (bool, string) {
 		var info *unix.TCPInfo
 		var asked error
 		err := raw.Control(func(fd uintptr) { info, asked = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
@@ -133,9 +133,9 @@ func awaitTCP(t *testing.T, conn *net.TCPConn, want uint8) {
 
 func TestADescriptorThatIsAnotherSocketNowIsNotDefunct(t *testing.T) {
 	hosttest.Require(t)
-	withEachEngine(t, func(t *testing.T, e engine) {
-		c, other := converse(t, listen(t, "127.0.0.1:0")), converse(t, listen(t, "127.0.0.1:0"))
-		c.halfLeave()
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		c, other := connect(t, listen(t, "127.0.0.1:0")), connect(t, listen(t, "127.0.0.1:0"))
+		c.shutPeer()
 		file, err := c.server.File()
 		if err != nil {
 			t.Fatal(err)
@@ -147,16 +147,16 @@ func TestADescriptorThatIsAnotherSocketNowIsNotDefunct(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { alive.Close() })
-		eyes := newEyes(t, e, scan.Options{Refresh: time.Hour})
-		eyes.look()
+		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+		scanner.view()
 		deaths["a RST of the peer"](t, c)
-		if v := eyes.look(); len(v.defunct) != 1 {
+		if v := scanner.view(); len(v.defunct) != 1 {
 			t.Fatalf("%d defunct, want 1", len(v.defunct))
 		}
 		if err := unix.Dup3(int(alive.Fd()), int(file.Fd()), unix.O_CLOEXEC); err != nil {
 			t.Fatal(err)
 		}
-		if v := eyes.look(); len(v.defunct) != 0 {
+		if v := scanner.view(); len(v.defunct) != 0 {
 			t.Errorf("%+v", v.defunct)
 		}
 	})
@@ -170,7 +170,7 @@ func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
 	}{
 		"in a network namespace":                                  {where: leaktest.Where{NetNS: true}, flags: []string{"--listen=127.0.0.1:0", "--listen=[::1]:0"}},
 		"in a pid namespace":                                      {where: leaktest.Where{PIDNS: true}},
-		"of another user":                                         {where: leaktest.Where{UID: nobody}},
+		"of another user":                                         {where: leaktest.Where{UID: unprivilegedID}},
 		"in the table of a single thread":                         {flags: []string{"--private-fdtable"}},
 		"of a process whose leader has ended":                     {flags: []string{"--zombie-leader"}},
 		"of such a process, and in the table of a single thread":  {flags: []string{"--zombie-leader", "--private-fdtable"}},
@@ -178,25 +178,25 @@ func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
 		"of several processes in one namespace, and on two doors": {where: leaktest.Where{NetNS: true}, flags: []string{"--children=1", "--listen=[::]:0", "--connect=127.0.0.1", "--listen=127.0.0.1:0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withEachEngine(t, func(t *testing.T, e engine) {
+			withEachScanner(t, func(t *testing.T, e scannerKind) {
 				l := c.where.Start(t, append(c.flags, "--sockets=5", "--defunct=1")...)
-				eyes := newEyes(t, e, scan.Options{Refresh: time.Hour})
+				scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
 				for _, command := range []string{"state", "reset 3", "reset 1", "bury 2", "bury 1", "leak 1", "reset 2", "bury 3"} {
 					l.Do(command)
-					eyes.look().agreesWithTruth(l)
+					scanner.view().agreesWithTruth(l)
 					if t.Failed() {
 						t.Fatalf("after %q", command)
 					}
 				}
 				l.Do("leak 2")
-				eyes.look()
+				scanner.view()
 				l.Do("reset 2")
-				eyes.look().agreesWithTruth(l)
+				scanner.view().agreesWithTruth(l)
 				l.Stop()
-				if v := eyes.look(); len(v.defunct) != 0 {
+				if v := scanner.view(); len(v.defunct) != 0 {
 					t.Errorf("after its end: %+v", v.defunct)
 				}
-				if faults := faultsOf(eyes.host); len(faults) != 0 {
+				if faults := scanErrorsOf(scanner.host); len(faults) != 0 {
 					t.Errorf("faults %v", faults)
 				}
 			})
@@ -206,15 +206,15 @@ func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
 
 // TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce also holds while nobody has collected it.
 func TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce(t *testing.T) {
-	withEachEngine(t, func(t *testing.T, e engine) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		l := leaktest.Start(t, "--sockets=3", "--children=1")
-		eyes := newEyes(t, e, scan.Options{Refresh: time.Hour})
-		eyes.look()
+		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+		scanner.view()
 		l.Do("reset 3")
-		eyes.look().agreesWithTruth(l)
+		scanner.view().agreesWithTruth(l)
 		l.Signal(unix.SIGKILL)
 		awaitZombie(t, l.PID)
-		v := eyes.look()
+		v := scanner.view()
 		if len(v.defunct) != 3 {
 			t.Errorf("%d defunct, want 3: the child keeps them", len(v.defunct))
 		}
@@ -228,33 +228,33 @@ func TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce(t *testing.T) {
 
 func TestAWalkFindsNewHoldersOfDefunctSockets(t *testing.T) {
 	hosttest.Require(t)
-	withEachEngine(t, func(t *testing.T, e engine) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		listener := listen(t, "127.0.0.1:0")
-		c, later := converse(t, listener), converse(t, listener)
-		c.halfLeave()
-		eyes := newEyes(t, e, scan.Options{Refresh: time.Hour})
-		eyes.look()
+		c, later := connect(t, listener), connect(t, listener)
+		c.shutPeer()
+		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+		scanner.view()
 		deaths["a RST of the peer"](t, c)
-		want := asDefunct(eyes.look().defunct[0].Facts)
+		want := asDefunct(scanner.view().defunct[0].Facts)
 		file, err := c.server.File()
 		if err != nil {
 			t.Fatal(err)
 		}
 		child := keepOpen(t, file)
-		later.leave() // what is new in CLOSE_WAIT asks for a walk
-		eyes.sees(func(v view) (bool, string) { return v.held(os.Getpid()) > 0, v.String() }).showsDefunct(want, os.Getpid(), child.Pid)
+		later.closePeer() // what is new in CLOSE_WAIT asks for a walk
+		scanner.await(func(v view) (bool, string) { return v.held(os.Getpid()) > 0, v.String() }).showsDefunct(want, os.Getpid(), child.Pid)
 		c.server.Close()
-		eyes.look().showsDefunct(want, child.Pid)
+		scanner.view().showsDefunct(want, child.Pid)
 	})
 }
 
 // silent is a conversation in another network namespace whose loopback interface is down: no word gets
 // through.
-func silent(t *testing.T, prepare func(*conversation)) (c *conversation, restore func()) {
+func silent(t *testing.T, prepare func(*connection)) (c *connection, restore func()) {
 	t.Helper()
 	there := leaktest.Where{NetNS: true}.Start(t)
-	inNamespaceOf(t, there.PID, func() { c = converse(t, listen(t, "127.0.0.1:0")) })
-	c.halfLeave()
+	inNamespaceOf(t, there.PID, func() { c = connect(t, listen(t, "127.0.0.1:0")) })
+	c.shutPeer()
 	prepare(c)
 	set := func(state string) {
 		out, err := exec.Command("nsenter", "--net=/proc/"+strconv.Itoa(there.PID)+"/ns/net", "--", "ip", "link", "set", "lo", state).CombinedOutput()
@@ -269,37 +269,37 @@ func silent(t *testing.T, prepare func(*conversation)) (c *conversation, restore
 
 func TestASocketInLastACKIsNotDefunct(t *testing.T) {
 	hosttest.Require(t)
-	withEachEngine(t, func(t *testing.T, e engine) {
-		eyes := newEyes(t, e, scan.Options{Refresh: time.Hour})
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
 		var want closewait.Facts
-		c, restore := silent(t, func(*conversation) { want = asDefunct(eyes.look().holder(os.Getpid()).Held.Sockets[0].Facts) })
+		c, restore := silent(t, func(*connection) { want = asDefunct(scanner.view().holder(os.Getpid()).Held.Sockets[0].Facts) })
 		if err := c.server.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
 		awaitTCP(t, c.server, tcpLastACK)
 		for range 3 {
-			if v := eyes.look(); len(v.defunct) != 0 {
+			if v := scanner.view(); len(v.defunct) != 0 {
 				t.Fatalf("%+v", v.defunct)
 			}
 		}
 		restore()
 		awaitTCP(t, c.server, tcpClose)
-		eyes.sees(func(v view) (bool, string) { return len(v.defunct) == 1, v.String() }).showsDefunct(want, os.Getpid())
+		scanner.await(func(v view) (bool, string) { return len(v.defunct) == 1, v.String() }).showsDefunct(want, os.Getpid())
 	})
 }
 
 func TestKeepaliveWithoutAnswerMakesASocketDefunct(t *testing.T) {
 	hosttest.Require(t)
-	withEachEngine(t, func(t *testing.T, e engine) {
-		eyes := newEyes(t, e, scan.Options{Refresh: time.Hour})
-		c, _ := silent(t, func(c *conversation) {
-			eyes.look()
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+		c, _ := silent(t, func(c *connection) {
+			scanner.view()
 			if err := c.server.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 1}); err != nil {
 				t.Fatal(err)
 			}
 		})
 		awaitTCP(t, c.server, tcpClose)
-		v := eyes.look()
+		v := scanner.view()
 		if len(v.defunct) != 1 || v.defunct[0].Remote != c.remote {
 			t.Errorf("%+v", v.defunct)
 		}

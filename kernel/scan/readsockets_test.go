@@ -12,37 +12,37 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// holding is a socket as who takes hold of it sees it: one descriptor after the other, of each thread of
+// heldSocket is a socket as who takes hold of it sees it: one descriptor after the other, of each thread of
 // each process.
-type holding struct {
-	state   uint8
-	several bool     // it is one of MPTCP
-	holders []int    // ascending
-	handles []string // descriptors with their processes
+type heldSocket struct {
+	state     uint8
+	multipath bool     // it is one of MPTCP
+	holders   []int    // ascending
+	handles   []string // descriptors with their processes
 }
 
-// takeStock asks all connections and listeners that any process has a descriptor of, by inode.
-func takeStock(t testing.TB) map[uint64]*holding {
+// readAllSockets asks all connections and listeners that any process has a descriptor of, by inode.
+func readAllSockets(t testing.TB) map[uint64]*heldSocket {
 	t.Helper()
-	stock := map[uint64]*holding{}
+	sockets := map[uint64]*heldSocket{}
 	for _, pid := range numbersIn(t, "/proc") {
 		for _, tid := range numbersIn(t, fmt.Sprintf("/proc/%d/task", pid)) {
 			for inode, fds := range leaktest.Descriptors(t, pid, fmt.Sprintf("task/%d/fd", tid)) {
-				if stock[inode] == nil {
-					stock[inode] = ask(pid, tid, fds[0])
+				if sockets[inode] == nil {
+					sockets[inode] = inspect(pid, tid, fds[0])
 				}
-				if h := stock[inode]; !slices.Contains(h.holders, pid) {
+				if h := sockets[inode]; !slices.Contains(h.holders, pid) {
 					h.holders = append(h.holders, pid)
 				}
-				stock[inode].note(pid, tid, fds)
+				sockets[inode].add(pid, tid, fds)
 			}
 		}
 	}
-	return stock
+	return sockets
 }
 
-// note adds descriptors, those of other threads where the main thread has them not.
-func (h *holding) note(pid, tid int, fds []int) {
+// add adds descriptors, those of other threads where the main thread has them not.
+func (h *heldSocket) add(pid, tid int, fds []int) {
 	for _, fd := range fds {
 		handle := fmt.Sprintf("%d/fd/%d", pid, fd)
 		if slices.Contains(h.handles, handle) {
@@ -70,9 +70,9 @@ func numbersIn(t testing.TB, dir string) (numbers []int) {
 	return numbers
 }
 
-// ask takes hold of a socket for a moment. It is empty for one that is not of TCP.
-func ask(pid, tid, fd int) *holding {
-	h := &holding{}
+// inspect takes hold of a socket for a moment. It is empty for one that is not of TCP.
+func inspect(pid, tid, fd int) *heldSocket {
+	h := &heldSocket{}
 	flags := 0
 	if tid != pid {
 		flags = unix.O_EXCL // PIDFD_THREAD, Linux 6.9
@@ -91,6 +91,6 @@ func ask(pid, tid, fd int) *holding {
 		h.state = info.State
 	}
 	protocol, err := unix.GetsockoptInt(copied, unix.SOL_SOCKET, unix.SO_PROTOCOL)
-	h.several = err == nil && protocol == unix.IPPROTO_MPTCP
+	h.multipath = err == nil && protocol == unix.IPPROTO_MPTCP
 	return h
 }

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// conversation is a connection of this test with itself. Both ends are closed with the test.
-type conversation struct {
+// connection is a connection of this test with itself. Both ends are closed with the test.
+type connection struct {
 	t               testing.TB
 	client, server  *net.TCPConn
 	local, remote   netip.AddrPort // of the server
@@ -33,8 +33,8 @@ func listen(t testing.TB, address string, options ...func(*net.ListenConfig)) *n
 	return l.(*net.TCPListener)
 }
 
-// converse connects to a listener and accepts.
-func converse(t testing.TB, l *net.TCPListener) *conversation {
+// connect connects to a listener and accepts.
+func connect(t testing.TB, l *net.TCPListener) *connection {
 	t.Helper()
 	client, err := net.Dial("tcp", l.Addr().String())
 	if err != nil {
@@ -46,22 +46,22 @@ func converse(t testing.TB, l *net.TCPListener) *conversation {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { server.Close() })
-	return &conversation{t: t, client: client.(*net.TCPConn), server: server,
+	return &connection{t: t, client: client.(*net.TCPConn), server: server,
 		local: addrPort(server.LocalAddr()), remote: addrPort(server.RemoteAddr())}
 }
 
 func addrPort(a net.Addr) netip.AddrPort { return a.(*net.TCPAddr).AddrPort() }
 
-// say sends bytes from the client to the server.
-func (c *conversation) say(words string) {
+// write sends bytes from the client to the server.
+func (c *connection) send(words string) {
 	c.t.Helper()
 	if _, err := c.client.Write([]byte(words)); err != nil {
 		c.t.Fatal(err)
 	}
 }
 
-// leave closes the client, so that the server is in CLOSE_WAIT.
-func (c *conversation) leave() {
+// closePeer closes the client, so that the server is in CLOSE_WAIT.
+func (c *connection) closePeer() {
 	c.t.Helper()
 	c.closing = time.Now()
 	if err := c.client.Close(); err != nil {
@@ -70,16 +70,16 @@ func (c *conversation) leave() {
 	c.closed = time.Now() // on loopback the FIN has arrived by now
 }
 
-// hear reads to the end on the server.
-func (c *conversation) hear() {
+// read reads to the end on the server.
+func (c *connection) readAll() {
 	c.t.Helper()
 	if _, err := io.ReadAll(c.server); err != nil && !errors.Is(err, io.EOF) {
 		c.t.Fatal(err)
 	}
 }
 
-// halfLeave closes the client for writing, so that it can still read what the server sends.
-func (c *conversation) halfLeave() {
+// shutPeer closes the client for writing, so that it can still read what the server sends.
+func (c *connection) shutPeer() {
 	c.t.Helper()
 	c.closing = time.Now()
 	if err := c.client.CloseWrite(); err != nil {
@@ -89,7 +89,7 @@ func (c *conversation) halfLeave() {
 }
 
 // reply sends bytes from the server to the client, which reads them.
-func (c *conversation) reply(words string) {
+func (c *connection) reply(words string) {
 	c.t.Helper()
 	if _, err := c.server.Write([]byte(words)); err != nil {
 		c.t.Fatal(err)

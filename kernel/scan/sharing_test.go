@@ -16,14 +16,14 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// atOnce is a Relook that takes no holder for granted, as far as the cost of looking permits.
-const atOnce = time.Nanosecond
+// always is a Relook that takes no holder for granted, as far as the cost of looking permits.
+const always = time.Nanosecond
 
 func TestEveryHolderCountsASharedSocketAndTheHostOnce(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=4", "--children=2")
-	withEachEngine(t, func(t *testing.T, e engine) {
-		v := newEyes(t, e, scan.Options{}).look()
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		v := openTracked(t, e, scan.Options{}).view()
 		v.agrees(l)
 		for _, pid := range append(l.Children, l.PID) {
 			if h := v.holder(pid).Held; h.Len() != 4 || h.Shared != 4 {
@@ -38,12 +38,12 @@ func TestEveryHolderCountsASharedSocketAndTheHostOnce(t *testing.T) {
 
 func TestAParentThatHasClosedItsCopyHoldsNothing(t *testing.T) {
 	hosttest.Require(t)
-	withEachEngine(t, func(t *testing.T, e engine) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		l := leaktest.Start(t, "--sockets=3", "--children=2")
-		eyes := newEyes(t, e, scan.Options{Refresh: atOnce})
-		eyes.look()
+		scanner := openTracked(t, e, scan.Options{Refresh: always})
+		scanner.view()
 		l.Do("close 3")
-		v := eyes.sees(func(v view) (bool, string) { return v.held(l.PID) == 0, v.String() })
+		v := scanner.await(func(v view) (bool, string) { return v.held(l.PID) == 0, v.String() })
 		v.agrees(l)
 		for _, pid := range l.Children {
 			if h := v.holder(pid); h.Held.Len() != 3 || h.Held.Shared != 3 || h.Entered != 3 || h.Left != 0 {
@@ -59,13 +59,13 @@ func TestAParentThatHasClosedItsCopyHoldsNothing(t *testing.T) {
 // TestAHolderThatHasDiedIsMissedAtOnce also holds while nobody has collected the dead parent: it is a
 // zombie until the end of the test.
 func TestAHolderThatHasDiedIsMissedAtOnce(t *testing.T) {
-	withEachEngine(t, func(t *testing.T, e engine) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		l := leaktest.Start(t, "--sockets=3", "--children=1")
-		eyes := newEyes(t, e, scan.Options{Refresh: time.Hour})
-		eyes.look().holder(l.PID)
+		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+		scanner.view().holder(l.PID)
 		l.Signal(unix.SIGKILL)
 		awaitZombie(t, l.PID)
-		v := eyes.look()
+		v := scanner.view()
 		if n := v.held(l.PID); n != 0 {
 			t.Errorf("the dead parent holds %d", n)
 		}
@@ -77,8 +77,8 @@ func TestAHolderThatHasDiedIsMissedAtOnce(t *testing.T) {
 
 func TestSocketsThatWerePassedOnBelongToTheReceiver(t *testing.T) {
 	l := leaktest.Start(t, "--sockets=3", "--pass")
-	withEachEngine(t, func(t *testing.T, e engine) {
-		v := newEyes(t, e, scan.Options{}).look()
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		v := openTracked(t, e, scan.Options{}).view()
 		v.agrees(l)
 		if parent, child := v.held(l.PID), v.held(l.Children[0]); parent != 0 || child != 3 {
 			t.Errorf("the sender holds %d and the receiver %d, want 0 and 3", parent, child)
@@ -87,21 +87,21 @@ func TestSocketsThatWerePassedOnBelongToTheReceiver(t *testing.T) {
 }
 
 func TestASocketThatChangesHandsLeavesOneAndEntersTheOther(t *testing.T) {
-	withEachEngine(t, func(t *testing.T, e engine) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		listener := listen(t, "127.0.0.1:0")
-		kept, given := converse(t, listener), converse(t, listener)
-		kept.leave()
-		given.leave()
+		kept, given := connect(t, listener), connect(t, listener)
+		kept.closePeer()
+		given.closePeer()
 		ns := netNSOf(t, os.Getpid())
-		eyes := newEyes(t, e, scan.Options{Refresh: atOnce})
-		since := eyes.look().socket(ns, given.local, given.remote).Since
+		scanner := openTracked(t, e, scan.Options{Refresh: always})
+		since := scanner.view().socket(ns, given.local, given.remote).Since
 		file, err := given.server.File()
 		if err != nil {
 			t.Fatal(err)
 		}
 		given.server.Close()
 		child := keepOpen(t, file)
-		v := eyes.sees(func(v view) (bool, string) { return v.held(child.Pid) == 1 && v.held(os.Getpid()) == 1, v.String() })
+		v := scanner.await(func(v view) (bool, string) { return v.held(child.Pid) == 1 && v.held(os.Getpid()) == 1, v.String() })
 		us, they := v.holder(os.Getpid()), v.holder(child.Pid)
 		if us.Entered != 2 || us.Left != 1 || they.Entered != 1 || they.Left != 0 {
 			t.Errorf("entered and left: we %d and %d, they %d and %d, want 2 1 1 0", us.Entered, us.Left, they.Entered, they.Left)
@@ -118,7 +118,7 @@ func TestASocketThatChangesHandsLeavesOneAndEntersTheOther(t *testing.T) {
 func TestSocketsInFlightHaveNoHolder(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=3", "--in-flight")
-	withEachEngine(t, func(t *testing.T, e engine) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		for name, c := range map[string]struct {
 			all  bool // every process of the host is visible
 			want closewait.Owner
@@ -127,10 +127,10 @@ func TestSocketsInFlightHaveNoHolder(t *testing.T) {
 			"and nobody knows where a process may be hidden":           {false, closewait.OwnerUnresolved},
 		} {
 			t.Run(name, func(t *testing.T) {
-				eyes := newEyes(t, e, scan.Options{})
-				eyes.host.SeesAllProcesses = c.all
+				scanner := openTracked(t, e, scan.Options{})
+				scanner.host.SeesAllProcesses = c.all
 				for range 3 { // it does not change when they are looked for again
-					v := eyes.look()
+					v := scanner.view()
 					if n := v.Sockets.Of(closewait.IPv4, c.want); n != 3 || len(v.Ownerless) != 3 || v.find(l.PID) != nil {
 						t.Errorf("%d of owner %v, want 3: %v", n, c.want, v)
 					}
@@ -144,8 +144,8 @@ func TestSocketsInFlightHaveNoHolder(t *testing.T) {
 }
 
 func TestAProcessWithSeveralDescriptorsOfASocketCountsItOnce(t *testing.T) {
-	c := converse(t, listen(t, "127.0.0.1:0"))
-	c.leave()
+	c := connect(t, listen(t, "127.0.0.1:0"))
+	c.closePeer()
 	for range 3 {
 		file, err := c.server.File()
 		if err != nil {
@@ -153,8 +153,8 @@ func TestAProcessWithSeveralDescriptorsOfASocketCountsItOnce(t *testing.T) {
 		}
 		t.Cleanup(func() { file.Close() })
 	}
-	withEachEngine(t, func(t *testing.T, e engine) {
-		h := newEyes(t, e, scan.Options{}).look().holder(os.Getpid())
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		h := openTracked(t, e, scan.Options{}).view().holder(os.Getpid())
 		if h.Held.Len() != 1 || h.Held.Shared != 0 {
 			t.Errorf("%d held, %d shared, want 1 and 0", h.Held.Len(), h.Held.Shared)
 		}
@@ -164,7 +164,7 @@ func TestAProcessWithSeveralDescriptorsOfASocketCountsItOnce(t *testing.T) {
 // awaitZombie returns when a process has ended and is not collected.
 func awaitZombie(t testing.TB, pid int) {
 	t.Helper()
-	leaktest.Eventually(t, patience, func() (bool, string) {
+	leaktest.Eventually(t, timeout, func() (bool, string) {
 		state, threads := stateOf(t, pid), count(t, "/proc/"+strconv.Itoa(pid)+"/task/*")
 		return state == 'Z' && threads == 1, fmt.Sprintf("state %c with %d threads", state, threads)
 	})

@@ -17,19 +17,19 @@ const (
 func TestAgesOfSocketsLeakedBeforeTheFirstLookAreTrue(t *testing.T) {
 	listener := listen(t, "127.0.0.1:0")
 	ns := netNSOf(t, os.Getpid())
-	idle, talkative, late := converse(t, listener), converse(t, listener), converse(t, listener)
-	talkative.say("the first of several")
-	idle.leave()
+	idle, talkative, late := connect(t, listener), connect(t, listener), connect(t, listener)
+	talkative.send("the first of several")
+	idle.closePeer()
 	time.Sleep(pause) // an age has to grow: there is no other way
-	talkative.say("words")
-	late.say("all at once")
-	late.leave()
-	talkative.leave()
+	talkative.send("words")
+	late.send("all at once")
+	late.closePeer()
+	talkative.closePeer()
 	time.Sleep(pause)
-	withEachEngine(t, func(t *testing.T, e engine) {
-		eyes := newEyes(t, e, scan.Options{})
-		v := eyes.look()
-		for name, c := range map[string]*conversation{"idle": idle, "data before the end": talkative, "data and the end at once": late} {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		scanner := openTracked(t, e, scan.Options{})
+		v := scanner.view()
+		for name, c := range map[string]*connection{"idle": idle, "data before the end": talkative, "data and the end at once": late} {
 			s := v.socket(ns, c.local, c.remote)
 			age, most, least := s.Age(v.Taken), v.Taken.Sub(c.closing), v.Taken.Sub(c.closed)-exact
 			if !e.cookies {
@@ -46,14 +46,14 @@ func TestAgesOfSocketsLeakedBeforeTheFirstLookAreTrue(t *testing.T) {
 }
 
 func TestAgesNeverExceedTheTruth(t *testing.T) {
-	withEachEngine(t, func(t *testing.T, e engine) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		listener := listen(t, "127.0.0.1:0")
 		ns := netNSOf(t, os.Getpid())
-		eyes := newEyes(t, e, scan.Options{})
+		scanner := openTracked(t, e, scan.Options{})
 		for range 40 {
-			c := converse(t, listener)
-			c.leave()
-			v := eyes.look()
+			c := connect(t, listener)
+			c.closePeer()
+			v := scanner.view()
 			s := v.socket(ns, c.local, c.remote)
 			if age, truth := s.Age(v.Taken), v.Taken.Sub(c.closing); age > truth {
 				t.Errorf("age %v, and the client closed %v ago", age, truth)
@@ -64,17 +64,17 @@ func TestAgesNeverExceedTheTruth(t *testing.T) {
 }
 
 func TestAgesGrowWithTimeAndNothingElse(t *testing.T) {
-	withEachEngine(t, func(t *testing.T, e engine) {
-		c := converse(t, listen(t, "127.0.0.1:0"))
-		c.say("unread")
-		c.halfLeave()
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		c := connect(t, listen(t, "127.0.0.1:0"))
+		c.send("unread")
+		c.shutPeer()
 		ns := netNSOf(t, os.Getpid())
-		eyes := newEyes(t, e, scan.Options{})
-		first := eyes.look()
+		scanner := openTracked(t, e, scan.Options{})
+		first := scanner.view()
 		since := first.socket(ns, c.local, c.remote).Since
-		c.hear()
+		c.readAll()
 		c.reply("words that arrive") // a movement, acknowledged, but still the same CLOSE_WAIT
-		second := eyes.look()
+		second := scanner.view()
 		s := second.socket(ns, c.local, c.remote)
 		if !s.Since.Equal(since) || s.UnreadBytes() != 0 {
 			t.Errorf("since %v with %d bytes unread, want %v as before, and 0", s.Since, s.UnreadBytes(), since)

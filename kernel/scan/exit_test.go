@@ -24,15 +24,15 @@ func TestProcessesThatEndDuringAScanAreNoFault(t *testing.T) {
 	)
 	program := leaktest.Build(t)
 	stable := leaktest.Start(t, "--sockets=3")
-	shared := converse(t, listen(t, "127.0.0.1:0"))
-	shared.leave()
+	shared := connect(t, listen(t, "127.0.0.1:0"))
+	shared.closePeer()
 	file, err := shared.server.File()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { file.Close() })
-	withEachEngine(t, func(t *testing.T, e engine) {
-		eyes := newEyes(t, e, scan.Options{Refresh: atOnce, Workers: 2})
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		scanner := openTracked(t, e, scan.Options{Refresh: always, Workers: 2})
 		stopLeaks := inLoop(t, 1, func() error { return leakAndDie(program, sockets) })
 		stopHolders := inLoop(t, 2, func() error { // holds a socket of ours for a moment
 			cmd := exec.Command("true")
@@ -45,8 +45,8 @@ func TestProcessesThatEndDuringAScanAreNoFault(t *testing.T) {
 		}
 		mostEntered++ // a child of ours has the one of ours for a moment, before its exec
 		seen := map[int]bool{}
-		for start := time.Now(); time.Since(start) < 2*time.Second || len(seen) < enough && time.Since(start) < patience; {
-			v := eyes.look()
+		for start := time.Now(); time.Since(start) < 2*time.Second || len(seen) < enough && time.Since(start) < timeout; {
+			v := scanner.view()
 			if n := v.held(stable.PID); n != 3 {
 				t.Fatalf("the one that stays holds %d, want 3", n)
 			}
@@ -65,10 +65,10 @@ func TestProcessesThatEndDuringAScanAreNoFault(t *testing.T) {
 		if len(seen) < enough {
 			t.Errorf("%d processes were seen: the test does not test", len(seen))
 		}
-		if faults := faultsOf(eyes.host); len(faults) != 0 {
+		if faults := scanErrorsOf(scanner.host); len(faults) != 0 {
 			t.Errorf("faults %v", faults)
 		}
-		v := eyes.sees(func(v view) (bool, string) { return v.Sockets.Total() == 4, v.String() })
+		v := scanner.await(func(v view) (bool, string) { return v.Sockets.Total() == 4, v.String() })
 		if len(v.Holders) != 2 || v.holder(stable.PID).Left != 0 {
 			t.Errorf("after all the others have ended: %v", v)
 		}
