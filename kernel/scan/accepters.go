@@ -7,8 +7,8 @@ import (
 	"closewait_exporter/kernel/fdscan"
 )
 
-// accepters finds, in one scan, the processes that could accept a connection that waits in an accept
-// queue: all holders of all listeners on its address.
+// accepters finds, in one scan, the processes that could accept a connection that waits in an
+// accept queue: all holders of all listeners on its address.
 type accepters struct {
 	listeners *listeners
 	holdersOf func(inode uint64) (holders []closewait.ProcessID, valid bool) // of a listener

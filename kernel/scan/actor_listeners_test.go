@@ -7,13 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// place is where an actor listens, and from where clients come.
+// place is an address on which an actor listens, and the address to which its clients connect.
 type place struct {
 	bound, via netip.Addr
 	protocol   int
 }
 
-// listenPlaces are one of each kind that there is.
+// listenPlaces has a place of each kind.
 var listenPlaces = []place{
 	{bound: netip.MustParseAddr("127.0.0.1"), via: netip.MustParseAddr("127.0.0.1")},
 	{bound: netip.MustParseAddr("0.0.0.0"), via: netip.MustParseAddr("127.0.0.2")},
@@ -22,7 +22,7 @@ var listenPlaces = []place{
 	{bound: netip.MustParseAddr("127.0.0.1"), via: netip.MustParseAddr("127.0.0.1"), protocol: unix.IPPROTO_MPTCP},
 }
 
-// listener is a listener of an actor.
+// listener is an open listener of an actor.
 type listener struct {
 	place
 	fd   int
@@ -65,7 +65,8 @@ func (d *listener) connect(protocol int) (client int, local, remote netip.AddrPo
 	return -1, local, remote, err
 }
 
-// accept takes the next connection, and tells who calls as our side sees it.
+// accept accepts the next connection and returns the address of its client as the accepted socket
+// shows it.
 func (d *listener) accept() (fd int, caller netip.AddrPort, err error) {
 	fd, sa, err := unix.Accept4(d.fd, unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK)
 	if err != nil {
@@ -74,7 +75,8 @@ func (d *listener) accept() (fd int, caller netip.AddrPort, err error) {
 	return fd, addrPortOfSockaddr(sa), nil
 }
 
-// asSeenBy is an address as a socket of this listener has it: one on [::] has v4-mapped ones.
+// asSeenBy returns an address as a socket of this listener shows it: v4-mapped if the listener is
+// on [::].
 func (d *listener) asSeenBy(a netip.AddrPort) netip.AddrPort {
 	if d.bound.Is6() && a.Addr().Is4() {
 		return netip.AddrPortFrom(netip.AddrFrom16(a.Addr().As16()), a.Port())

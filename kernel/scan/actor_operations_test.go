@@ -10,7 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// operations are all that an actor can do. What is not possible at the moment does nothing.
+// operations are all operations of an actor. An operation that is not possible at the moment does
+// nothing.
 var operations = map[string]func(*actor, operation) error{
 	"connect": (*actor).connect, "accept": (*actor).accept, "reopen": (*actor).reopen,
 	"say": onEnd((*heldEnd).write), "hear": onEnd((*heldEnd).read), "halve": onEnd((*heldEnd).shutWrite),
@@ -79,7 +80,8 @@ func (a *actor) accept(next operation) error {
 	return errors.New("accepted a stranger: " + caller.String())
 }
 
-// reopen closes a listener and opens another one of its kind. Who waits to be accepted is reset.
+// reopen closes a listener and opens another one on the same place. Connections that wait to be
+// accepted are reset.
 func (a *actor) reopen(next operation) error {
 	i := next.Which % len(a.listeners)
 	unix.Close(a.listeners[i].fd)
@@ -94,7 +96,7 @@ func (a *actor) reopen(next operation) error {
 	return err
 }
 
-// write sends some bytes, or so many that they do not all go: a probe timer runs then.
+// write sends some bytes, or more than fit into the buffers, so that a probe timer runs.
 func (e *heldEnd) write(size int) error {
 	for {
 		_, err := unix.SendmsgN(e.fds[0], make([]byte, 1+size%(1<<17)), nil, nil, unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL)
@@ -104,7 +106,7 @@ func (e *heldEnd) write(size int) error {
 	}
 }
 
-// read reads all that is there, or a byte of it.
+// read reads all data that has arrived, or one byte.
 func (e *heldEnd) read(size int) error {
 	buffer := make([]byte, 1<<16)
 	for {
@@ -115,7 +117,7 @@ func (e *heldEnd) read(size int) error {
 	}
 }
 
-// ignoreConnectionState is nil for what the state of a connection forbids.
+// ignoreConnectionState returns nil for errors that follow from the state of a connection.
 func ignoreConnectionState(err error) error {
 	for _, state := range []error{unix.EAGAIN, unix.EPIPE, unix.ECONNRESET, unix.ENOTCONN} {
 		if errors.Is(err, state) {
@@ -130,7 +132,7 @@ func (e *heldEnd) shutWrite(int) error {
 	return ignoreConnectionState(unix.Shutdown(e.fds[0], unix.SHUT_WR))
 }
 
-// close closes one descriptor, or all.
+// close closes one descriptor, or all of them.
 func (e *heldEnd) close(size int) error {
 	e.release()
 	for size%2 == 0 && len(e.fds) > 0 {
@@ -152,7 +154,7 @@ func (e *heldEnd) dup(int) error {
 	return err
 }
 
-// setAttribute changes what a table says of a socket.
+// setAttribute changes an attribute of a socket that tables show.
 func (e *heldEnd) setAttribute(size int) error {
 	switch size % 3 {
 	case 0:
@@ -164,7 +166,7 @@ func (e *heldEnd) setAttribute(size int) error {
 		}
 		return err
 	default:
-		if e.Left != nil { // as nobody does: netlink would look for it where it was
+		if e.Left != nil { // netlink would search for it on the other interface
 			return nil
 		}
 		err := unix.SetsockoptString(e.fds[0], unix.SOL_SOCKET, unix.SO_BINDTODEVICE, "lo")
@@ -175,7 +177,7 @@ func (e *heldEnd) setAttribute(size int) error {
 	}
 }
 
-// disconnect makes an end forget that it ever was connected.
+// disconnect dissolves a connection (connect(2) with AF_UNSPEC).
 func (a *actor) disconnect(next operation) error {
 	e := a.choose(next.Which)
 	if e == nil {
@@ -190,10 +192,10 @@ func (a *actor) disconnect(next operation) error {
 	return a.addNonConnection(e.fds[0])
 }
 
-// maxNoise are there at a time.
+// maxNoise is the maximum number of open sockets that hold no connection.
 const maxNoise = 8
 
-// addNoise opens a socket that holds no connection, and never did.
+// addNoise opens a socket that holds no connection and never did.
 func (a *actor) addNoise(next operation) error {
 	if len(a.noise) >= maxNoise {
 		unix.Close(a.noise[0])
@@ -221,7 +223,7 @@ func (a *actor) addNoise(next operation) error {
 	return errors.Join(err, a.addNonConnection(fd))
 }
 
-// addUnanswered makes decoys of a listener that hears nothing, and of a client that waits for its answer.
+// addUnanswered opens a listener that drops all packets, and a client that waits for its answer.
 func (a *actor) addUnanswered(fd int, loopback netip.Addr) error {
 	deaf := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K} // 0 bytes of each packet
 	err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &deaf})

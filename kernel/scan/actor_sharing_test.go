@@ -18,7 +18,7 @@ const (
 	maxInFlight = 4
 )
 
-// chooseSome chooses a few of the ends that the actor has.
+// chooseSome chooses up to three of the ends that the actor holds.
 func (a *actor) chooseSome(next operation) []*heldEnd {
 	var chosen []*heldEnd
 	for i := range 1 + next.Size%3 {
@@ -62,7 +62,7 @@ func (a *actor) reap(next operation) error {
 	return nil
 }
 
-// send sends some sockets where they stay on their way, and closes them here.
+// send sends sockets in a message that is not received yet, and closes them here.
 func (a *actor) send(next operation) error {
 	chosen := a.chooseSome(next)
 	if len(chosen) == 0 || len(a.inFlight) >= maxInFlight {
@@ -85,7 +85,7 @@ func (a *actor) send(next operation) error {
 	return nil
 }
 
-// receive gets what was sent first.
+// receive receives the oldest message.
 func (a *actor) receive(operation) error {
 	if len(a.inFlight) == 0 {
 		return nil
@@ -110,7 +110,8 @@ func (a *actor) receive(operation) error {
 	return nil
 }
 
-// thread is one with a copy of the descriptor table, which goes on to hold what all others close.
+// thread is a thread with a copy of the descriptor table, which keeps sockets open that all
+// others close.
 type thread struct {
 	leave chan struct{}
 	dir   string // below /proc, as long as it lives
@@ -136,8 +137,8 @@ func (t *thread) run(started chan<- error) {
 	})
 }
 
-// onOtherThread calls f on a thread that ends with the calling goroutine. That is not the main thread,
-// which neither ends nor may be changed.
+// onOtherThread calls f on a thread that ends with the calling goroutine. It is never the main
+// thread, which must not end or change.
 func onOtherThread(f func()) {
 	runtime.LockOSThread() // for good
 	if unix.Gettid() != unix.Getpid() {
@@ -161,14 +162,14 @@ func (a *actor) endThread(next operation) error {
 	t := a.threads[i]
 	a.threads = slices.Delete(a.threads, i, i+1)
 	close(t.leave)
-	over, look := time.After(timeout), time.NewTicker(time.Millisecond) // the kernel tells nobody of the end of a thread
-	defer look.Stop()
+	over, tick := time.After(timeout), time.NewTicker(time.Millisecond) // the kernel does not announce the end of a thread
+	defer tick.Stop()
 	for {
 		if _, err := os.Stat(t.dir); errors.Is(err, os.ErrNotExist) {
 			return nil
 		}
 		select {
-		case <-look.C:
+		case <-tick.C:
 		case <-over:
 			return fmt.Errorf("%s is still there", t.dir)
 		}

@@ -16,17 +16,17 @@ import (
 	"closewait_exporter/internal/hosttest"
 )
 
-// actorRole is the test binary as a program that does with connections what it is told, sensible or not.
-// Its orders are acts; after each it tells its deeds.
+// actorRole is the role of a process that carries out operations on connections. It reads
+// operations from stdin and answers each with an operationResult.
 const actorRole = "actor"
 
-// runRandom is one thing to be done. Which chooses among what there is, Size how much of it.
+// operation is an operation to carry out. Which chooses a socket and Size an amount.
 type operation struct {
 	Do          string
 	Which, Size int
 }
 
-// operationResult is what an actor has, and what only it knows of that.
+// operationResult is the state of an actor, as far as only the actor knows it.
 type operationResult struct {
 	Error string
 	Ends  []end
@@ -40,7 +40,8 @@ type end struct {
 	Left          *time.Time // just before the other end was closed or shut down for the first time; nil: it was not
 }
 
-// actor is what is kept from act to act. Sockets are plain descriptors: the Go runtime has no hand in them.
+// actor is the state of a process in the role of an actor. Its sockets are plain descriptors,
+// which the Go runtime does not know.
 type actor struct {
 	listeners   []*listener
 	ends        []*heldEnd
@@ -52,7 +53,7 @@ type actor struct {
 	inFlight    [][]*heldEnd
 }
 
-// heldEnd is an end with what the actor has of it.
+// heldEnd is an end of a connection, with the descriptors of the actor.
 type heldEnd struct {
 	end
 	other *heldEnd
@@ -93,7 +94,7 @@ func serveOperations(in io.Reader, out io.Writer) error {
 	return nil
 }
 
-// setUp sets up what every act takes.
+// setUp opens what all operations need.
 func (a *actor) setUp() error {
 	_ = hosttest.RaiseLoopback() // it is, or we are in a namespace of our own
 	var err error
@@ -111,14 +112,14 @@ func (a *actor) setUp() error {
 }
 
 func (a *actor) do(next operation) error {
-	deed, known := operations[next.Do]
+	run, known := operations[next.Do]
 	if !known {
-		return fmt.Errorf("unknown act")
+		return fmt.Errorf("unknown operation")
 	}
-	return deed(a, next)
+	return run(a, next)
 }
 
-// choose chooses an end that the actor has descriptors of; nil when there is none.
+// choose chooses an end of which the actor has a descriptor. It returns nil if there is none.
 func (a *actor) choose(which int) *heldEnd {
 	var held []*heldEnd
 	for _, e := range a.ends {
@@ -132,7 +133,7 @@ func (a *actor) choose(which int) *heldEnd {
 	return held[which%len(held)]
 }
 
-// markClosing notes that the other end hears of it from now on.
+// markClosing records that the other end is notified from now on.
 func (e *heldEnd) markClosing() {
 	if now := time.Now(); e.other.Left == nil {
 		e.other.Left = &now
@@ -147,7 +148,8 @@ func (e *heldEnd) release() {
 	e.fds = e.fds[:last]
 }
 
-// forget drops connections that the actor has nothing of any more, when that was told.
+// forget removes connections of which the actor holds nothing any more, after it has reported
+// them.
 func (a *actor) forget() {
 	gone := func(e *heldEnd) bool { return len(e.fds) == 0 && !e.waits && !a.isInFlight(e) }
 	a.ends = slices.DeleteFunc(a.ends, func(e *heldEnd) bool { return gone(e) && gone(e.other) })
@@ -157,7 +159,7 @@ func (a *actor) isInFlight(e *heldEnd) bool {
 	return slices.ContainsFunc(a.inFlight, func(sent []*heldEnd) bool { return slices.Contains(sent, e) })
 }
 
-// addNonConnection notes a socket that is not, or no more, a connection.
+// addNonConnection records a socket that is not a connection, or not any more.
 func (a *actor) addNonConnection(fd int) error {
 	inode, err := inodeOf(fd)
 	if err == nil && !slices.Contains(a.noiseInodes, inode) {

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 )
 
-// addrPairs holds the local and remote addresses of sockets one after the other. It takes a fifth of
-// the memory of two netip.AddrPort for IPv4 and has no pointers, because there can be 100,000.
+// addrPairs holds the local and remote addresses of sockets one after the other. It takes a fifth
+// of the memory of two netip.AddrPort for IPv4 and has no pointers, because there can be 100,000.
 type addrPairs []byte
 
 // add appends a pair and returns its offset.

@@ -8,7 +8,7 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// exact is how exact an age has to be, and pause is longer.
+// exact is the precision that an age must have, and pause is longer.
 const (
 	exact = time.Second
 	pause = 1200 * time.Millisecond

@@ -8,7 +8,8 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// BenchmarkScan measures a repeated scan of a host with 2,000 sockets in CLOSE_WAIT, by each scanner.
+// BenchmarkScan measures a repeated scan of a host with 2,000 sockets in CLOSE_WAIT, by each
+// scanner.
 func BenchmarkScan(b *testing.B) {
 	leaktest.RequireRoot(b)
 	leaktest.Start(b, "--sockets=2000")

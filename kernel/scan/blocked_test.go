@@ -16,13 +16,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// blockedProcess is a service's brother: the test binary in blockedRole.
+// blockedProcess is the test binary in blockedRole.
 type blockedProcess struct {
 	pid int
 	in  io.Writer
 }
 
-// startBlocked starts a process that holds a socket in CLOSE_WAIT and has a page of the file in memory.
+// startBlocked starts a process that holds a socket in CLOSE_WAIT and has a page of the file in
+// memory.
 func startBlocked(t *testing.T, file string) blockedProcess {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", file)
@@ -46,14 +47,15 @@ func startBlocked(t *testing.T, file string) blockedProcess {
 	})
 	if line, err := bufio.NewReader(out).ReadString('\n'); err != nil {
 		_ = cmd.Wait()
-		t.Fatalf("the victim says %q: %v\n%s", line, err, stderr)
+		t.Fatalf("the process says %q: %v\n%s", line, err, stderr)
 	}
 	return blockedProcess{cmd.Process.Pid, in}
 }
 
-const blockedRole = "victim"
+const blockedRole = "blocked"
 
-// block leaks a socket, maps a page, and on order writes to it and unmaps it at the same time.
+// block leaks a socket, maps a page, and when it reads a line it writes to the page and unmaps it
+// at the same time.
 func block(file string, orders io.Reader) error {
 	socket, err := leakOne()
 	if err != nil {
@@ -90,7 +92,7 @@ func block(file string, orders io.Reader) error {
 	return unix.Munmap(page)
 }
 
-// awaitBlockedThread returns when one of our threads waits in the kernel and cannot be interrupted.
+// awaitBlockedThread returns when a thread of this process is in uninterruptible sleep.
 func awaitBlockedThread() error {
 	for deadline := time.Now().Add(timeout); time.Now().Before(deadline); time.Sleep(time.Millisecond) {
 		stats, err := filepath.Glob("/proc/self/task/*/stat")

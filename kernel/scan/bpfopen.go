@@ -13,8 +13,8 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// openIterator loads the BPF iterators, and checks that they agree with /proc about processes: they
-// report pids of the pid namespace of this process, and start times of the host.
+// openIterator loads the BPF iterators, and checks that they agree with /proc about processes:
+// they report pids of the pid namespace of this process, and start times of the host.
 func openIterator(h *host.Host) (*bpf.Iterator, error) {
 	if !h.PIDsAreOurs {
 		return nil, fmt.Errorf("%s shows another pid namespace than the one of this process, whose pids BPF reports", h.Path)

@@ -21,8 +21,8 @@ type bpfProcesses struct {
 	allNamespaces bool
 }
 
-// listProcesses lists all processes and the network namespaces in which they live. The pids are in
-// the memory of the given slice if it is large enough.
+// listProcesses lists all processes and the network namespaces in which they live. The pids are
+// in the memory of the given slice if it is large enough.
 func (s *ebpfScanner) listProcesses(ctx context.Context, pids []int) (*bpfProcesses, error) {
 	p := &bpfProcesses{
 		pids:       pids[:0],

@@ -5,8 +5,8 @@ import (
 	"time"
 )
 
-// bpfSchedule decides when the ebpf scanner does what is expensive: to read all descriptors, and to
-// dump all namespaces.
+// bpfSchedule decides when the ebpf scanner does what is expensive: to read all descriptors, and
+// to dump all namespaces.
 type bpfSchedule struct {
 	refresh time.Duration // Options.Refresh
 
@@ -20,10 +20,10 @@ type bpfSchedule struct {
 // costOfDump is the assumed cost of the dump of a namespace before one was measured.
 const costOfDump = time.Millisecond
 
-// dumpIsCheaper reports whether dumps of all namespaces should replace reading all descriptors: if
-// nothing was in CLOSE_WAIT and dumps cost less. Dumps do not show closed sockets, so all descriptors
-// are read all the same after Options.Refresh, or a hundred times what that costs, whichever is
-// longer.
+// dumpIsCheaper reports whether dumps of all namespaces should replace reading all descriptors:
+// if nothing was in CLOSE_WAIT and dumps cost less. Dumps do not show closed sockets, so all
+// descriptors are read all the same after Options.Refresh, or a hundred times what that costs,
+// whichever is longer.
 func (b *bpfSchedule) dumpIsCheaper(namespaces int) bool {
 	due := time.Since(b.walkedAt) >= max(b.refresh, costShare*b.walkCost)
 	return !due && b.quiet && b.walkCost >= cmp.Or(b.dumpCost, time.Duration(namespaces)*costOfDump)
@@ -32,8 +32,8 @@ func (b *bpfSchedule) dumpIsCheaper(namespaces int) bool {
 // smallHost is the cost of reading all descriptors where some 10,000 are open.
 const smallHost = 10 * time.Millisecond
 
-// dumpIsDue reports whether all namespaces are to be dumped: for at most a hundredth of the time, and
-// in the first scan, when the cost of a dump is not known, only on a small host.
+// dumpIsDue reports whether all namespaces are to be dumped: for at most a hundredth of the time,
+// and in the first scan, when the cost of a dump is not known, only on a small host.
 func (b *bpfSchedule) dumpIsDue(first bool) bool {
 	if first {
 		return b.walkCost < smallHost

@@ -90,7 +90,8 @@ func (b *bpfScan) add(record *bpf.Socket) {
 	fillIn(row, ns, record, b.tick)
 }
 
-// indexOf returns the index of a process in ids. Most records have the process of the record before.
+// indexOf returns the index of a process in ids. Most records have the process of the record
+// before.
 func (b *bpfScan) indexOf(id closewait.ProcessID) int {
 	last := len(b.ids) - 1
 	if last >= 0 && b.ids[last] == id {
@@ -123,7 +124,8 @@ func fillIn(row *closewait.SocketSample, ns closewait.NetNS, record *bpf.Socket,
 	row.SinceLastData = since(min(record.SinceLastSent, record.SinceLastReceived))
 }
 
-// join makes one row of the rows of each socket, with all of its holders, and fills in directions.
+// join makes one row of the rows of each socket, with all of its holders, and fills in
+// directions.
 func (b *bpfScan) join() {
 	sockets := b.set.sockets
 	b.byInode, b.space = fdscan.SortRuns(b.byInode, b.space)
@@ -150,8 +152,8 @@ func (b *bpfScan) join() {
 	b.set.sockets = sockets
 }
 
-// sameSocket returns the number of rows that are of the same socket as the first, and moves them to
-// the beginning. Two sockets can have the same inode, because inodes repeat after 2^32.
+// sameSocket returns the number of rows that are of the same socket as the first, and moves them
+// to the beginning. Two sockets can have the same inode, because inodes repeat after 2^32.
 func (b *bpfScan) sameSocket(rows []fdscan.InodeIndex) int {
 	sockets := b.set.sockets
 	n := 1
@@ -164,8 +166,8 @@ func (b *bpfScan) sameSocket(rows []fdscan.InodeIndex) int {
 	return n
 }
 
-// holdersOf returns the holders of the rows of one socket, ascending by pid. Sockets with the same
-// holders share one list.
+// holdersOf returns the holders of the rows of one socket, ascending by pid. Sockets with the
+// same holders share one list.
 func (b *bpfScan) holdersOf(rows []fdscan.InodeIndex, lists *fdscan.HolderLists) []closewait.ProcessID {
 	holders := make([]int32, len(rows))
 	for i, row := range rows {
@@ -185,8 +187,8 @@ func (b *bpfScan) has(inode uint64) bool {
 	return found
 }
 
-// holdersFrom returns all processes to which sockets are assigned: the holders that BPF has found,
-// and the holders of the sockets from an index on, which dumps have added.
+// holdersFrom returns all processes to which sockets are assigned: the holders that BPF has
+// found, and the holders of the sockets from an index on, which dumps have added.
 func (b *bpfScan) holdersFrom(added int) *holderSet {
 	set := newHolderSet(b.host)
 	for i, id := range b.ids {

@@ -7,8 +7,9 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// unheldSockets remembers the accepted sockets for which the ebpf scanner has found no descriptor:
-// sockets on their way from process to process, or held by processes that it cannot see.
+// unheldSockets remembers the accepted sockets for which the ebpf scanner has found no
+// descriptor: sockets on their way from process to process, or held by processes that it cannot
+// see.
 type unheldSockets struct {
 	orphans  map[closewait.SocketID]bool // found by the last dump, without a descriptor; nil before the first scan
 	inFlight map[closewait.NetNS]bool    // namespaces in which an orphan was found twice
@@ -18,9 +19,9 @@ type unheldSockets struct {
 func (u *unheldSockets) first() bool { return u.orphans == nil }
 
 // assign fills in the owners of the sockets from an index on, which dumps have added. It removes
-// accepted sockets that it sees for the first time: a process can have got the descriptor after its
-// descriptors were read. again is true if it has removed sockets in the first scan, which then
-// must be repeated: a program that scans only once must see the sockets in flight too.
+// accepted sockets that it sees for the first time: a process can have got the descriptor after
+// its descriptors were read. again is true if it has removed sockets in the first scan, which
+// then must be repeated: a program that scans only once must see the sockets in flight too.
 func (u *unheldSockets) assign(scan *bpfScan, from int) (again bool) {
 	set, first := scan.set, u.first()
 	before := u.orphans

@@ -12,8 +12,8 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// TestAgesSurviveChurnInASmallHashTable looks again and again while dumps miss and repeat sockets,
-// because thousands of connections a second come and go in 16 buckets.
+// TestAgesSurviveChurnInASmallHashTable scans repeatedly while dumps miss and repeat sockets,
+// because thousands of connections per second come and go in 16 buckets.
 func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 	hosttest.Require(t)
 	const sockets = 300
@@ -52,7 +52,7 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 	})
 }
 
-// useHashTable sets how many buckets for connections a network namespace made by this test gets.
+// useHashTable sets the number of buckets for connections in new network namespaces.
 func useHashTable(t *testing.T, buckets string) {
 	t.Helper()
 	const setting = "/proc/sys/net/ipv4/tcp_child_ehash_entries"

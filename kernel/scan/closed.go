@@ -11,20 +11,21 @@ import (
 )
 
 // closedSockets follows sockets whose connection has ended between two scans: they were in
-// CLOSE_WAIT in some scan, are in no table any more, and a descriptor keeps them open. It serves the
-// scanners that read tables, which do not show such a socket.
+// CLOSE_WAIT in some scan, are in no table any more, and a descriptor keeps them open. It serves
+// the scanners that read tables, which do not show such a socket.
 //
-// It is a memory that cannot be rebuilt: a new Scanner knows no closed sockets. A closed socket that
-// changes hands (fork, SCM_RIGHTS, dup to another number) is only followed by a walk, which happens
-// when there are new sockets in CLOSE_WAIT. If the last known descriptor is closed before that, the
-// socket is lost, though another descriptor may keep it open.
+// It is a memory that cannot be rebuilt: a new Scanner knows no closed sockets. A closed socket
+// that changes hands (fork, SCM_RIGHTS, dup to another number) is only followed by a walk, which
+// happens when there are new sockets in CLOSE_WAIT. If the last known descriptor is closed before
+// that, the socket is lost, though another descriptor may keep it open.
 //
-// Two programs deceive it: a program that connects a closed socket again (connect(2) with AF_UNSPEC),
-// until the new connection is in CLOSE_WAIT too; and a program that shuts a socket down and then
-// binds it to a device, because the kernel searches only the sockets of that device.
+// Two programs deceive it: a program that connects a closed socket again (connect(2) with
+// AF_UNSPEC), until the new connection is in CLOSE_WAIT too; and a program that shuts a socket
+// down and then binds it to a device, because the kernel searches only the sockets of that
+// device.
 //
-// The memory is bounded by the descriptors of the host: each of them is checked again, and forgotten
-// when it is closed.
+// The memory is bounded by the descriptors of the host: each of them is checked again, and
+// forgotten when it is closed.
 type closedSockets struct {
 	host   *host.Host
 	reader *namespaceReader
@@ -37,8 +38,8 @@ type closedSockets struct {
 	judgeCost time.Duration
 }
 
-// minChecked is the minimum number of closed sockets that each scan checks again, which takes about a
-// millisecond.
+// minChecked is the minimum number of closed sockets that each scan checks again, which takes
+// about a millisecond.
 const minChecked = 250
 
 // maxJudged bounds the memory that is needed if many sockets leave CLOSE_WAIT at the same time.
@@ -84,8 +85,8 @@ func left(scan *tableScan, owners *ownerTable) (left []*ownerEntry) {
 	return left
 }
 
-// judgeSuspects judges the suspects of earlier scans again, for at most a hundredth of the time: a
-// socket that its program has shut down can be in LAST_ACK for a quarter of an hour.
+// judgeSuspects judges the suspects of earlier scans again, for at most a hundredth of the time:
+// a socket that its program has shut down can be in LAST_ACK for a quarter of an hour.
 func (d *closedSockets) judgeSuspects(ctx context.Context, scan *tableScan) {
 	started := time.Now()
 	if len(d.suspects) == 0 || scan.taken.Sub(d.judgedAt) < costShare*d.judgeCost {
@@ -97,10 +98,10 @@ func (d *closedSockets) judgeSuspects(ctx context.Context, scan *tableScan) {
 	d.judgedAt, d.judgeCost = scan.taken, time.Since(started)
 }
 
-// judge finds out which sockets that have left CLOSE_WAIT are closed: those that a descriptor shows
-// and that are in no table. As a socket can be closed between the two checks, the descriptors are
-// read once more at the end. A socket that is in CLOSE_WAIT after all, because the dump has missed
-// it, stays a suspect: its connection may end before a dump shows it again.
+// judge finds out which sockets that have left CLOSE_WAIT are closed: those that a descriptor
+// shows and that are in no table. As a socket can be closed between the two checks, the
+// descriptors are read once more at the end. A socket that is in CLOSE_WAIT after all, because
+// the dump has missed it, stays a suspect: its connection may end before a dump shows it again.
 func (d *closedSockets) judge(ctx context.Context, namespaces []host.Namespace, sockets []deadSocketCandidate) {
 	sockets, _ = checkHolders(d.host, sockets)
 	d.reader.findStates(ctx, namespaces, sockets)
@@ -119,8 +120,8 @@ func (d *closedSockets) judge(ctx context.Context, namespaces []host.Namespace, 
 	}
 }
 
-// check reads the descriptors of closed sockets again: of some at each scan in turn, and of as many
-// as cost a hundredth of the time.
+// check reads the descriptors of closed sockets again: of some at each scan in turn, and of as
+// many as cost a hundredth of the time.
 func (d *closedSockets) check(now time.Time) {
 	started := time.Now()
 	share := now.Sub(d.checkedAt) / costShare
@@ -136,9 +137,9 @@ func (d *closedSockets) check(now time.Time) {
 	}
 }
 
-// addTo adds the closed sockets to the sockets of a scan. Processes that have ended are removed from
-// their holders at once. It must run after the owners are resolved, which then know what the scan
-// has seen.
+// addTo adds the closed sockets to the sockets of a scan. Processes that have ended are removed
+// from their holders at once. It must run after the owners are resolved, which then know what the
+// scan has seen.
 func (d *closedSockets) addTo(scan *tableScan, owners *ownerTable) {
 	d.forgetSeen(scan, owners)
 	for i := range d.known {
@@ -155,8 +156,8 @@ func (d *closedSockets) addTo(scan *tableScan, owners *ownerTable) {
 	}
 }
 
-// forgetSeen forgets the sockets that the scan sees in CLOSE_WAIT: a dump had only missed them, or
-// their programs have connected them again. When they leave CLOSE_WAIT they are judged again.
+// forgetSeen forgets the sockets that the scan sees in CLOSE_WAIT: a dump had only missed them,
+// or their programs have connected them again. When they leave CLOSE_WAIT they are judged again.
 func (d *closedSockets) forgetSeen(scan *tableScan, owners *ownerTable) {
 	seen := func(c deadSocketCandidate) bool {
 		e := owners.find(c.Inode, c.ID.Cookie)
@@ -178,8 +179,8 @@ func (d *closedSockets) byInode() []fdscan.InodeIndex {
 	return sorted
 }
 
-// refresh updates the holders of the closed sockets from a walk. A process that the walk could not
-// read stays a holder.
+// refresh updates the holders of the closed sockets from a walk. A process that the walk could
+// not read stays a holder.
 func (d *closedSockets) refresh(w *fdscan.Walk) {
 	slices.Sort(w.Unread)
 	for i := range d.known {

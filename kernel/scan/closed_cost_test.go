@@ -7,8 +7,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestManyDefunctSocketsAreCheap compares what a scan costs that knows them with what a walk through as
-// many descriptors does.
+// TestManyDefunctSocketsAreCheap compares the cost of a scan that knows many closed sockets with
+// the cost of a walk through as many descriptors.
 func TestManyDefunctSocketsAreCheap(t *testing.T) {
 	leaktest.RequireRoot(t)
 	const sockets = 10_000

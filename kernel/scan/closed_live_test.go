@@ -87,14 +87,14 @@ func TestASocketThatBecomesDefunctStaysTheSameUntilItIsClosed(t *testing.T) {
 	})
 }
 
-// asDefunct is what is known of a socket when it is defunct: nothing that can change any more.
+// asDefunct returns the facts of a socket that stay known after its connection has ended.
 func asDefunct(f closewait.Facts) closewait.Facts {
 	f.Defunct, f.RecvQueue, f.SendQueue, f.Timer = true, 0, 0, closewait.TimerNone
 	f.BytesSent, f.BytesAcked, f.BytesReceived = 0, 0, 0
 	return f
 }
 
-// showsDefunct checks that this socket alone is seen to be defunct, and who holds it.
+// showsDefunct checks that exactly this socket is reported as closed, with its holders.
 func (v view) showsDefunct(want closewait.Facts, holders ...int) {
 	v.t.Helper()
 	if len(v.defunct) != 1 {
@@ -204,7 +204,7 @@ func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
 	}
 }
 
-// TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce also holds while nobody has collected it.
+// TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce also holds while the process is a zombie.
 func TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce(t *testing.T) {
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		l := leaktest.Start(t, "--sockets=3", "--children=1")
@@ -248,8 +248,8 @@ func TestAWalkFindsNewHoldersOfDefunctSockets(t *testing.T) {
 	})
 }
 
-// silent is a conversation in another network namespace whose loopback interface is down: no word gets
-// through.
+// silent is a connection in another network namespace whose loopback interface is down, so that
+// no packet arrives.
 func silent(t *testing.T, prepare func(*connection)) (c *connection, restore func()) {
 	t.Helper()
 	there := leaktest.Where{NetNS: true}.Start(t)

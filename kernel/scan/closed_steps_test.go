@@ -10,13 +10,14 @@ import (
 	"closewait_exporter/internal/kerneltest"
 )
 
-// Rows of a table with other states than that of fakeRow, which is in CLOSE_WAIT.
+// Rows of a table in other states than fakeRow, which is in CLOSE_WAIT.
 var (
 	fakeLastACK  = strings.Replace(fakeRow, " 08 ", " 09 ", 1)
 	fakeTimeWait = strings.Replace(fakeRow, " 08 ", " 06 ", 1)
 )
 
-// closedStep is one scan of a sequence: what has changed in /proc since the one before, and what is seen.
+// closedStep is one scan of a sequence: the changes in /proc since the scan before, and the
+// expected result.
 type closedStep struct {
 	name   string
 	change map[string]string
@@ -25,7 +26,7 @@ type closedStep struct {
 	costly bool   // it is not the time to judge suspects again
 }
 
-// scan takes the look of a step.
+// scan carries out the scan of a step.
 func (step closedStep) scan(t *testing.T, s *procfsScanner) *closewait.Snapshot {
 	t.Helper()
 	s.closed.judgeCost = 0 // what this machine takes to ask is not the matter
@@ -133,10 +134,10 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 			{name: "in CLOSE_WAIT again", change: table(fakeRow), want: "4242 100", costly: true},
 			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
 		},
-		"a socket that dies, is connected anew, and dies again": {
+		"a socket that dies, is connected again, and dies again": {
 			begin,
 			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
-			{name: "in CLOSE_WAIT anew", change: table(fakeRow), want: "4242 100"},
+			{name: "in CLOSE_WAIT again", change: table(fakeRow), want: "4242 100"},
 			{name: "its row is gone again", change: table(), want: "4242 defunct 100"},
 		},
 	} {
@@ -158,7 +159,8 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 	}
 }
 
-// describeSockets tells of each socket of the fake namespace whether it is defunct, and who holds it.
+// describeSockets describes the sockets of the fake namespace: whether each is closed, and its
+// holders.
 func describeSockets(snapshot *closewait.Snapshot) string {
 	var all []string
 	for _, s := range snapshot.Sockets {

@@ -13,7 +13,7 @@ import (
 	"closewait_exporter/kernel/fdscan"
 )
 
-// openWithClosed is a Scanner that knows so many defunct sockets of a fake process.
+// openWithClosed returns a scanner that knows n closed sockets of a fake process.
 func openWithClosed(t *testing.T, n int) (s *procfsScanner, dir string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -57,7 +57,7 @@ func TestDefunctSocketsAreLookedAtInTurnForAHundredthOfTheTime(t *testing.T) {
 	changeTree(t, dir, closedOnes)
 	s.closed.check(now.Add(time.Hour))
 	if len(s.closed.known) != 1 || s.closed.known[0].Inode != 1300 {
-		t.Errorf("after a long time %d are left, want the one that is open", len(s.closed.known))
+		t.Errorf("after a long time %d are left, want only the open one", len(s.closed.known))
 	}
 }
 
@@ -73,7 +73,7 @@ func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.
 		"all have another file for a table": {map[string]string{"100/fd": "x", "200/fd": "x"}, []closewait.ProcessID{first, second}},
 		"a third has received it":           {alive(300, 7, 11), []closewait.ProcessID{first, second, third}},
 		"a third, and one is unreadable":    {both(alive(300, 7, 11), map[string]string{"100/fd": "x"}), []closewait.ProcessID{first, second, third}},
-		"nobody has it any more":            {map[string]string{"100/fd/11": removed, "200/fd/11": removed}, nil},
+		"no process has it any more":        {map[string]string{"100/fd/11": removed, "200/fd/11": removed}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

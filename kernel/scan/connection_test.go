@@ -17,7 +17,7 @@ type connection struct {
 	closing, closed time.Time      // before and after the client closed
 }
 
-// listen opens a listener. Go would make it MPTCP by default; it is TCP unless that is asked for.
+// listen opens a listener for plain TCP. Go would make it MPTCP by default.
 func listen(t testing.TB, address string, options ...func(*net.ListenConfig)) *net.TCPListener {
 	t.Helper()
 	var config net.ListenConfig
@@ -52,7 +52,7 @@ func connect(t testing.TB, l *net.TCPListener) *connection {
 
 func addrPort(a net.Addr) netip.AddrPort { return a.(*net.TCPAddr).AddrPort() }
 
-// write sends bytes from the client to the server.
+// send sends bytes from the client to the server.
 func (c *connection) send(words string) {
 	c.t.Helper()
 	if _, err := c.client.Write([]byte(words)); err != nil {
@@ -70,7 +70,7 @@ func (c *connection) closePeer() {
 	c.closed = time.Now() // on loopback the FIN has arrived by now
 }
 
-// read reads to the end on the server.
+// readAll reads to the end on the server.
 func (c *connection) readAll() {
 	c.t.Helper()
 	if _, err := io.ReadAll(c.server); err != nil && !errors.Is(err, io.EOF) {

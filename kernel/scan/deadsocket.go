@@ -7,8 +7,8 @@ import (
 	"closewait_exporter/kernel/fdscan"
 )
 
-// deadSocketCandidate is a socket that was in CLOSE_WAIT and has left it, with the descriptors that
-// were known: its connection may be over while a descriptor keeps it open.
+// deadSocketCandidate is a socket that was in CLOSE_WAIT and has left it, with the descriptors
+// that were known: its connection may be over while a descriptor keeps it open.
 type deadSocketCandidate struct {
 	closewait.Facts
 	holders    []closewait.ProcessID // may be shared with other sockets: not to be changed
@@ -40,8 +40,8 @@ func (c *deadSocketCandidate) keep(keep func(holder int) bool) {
 	c.holders, c.handles = holders, handles
 }
 
-// addHolders adds more holders of a socket, with their handles, to those that are known. All lists
-// are ascending by pid. The lists of holders may be shared, so they are not changed.
+// addHolders adds more holders of a socket, with their handles, to those that are known. All
+// lists are ascending by pid. The lists of holders may be shared, so they are not changed.
 func addHolders(holders []closewait.ProcessID, handles []fdscan.Handle, more []closewait.ProcessID, moreHandles []fdscan.Handle) ([]closewait.ProcessID, []fdscan.Handle) {
 	shared := true
 	for i, id := range more {

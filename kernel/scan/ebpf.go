@@ -12,8 +12,8 @@ import (
 	"closewait_exporter/kernel/sockdiag"
 )
 
-// ebpfScanner reads the descriptors of all processes by BPF iterators, which show every socket that
-// a process holds, with its holder. Sockets without a descriptor are found by dumps of some
+// ebpfScanner reads the descriptors of all processes by BPF iterators, which show every socket
+// that a process holds, with its holder. Sockets without a descriptor are found by dumps of some
 // namespaces.
 type ebpfScanner struct {
 	host     *host.Host
@@ -107,8 +107,8 @@ func (s *ebpfScanner) keep(scan *bpfScan) {
 	s.bpfBuffers = scan.bpfBuffers
 }
 
-// dumpInstead returns the Snapshot of a host on which nothing is in CLOSE_WAIT if dumps show that for
-// less than the descriptors of all processes would cost, else nil.
+// dumpInstead returns the Snapshot of a host on which nothing is in CLOSE_WAIT if dumps show that
+// for less than the descriptors of all processes would cost, else nil.
 func (s *ebpfScanner) dumpInstead(ctx context.Context, processes *bpfProcesses) (*closewait.Snapshot, error) {
 	list := processes.namespaces
 	if !s.schedule.dumpIsCheaper(len(list)) {
@@ -131,9 +131,9 @@ func (s *ebpfScanner) dumpInstead(ctx context.Context, processes *bpfProcesses) 
 }
 
 // dumpUnheld adds the sockets that have no descriptor: sockets that wait to be accepted, where a
-// listener has any, and sockets on their way from process to process in a message (SCM_RIGHTS). For
-// the latter all namespaces are dumped when that is due, and at each scan the namespaces in which
-// there were any.
+// listener has any, and sockets on their way from process to process in a message (SCM_RIGHTS).
+// For the latter all namespaces are dumped when that is due, and at each scan the namespaces in
+// which there were any.
 func (s *ebpfScanner) dumpUnheld(ctx context.Context, scan *bpfScan) (unread []closewait.NetNS, err error) {
 	all := s.schedule.dumpIsDue(s.unheld.first())
 	var list []host.Namespace

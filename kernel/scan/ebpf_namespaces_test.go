@@ -15,12 +15,12 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// TestAPidNamespaceHasPidsOfItsOwn runs the exporter in one, beside a program that leaks; another one leaks
-// outside, in the same network namespace.
+// TestAPidNamespaceHasPidsOfItsOwn runs the scanner in a pid namespace, beside a program that
+// leaks. Another program leaks outside, in the same network namespace.
 func TestAPidNamespaceHasPidsOfItsOwn(t *testing.T) {
 	hosttest.Require(t)
 	leaktest.Start(t, "--sockets=3", "--unaccepted=1")
-	// The program inside ends with the namespace, which ends with its pid 1: the service.
+	// The program inside ends with the pid namespace, which ends with its process 1, the service.
 	service := startScanService(t, nil, "unshare", "--pid", "--fork", "--mount-proc", "sh", "-c",
 		leaktest.Build(t)+` server --sockets=2 --unaccepted=1 --defunct=1 >/dev/null </dev/null & exec "$@"`, "sh")
 	const inside = 2
@@ -66,8 +66,8 @@ func TestWhereTimesOrPidsAreOthersNetlinkIsUsed(t *testing.T) {
 	}
 }
 
-// TestAMillionDescriptorsWithoutSocketsAreNoEnd has so many descriptors before the first socket that read(2) of
-// an iterator gives up with EAGAIN (MAX_ITER_OBJECTS in kernel/bpf/bpf_iter.c).
+// TestAMillionDescriptorsWithoutSocketsAreNoEnd opens enough descriptors before the first socket
+// that read(2) of an iterator fails with EAGAIN (MAX_ITER_OBJECTS in kernel/bpf/bpf_iter.c).
 func TestAMillionDescriptorsWithoutSocketsAreNoEnd(t *testing.T) {
 	hosttest.Require(t)
 	const each, most = 18_000, 1_050_000

@@ -15,7 +15,8 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// TestFactsThatChangeAreSeenAtTheNextLook: what a scanner remembers of a process must not outlive it.
+// TestFactsThatChangeAreSeenAtTheNextLook: what a scanner remembers of a process must not outlive
+// it.
 func TestFactsThatChangeAreSeenAtTheNextLook(t *testing.T) {
 	hosttest.Require(t)
 	withEachScanner(t, func(t *testing.T, e scannerKind) {

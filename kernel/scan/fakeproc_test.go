@@ -24,7 +24,8 @@ const (
 	fakeNS   = 1234567890
 )
 
-// fakeProcess is a process in a network namespace of its own, in which it holds one socket.
+// fakeProcess returns the files of a process that holds one socket in a network namespace of its
+// own.
 func fakeProcess() map[string]string {
 	return map[string]string{
 		"stat":       fakeBoot,
@@ -74,7 +75,8 @@ func openNetlinkHere(t testing.TB, o Options) *netlinkScanner {
 	return s.(*netlinkScanner)
 }
 
-// fakeScan scans a tree with the procfs scanner. The sockets of the namespace of the test are left out.
+// fakeScan scans a tree with the procfs scanner. It leaves out the sockets of the namespace of
+// the test.
 func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[closewait.ScanError]uint64) {
 	t.Helper()
 	dir := t.TempDir()
@@ -90,7 +92,7 @@ func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[cl
 	return snapshot, faults
 }
 
-// fakeFacts are those of the one process that holds the socket of fakeProcess.
+// fakeFacts returns the facts of the only process that holds the socket of fakeProcess.
 func fakeFacts() closewait.Process {
 	return closewait.Process{
 		ID: closewait.ProcessID{PID: 100, Start: 4200}, StartTime: time.Unix(1700000000+42, 0),
@@ -166,7 +168,8 @@ func TestWhatIsMissingOfAProcessStaysEmpty(t *testing.T) {
 	}
 }
 
-// TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn adds things to a tree with a good process in it.
+// TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn adds malformed files to a tree with a good process
+// in it.
 func TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn(t *testing.T) {
 	for name, c := range map[string]struct {
 		files      map[string]string

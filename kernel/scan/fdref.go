@@ -21,12 +21,12 @@ type fdRef struct {
 
 func (r fdRef) process() closewait.ProcessID { return r.socket.holders[r.holder] }
 
-// checkHolders reads the descriptors that sockets had, and removes the holders whose descriptors are
-// something else by now. It returns the sockets that still have a holder, in the memory of the
-// list. complete is false if this process was out of descriptors or memory, so that some sockets
-// could not be checked. The rest of a descriptor table is not read: a holder that has moved the
-// socket to another number by dup(2) is removed too, and so is a holder whose main thread has ended
-// since the walk.
+// checkHolders reads the descriptors that sockets had, and removes the holders whose descriptors
+// are something else by now. It returns the sockets that still have a holder, in the memory of
+// the list. complete is false if this process was out of descriptors or memory, so that some
+// sockets could not be checked. The rest of a descriptor table is not read: a holder that has
+// moved the socket to another number by dup(2) is removed too, and so is a holder whose main
+// thread has ended since the walk.
 func checkHolders(h *host.Host, sockets []deadSocketCandidate) (still []deadSocketCandidate, complete bool) {
 	var refs []fdRef
 	for i := range sockets {
@@ -56,9 +56,9 @@ func checkHolders(h *host.Host, sockets []deadSocketCandidate) (still []deadSock
 	return slices.DeleteFunc(sockets, deadSocketCandidate.hasNoHolder), complete
 }
 
-// checkProcess drops the descriptors of one process that are not their sockets any more, or cannot
-// be read. If this process is out of descriptors or memory it leaves them as they are, because that
-// says nothing about them.
+// checkProcess drops the descriptors of one process that are not their sockets any more, or
+// cannot be read. If this process is out of descriptors or memory it leaves them as they are,
+// because that says nothing about them.
 func checkProcess(h *host.Host, refs []fdRef) error {
 	dir, err := h.OpenProcess(refs[0].process())
 	if err != nil {

@@ -18,21 +18,21 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// TestAProcessWhoseCmdlineHangsDoesNotStallAScan freezes the file system below a page of a process and
-// has one thread of it write to the page and another one unmap it. The memory of the process stays
-// locked then, and whoever reads its cmdline, environ or maps waits until the thaw.
+// TestAProcessWhoseCmdlineHangsDoesNotStallAScan freezes the file system below a page of a
+// process and has one thread of it write to the page and another one unmap it. The memory of the
+// process is locked then, and every read of its cmdline, environ or maps waits until the thaw.
 func TestAProcessWhoseCmdlineHangsDoesNotStallAScan(t *testing.T) {
 	hosttest.Require(t)
 	mount := mountImage(t)
-	victim := startBlocked(t, filepath.Join(mount, "page"))
+	process := startBlocked(t, filepath.Join(mount, "page"))
 	freeze(t, mount)
-	if _, err := io.WriteString(victim.in, "now\n"); err != nil {
+	if _, err := io.WriteString(process.in, "now\n"); err != nil {
 		t.Fatal(err)
 	}
-	awaitHang(t, "/proc/"+strconv.Itoa(victim.pid)+"/cmdline")
+	awaitHang(t, "/proc/"+strconv.Itoa(process.pid)+"/cmdline")
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		started := time.Now()
-		h := openTracked(t, e, scan.Options{}).view().holder(victim.pid)
+		h := openTracked(t, e, scan.Options{}).view().holder(process.pid)
 		if took := time.Since(started); took > 5*time.Second {
 			t.Errorf("the scan took %v", took)
 		}

@@ -45,8 +45,8 @@ func (s *holderSet) clear() {
 	s.last = nil
 }
 
-// describe appends descriptions of the holders that live to a list. It fails if this process is out
-// of descriptors or memory: a holder without a description would not be listed.
+// describe appends descriptions of the holders that live to a list. It fails if this process is
+// out of descriptors or memory: a holder without a description would not be listed.
 func (s *holderSet) describe(list []closewait.Process, describe func(closewait.ProcessID) (closewait.Process, error)) ([]closewait.Process, error) {
 	for id, lives := range s.lives {
 		if !lives {

@@ -13,8 +13,8 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// opensDescriptors matches strace lines of opening a directory of descriptors, by path or relative to
-// the directory of a process.
+// opensDescriptors matches strace lines of opening a directory of descriptors, by path or
+// relative to the directory of a process.
 var opensDescriptors = regexp.MustCompile(`(?m)^.*open(?:at)?\(.*"(?:[^"]*/)?fd".*$`)
 
 func TestWithoutCloseWaitNoDescriptorDirectoryIsOpened(t *testing.T) {

@@ -63,8 +63,8 @@ var (
 
 // of returns the inodes of the listeners in whose accept queues a connection can be: those on
 // exactly its address, else those on the wildcard of its family (the kernel prefers them in this
-// order: compute_score in net/ipv4/inet_hashtables.c). A connection has the family of its listener:
-// one of IPv4 to a dual-stack listener has v4-mapped addresses.
+// order: compute_score in net/ipv4/inet_hashtables.c). A connection has the family of its
+// listener: one of IPv4 to a dual-stack listener has v4-mapped addresses.
 func (l *listeners) of(ns closewait.NetNS, local netip.AddrPort) []uint64 {
 	addr := local.Addr().WithZone("")
 	wildcard := anyIPv6

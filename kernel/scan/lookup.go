@@ -10,8 +10,9 @@ import (
 	"closewait_exporter/kernel/sockdiag"
 )
 
-// findStates finds the state of each socket in the tables of its namespace: by netlink one by one,
-// or in a table of /proc. Only the given namespaces are read; in others the state stays unknown.
+// findStates finds the state of each socket in the tables of its namespace: by netlink one by
+// one, or in a table of /proc. Only the given namespaces are read; in others the state stays
+// unknown.
 func (r *namespaceReader) findStates(ctx context.Context, namespaces []host.Namespace, sockets []deadSocketCandidate) {
 	in := map[closewait.NetNS][]*deadSocketCandidate{}
 	for i := range sockets {

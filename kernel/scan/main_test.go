@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	goleak.VerifyTestMain(m)
 }
 
-// runRole is what the test binary does when a test has run it again.
+// runRole runs the role for which a test has started the test binary again.
 func runRole(role string) error {
 	switch role {
 	case scanRole:

@@ -10,23 +10,23 @@ import (
 	"closewait_exporter/kernel/sockdiag"
 )
 
-// maxConfirmed bounds the number of sockets that a scan asks for one by one. A dump misses a few; if
-// that many are missing, a process has ended and nearly all of them have left CLOSE_WAIT.
+// maxConfirmed bounds the number of sockets that a scan asks for one by one. A dump misses a few;
+// if that many are missing, a process has ended and nearly all of them have left CLOSE_WAIT.
 const maxConfirmed = 10_000
 
-// missedSockets are sockets in CLOSE_WAIT that dumps may have missed. A dump reads a hash table that
-// changes meanwhile, and can miss the same socket twice; a request for one socket cannot. Only
-// sockets that the scanner does not remember elsewhere are kept here.
+// missedSockets are sockets in CLOSE_WAIT that dumps may have missed. A dump reads a hash table
+// that changes meanwhile, and can miss the same socket twice; a request for one socket cannot.
+// Only sockets that the scanner does not remember elsewhere are kept here.
 type missedSockets struct {
 	host   *host.Host
 	absent []closewait.Facts // not listed by the last scan; the next one asks for each
 	listed []closewait.Facts // listed by the last scan, and held by no process
 }
 
-// confirm returns the sockets that two scans in a row have not listed and that the kernel still has
-// in CLOSE_WAIT. left are the sockets that the last scan has listed and this one has not, as far as
-// the scanner knows them; unheld selects the sockets of this scan that would not be in left of the
-// next one. Sockets of namespaces that could not be read wait for a later scan.
+// confirm returns the sockets that two scans in a row have not listed and that the kernel still
+// has in CLOSE_WAIT. left are the sockets that the last scan has listed and this one has not, as
+// far as the scanner knows them; unheld selects the sockets of this scan that would not be in
+// left of the next one. Sockets of namespaces that could not be read wait for a later scan.
 func (m *missedSockets) confirm(set *socketSet, left []closewait.Facts, unheld func(*closewait.SocketSample) bool, unread []closewait.NetNS) (confirmed []closewait.SocketID) {
 	m.absent, m.listed = notListed(m.absent, set.sockets), notListed(m.listed, set.sockets)
 	still := m.ask(m.absent, set.reached)
@@ -106,8 +106,8 @@ func (m *missedSockets) ask(sockets []closewait.Facts, namespaces []host.Namespa
 	return still
 }
 
-// assumeStill assumes that sockets are still in CLOSE_WAIT, because asking for them has failed. The
-// next scan asks for them again.
+// assumeStill assumes that sockets are still in CLOSE_WAIT, because asking for them has failed.
+// The next scan asks for them again.
 func assumeStill(sockets []*closewait.Facts, still map[closewait.SocketID]bool) {
 	for _, socket := range sockets {
 		if _, asked := still[socket.ID]; !asked {

@@ -9,7 +9,7 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// TestSocketsThatTwoScansMissAreAskedFor replaces scans whose dumps have missed all sockets.
+// TestSocketsThatTwoScansMissAreAskedFor simulates scans whose dumps have missed all sockets.
 func TestSocketsThatTwoScansMissAreAskedFor(t *testing.T) {
 	leaktest.RequireRoot(t)
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--unaccepted=2")

@@ -14,8 +14,8 @@ import (
 	"closewait_exporter/kernel/sockdiag"
 )
 
-// namespaceReader reads the socket tables of network namespaces: by netlink in the namespace itself,
-// or from /proc/PID/net where netlink does not work.
+// namespaceReader reads the socket tables of network namespaces: by netlink in the namespace
+// itself, or from /proc/PID/net where netlink does not work.
 type namespaceReader struct {
 	host   *host.Host
 	dumper *sockdiag.Dumper // nil: netlink is not used
@@ -34,8 +34,9 @@ func (r *namespaceReader) canDump(ns host.Namespace) bool {
 	return r.dumper != nil && (ns.Own || r.host.Capable(unix.CAP_SYS_ADMIN))
 }
 
-// readAll reads the sockets of all namespaces into a set, and returns the namespaces that it could
-// not read. It fails if it could read none, and if this process is out of descriptors or memory.
+// readAll reads the sockets of all namespaces into a set, and returns the namespaces that it
+// could not read. It fails if it could read none, and if this process is out of descriptors or
+// memory.
 func (r *namespaceReader) readAll(ctx context.Context, set *socketSet, list []host.Namespace) (unread []closewait.NetNS, err error) {
 	unread, failures, err := r.read(ctx, set, list)
 	if err != nil {
@@ -91,8 +92,8 @@ func (r *namespaceReader) findAgain(ctx context.Context, lost []closewait.NetNS)
 	return slices.DeleteFunc(all, func(ns host.Namespace) bool { return !slices.Contains(lost, ns.ID) }), nil
 }
 
-// visit calls done with the result for each namespace, the own one first: the result of dump, which
-// runs in the namespace, or the result of readTable where netlink cannot be used.
+// visit calls done with the result for each namespace, the own one first: the result of dump,
+// which runs in the namespace, or the result of readTable where netlink cannot be used.
 func (r *namespaceReader) visit(list []host.Namespace, dump, readTable func(host.Namespace) error, done func(host.Namespace, error)) {
 	if r.dumper != nil && len(list) > 0 && list[0].Own {
 		done(list[0], dump(list[0]))

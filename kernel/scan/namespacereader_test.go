@@ -11,8 +11,8 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached lets that process end, or move, between
-// the moments at which a scan finds the namespace and reads it.
+// TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached lets that process end, or move,
+// between the moments at which a scan finds the namespace and reads it.
 func TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached(t *testing.T) {
 	for _, scanner := range []string{ScannerEBPF, ScannerNetlink, ScannerProcFS} {
 		t.Run(scanner, func(t *testing.T) {

@@ -38,7 +38,7 @@ func TestSocketsInOtherNamespacesAreSeen(t *testing.T) {
 
 		v = openTracked(t, e, scan.Options{Namespaces: scan.OwnNamespace}).view()
 		if v.Namespaces != 1 || v.held(here.PID) != 1 || v.find(there.PID) != nil {
-			t.Errorf("when told to look at its own only, %d namespaces: %v", v.Namespaces, v)
+			t.Errorf("with its own namespace only, %d namespaces: %v", v.Namespaces, v)
 		}
 	})
 }
@@ -81,7 +81,8 @@ func TestNamespacesThatComeAndGoDisturbNothing(t *testing.T) {
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		scanner := openTracked(t, e, scan.Options{})
 		stop := inLoop(t, 3, func() error {
-			// Two processes in turn: the namespace outlives the one through which it may be entered.
+			// Two processes in turn: the namespace outlives the first, through which it may be
+			// entered.
 			cmd := exec.Command("sh", "-c", "sleep 0.02 & sleep 0.001; wait")
 			cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET}
 			return cmd.Run()
@@ -151,8 +152,8 @@ func TestScansLeaveNothingOpenAndPinNoNamespace(t *testing.T) {
 	})
 }
 
-// pairOfInterfaces makes a network interface here whose peer is in the namespace of a process: it is
-// gone when that namespace is. It returns a file that exists as long as the interface does.
+// pairOfInterfaces makes a network interface here whose peer is in the namespace of a process. It
+// is removed with that namespace. It returns a file that exists as long as the interface does.
 func pairOfInterfaces(t *testing.T, pid int) string {
 	t.Helper()
 	const name = "watch0"
@@ -193,7 +194,7 @@ func inNamespaceOf(t *testing.T, pid int, f func()) {
 	f()
 }
 
-// inLoop calls f again and again, so many at a time, until stop is called or the test ends.
+// inLoop calls f repeatedly, with a number of workers, until stop is called or the test ends.
 func inLoop(t *testing.T, workers int, f func() error) (stop func()) {
 	t.Helper()
 	done := make(chan struct{})

@@ -13,7 +13,7 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// startActor returns when the actor is ready.
+// startActor starts an actor and returns when it is ready.
 func startActor(t testing.TB, attr *syscall.SysProcAttr) *subprocess {
 	t.Helper()
 	actor := startRole(t, actorRole, attr)
@@ -21,7 +21,7 @@ func startActor(t testing.TB, attr *syscall.SysProcAttr) *subprocess {
 	return actor
 }
 
-// do lets an actor act.
+// do has an actor carry out operations.
 func (r *subprocess) do(acts ...operation) {
 	r.t.Helper()
 	for _, next := range acts {
@@ -32,23 +32,23 @@ func (r *subprocess) do(acts ...operation) {
 	}
 }
 
-// Sizes of the act "connect", for a TCP client.
+// Sizes of the operation "connect", for a TCP client.
 const accepted, unaccepted = 1, 5
 
 func TestWhatHoldsNoConnectionIsNotDefunct(t *testing.T) {
 	hosttest.Require(t)
 	actor := startActor(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET})
 	for name, acts := range map[string][]operation{
-		"never connected":                  {{Do: "bluff", Size: 0}, {Do: "bluff", Size: 0, Which: 1}},
-		"bound":                            {{Do: "bluff", Size: 1}, {Do: "bluff", Size: 1, Which: 1}},
-		"a listener that was shut down":    {{Do: "bluff", Size: 2}, {Do: "bluff", Size: 2, Which: 1}},
-		"refused":                          {{Do: "bluff", Size: 3}, {Do: "bluff", Size: 3, Which: 1}},
-		"still connecting":                 {{Do: "bluff", Size: 4}, {Do: "bluff", Size: 4, Which: 1}},
-		"disconnected after use":           {{Do: "connect", Size: accepted}, {Do: "disconnect"}, {Do: "close", Which: 1}},
-		"disconnected after use, IPv6":     {{Do: "connect", Which: 2, Size: accepted}, {Do: "disconnect"}, {Do: "close", Which: 1}},
-		"a listener that closed":           {{Do: "connect", Size: unaccepted}, {Do: "reopen"}, {Do: "close"}},
-		"in a queue that nobody looks at":  {{Do: "connect", Which: 3, Size: unaccepted}, {Do: "reset"}},
-		"connected, and nothing else ever": {{Do: "connect", Size: accepted}},
+		"never connected":               {{Do: "bluff", Size: 0}, {Do: "bluff", Size: 0, Which: 1}},
+		"bound":                         {{Do: "bluff", Size: 1}, {Do: "bluff", Size: 1, Which: 1}},
+		"a listener that was shut down": {{Do: "bluff", Size: 2}, {Do: "bluff", Size: 2, Which: 1}},
+		"refused":                       {{Do: "bluff", Size: 3}, {Do: "bluff", Size: 3, Which: 1}},
+		"still connecting":              {{Do: "bluff", Size: 4}, {Do: "bluff", Size: 4, Which: 1}},
+		"disconnected after use":        {{Do: "connect", Size: accepted}, {Do: "disconnect"}, {Do: "close", Which: 1}},
+		"disconnected after use, IPv6":  {{Do: "connect", Which: 2, Size: accepted}, {Do: "disconnect"}, {Do: "close", Which: 1}},
+		"a listener that closed":        {{Do: "connect", Size: unaccepted}, {Do: "reopen"}, {Do: "close"}},
+		"in a queue of a listener that never accepts": {{Do: "connect", Which: 3, Size: unaccepted}, {Do: "reset"}},
+		"connected, and nothing else ever":            {{Do: "connect", Size: accepted}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			actor.do(acts...)
@@ -87,8 +87,8 @@ func TestASocketThatWasResetBeforeItWasAcceptedIsDefunctAfterwards(t *testing.T)
 	})
 }
 
-// TestSocketsOutliveTheLastProcessOfTheirNamespace holds for what BPF finds by its descriptor; tables are
-// reached through processes.
+// TestSocketsOutliveTheLastProcessOfTheirNamespace holds for sockets that BPF finds by their
+// descriptors. Tables are reached through processes.
 func TestSocketsOutliveTheLastProcessOfTheirNamespace(t *testing.T) {
 	hosttest.Require(t)
 	there := startActor(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET})
@@ -112,7 +112,7 @@ func TestSocketsOutliveTheLastProcessOfTheirNamespace(t *testing.T) {
 	})
 }
 
-// TestANamespaceInWhichOnlyAThreadLives is one that /proc/PID/ns does not show.
+// TestANamespaceInWhichOnlyAThreadLives is about a namespace that /proc/PID/ns does not show.
 func TestANamespaceInWhichOnlyAThreadLives(t *testing.T) {
 	hosttest.Require(t)
 	there := startActor(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET})

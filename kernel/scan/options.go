@@ -26,7 +26,8 @@ var (
 	NamespaceScopes = []string{AllNamespaces, OwnNamespace}
 )
 
-// DefaultRefresh is how long the known holders of a socket are used before they are searched again.
+// DefaultRefresh is how long the known holders of a socket are used before they are searched
+// again.
 const DefaultRefresh = time.Minute
 
 // Options of a Scanner. The zero value of a field stands for its default.

@@ -5,8 +5,8 @@ import (
 	"closewait_exporter/kernel/fdscan"
 )
 
-// ownerEntry is what a walk has found out about a socket, and what does not change while the socket
-// lives. There is one for each known socket, so it is small.
+// ownerEntry is what a walk has found out about a socket, and what does not change while the
+// socket lives. There is one for each known socket, so it is small.
 type ownerEntry struct {
 	cookie     uint64                 // differs if another socket has got the inode; 0 for listeners
 	holders    *[]closewait.ProcessID // shared with other sockets; nil: no holder was found
@@ -41,8 +41,8 @@ func (t *ownerTable) listedFacts(e *ownerEntry) closewait.Facts {
 	return f
 }
 
-// closedFacts returns the facts of a known socket after its connection has ended: nothing is queued,
-// no timer runs, and the numbers of bytes are not known.
+// closedFacts returns the facts of a known socket after its connection has ended: nothing is
+// queued, no timer runs, and the numbers of bytes are not known.
 func (t *ownerTable) closedFacts(e *ownerEntry) closewait.Facts {
 	f := closewait.Facts{
 		Interface: e.iface, Inode: uint64(e.inode), UID: e.uid, Direction: e.direction, Defunct: true,

@@ -25,17 +25,18 @@ type ownerCache struct {
 	unread   int           // processes that the last walk could not read
 }
 
-// maxVainWalks is the number of walks that search for the holder of a socket without delay. The first
-// can come between accept(2) and the descriptor, or before a child is listed. After the second it is
-// nearly certain that no process holds the socket, and the next walk comes when it is due.
+// maxVainWalks is the number of walks that search for the holder of a socket without delay. The
+// first can come between accept(2) and the descriptor, or before a child is listed. After the
+// second it is nearly certain that no process holds the socket, and the next walk comes when it
+// is due.
 const maxVainWalks = 2
 
 // costShare bounds the cost of work that can wait: it takes a hundredth of the time.
 const costShare = 100
 
 // resolve fills in the directions, owners and holders of the sockets of a scan. It updates the
-// holders of closed sockets if it has to read descriptors, and then lists the processes again, since
-// a holder can be younger than the scan. It returns the processes that were listed last.
+// holders of closed sockets if it has to read descriptors, and then lists the processes again,
+// since a holder can be younger than the scan. It returns the processes that were listed last.
 func (c *ownerCache) resolve(ctx context.Context, scan *tableScan, closed *closedSockets, pids []int) ([]int, error) {
 	if len(scan.set.sockets) == 0 {
 		*c = ownerCache{host: c.host, options: c.options} // a leak that is over must cost no memory
@@ -54,8 +55,8 @@ func (c *ownerCache) resolve(ctx context.Context, scan *tableScan, closed *close
 	return pids, nil
 }
 
-// assign fills in the holders as they are remembered. It stops and returns false at the first entry
-// that is not valid.
+// assign fills in the holders as they are remembered. It stops and returns false at the first
+// entry that is not valid.
 func (c *ownerCache) assign(scan *tableScan, valid func(*ownerEntry) bool) bool {
 	c.table.next = 0
 	accepters := newAccepters(scan.set.listeners, func(inode uint64) ([]closewait.ProcessID, bool) {
@@ -93,8 +94,8 @@ func (c *ownerCache) assign(scan *tableScan, valid func(*ownerEntry) bool) bool 
 	return true
 }
 
-// stillValid reports whether an entry can be used without a walk. A socket that was searched for in
-// vain has an entry too, because a search at each scan would cost a walk each time.
+// stillValid reports whether an entry can be used without a walk. A socket that was searched for
+// in vain has an entry too, because a search at each scan would cost a walk each time.
 func stillValid(e *ownerEntry, holders *holderSet) bool {
 	if e == nil || e.holders == nil && e.vainWalks < maxVainWalks {
 		return false

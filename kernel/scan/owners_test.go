@@ -16,8 +16,8 @@ import (
 	"closewait_exporter/internal/kerneltest"
 )
 
-// resolveStep is one scan of a sequence: what has changed in /proc, which sockets there are, and whether
-// descriptors have to be looked at for it.
+// resolveStep is one scan of a sequence: the changes in /proc, the sockets, and whether the scan
+// has to read descriptors.
 type resolveStep struct {
 	name    string
 	at      time.Duration // since the first
@@ -27,7 +27,7 @@ type resolveStep struct {
 	want    string // see owning
 }
 
-// removed marks what a glance takes out of the tree.
+// removed marks what a step removes from the tree.
 const removed = "\x00"
 
 func accepted(inode, cookie uint64) closewait.SocketSample {
@@ -59,8 +59,8 @@ func both(trees ...map[string]string) map[string]string {
 	return all
 }
 
-// resolve fills in the owners of sockets as a scan does that has read them. Port 80 of namespace 1 has
-// a listener, with inode 91.
+// resolve fills in the owners of sockets, as a scan does that has read them. Port 80 of namespace
+// 1 has a listener, with inode 91.
 func resolve(ctx context.Context, s *procfsScanner, at time.Time, sockets []closewait.SocketSample) error {
 	scan := s.begin()
 	scan.set.listeners.add(1, netip.MustParseAddrPort("0.0.0.0:80"), 91)
@@ -84,13 +84,13 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 			{"taken for granted long enough", time.Minute, nil, one, true, "11: process 100"},
 			{"that was a look too", 2*time.Minute - 1, nil, one, false, "11: process 100"},
 			{"it has left", 2*time.Minute - 1, nil, nil, false, ""},
-			{"and comes back, and is looked for anew", 2*time.Minute - 1, nil, one, true, "11: process 100"},
+			{"and comes back, and is searched for again", 2*time.Minute - 1, nil, one, true, "11: process 100"},
 		},
 		"a new socket": {
 			{"the first one", 0, alive(100, 5, 11, 12), one, true, "11: process 100"},
 			{"another one besides", 1, nil, []closewait.SocketSample{accepted(11, 1), accepted(12, 2)}, true, "11: process 100, 12: process 100"},
 			{"in another order", 2, nil, []closewait.SocketSample{accepted(12, 2), accepted(11, 1)}, false, "12: process 100, 11: process 100"},
-			{"its inode is that of another socket now", 3, both(dead(100), alive(200, 6, 11, 12)),
+			{"another socket has its inode now", 3, both(dead(100), alive(200, 6, 11, 12)),
 				[]closewait.SocketSample{accepted(12, 3)}, true, "12: process 200"},
 		},
 		"several holders": {
@@ -106,10 +106,10 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 		},
 		"a holder that is a zombie": {
 			{"a holder", 0, both(alive(100, 5, 11), alive(200, 6, 11)), one, true, "11: process 100 200"},
-			{"has died, and nobody has collected it", 1, map[string]string{"100/fd": removed, "100/stat": zombie}, one, true, "11: process 200"},
+			{"has died, and its parent has not collected it", 1, map[string]string{"100/fd": removed, "100/stat": zombie}, one, true, "11: process 200"},
 			{"which is known then", 2, nil, one, false, "11: process 200"},
 		},
-		"nobody holds it": {
+		"no process holds it": {
 			{"looked for", 0, alive(100, 5), one, true, "11: unresolved"},
 			{"and again: it may have been between accept and its descriptor", 1, nil, one, true, "11: unresolved"},
 			{"and then believed", 2, nil, one, false, "11: unresolved"},
@@ -122,12 +122,12 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 			{"known", 2, nil, one, false, "11: process 200"},
 		},
 		"an unaccepted socket": {
-			{"is that of the holder of its listener", 0, alive(100, 5, 91), []closewait.SocketSample{waiting(1)}, true, "0: unaccepted 100"},
+			{"belongs to the holder of its listener", 0, alive(100, 5, 91), []closewait.SocketSample{waiting(1)}, true, "0: unaccepted 100"},
 			{"and another one needs no look", 1, nil, []closewait.SocketSample{waiting(1), waiting(2)}, false, "0: unaccepted 100, 0: unaccepted 100"},
 			{"the holder of the listener has died", 2, both(dead(100), alive(200, 6, 91)), []closewait.SocketSample{waiting(1)}, true, "0: unaccepted 200"},
 			{"it is accepted", 3, alive(200, 6, 12), []closewait.SocketSample{accepted(12, 1)}, true, "12: process 200"},
 		},
-		"an unaccepted socket of a listener that nobody is seen to hold": {
+		"an unaccepted socket of a listener whose holder is not visible": {
 			{"first", 0, alive(100, 5), []closewait.SocketSample{waiting(1)}, true, "0: unaccepted"},
 			{"again", 1, nil, []closewait.SocketSample{waiting(1)}, true, "0: unaccepted"},
 			{"believed", 2, nil, []closewait.SocketSample{waiting(1)}, false, "0: unaccepted"},
@@ -144,9 +144,9 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 				if err := resolve(t.Context(), s, began.Add(g.at), g.sockets); err != nil {
 					t.Fatal(err)
 				}
-				s.owners.walkCost = 0 // that of this machine is not the matter
+				s.owners.walkCost = 0 // the real cost must not matter
 				if looks := !s.owners.walkedAt.IsZero() && !s.owners.walkedAt.Equal(looked); looks != g.walks {
-					t.Errorf("%s: looked at descriptors: %v, want %v", g.name, looks, g.walks)
+					t.Errorf("%s: read descriptors: %v, want %v", g.name, looks, g.walks)
 				}
 				if got := describeOwners(g.sockets); got != g.want {
 					t.Errorf("%s: %q, want %q", g.name, got, g.want)
@@ -169,7 +169,7 @@ func changeTree(t *testing.T, dir string, change map[string]string) {
 	kerneltest.Plant(t, dir, added)
 }
 
-// describeOwners is who has each socket.
+// describeOwners describes the owner and the holders of each socket.
 func describeOwners(sockets []closewait.SocketSample) string {
 	var all []string
 	for _, s := range sockets {
@@ -203,8 +203,8 @@ func TestLooksThatNoNewSocketAsksForTakeAHundredthOfTheTime(t *testing.T) {
 	}
 }
 
-// TestHoldersAreSharedByTheSocketsThatHaveTheSame holds the memory of many sockets down, and is what
-// the Tracker compares by.
+// TestHoldersAreSharedByTheSocketsThatHaveTheSame matters for the memory of many sockets, and the
+// Tracker compares lists by it.
 func TestHoldersAreSharedByTheSocketsThatHaveTheSame(t *testing.T) {
 	dir := t.TempDir()
 	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12, 13, 14), alive(200, 6, 13, 14)))

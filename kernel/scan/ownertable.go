@@ -46,7 +46,8 @@ func newOwnerTable(scan *tableScan) ownerTable {
 }
 
 // find returns the entry of a socket, nil if there is none. As long as sockets stay, dumps return
-// them in the same order, so that the entry is usually the one after the last and needs no search.
+// them in the same order, so that the entry is usually the one after the last and needs no
+// search.
 func (t *ownerTable) find(inode, cookie uint64) *ownerEntry {
 	i := t.next
 	if i >= len(t.entries) || uint64(t.entries[i].inode) != inode {
@@ -97,9 +98,9 @@ func (t *ownerTable) keepHolders(before *ownerTable, pids []int) {
 	}
 }
 
-// markOwnerless assigns an owner to the sockets for which the walk has found no holder. Only if it
-// could read every process of the host, no process holds them. If it failed for lack of resources,
-// it does not count as a walk that found no holder.
+// markOwnerless assigns an owner to the sockets for which the walk has found no holder. Only if
+// it could read every process of the host, no process holds them. If it failed for lack of
+// resources, it does not count as a walk that found no holder.
 func (t *ownerTable) markOwnerless(before *ownerTable, w *fdscan.Walk, seesAllProcesses bool) {
 	owner, vain := closewait.OwnerUnresolved, uint8(0)
 	if len(w.Unread) == 0 && seesAllProcesses {

@@ -12,7 +12,7 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// stateOf is the state of a process, as in its /proc/PID/stat.
+// stateOf returns the state of a process, as in its /proc/PID/stat.
 func stateOf(t testing.TB, pid int) byte {
 	t.Helper()
 	stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")

@@ -10,8 +10,9 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// defunct compares with what the sockets say of themselves, but those that are decoys. Of MPTCP sockets some may
-// be missing: what the kernel keeps of one that is closed does not always tell that it was connected.
+// defunct compares with what inspecting the sockets has shown, without the sockets that are no
+// connections. Of MPTCP sockets some may be missing: what the kernel keeps of a closed one does
+// not always show that it was connected.
 func (s *comparison) defunct(seen map[string]sample, held map[uint64]*heldSocket) {
 	s.t.Helper()
 	want, got := map[uint64]string{}, map[uint64]string{}
@@ -41,14 +42,15 @@ func (s *comparison) isDefunct(inode uint64, h *heldSocket) bool {
 	return h.state == tcpClose && !s.noise[inode]
 }
 
-// named describes a socket for who has to find out what is wrong with it.
+// named describes a socket for the message of a failed test.
 func (s *comparison) named(inode uint64, holders []int) string {
 	truth := s.byInode[inode]
 	return fmt.Sprintf("%v to %v, of %v", truth.Local, truth.Remote, holders)
 }
 
-// follows checks that a scanner that reads tables knows the defunct sockets that it saw in CLOSE_WAIT, if their
-// descriptors are still those that it saw; it may know more of them, but no others.
+// follows checks that a scanner that reads tables knows the closed sockets that it saw in
+// CLOSE_WAIT, if their descriptors are still the same. It may know more closed sockets, but must
+// report no open ones.
 func (s *comparison) follows(e *trackedScanner, seen scanned, held map[uint64]*heldSocket) {
 	s.t.Helper()
 	leaktest.Eventually(s.t, timeout, func() (bool, string) {
@@ -69,8 +71,8 @@ func (s *comparison) follows(e *trackedScanner, seen scanned, held map[uint64]*h
 	s.descriptors[e.kind.name] = memory
 }
 
-// missing are the sockets that the scanner could know to be defunct and does not show. It fails the test for
-// those that it shows and that are not.
+// missing returns the sockets that the scanner could know to be closed and does not report. It
+// fails the test for sockets that it reports and that are not closed.
 func (s *comparison) missing(e *trackedScanner, seen scanned, held map[uint64]*heldSocket) (missing []string) {
 	s.t.Helper()
 	shown := map[uint64]bool{}

@@ -12,7 +12,7 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// sample is a socket as a scanner or ss sees it, without what depends on the moment.
+// sample is a socket as a scanner or ss reports it, without what depends on the time.
 type sample struct {
 	NetNS                 closewait.NetNS
 	Local, Remote         string
@@ -25,7 +25,7 @@ type sample struct {
 	Holders               []closewait.ProcessID
 }
 
-// scanned is what one look of a scanner has seen, by namespace, addresses and inode.
+// scanned is the result of one scan, by namespace, addresses and inode.
 type scanned struct {
 	taken   time.Time
 	took    time.Duration
@@ -34,7 +34,7 @@ type scanned struct {
 	since   map[string]time.Time // of the last ACK
 }
 
-// scanTwice looks until all is found that takes more than one look.
+// scanTwice scans until everything is found that takes more than one scan.
 func (s *comparison) scanTwice(e *trackedScanner) scanned {
 	s.t.Helper()
 	scan.RefreshNow(e.Scanner)
@@ -73,8 +73,8 @@ func (s *comparison) scanTwice(e *trackedScanner) scanned {
 	return seen
 }
 
-// compare lets all look, and netlink before and after the others: what has not moved in between, all
-// have to see alike.
+// compare scans with all scanners, and with netlink before and after the others: they must agree
+// on everything that has not changed in between.
 func (s *comparison) compare() {
 	s.t.Helper()
 	for try := 0; ; try++ {
@@ -109,7 +109,7 @@ func (s *comparison) requireSame(who string, want, got map[string]sample) {
 	}
 }
 
-// multipathInodes are the inodes of MPTCP sockets.
+// multipathInodes returns the inodes of MPTCP sockets.
 func multipathInodes(held map[uint64]*heldSocket) map[uint64]bool {
 	inodes := map[uint64]bool{}
 	for inode, h := range held {
@@ -118,7 +118,7 @@ func multipathInodes(held map[uint64]*heldSocket) map[uint64]bool {
 	return inodes
 }
 
-// withoutCookiesOf leaves out those that BPF cannot ask for.
+// withoutCookiesOf removes the cookies of sockets, which BPF cannot ask for.
 func withoutCookiesOf(inodes map[uint64]bool, rows map[string]sample) map[string]sample {
 	return mapSamples(rows, func(row sample) sample {
 		if inodes[row.Inode] {
@@ -128,13 +128,13 @@ func withoutCookiesOf(inodes map[uint64]bool, rows map[string]sample) map[string
 	})
 }
 
-// tableFields leaves what /proc/PID/net/tcp tells.
+// tableFields keeps the fields that /proc/PID/net/tcp shows.
 func tableFields(row sample) sample {
 	row.Cookie, row.Interface, row.Sent, row.Acked, row.Received = 0, 0, 0, 0, 0
 	return row
 }
 
-// ssFields leaves what leaktest reads from ss.
+// ssFields keeps the fields that leaktest reads from ss.
 func ssFields(row sample) sample {
 	row.Interface, row.Acked, row.Received = 0, 0, 0
 	row.Direction, row.Owner, row.Holders = "", "", nil
@@ -149,7 +149,7 @@ func mapSamples(rows map[string]sample, what func(sample) sample) map[string]sam
 	return left
 }
 
-// ss asks ss in each namespace.
+// ss runs ss in each namespace.
 func (s *comparison) ss() map[string]sample {
 	s.t.Helper()
 	timers := map[string]string{
@@ -173,8 +173,8 @@ func (s *comparison) ss() map[string]sample {
 	return rows
 }
 
-// ages compares the times of the last ACK with each other, but of what was acknowledged while all looked, and with
-// when the FIN was sent at the earliest.
+// ages compares the times of the last ACK with each other, except where something was
+// acknowledged during the scans, and with the earliest time at which the FIN can have been sent.
 func (s *comparison) ages(netlink, after, ebpf scanned) {
 	s.t.Helper()
 	const tick = 10 * time.Millisecond // the longest that there is
@@ -194,7 +194,7 @@ func (s *comparison) ages(netlink, after, ebpf scanned) {
 	}
 }
 
-// holders compares with a walk over all descriptors.
+// holders compares with the descriptors of all processes.
 func (s *comparison) holders(seen scanned, held map[uint64]*heldSocket) {
 	s.t.Helper()
 	for _, row := range seen.alive {
@@ -211,7 +211,7 @@ func (s *comparison) holders(seen scanned, held map[uint64]*heldSocket) {
 	}
 }
 
-// countKinds counts what was there.
+// countKinds counts the kinds of sockets that were compared.
 func (s *comparison) countKinds(seen scanned) {
 	for _, row := range seen.alive {
 		s.seen[row.Owner]++

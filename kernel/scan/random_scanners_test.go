@@ -18,12 +18,12 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// seedVariable repeats what a failed test has done.
+// seedVariable is set to repeat the operations of a failed test.
 const seedVariable = "CLOSEWAIT_SEED"
 
-// TestScannersAgreeOnRandomPrograms lets programs do at random what can be done with connections. After
-// chooseSome acts all scanners look, and so do ss and a walk over every descriptor. CLOSEWAIT_LONG=1 makes it go on
-// for thousands of rounds.
+// TestScannersAgreeOnRandomPrograms has programs carry out random operations on connections.
+// After some operations all scanners scan, and ss and the descriptors of all processes are read.
+// With CLOSEWAIT_LONG=1 it runs thousands of rounds.
 func TestScannersAgreeOnRandomPrograms(t *testing.T) {
 	hosttest.Require(t)
 	const leastLong, lasts = 3000, 8 * time.Second
@@ -34,7 +34,7 @@ func TestScannersAgreeOnRandomPrograms(t *testing.T) {
 	s := newComparison(t, seed)
 	started, rounds := time.Now(), 0
 	defer func() {
-		t.Logf("%d rounds in %v, %d of them seen anew, with %s=%d; sockets seen %v",
+		t.Logf("%d rounds in %v, %d of them repeated, with %s=%d; sockets seen %v",
 			rounds, time.Since(started).Round(time.Second), s.repeated, seedVariable, seed, s.seen)
 		if t.Failed() {
 			t.Logf("after\n%s", strings.Join(s.history[max(0, len(s.history)-60):], "\n"))
@@ -52,7 +52,7 @@ func TestScannersAgreeOnRandomPrograms(t *testing.T) {
 	}
 }
 
-// comparison is where programs act, and all who look at them.
+// comparison has the programs and all scanners that scan them.
 type comparison struct {
 	t       *testing.T
 	random  *rand.Rand
@@ -65,14 +65,14 @@ type comparison struct {
 	byInode map[uint64]end
 	noise   map[uint64]bool // inodes
 
-	// What the scanners that read tables saw last, by their names: the descriptors of sockets, by inode.
+	// For each scanner that reads tables the descriptors of the sockets in its last scan, by inode.
 	descriptors map[string]map[uint64]string
 
 	repeated int            // rounds in which something moved while all looked
 	seen     map[string]int // rows of each kind, so that it shows what was tested
 }
 
-// connectionKey is where a connection is.
+// connectionKey identifies a connection by its namespace and addresses.
 type connectionKey struct {
 	ns   closewait.NetNS
 	ends string
@@ -96,7 +96,7 @@ func newComparison(t *testing.T, seed uint64) *comparison {
 	return s
 }
 
-// frequencies of acts.
+// frequencies are the relative frequencies of operations.
 var frequencies = []struct {
 	do    string
 	times int

@@ -16,8 +16,8 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// TestRandomSequencesAreSeenAsSsSeesThem lets programs leak, accept, read and close at random, and
-// compares after each step. CLOSEWAIT_LONG=1 makes it take a minute.
+// TestRandomSequencesAreSeenAsSsSeesThem lets programs leak, accept, read and close at random,
+// and compares after each step. CLOSEWAIT_LONG=1 makes it take a minute.
 func TestRandomSequencesAreSeenAsSsSeesThem(t *testing.T) {
 	hosttest.Require(t)
 	lasts := 4 * time.Second
@@ -65,7 +65,7 @@ func TestRandomSequencesAreSeenAsSsSeesThem(t *testing.T) {
 	}
 }
 
-// randomCommand is one that the program can carry out.
+// randomCommand returns a command that the program can carry out.
 func randomCommand(random *rand.Rand, l *leaktest.Leak) string {
 	closable := countHeld(l, l.PID)
 	switch random.IntN(7) {
@@ -84,7 +84,8 @@ func randomCommand(random *rand.Rand, l *leaktest.Leak) string {
 	}
 }
 
-// countHeld is how many sockets in CLOSE_WAIT the program says that a process holds.
+// countHeld returns the number of sockets in CLOSE_WAIT that a process holds, as the program
+// says.
 func countHeld(l *leaktest.Leak, pid int) int {
 	return countOf(l, pid, func(k truth.Kind) bool { return k != truth.Defunct })
 }

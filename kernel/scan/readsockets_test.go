@@ -12,8 +12,7 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// heldSocket is a socket as who takes hold of it sees it: one descriptor after the other, of each thread of
-// each process.
+// heldSocket is a socket as its descriptors show it, in each thread of each process.
 type heldSocket struct {
 	state     uint8
 	multipath bool     // it is one of MPTCP
@@ -21,7 +20,8 @@ type heldSocket struct {
 	handles   []string // descriptors with their processes
 }
 
-// readAllSockets asks all connections and listeners that any process has a descriptor of, by inode.
+// readAllSockets inspects all connections and listeners of which a process has a descriptor, by
+// inode.
 func readAllSockets(t testing.TB) map[uint64]*heldSocket {
 	t.Helper()
 	sockets := map[uint64]*heldSocket{}
@@ -41,7 +41,8 @@ func readAllSockets(t testing.TB) map[uint64]*heldSocket {
 	return sockets
 }
 
-// add adds descriptors, those of other threads where the main thread has them not.
+// add adds descriptors. Descriptors of another thread are added only if the main thread does not
+// have them.
 func (h *heldSocket) add(pid, tid int, fds []int) {
 	for _, fd := range fds {
 		handle := fmt.Sprintf("%d/fd/%d", pid, fd)
@@ -56,7 +57,7 @@ func (h *heldSocket) add(pid, tid int, fds []int) {
 	slices.Sort(h.handles)
 }
 
-// numbersIn are the names of a directory of /proc that are numbers, ascending.
+// numbersIn returns the names in a directory of /proc that are numbers, ascending.
 func numbersIn(t testing.TB, dir string) (numbers []int) {
 	t.Helper()
 	for _, name := range matches(t, dir+"/[0-9]*") {
@@ -70,7 +71,8 @@ func numbersIn(t testing.TB, dir string) (numbers []int) {
 	return numbers
 }
 
-// inspect takes hold of a socket for a moment. It is empty for one that is not of TCP.
+// inspect inspects a socket through a copy of its descriptor. The result is empty if it is not a
+// TCP socket.
 func inspect(pid, tid, fd int) *heldSocket {
 	h := &heldSocket{}
 	flags := 0

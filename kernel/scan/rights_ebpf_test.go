@@ -13,8 +13,8 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// TestTwoCapabilitiesSufficeToSeeEverySocket looks as a user that has CAP_BPF and CAP_PERFMON and nothing
-// else, at the sockets of root and of others, here and in another network namespace.
+// TestTwoCapabilitiesSufficeToSeeEverySocket scans as a user that has CAP_BPF and CAP_PERFMON and
+// nothing else. There are sockets of root and of others, here and in another network namespace.
 func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 	hosttest.Require(t)
 	what := []string{"--sockets=3", "--unaccepted=2", "--outbound=1", "--defunct=2"}
@@ -30,8 +30,8 @@ func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 	if got.Visibility.Scanner != scan.ScannerEBPF || got.Visibility.Fallback != "" {
 		t.Fatalf("scanner %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
 	}
-	if lacks, want := capabilitiesOf(got.Visibility), []string{"CAP_SYS_PTRACE", "CAP_SYS_ADMIN"}; !slices.Equal(lacks, want) {
-		t.Errorf("it says that it lacks %q, want %q", lacks, want)
+	if missing, want := capabilitiesOf(got.Visibility), []string{"CAP_SYS_PTRACE", "CAP_SYS_ADMIN"}; !slices.Equal(missing, want) {
+		t.Errorf("it says that it lacks %q, want %q", missing, want)
 	}
 	for name, leak := range map[string]*leaktest.Leak{"of root": roots, "of another user": others, "elsewhere": elsewhere, "without a leader": headless} {
 		if h, want := got.Holders[leak.PID], (reportedHolder{Held: 4, Unaccepted: 2, Defunct: 2, Entered: 6}); h != want {
@@ -61,7 +61,7 @@ func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 	}
 }
 
-// TestOneOfTheTwoCapabilitiesIsNotEnough falls back to netlink, and says why.
+// TestOneOfTheTwoCapabilitiesIsNotEnough expects the netlink scanner, and the reason.
 func TestOneOfTheTwoCapabilitiesIsNotEnough(t *testing.T) {
 	hosttest.Require(t)
 	own := leaktest.Where{UID: unprivilegedID}.Start(t, "--sockets=2")

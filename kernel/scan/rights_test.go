@@ -15,15 +15,15 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// with is a user that has some capabilities and no others.
+// with returns the attributes of a user that has some capabilities and no others.
 func with(capabilities ...uintptr) *syscall.SysProcAttr {
 	attr := unprivileged()
 	attr.AmbientCaps = capabilities
 	return attr
 }
 
-// TestWhatMayNotBeSeenIsCounted looks at the sockets of root, of the user that looks and in another
-// network namespace.
+// TestWhatMayNotBeSeenIsCounted scans sockets of root, of the own user and in another network
+// namespace.
 func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 	hosttest.Require(t)
 	roots := leaktest.Start(t, "--sockets=3")
@@ -41,7 +41,7 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 		roots, elsewhere  int // sockets seen as theirs
 		total, unresolved int
 		cookies           bool // of those elsewhere
-		lacks             []string
+		missing           []string
 	}{
 		{"no capability", with(), 0, 0, 5, 3, false, []string{holders, namespaces, ages}},
 		{"descriptors listed and not read", with(read), 0, 0, 5, 3, false, []string{holders, namespaces, ages}},
@@ -72,8 +72,8 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 			if blind := c.unresolved > 0; (got.Coverage < 1) != blind || (got.Denied > 0) != blind {
 				t.Errorf("coverage %v and %d processes denied, with %d unresolved", got.Coverage, got.Denied, c.unresolved)
 			}
-			if lacks := capabilitiesOf(got.Visibility); !slices.Equal(lacks, c.lacks) {
-				t.Errorf("it says that it lacks %q, want %q", lacks, c.lacks)
+			if missing := capabilitiesOf(got.Visibility); !slices.Equal(missing, c.missing) {
+				t.Errorf("it says that it misses %q, want %q", missing, c.missing)
 			}
 			ns := netNSOf(t, elsewhere.PID)
 			for _, s := range got.Sockets {
@@ -100,12 +100,13 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 	}
 }
 
-// capabilitiesOf leaves out that these tests run in a pid namespace.
+// capabilitiesOf returns the missing capabilities. It leaves out the pid namespace, because these
+// tests run in one.
 func capabilitiesOf(v closewait.Visibility) []string {
 	var missing []string
-	for _, lack := range v.Missing {
-		if strings.HasPrefix(lack.Capability, "CAP_") {
-			missing = append(missing, lack.Capability)
+	for _, m := range v.Missing {
+		if strings.HasPrefix(m.Capability, "CAP_") {
+			missing = append(missing, m.Capability)
 		}
 	}
 	return missing

@@ -12,8 +12,9 @@ import (
 
 // Scanner takes Snapshots of a host. It is not safe for concurrent use.
 type Scanner interface {
-	// Scan scans the host once. The slices of the Snapshot are valid until the next Scan. It fails if
-	// processes cannot be listed or no namespace can be read; lesser errors are counted in the Host.
+	// Scan scans the host once. The slices of the Snapshot are valid until the next Scan. It
+	// fails if processes cannot be listed or no namespace can be read; lesser errors are counted
+	// in the Host.
 	Scan(ctx context.Context) (*closewait.Snapshot, error)
 	// Close releases the resources of the Scanner. It does not close the Host.
 	Close()
@@ -34,8 +35,8 @@ var candidates = []candidate{
 }
 
 // Open opens the scanner that the options name, or the best one that works on this host. The Host
-// must stay open until the Scanner is closed. Visibility says what the Scanner can read, which does
-// not change.
+// must stay open until the Scanner is closed. Visibility says what the Scanner can read, which
+// does not change.
 func Open(h *host.Host, o Options) (Scanner, closewait.Visibility, error) {
 	o = o.withDefaults()
 	if !slices.Contains(Scanners, o.Scanner) {

@@ -19,21 +19,21 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// scanRole is the test binary as another process that looks: as another user, without some
-// capability, with few descriptors or under strace. It obeys orders from stdin, one line of JSON
-// each, and answers each with a report on stdout.
+// scanRole is the role of a process that scans on request: as another user, without some
+// capability, with few descriptors or under strace. It reads a scanRequest per line from stdin
+// and answers each with a scanResponse on stdout.
 const scanRole = "service"
 
-// scanRequest says what is to be done, in this order.
+// scanRequest says what to do, in this order.
 type scanRequest struct {
 	NoNetlink bool          // forbid netlink from now on, as a seccomp filter of a service does
 	NoBPF     bool          // forbid BPF
 	Open      *scan.Options // open a new Scanner, with nothing seen so far
-	Headroom  *int          // set the limit of descriptors to what is open and so many more; -1: as at the start
+	Headroom  *int          // set the limit of descriptors to this number above the open ones; -1: the limit at the start
 	Scan      bool
 }
 
-// scanResponse is what a look has seen.
+// scanResponse is the result of a scan.
 type scanResponse struct {
 	Error      string
 	Visibility closewait.Visibility
@@ -61,7 +61,7 @@ type reportedSocket struct {
 	Age           float64 // seconds
 }
 
-// service is what is kept from order to order.
+// scanService is the state of the process between requests.
 type scanService struct {
 	scanner *hostScanner
 	tracker *closewait.Tracker
@@ -150,7 +150,7 @@ func (r *scanResponse) fill(v *closewait.View) {
 	}
 }
 
-// scanErrorsOf are those that have happened.
+// scanErrorsOf returns the errors that have occurred.
 func scanErrorsOf(h *host.Host) map[string]uint64 {
 	faults := map[string]uint64{}
 	for fault, n := range h.Errors.Snapshot() {
@@ -161,8 +161,8 @@ func scanErrorsOf(h *host.Host) map[string]uint64 {
 	return faults
 }
 
-// leaveHeadroom lowers the limit of descriptors so that so many more can be opened, whatever
-// numbers are free below those that are open.
+// leaveHeadroom lowers the limit of descriptors so that n more can be opened, whatever numbers
+// are free below the open ones.
 func (l *scanService) leaveHeadroom(n int) error {
 	if n < 0 {
 		return unix.Setrlimit(unix.RLIMIT_NOFILE, &l.limit)
@@ -184,14 +184,15 @@ func (l *scanService) leaveHeadroom(n int) error {
 		if err != nil {
 			return err
 		}
-		if fd >= highest { // that of the directory was the highest, perhaps
+		if fd >= highest { // the descriptor of the directory was the highest, perhaps
 			unix.Close(fd)
 			return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(fd + n), Max: l.limit.Max})
 		}
 	}
 }
 
-// forbid makes a system call with a certain first argument fail, as a seccomp filter of a service does.
+// forbid makes a system call with a certain first argument fail, as the seccomp filter of a
+// service does.
 func forbid(call, firstArgument uint32, failure unix.Errno) error {
 	const number, argument = 0, 16 // offsets in struct seccomp_data
 	filter := []unix.SockFilter{

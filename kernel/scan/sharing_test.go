@@ -16,7 +16,7 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// always is a Relook that takes no holder for granted, as far as the cost of looking permits.
+// always is a Refresh after which each scan searches for all holders, as far as the cost permits.
 const always = time.Nanosecond
 
 func TestEveryHolderCountsASharedSocketAndTheHostOnce(t *testing.T) {
@@ -56,8 +56,8 @@ func TestAParentThatHasClosedItsCopyHoldsNothing(t *testing.T) {
 	})
 }
 
-// TestAHolderThatHasDiedIsMissedAtOnce also holds while nobody has collected the dead parent: it is a
-// zombie until the end of the test.
+// TestAHolderThatHasDiedIsMissedAtOnce also holds while the dead parent is a zombie, which it is
+// until the end of the test.
 func TestAHolderThatHasDiedIsMissedAtOnce(t *testing.T) {
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		l := leaktest.Start(t, "--sockets=3", "--children=1")
@@ -124,7 +124,7 @@ func TestSocketsInFlightHaveNoHolder(t *testing.T) {
 			want closewait.Owner
 		}{
 			"and the kernel has them when every process could be read": {true, closewait.OwnedByKernel},
-			"and nobody knows where a process may be hidden":           {false, closewait.OwnerUnresolved},
+			"unresolved where a process may be hidden":                 {false, closewait.OwnerUnresolved},
 		} {
 			t.Run(name, func(t *testing.T) {
 				scanner := openTracked(t, e, scan.Options{})
@@ -161,7 +161,7 @@ func TestAProcessWithSeveralDescriptorsOfASocketCountsItOnce(t *testing.T) {
 	})
 }
 
-// awaitZombie returns when a process has ended and is not collected.
+// awaitZombie returns when a process has ended and is a zombie.
 func awaitZombie(t testing.TB, pid int) {
 	t.Helper()
 	leaktest.Eventually(t, timeout, func() (bool, string) {

@@ -12,7 +12,7 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// resourceShortage is a service that can be left short of descriptors, and what it has to see.
+// resourceShortage is a scan service that can run out of descriptors, and what it must find.
 type resourceShortage struct {
 	t         *testing.T
 	service   *subprocess
@@ -40,8 +40,8 @@ func withEachShortage(t *testing.T, test func(*resourceShortage)) {
 	})
 }
 
-// TestTooFewDescriptorsOfOurOwnAreAnErrorOrAFaultAndNeverAWrongNumber leaves a Scanner so few
-// descriptors that opening fails at one point of the scan after the other.
+// TestTooFewDescriptorsOfOurOwnAreAnErrorOrAFaultAndNeverAWrongNumber leaves a scanner few
+// descriptors, so that opening fails at one point of the scan after the other.
 func TestTooFewDescriptorsOfOurOwnAreAnErrorOrAFaultAndNeverAWrongNumber(t *testing.T) {
 	withEachShortage(t, func(s *resourceShortage) {
 		s.open()
@@ -86,7 +86,7 @@ func (s *resourceShortage) leave(descriptors int) {
 	}
 }
 
-// complete checks that a look sees all.
+// complete checks that a scan finds everything.
 func (s *resourceShortage) complete(when string) {
 	s.t.Helper()
 	got := s.service.ask(scanRequest{Scan: true})
@@ -100,8 +100,8 @@ func (s *resourceShortage) complete(when string) {
 	}
 }
 
-// honest checks that what is seen in spite of the shortage is right, and that the rest is an error or
-// a fault.
+// honest checks that what a scan finds despite the shortage is right, and that the rest is an
+// error or a counted error.
 func (s *resourceShortage) honest(left int, got scanResponse, faults uint64) {
 	s.t.Helper()
 	if got.Error != "" && !strings.Contains(got.Error, "too many open files") {
@@ -130,8 +130,8 @@ func countLimits(faults map[string]uint64) (n uint64) {
 	return n
 }
 
-// TestAShortageMakesNoSocketDefunct leaves a Scanner short of descriptors when some sockets were closed and
-// others have become defunct.
+// TestAShortageMakesNoSocketDefunct leaves a scanner short of descriptors when some sockets are
+// closed by their program and others by their peer.
 func TestAShortageMakesNoSocketDefunct(t *testing.T) {
 	hosttest.Require(t)
 	withEachScanner(t, func(t *testing.T, e scannerKind) {

@@ -13,7 +13,7 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// timeout is for how long a test waits for something that must come.
+// timeout is how long a test waits for something that must happen.
 const timeout = 20 * time.Second
 
 func TestSocketsOfEachFamilyAreSeenAsSsAndTheirProgramSeeThem(t *testing.T) {
@@ -58,7 +58,7 @@ func TestUnreadClassesAndBytesAreThoseOfTheProgram(t *testing.T) {
 			t.Errorf("%d bytes unread, want 900: the end of file is no byte", h.Held.UnreadBytes)
 		}
 		if h.Unaccepted.Unread[closewait.UnreadNone] != 0 {
-			t.Errorf("%v: nobody can have read what was not accepted", h.Unaccepted.Unread)
+			t.Errorf("%v: no program can have read what was not accepted", h.Unaccepted.Unread)
 		}
 	})
 }

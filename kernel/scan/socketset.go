@@ -23,8 +23,8 @@ func (s *socketSet) add(row closewait.SocketSample) {
 	}
 }
 
-// newRow adds an empty row. It doubles the capacity when it must grow: the builtin append grows by a
-// quarter, and so copies large tables several times.
+// newRow adds an empty row. It doubles the capacity when it must grow: the builtin append grows
+// by a quarter, and so copies large tables several times.
 func (s *socketSet) newRow() *closewait.SocketSample {
 	n := len(s.sockets)
 	if n == cap(s.sockets) {

@@ -17,8 +17,8 @@ import (
 	"closewait_exporter/kernel/sockdiag"
 )
 
-// TestSpeed is `make bench`: it builds the loads, measures everything in the same run, prints tables
-// of ratios and fails where one is worse than promised in docs/PERFORMANCE.md.
+// TestSpeed is `make bench`: it builds the loads, measures everything in the same run, prints
+// tables of ratios and fails where one is worse than docs/PERFORMANCE.md promises.
 func TestSpeed(t *testing.T) {
 	if os.Getenv("CLOSEWAIT_BENCH") == "" {
 		t.Skip("takes minutes: run make bench")
@@ -41,7 +41,7 @@ func TestSpeed(t *testing.T) {
 	}
 }
 
-// healthyHost has many descriptors and nothing in CLOSE_WAIT.
+// healthyHost measures a host with many descriptors and nothing in CLOSE_WAIT.
 func healthyHost(r *benchReport) {
 	const processes, connections = 3, 8_350
 	e := openForSpeed(r.t, ScannerEBPF)
@@ -61,7 +61,7 @@ func healthyHost(r *benchReport) {
 	r.exporterMemory(30)
 }
 
-// leaks are 100,000 sockets in CLOSE_WAIT, at first alone and then among established ones.
+// leaks measures 100,000 sockets in CLOSE_WAIT, at first alone and then among established ones.
 func leaks(r *benchReport) {
 	const processes, sockets = 6, 16_667
 	r.section(fmt.Sprintf("%d CLOSE_WAIT in %d processes", processes*sockets, processes))
@@ -88,7 +88,7 @@ func leaks(r *benchReport) {
 	r.atMost("ebpf: scan / cold netlink scan", scans[ScannerEBPF].over(cold), 1./8)
 }
 
-// namespaces are 1,000 containers that leak a little each.
+// namespaces measures 1,000 containers that leak a little each.
 func namespaces(r *benchReport) {
 	const containers, sockets = 1_000, 5
 	r.section(fmt.Sprintf("%d network namespaces with %d CLOSE_WAIT each", containers, sockets))
@@ -100,8 +100,8 @@ func namespaces(r *benchReport) {
 	r.atMost("ebpf: scan / cold netlink scan", scans[ScannerEBPF].over(cold), 1./20)
 }
 
-// shareHashTable gives new network namespaces no table of connections of their own, as on other hosts: the
-// one of the host is walked for each. It is made smaller for the other tests.
+// shareHashTable lets new network namespaces share the table of connections of the host, as on
+// other hosts, which is then read for each of them. The other tests make it smaller.
 func shareHashTable(t *testing.T) {
 	err := os.WriteFile("/proc/sys/net/ipv4/tcp_child_ehash_entries", []byte("0"), 0)
 	if err != nil && !os.IsNotExist(err) {
@@ -109,11 +109,11 @@ func shareHashTable(t *testing.T) {
 	}
 }
 
-// bareCosts are what the kernel needs for the sockets alone.
+// bareCosts is what the kernel needs for the sockets alone.
 type bareCosts struct{ dump, iterator cost }
 
-// scans measures, taking turns, what the kernel needs for the rows alone, received and dropped, and
-// repeated scans of each scanner, with and without the View of them.
+// scans measures in turn what the kernel needs for the rows alone, received and dropped, and
+// repeated scans by each scanner, with and without the View of them.
 func (r *benchReport) scans() (bareCosts, map[string]cost) {
 	counter, err := bare.New()
 	if err != nil {
@@ -174,8 +174,8 @@ func receiveDump(buf []byte) error {
 	return nil
 }
 
-// coldScan measures the first scan of a Scanner, with all owners to be found, and, apart from it, what
-// the Tracker needs to take in so much that is new.
+// coldScan measures the first scan of a Scanner, which has to find all owners, and separately
+// what the Tracker needs for the first View.
 func (r *benchReport) coldScan(scanner string, runs int) cost {
 	scan, view := cost{}, cost{}
 	for range runs {
@@ -193,7 +193,7 @@ func (r *benchReport) coldScan(scanner string, runs int) cost {
 	return scan
 }
 
-// speedScanner are a Scanner and the Tracker behind it: what makes a View.
+// speedScanner is a Scanner with the Tracker behind it.
 type speedScanner struct {
 	scanner Scanner
 	tracker *closewait.Tracker

@@ -18,13 +18,13 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// cost is what something took.
+// cost is the time that something took.
 type cost struct{ cpu, wall time.Duration }
 
-// over is the ratio of the CPU times.
+// over returns the ratio of the CPU times.
 func (c cost) over(other cost) float64 { return c.cpu.Seconds() / other.cpu.Seconds() }
 
-// benchReport prints what was measured, and fails the test where that is more than was promised.
+// benchReport prints what was measured, and fails the test where it is more than promised.
 type benchReport struct{ t *testing.T }
 
 func (r *benchReport) section(name string) {
@@ -63,12 +63,14 @@ func (r *benchReport) command(name, program string, args ...string) cost {
 	return r.add(name, least)
 }
 
-// timeForQuiet is long enough for the least of what is measured to be of a quiet moment. On a virtual machine
-// all can take half as much again for seconds on end, and a scan by BPF suffers more than a bare iterator.
+// timeForQuiet is long enough for the minimum to be measured in a quiet moment. On a virtual
+// machine everything can take half as long again for seconds, and a scan by BPF suffers more than
+// a bare iterator.
 const timeForQuiet = 45 * time.Second
 
-// best is the cheapest of many runs of each: the others had to share the machine. They take turns, in any order, so that
-// a noisy minute hits all, and what one leaves behind in the caches too.
+// best returns the minimum of many runs of each contender, because other runs had to share the
+// machine. They take turns in random order, so that a noisy minute affects all, and so does what
+// one leaves behind in the caches.
 func best(t *testing.T, contenders ...func() error) []cost {
 	costs := make([]cost, len(contenders))
 	for started := time.Now(); time.Since(started) < timeForQuiet; {
@@ -79,7 +81,7 @@ func best(t *testing.T, contenders ...func() error) []cost {
 	return costs
 }
 
-// cheaper is the lower of two costs; the zero cost is none yet.
+// cheaper returns the lower of two costs. The zero cost means that there is none yet.
 func cheaper(a, b cost) cost {
 	if a.wall == 0 || b.cpu < a.cpu {
 		return b
@@ -95,7 +97,7 @@ func measure(t *testing.T, run func() error) cost {
 	return cost{cpu: cpuTime(t) - before, wall: time.Since(started)}
 }
 
-// cpuTime is that of this process so far, garbage collection and all.
+// cpuTime returns the CPU time of this process so far, with garbage collection.
 func cpuTime(t *testing.T) time.Duration {
 	var r unix.Rusage
 	if err := unix.Getrusage(unix.RUSAGE_SELF, &r); err != nil {
@@ -104,7 +106,8 @@ func cpuTime(t *testing.T) time.Duration {
 	return time.Duration(r.Utime.Nano() + r.Stime.Nano())
 }
 
-// exporterMemory is the peak resident memory in MB of the real exporter that has answered some scrapes.
+// exporterMemory checks the peak resident memory in MB of an exporter that has answered some
+// scrapes.
 func (r *benchReport) exporterMemory(limit float64) {
 	for _, scanner := range []string{ScannerEBPF, ScannerNetlink} {
 		r.atMost(scanner+": exporter, peak RSS, MB", r.peak(scanner), limit)

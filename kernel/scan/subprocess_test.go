@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-// subprocess is a process that obeys orders. It ends with the test.
+// subprocess is a process that answers requests. It ends with the test.
 type subprocess struct {
 	t         testing.TB
 	process   *os.Process
@@ -21,14 +21,14 @@ type subprocess struct {
 	stop      func() // and wait for its end
 }
 
-// startScanService runs this test binary again as a service: with other rights, or behind a command such
-// as strace.
+// startScanService starts this test binary as a scan service: with other rights, or behind a
+// command such as strace.
 func startScanService(t testing.TB, attr *syscall.SysProcAttr, behind ...string) *subprocess {
 	t.Helper()
 	return startRole(t, scanRole, attr, behind...)
 }
 
-// startRole runs this test binary again in a role that obeys orders.
+// startRole starts this test binary in a role that answers requests.
 func startRole(t testing.TB, role string, attr *syscall.SysProcAttr, behind ...string) *subprocess {
 	t.Helper()
 	// Not by its path, which only root can reach.
@@ -72,7 +72,7 @@ func startRole(t testing.TB, role string, attr *syscall.SysProcAttr, behind ...s
 	return &subprocess{t, cmd.Process, json.NewEncoder(in), reports, stop}
 }
 
-// inspect gives an order and returns the answer, which may be an error.
+// ask sends a request and returns the response, which may be an error.
 func (r *subprocess) ask(o scanRequest) scanResponse {
 	r.t.Helper()
 	var got scanResponse
@@ -80,7 +80,7 @@ func (r *subprocess) ask(o scanRequest) scanResponse {
 	return got
 }
 
-// exchange gives an order and reads the answer into a variable.
+// exchange sends a request and reads the response into a variable.
 func (r *subprocess) exchange(order, answer any) {
 	r.t.Helper()
 	if err := r.requests.Encode(order); err != nil {
@@ -103,7 +103,7 @@ func (r *subprocess) exchange(order, answer any) {
 	}
 }
 
-// unprivileged is a user without any capability.
+// unprivileged returns the attributes of a user without any capability.
 func unprivileged() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unprivilegedID, Gid: unprivilegedID}}
 }

@@ -11,8 +11,8 @@ import (
 	"closewait_exporter/kernel/sockdiag"
 )
 
-// tableScanner is the common part of the scanners that read the socket tables of the kernel and then
-// search /proc for the holders.
+// tableScanner is the common part of the scanners that read the socket tables of the kernel and
+// then search /proc for the holders.
 type tableScanner struct {
 	host      *host.Host
 	options   Options

@@ -13,7 +13,7 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// scannerKind is one way to read sockets, with what the contract allows it not to know.
+// scannerKind is a scanner, with what it is allowed not to know.
 type scannerKind struct {
 	name    string
 	cookies bool // it knows cookies, and times from before it first looked
@@ -33,7 +33,7 @@ func withEachScanner(t *testing.T, test func(t *testing.T, e scannerKind)) {
 	}
 }
 
-// trackedScanner are a Scanner with the memory that the exporter gives it.
+// trackedScanner is a Scanner with the Tracker that the exporter has.
 type trackedScanner struct {
 	*hostScanner
 	t       testing.TB
@@ -78,7 +78,7 @@ func openTracked(t testing.TB, e scannerKind, o scan.Options) *trackedScanner {
 	return &trackedScanner{s, t, e, closewait.NewTracker([]float64{1, 60, 3600})}
 }
 
-// scanAndTrack scans once. Whatever is seen, nothing is counted twice.
+// view scans once. It checks that nothing is counted twice.
 func (e *trackedScanner) view() view {
 	e.t.Helper()
 	snapshot, err := e.Scan(e.t.Context())
@@ -95,7 +95,7 @@ func (e *trackedScanner) view() view {
 	return v
 }
 
-// await looks until the condition holds.
+// await scans until the condition holds.
 func (e *trackedScanner) await(condition func(view) (done bool, why string)) view {
 	e.t.Helper()
 	var v view
@@ -106,7 +106,7 @@ func (e *trackedScanner) await(condition func(view) (done bool, why string)) vie
 	return v
 }
 
-// netNSOf is the network namespace that a process lives in.
+// netNSOf returns the network namespace in which a process lives.
 func netNSOf(t testing.TB, pid int) closewait.NetNS {
 	t.Helper()
 	// Not the link of the process itself, which is gone when its leader has ended.

@@ -14,7 +14,7 @@ import (
 	"closewait_exporter/internal/leaktest/truth"
 )
 
-// socketLine is a socket as we, ss and the program that leaks it can all describe it.
+// socketLine is a socket as a scanner, ss and the program that leaks it can all describe it.
 type socketLine struct {
 	Local, Remote string
 	Inode, Cookie uint64 // 0 while unaccepted, and the cookie where a scanner knows none
@@ -28,8 +28,8 @@ func (v view) line(local, remote netip.AddrPort, inode, cookie uint64, recvQ uin
 	return socketLine{local.String(), remote.String(), inode, cookie, recvQ}
 }
 
-// agrees checks that the sockets of a leaking program and its children are exactly those that it
-// says it has, and that ss says so too.
+// agrees checks that the sockets of a leaking program and its children are exactly the sockets
+// that it reports, and that ss reports them too.
 func (v view) agrees(l *leaktest.Leak) {
 	v.t.Helper()
 	v.agreesWithTruth(l)
@@ -49,7 +49,7 @@ func (v view) agrees(l *leaktest.Leak) {
 	}
 }
 
-// agreesWithTruth leaves ss out, which does not see all that a program can do.
+// agreesWithTruth does not compare with ss, which does not show everything that a program can do.
 func (v view) agreesWithTruth(l *leaktest.Leak) {
 	v.t.Helper()
 	for _, pid := range append(l.Children, l.PID) {
@@ -65,7 +65,7 @@ func (v view) agreesWithTruth(l *leaktest.Leak) {
 	v.agreesOnEach(l)
 }
 
-// holds compares what a process holds with what somebody else says.
+// holds compares the sockets that a process holds with another source.
 func (v view) holds(pid int, source string, want []socketLine) {
 	v.t.Helper()
 	var got []socketLine
@@ -77,14 +77,14 @@ func (v view) holds(pid int, source string, want []socketLine) {
 	v.same(fmt.Sprintf("sockets of process %d (-%s +seen)", pid, source), got, want)
 }
 
-// holdsDefunct compares the defunct sockets of a process that were in CLOSE_WAIT. The others only
-// a scanner that looks at every descriptor can know.
+// holdsDefunct compares the closed sockets of a process that were in CLOSE_WAIT. Other closed
+// sockets are known only to a scanner that reads every descriptor.
 func (v view) holdsDefunct(pid int, l *leaktest.Leak) {
 	v.t.Helper()
 	var got, want []socketLine
 	if h := v.find(pid); h != nil {
 		for _, s := range h.Defunct.Sockets {
-			got = append(got, v.line(s.Local, s.Remote, s.Inode, s.ID.Cookie, 0)) // what is queued is for nobody
+			got = append(got, v.line(s.Local, s.Remote, s.Inode, s.ID.Cookie, 0)) // the queue is of no interest
 		}
 	}
 	for _, s := range l.Sockets {
@@ -105,7 +105,8 @@ func (v view) same(what string, got, want []socketLine) {
 	}
 }
 
-// agreesOnEach compares what only the program knows: who holds a socket, and who connected to whom.
+// agreesOnEach compares what only the program knows: the holders of a socket, and the side that
+// opened the connection.
 func (v view) agreesOnEach(l *leaktest.Leak) {
 	v.t.Helper()
 	ns := netNSOf(v.t, l.PID)

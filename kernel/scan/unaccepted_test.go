@@ -164,7 +164,7 @@ func TestMultipathSocketsOfGoServersAreFound(t *testing.T) {
 	})
 }
 
-// abandon connects to a listener and closes; nobody accepts.
+// abandon connects to a listener and closes the connection before it is accepted.
 func abandon(t testing.TB, l *net.TCPListener) {
 	t.Helper()
 	client, err := net.Dial("tcp", l.Addr().String())
@@ -176,7 +176,7 @@ func abandon(t testing.TB, l *net.TCPListener) {
 	}
 }
 
-// keepOpen starts a process that has a file open until the test ends, and closes ours.
+// keepOpen starts a process that has a file open until the test ends, and closes our descriptor.
 func keepOpen(t testing.TB, file *os.File) *os.Process {
 	t.Helper()
 	cmd := exec.Command("cat")

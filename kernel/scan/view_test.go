@@ -10,16 +10,16 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// view is a View with what tests want to know of it.
+// view is a View with methods that tests need.
 type view struct {
 	*closewait.View
 	t       testing.TB
 	kind    scannerKind
-	defunct []closewait.SocketSample // those of the Snapshot
+	defunct []closewait.SocketSample // in the Snapshot
 }
 
-// countsOnce checks that no socket is twice in a list or in two that exclude each other, and that
-// host totals count each once.
+// countsOnce checks that no socket is twice in a list or in two lists that exclude each other,
+// and that host totals count each once.
 func (v view) countsOnce() {
 	v.t.Helper()
 	listed := map[closewait.SocketID]bool{}
@@ -44,24 +44,24 @@ func (v view) countsOnce() {
 	}
 	for _, s := range v.Ownerless {
 		if listed[s.ID] {
-			v.t.Errorf("nobody and somebody holds %+v", s)
+			v.t.Errorf("listed with and without a holder: %+v", s)
 		}
 	}
-	check("nobody holds", v.Ownerless, func(s *closewait.Socket) bool {
+	check("without a holder", v.Ownerless, func(s *closewait.Socket) bool {
 		return len(s.Holders) == 0 && s.Owner != closewait.OwnedByProcess
 	})
 	// A holder that ended before it could be described is not listed, so there can be more.
 	if total := v.Sockets.Total(); total < len(listed) {
 		v.t.Errorf("host total %d, and %d sockets are listed", total, len(listed))
 	}
-	for _, h := range v.Holders { // those are not among the totals
+	for _, h := range v.Holders { // the totals do not include them
 		check(h.Comm+" has defunct", h.Defunct.Sockets, func(s *closewait.Socket) bool {
 			return slices.Contains(s.Holders, h.ID) && s.Owner == closewait.OwnedByProcess && s.Defunct
 		})
 	}
 }
 
-// find returns what is seen of a process, nil when it has no sockets.
+// find returns the sockets of a process, nil if it has none.
 func (v view) find(pid int) *closewait.Holder {
 	for _, h := range v.Holders {
 		if h.ID.PID == pid {
@@ -71,7 +71,7 @@ func (v view) find(pid int) *closewait.Holder {
 	return nil
 }
 
-// holder returns what is seen of a process that must have sockets.
+// holder returns the sockets of a process that must have some.
 func (v view) holder(pid int) *closewait.Holder {
 	v.t.Helper()
 	h := v.find(pid)
@@ -81,7 +81,7 @@ func (v view) holder(pid int) *closewait.Holder {
 	return h
 }
 
-// held and unaccepted are numbers of sockets of a process, 0 where it has none.
+// held and unaccepted return numbers of sockets of a process, 0 if it has none.
 func (v view) held(pid int) int {
 	if h := v.find(pid); h != nil {
 		return h.Held.Len()
@@ -111,7 +111,7 @@ func (v view) all() []*closewait.Socket {
 	return list
 }
 
-// socket returns the one with these ends, which must be seen.
+// socket returns the socket with these addresses, which must be listed.
 func (v view) socket(ns closewait.NetNS, local, remote netip.AddrPort) *closewait.Socket {
 	v.t.Helper()
 	for _, s := range v.all() {
