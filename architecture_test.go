@@ -21,9 +21,6 @@ const (
 	maxMethods = 30 // of a type
 )
 
-// tooLarge are the packages that may exceed the limits until they are split.
-var tooLarge = []string{"kernel"}
-
 // TestArchitecture checks the arrows of docs/ARCHITECTURE.md: which packages of the module, and
 // which sensitive other packages, the files of a directory may import. Tests may import more. It
 // also checks the sizes of packages, and prints a table of them with -v.
@@ -35,13 +32,13 @@ func TestArchitecture(t *testing.T) {
 	}
 	allowed := map[string][]string{
 		"closewait":               {},
-		"kernel":                  {module + "closewait", module + "kernel/", "golang.org/x/sys/unix", "syscall"},
 		"kernel/action":           {module + "closewait", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/fdscan", "golang.org/x/sys/unix", "syscall", "os/exec"},
 		"kernel/host":             {module + "closewait", "golang.org/x/sys/unix", "github.com/prometheus/procfs"},
 		"kernel/procfs":           {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},
 		"kernel/sockdiag":         {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix", "syscall"},
 		"kernel/fdscan":           {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},
 		"kernel/bpf":              {module + "kernel/host", "github.com/cilium/ebpf", "golang.org/x/sys/unix"},
+		"kernel/scan":             {module + "closewait", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/bpf", module + "kernel/fdscan", "golang.org/x/sys/unix"},
 		"kernel/bpf/bare":         {"github.com/cilium/ebpf", "golang.org/x/sys/unix"},
 		"collector":               {module + "closewait", "github.com/prometheus/client_golang"},
 		"report":                  {module + "closewait"},
@@ -101,11 +98,8 @@ func requireSize(t *testing.T, dir string, p *goPackage) {
 	t.Helper()
 	name, methods := p.largestType()
 	large := p.files > maxFiles || methods > maxMethods
-	switch exempt := slices.Contains(tooLarge, dir); {
-	case large && !exempt:
+	if large {
 		t.Errorf("package %s has %d files and its type %s %d methods, want at most %d and %d", dir, p.files, name, methods, maxFiles, maxMethods)
-	case !large && exempt:
-		t.Errorf("package %s is within the limits: take it off the list", dir)
 	}
 }
 

@@ -107,7 +107,7 @@ func TestNoMoreCPUsAreUsedThanThereAre(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if most := runtime.NumCPU(); o.gomaxprocs != most || o.kernel.Workers != most {
-		t.Errorf("uses %d CPUs and %d workers, want %d of both", o.gomaxprocs, o.kernel.Workers, most)
+	if most := runtime.NumCPU(); o.gomaxprocs != most || o.scan.Workers != most {
+		t.Errorf("uses %d CPUs and %d workers, want %d of both", o.gomaxprocs, o.scan.Workers, most)
 	}
 }

@@ -13,7 +13,7 @@ import (
 type executor struct{ *action.Executor }
 
 func newExecutor(h *host) (executor, error) {
-	e, err := action.New(h.scanner.Host(), h.actions)
+	e, err := action.New(h.proc, h.actions)
 	if err != nil {
 		return executor{}, fmt.Errorf("--reaper.config: cannot act on processes here: %w", err)
 	}

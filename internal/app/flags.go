@@ -9,7 +9,7 @@ import (
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
 	"closewait_exporter/internal/logging"
-	"closewait_exporter/kernel"
+	"closewait_exporter/kernel/scan"
 	"closewait_exporter/web"
 )
 
@@ -79,14 +79,14 @@ func withCommand(args []string) []string {
 }
 
 func (o *options) defineCommon(app *kingpin.Application) {
-	define(app, "collector.scanner", "Scanner: "+anyOf(kernel.Engines)+". auto selects the best one that works on this host.",
-		kernel.EngineAuto, &o.kernel.Engine, oneOf(kernel.Engines))
-	define(app, "collector.network-namespaces", "Network namespaces to scan: "+anyOf(kernel.NamespaceScopes)+".",
-		kernel.AllNamespaces, &o.kernel.Namespaces, oneOf(kernel.NamespaceScopes))
+	define(app, "collector.scanner", "Scanner: "+anyOf(scan.Scanners)+". auto selects the best one that works on this host.",
+		scan.ScannerAuto, &o.scan.Scanner, oneOf(scan.Scanners))
+	define(app, "collector.network-namespaces", "Network namespaces to scan: "+anyOf(scan.NamespaceScopes)+".",
+		scan.AllNamespaces, &o.scan.Namespaces, oneOf(scan.NamespaceScopes))
 	define(app, "collector.min-age", "Minimum age of a socket before its process is exported.",
 		"1s", &o.minAge, notNegativeDuration)
 	define(app, "path.procfs", "Mount point of the proc file system.",
-		"/proc", &o.kernel.ProcFS, notEmpty)
+		"/proc", &o.procFS, notEmpty)
 	app.Flag("reaper.config", "Rules file of the reaper, see docs/REAPER.md. Without it the reaper is off.").
 		PlaceHolder("FILE").StringVar(&o.rulesFile)
 	define(app, "log.level", "Minimum severity of log messages: "+anyOf(logging.Levels)+".",

@@ -4,41 +4,55 @@ import (
 	"context"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/kernel"
 	"closewait_exporter/kernel/action"
+	kernelhost "closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
+	"closewait_exporter/kernel/scan"
 )
 
 // host gives the commands access to this host. Only this file and executor.go use the scanner of
-// package kernel and the executor of package kernel/action.
+// package kernel/scan and the executor of package kernel/action.
 type host struct {
-	scanner  *kernel.Scanner
-	commands *kernel.CommandLines
+	proc     *kernelhost.Host
+	scanner  scan.Scanner
+	visible  closewait.Visibility
+	commands *procfs.CommandLines
 	actions  action.Options
 }
 
 func openHost(o *options) (*host, error) {
-	scanner, err := kernel.NewScanner(o.kernel)
+	proc, err := kernelhost.Open(o.procFS)
 	if err != nil {
 		return nil, err
 	}
+	scanner, visible, err := scan.Open(proc, o.scan)
+	if err != nil {
+		proc.Close()
+		return nil, err
+	}
 	return &host{
+		proc:     proc,
 		scanner:  scanner,
-		commands: kernel.NewCommandLines(scanner),
-		actions:  action.Options{Workers: o.kernel.Workers, Namespaces: o.kernel.Namespaces},
+		visible:  visible,
+		commands: procfs.NewCommandLines(proc),
+		actions:  action.Options{Workers: o.scan.Workers, Namespaces: o.scan.Namespaces},
 	}, nil
 }
 
 func (h *host) scan(ctx context.Context) (*closewait.Snapshot, error) { return h.scanner.Scan(ctx) }
 
-func (h *host) scannerName() string { return h.scanner.Engine() }
+func (h *host) scannerName() string { return h.visible.Scanner }
 
-func (h *host) scanErrors() map[closewait.ScanError]uint64 { return h.scanner.ScanErrors() }
+func (h *host) scanErrors() map[closewait.ScanError]uint64 { return h.proc.Errors.Snapshot() }
 
-func (h *host) visibility() closewait.Visibility { return h.scanner.Visibility() }
+func (h *host) visibility() closewait.Visibility { return h.visible }
 
 // commandLine reads the command line of a process in bounded time.
 func (h *host) commandLine(ctx context.Context, p *closewait.Process) (string, error) {
 	return h.commands.Of(ctx, p)
 }
 
-func (h *host) close() { h.scanner.Close() }
+func (h *host) close() {
+	h.scanner.Close()
+	h.proc.Close()
+}

@@ -7,12 +7,13 @@ import (
 
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
-	"closewait_exporter/kernel"
+	"closewait_exporter/kernel/scan"
 )
 
 // options are the values of a valid command line.
 type options struct {
-	kernel     kernel.Options
+	procFS     string // mount point of the proc file system
+	scan       scan.Options
 	minAge     time.Duration
 	rulesFile  string // of the reaper; empty: there is no reaper
 	logLevel   string
@@ -45,7 +46,7 @@ type options struct {
 // limitCPUs limits GOMAXPROCS to the number of CPUs: more would only cost memory.
 func (o *options) limitCPUs() {
 	o.gomaxprocs = min(o.gomaxprocs, runtime.NumCPU())
-	o.kernel.Workers = o.gomaxprocs
+	o.scan.Workers = o.gomaxprocs
 }
 
 // requireRules refuses flags of the reaper without a rules file. A user who gives them expects a

@@ -1,0 +1,42 @@
+package scan
+
+import (
+	"cmp"
+	"time"
+)
+
+// bpfSchedule decides when the ebpf scanner does what is expensive: to read all descriptors, and
+// to dump all namespaces.
+type bpfSchedule struct {
+	refresh time.Duration // Options.Refresh
+
+	quiet    bool          // the last scan that has read all descriptors has found no socket
+	walkedAt time.Time     // the last time that it has read all descriptors
+	walkCost time.Duration // what that cost
+	dumpedAt time.Time     // the last dump of all namespaces
+	dumpCost time.Duration // what that cost; 0: there was none
+}
+
+// costOfDump is the assumed cost of the dump of a namespace before one was measured.
+const costOfDump = time.Millisecond
+
+// dumpIsCheaper reports whether dumps of all namespaces should replace reading all descriptors:
+// if nothing was in CLOSE_WAIT and dumps cost less. Dumps do not show closed sockets, so all
+// descriptors are read all the same after Options.Refresh, or a hundred times what that costs,
+// whichever is longer.
+func (b *bpfSchedule) dumpIsCheaper(namespaces int) bool {
+	due := time.Since(b.walkedAt) >= max(b.refresh, costShare*b.walkCost)
+	return !due && b.quiet && b.walkCost >= cmp.Or(b.dumpCost, time.Duration(namespaces)*costOfDump)
+}
+
+// smallHost is the cost of reading all descriptors where some 10,000 are open.
+const smallHost = 10 * time.Millisecond
+
+// dumpIsDue reports whether all namespaces are to be dumped: for at most a hundredth of the time,
+// and in the first scan, when the cost of a dump is not known, only on a small host.
+func (b *bpfSchedule) dumpIsDue(first bool) bool {
+	if first {
+		return b.walkCost < smallHost
+	}
+	return time.Since(b.dumpedAt) >= costShare*b.dumpCost
+}

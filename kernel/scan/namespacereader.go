@@ -1,0 +1,150 @@
+package scan
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
+	"closewait_exporter/kernel/sockdiag"
+)
+
+// namespaceReader reads the socket tables of network namespaces: by netlink in the namespace
+// itself, or from /proc/PID/net where netlink does not work.
+type namespaceReader struct {
+	host   *host.Host
+	dumper *sockdiag.Dumper // nil: netlink is not used
+	tables *procfs.SocketTables
+	// find returns the network namespaces in which processes live now.
+	find func(context.Context) ([]host.Namespace, error)
+	// where returns the network namespace of a process or thread that /proc does not show to this
+	// process. It is nil if there is no other way to find out.
+	where func(via string) (closewait.NetNS, error)
+}
+
+func newDumper() *sockdiag.Dumper { return sockdiag.NewDumper(host.TCPCloseWait, host.TCPListen) }
+
+// canDump reports whether a namespace can be read by netlink.
+func (r *namespaceReader) canDump(ns host.Namespace) bool {
+	return r.dumper != nil && (ns.Own || r.host.Capable(unix.CAP_SYS_ADMIN))
+}
+
+// readAll reads the sockets of all namespaces into a set, and returns the namespaces that it
+// could not read. It fails if it could read none, and if this process is out of descriptors or
+// memory.
+func (r *namespaceReader) readAll(ctx context.Context, set *socketSet, list []host.Namespace) (unread []closewait.NetNS, err error) {
+	unread, failures, err := r.read(ctx, set, list)
+	if err != nil {
+		return nil, err
+	}
+	if len(set.reached) == 0 || host.OutOfResources(failures) {
+		return nil, fmt.Errorf("read sockets: %w", failures)
+	}
+	return unread, nil
+}
+
+// read adds the sockets of namespaces to a set. It returns the namespaces that it could not read,
+// and why.
+func (r *namespaceReader) read(ctx context.Context, set *socketSet, list []host.Namespace) (unread []closewait.NetNS, failures, err error) {
+	// The process through which a namespace is reached can end while others still live there.
+	const maxTries = 3
+	for try := 1; len(list) > 0; try++ {
+		var lost []closewait.NetNS
+		dump := func(ns host.Namespace) error { return r.dump(ctx, set, ns) }
+		readTable := func(ns host.Namespace) error { return r.readTable(ctx, set, ns) }
+		r.visit(list, dump, readTable, func(ns host.Namespace, failure error) {
+			switch {
+			case failure == nil:
+				set.reached = append(set.reached, ns)
+			case host.Vanished(failure) && !ns.Own && try < maxTries:
+				lost = append(lost, ns.ID)
+			default:
+				r.host.Errors.Add(host.StageSockets, failure)
+				unread = append(unread, ns.ID)
+				failures = errors.Join(failures, failure)
+			}
+		})
+		if ctx.Err() != nil {
+			return nil, nil, ctx.Err()
+		}
+		if list, err = r.findAgain(ctx, lost); err != nil {
+			return nil, nil, err
+		}
+	}
+	return unread, failures, nil
+}
+
+// findAgain finds other processes through which namespaces can be reached. Namespaces in which no
+// process lives any more are left out.
+func (r *namespaceReader) findAgain(ctx context.Context, lost []closewait.NetNS) ([]host.Namespace, error) {
+	if len(lost) == 0 {
+		return nil, nil
+	}
+	all, err := r.find(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return slices.DeleteFunc(all, func(ns host.Namespace) bool { return !slices.Contains(lost, ns.ID) }), nil
+}
+
+// visit calls done with the result for each namespace, the own one first: the result of dump,
+// which runs in the namespace, or the result of readTable where netlink cannot be used.
+func (r *namespaceReader) visit(list []host.Namespace, dump, readTable func(host.Namespace) error, done func(host.Namespace, error)) {
+	if r.dumper != nil && len(list) > 0 && list[0].Own {
+		done(list[0], dump(list[0]))
+		list = list[1:]
+	}
+	if r.dumper != nil && r.host.Capable(unix.CAP_SYS_ADMIN) {
+		r.host.InNamespaces(list, func(ns host.Namespace, err error) {
+			switch {
+			case err == nil:
+				err = dump(ns)
+			case host.Denied(err): // by a user namespace or a security module, whatever our capabilities
+				err = readTable(ns)
+			}
+			done(ns, err)
+		})
+		return
+	}
+	for _, ns := range list { // /proc/PID/net can be read without entering the namespace
+		done(ns, readTable(ns))
+	}
+}
+
+// dump reads the namespace of the current thread by netlink: all of it or nothing.
+func (r *namespaceReader) dump(ctx context.Context, set *socketSet, ns host.Namespace) error {
+	before := len(set.sockets)
+	malformed, err := r.dumper.Dump(ctx, func(row *sockdiag.Row) {
+		if row.State == host.TCPListen {
+			set.listeners.add(ns.ID, row.Local, uint64(row.Inode))
+			return
+		}
+		set.add(sampleOf(ns.ID, row))
+	})
+	r.host.Errors.AddMalformedRows(malformed)
+	if err != nil {
+		set.sockets = set.sockets[:before]
+	}
+	return err
+}
+
+// readTable reads a namespace from /proc/PID/net/tcp and tcp6: all of it or nothing.
+func (r *namespaceReader) readTable(ctx context.Context, set *socketSet, ns host.Namespace) error {
+	before := len(set.sockets)
+	err := r.tables.Each(ctx, ns, r.where, procfs.CloseWaitOrListen, func(row procfs.TCPRow) {
+		if row.State == host.TCPListen {
+			set.listeners.add(ns.ID, row.Local, row.Inode)
+			return
+		}
+		set.add(sampleOfTableRow(ns.ID, row))
+	})
+	if err != nil {
+		set.sockets = set.sockets[:before]
+	}
+	return err
+}

@@ -1,0 +1,98 @@
+package scan_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/google/go-cmp/cmp"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// defunct compares with what inspecting the sockets has shown, without the sockets that are no
+// connections. Of MPTCP sockets some may be missing: what the kernel keeps of a closed one does
+// not always show that it was connected.
+func (s *comparison) defunct(seen map[string]sample, held map[uint64]*heldSocket) {
+	s.t.Helper()
+	want, got := map[uint64]string{}, map[uint64]string{}
+	for inode, h := range held {
+		if s.isDefunct(inode, h) {
+			want[inode] = s.named(inode, h.holders)
+		}
+	}
+	for _, row := range seen {
+		got[row.Inode] = s.named(row.Inode, pidsOf(row.Holders))
+		if truth := s.byInode[row.Inode]; row.Local != truth.Local.String() || row.Remote != truth.Remote.String() {
+			s.t.Errorf("defunct: %+v, which was %+v", row, truth)
+		}
+	}
+	for inode := range want {
+		if _, shown := got[inode]; !shown && held[inode].multipath {
+			delete(want, inode)
+			s.seen["defunct and missed"]++
+		}
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.t.Errorf("defunct sockets with their holders (-descriptors +ebpf):\n%s", diff)
+	}
+}
+
+func (s *comparison) isDefunct(inode uint64, h *heldSocket) bool {
+	return h.state == tcpClose && !s.noise[inode]
+}
+
+// named describes a socket for the message of a failed test.
+func (s *comparison) named(inode uint64, holders []int) string {
+	truth := s.byInode[inode]
+	return fmt.Sprintf("%v to %v, of %v", truth.Local, truth.Remote, holders)
+}
+
+// follows checks that a scanner that reads tables knows the closed sockets that it saw in
+// CLOSE_WAIT, if their descriptors are still the same. It may know more closed sockets, but must
+// report no open ones.
+func (s *comparison) follows(e *trackedScanner, seen scanned, held map[uint64]*heldSocket) {
+	s.t.Helper()
+	leaktest.Eventually(s.t, timeout, func() (bool, string) {
+		missing := s.missing(e, seen, held)
+		if len(missing) > 0 { // it judges those again that went by way of another state, but not at each scan
+			seen = s.scanTwice(e)
+		}
+		return len(missing) == 0, e.kind.name + " has lost\n" + strings.Join(missing, "\n")
+	})
+	memory := map[uint64]string{}
+	for _, list := range []map[string]sample{seen.alive, seen.defunct} {
+		for _, row := range list {
+			if h := held[row.Inode]; h != nil {
+				memory[row.Inode] = fmt.Sprint(h.handles)
+			}
+		}
+	}
+	s.descriptors[e.kind.name] = memory
+}
+
+// missing returns the sockets that the scanner could know to be closed and does not report. It
+// fails the test for sockets that it reports and that are not closed.
+func (s *comparison) missing(e *trackedScanner, seen scanned, held map[uint64]*heldSocket) (missing []string) {
+	s.t.Helper()
+	shown := map[uint64]bool{}
+	for _, row := range seen.defunct {
+		shown[row.Inode] = true
+		h := held[row.Inode]
+		if h == nil || h.state != tcpClose {
+			s.t.Errorf("%s: defunct: %+v, and it is %+v", e.kind.name, row, h)
+			continue
+		}
+		for _, pid := range pidsOf(row.Holders) {
+			if !slices.Contains(h.holders, pid) {
+				s.t.Errorf("%s: defunct: %+v, which %d does not hold: %+v", e.kind.name, row, pid, h)
+			}
+		}
+	}
+	for inode, h := range held {
+		if s.isDefunct(inode, h) && !h.multipath && !shown[inode] && s.descriptors[e.kind.name][inode] == fmt.Sprint(h.handles) {
+			missing = append(missing, s.named(inode, h.holders))
+		}
+	}
+	return missing
+}

@@ -1,0 +1,224 @@
+package scan_test
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/scan"
+)
+
+// sample is a socket as a scanner or ss reports it, without what depends on the time.
+type sample struct {
+	NetNS                 closewait.NetNS
+	Local, Remote         string
+	Inode, Cookie         uint64
+	UID, Interface        uint32
+	RecvQ, SendQ          uint32
+	Timer                 string
+	Sent, Acked, Received uint64
+	Direction, Owner      string
+	Holders               []closewait.ProcessID
+}
+
+// scanned is the result of one scan, by namespace, addresses and inode.
+type scanned struct {
+	taken   time.Time
+	took    time.Duration
+	alive   map[string]sample
+	defunct map[string]sample
+	since   map[string]time.Time // of the last ACK
+}
+
+// scanTwice scans until everything is found that takes more than one scan.
+func (s *comparison) scanTwice(e *trackedScanner) scanned {
+	s.t.Helper()
+	scan.RefreshNow(e.Scanner)
+	if _, err := e.Scan(s.t.Context()); err != nil {
+		s.t.Fatal(err)
+	}
+	scan.RefreshNow(e.Scanner)
+	started := time.Now()
+	snapshot, err := e.Scan(s.t.Context())
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	seen := scanned{snapshot.Taken, snapshot.Taken.Sub(started), map[string]sample{}, map[string]sample{}, map[string]time.Time{}}
+	for i := range snapshot.Sockets {
+		row := &snapshot.Sockets[i]
+		key := fmt.Sprintf("%d %v %v %d", row.ID.NetNS, row.Local, row.Remote, row.Inode)
+		list := seen.alive
+		if row.Defunct {
+			list = seen.defunct
+		}
+		if _, twice := list[key]; twice {
+			s.t.Errorf("%s: %s twice", e.kind.name, key)
+		}
+		list[key] = sample{
+			row.ID.NetNS, row.Local.String(), row.Remote.String(), row.Inode, row.ID.Cookie, row.UID, row.Interface,
+			row.RecvQueue, row.SendQueue, row.Timer.String(), row.BytesSent, row.BytesAcked, row.BytesReceived,
+			row.Direction.String(), row.Owner.String(), slices.Clone(row.Holders),
+		}
+		if row.HasTimes {
+			seen.since[key] = snapshot.Taken.Add(-row.SinceLastAck)
+		}
+	}
+	if faults := scanErrorsOf(e.host); len(faults) > 0 {
+		s.t.Errorf("%s: faults %v", e.kind.name, faults)
+	}
+	return seen
+}
+
+// compare scans with all scanners, and with netlink before and after the others: they must agree
+// on everything that has not changed in between.
+func (s *comparison) compare() {
+	s.t.Helper()
+	for try := 0; ; try++ {
+		before, ebpf, procfs := s.scanTwice(s.netlink), s.scanTwice(s.ebpf), s.scanTwice(s.procfs)
+		rows, held := s.ss(), readAllSockets(s.t)
+		after := s.scanTwice(s.netlink)
+		if cmp.Equal(before.alive, after.alive) {
+			s.requireSame("ebpf", withoutCookiesOf(multipathInodes(held), before.alive), withoutCookiesOf(multipathInodes(held), ebpf.alive))
+			s.requireSame("procfs", mapSamples(before.alive, tableFields), mapSamples(procfs.alive, tableFields))
+			s.requireSame("ss", mapSamples(before.alive, ssFields), mapSamples(rows, ssFields))
+			s.ages(before, after, ebpf)
+			s.holders(ebpf, held)
+			s.defunct(ebpf.defunct, held)
+			s.follows(s.netlink, before, held)
+			s.follows(s.procfs, procfs, held)
+			s.countKinds(ebpf)
+			return
+		}
+		if try == 0 {
+			s.repeated++
+		}
+		if try > 100 {
+			s.t.Fatalf("it never stands still:\n%s", cmp.Diff(before.alive, after.alive))
+		}
+	}
+}
+
+func (s *comparison) requireSame(who string, want, got map[string]sample) {
+	s.t.Helper()
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.t.Errorf("sockets (-netlink +%s):\n%s", who, diff)
+	}
+}
+
+// multipathInodes returns the inodes of MPTCP sockets.
+func multipathInodes(held map[uint64]*heldSocket) map[uint64]bool {
+	inodes := map[uint64]bool{}
+	for inode, h := range held {
+		inodes[inode] = h.multipath
+	}
+	return inodes
+}
+
+// withoutCookiesOf removes the cookies of sockets, which BPF cannot ask for.
+func withoutCookiesOf(inodes map[uint64]bool, rows map[string]sample) map[string]sample {
+	return mapSamples(rows, func(row sample) sample {
+		if inodes[row.Inode] {
+			row.Cookie = 0
+		}
+		return row
+	})
+}
+
+// tableFields keeps the fields that /proc/PID/net/tcp shows.
+func tableFields(row sample) sample {
+	row.Cookie, row.Interface, row.Sent, row.Acked, row.Received = 0, 0, 0, 0, 0
+	return row
+}
+
+// ssFields keeps the fields that leaktest reads from ss.
+func ssFields(row sample) sample {
+	row.Interface, row.Acked, row.Received = 0, 0, 0
+	row.Direction, row.Owner, row.Holders = "", "", nil
+	return row
+}
+
+func mapSamples(rows map[string]sample, what func(sample) sample) map[string]sample {
+	left := make(map[string]sample, len(rows))
+	for key, row := range rows {
+		left[key] = what(row)
+	}
+	return left
+}
+
+// ss runs ss in each namespace.
+func (s *comparison) ss() map[string]sample {
+	s.t.Helper()
+	timers := map[string]string{
+		"": closewait.TimerNone.String(), "on": closewait.TimerRetransmit.String(),
+		"keepalive": closewait.TimerKeepalive.String(), "persist": closewait.TimerProbe.String(),
+	}
+	rows := map[string]sample{}
+	read := map[closewait.NetNS]bool{}
+	for _, actor := range s.actors {
+		ns := netNSOf(s.t, actor.process.Pid)
+		if read[ns] {
+			continue
+		}
+		read[ns] = true
+		for _, r := range leaktest.SS(s.t, actor.process.Pid) {
+			key := fmt.Sprintf("%d %v %v %d", ns, r.Local, r.Remote, r.Inode)
+			rows[key] = sample{NetNS: ns, Local: r.Local.String(), Remote: r.Remote.String(), Inode: r.Inode, Cookie: r.Cookie,
+				UID: r.UID, RecvQ: r.RecvQ, SendQ: r.SendQ, Timer: timers[r.Timer], Sent: r.BytesSent}
+		}
+	}
+	return rows
+}
+
+// ages compares the times of the last ACK with each other, except where something was
+// acknowledged during the scans, and with the earliest time at which the FIN can have been sent.
+func (s *comparison) ages(netlink, after, ebpf scanned) {
+	s.t.Helper()
+	const tick = 10 * time.Millisecond // the longest that there is
+	exact := tick + max(netlink.took, after.took, ebpf.took)
+	for key, since := range ebpf.since {
+		row := ebpf.alive[key]
+		if theirs := netlink.since[key]; after.since[key].Sub(theirs) < exact && since.Sub(theirs).Abs() > exact {
+			s.t.Errorf("%s: last ACK %v by ebpf and %v by netlink", key, since, theirs)
+		}
+		truth, known := s.truth[connectionKey{row.NetNS, row.Local + " " + row.Remote}]
+		switch {
+		case !known || truth.Left == nil:
+			s.t.Errorf("%+v is in CLOSE_WAIT, and its other end has not been closed: %+v", row, truth)
+		case since.Before(*truth.Left):
+			s.t.Errorf("%+v: last ACK at %v by ebpf, before the FIN at %v", row, since, truth.Left)
+		}
+	}
+}
+
+// holders compares with the descriptors of all processes.
+func (s *comparison) holders(seen scanned, held map[uint64]*heldSocket) {
+	s.t.Helper()
+	for _, row := range seen.alive {
+		if row.Inode == 0 {
+			continue
+		}
+		var want []int
+		if h := held[row.Inode]; h != nil {
+			want = h.holders
+		}
+		if got := pidsOf(row.Holders); !slices.Equal(got, want) {
+			s.t.Errorf("%+v: held by %v, want %v", row, got, want)
+		}
+	}
+}
+
+// countKinds counts the kinds of sockets that were compared.
+func (s *comparison) countKinds(seen scanned) {
+	for _, row := range seen.alive {
+		s.seen[row.Owner]++
+		s.seen["timer "+row.Timer]++
+		if len(row.Holders) > 1 {
+			s.seen["shared"]++
+		}
+	}
+	s.seen["defunct"] += len(seen.defunct)
+}

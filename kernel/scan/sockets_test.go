@@ -1,0 +1,183 @@
+package scan_test
+
+import (
+	"os"
+	"testing"
+	"time"
+
+	"closewait_exporter/internal/hosttest"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/leaktest/truth"
+	"closewait_exporter/kernel/scan"
+)
+
+// timeout is how long a test waits for something that must happen.
+const timeout = 20 * time.Second
+
+func TestSocketsOfEachFamilyAreSeenAsSsAndTheirProgramSeeThem(t *testing.T) {
+	hosttest.Require(t)
+	for _, c := range []struct {
+		name   string
+		args   []string
+		family closewait.Family
+	}{
+		{"IPv4", []string{"--listen=127.0.0.1:0"}, closewait.IPv4},
+		{"IPv4 on a wildcard listener", []string{"--listen=0.0.0.0:0"}, closewait.IPv4},
+		{"IPv6", []string{"--listen=[::1]:0"}, closewait.IPv6},
+		{"IPv6 on a wildcard listener", []string{"--listen=[::]:0"}, closewait.IPv6},
+		{"v4-mapped", []string{"--listen=[::]:0", "--connect=127.0.0.1"}, closewait.IPv6},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			l := leaktest.Start(t, append(c.args, "--sockets=4", "--unaccepted=3", "--unread=none", "--unread=fin", "--unread=5")...)
+			withEachScanner(t, func(t *testing.T, e scannerKind) {
+				v := openTracked(t, e, scan.Options{}).view()
+				v.agrees(l)
+				want := closewait.HostSockets{}
+				want[c.family][closewait.OwnedByProcess], want[c.family][closewait.OwnedByListener] = 4, 3
+				if v.Sockets != want {
+					t.Errorf("sockets by family and owner %v, want %v", v.Sockets, want)
+				}
+				if h := v.holder(l.PID); h.Held.Len() != 4 || h.Unaccepted.Len() != 3 {
+					t.Errorf("%d held and %d unaccepted, want 4 and 3", h.Held.Len(), h.Unaccepted.Len())
+				}
+			})
+		})
+	}
+}
+
+func TestUnreadClassesAndBytesAreThoseOfTheProgram(t *testing.T) {
+	l := leaktest.Start(t, "--sockets=9", "--unaccepted=2", "--unread=none", "--unread=fin", "--unread=300")
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		h := openTracked(t, e, scan.Options{}).view().holder(l.PID)
+		if want := [...]int{closewait.UnreadNone: 3, closewait.UnreadFIN: 3, closewait.UnreadData: 3}; h.Held.Unread != want {
+			t.Errorf("held: unread none, fin, data %v, want %v", h.Held.Unread, want)
+		}
+		if h.Held.UnreadBytes != 900 {
+			t.Errorf("%d bytes unread, want 900: the end of file is no byte", h.Held.UnreadBytes)
+		}
+		if h.Unaccepted.Unread[closewait.UnreadNone] != 0 {
+			t.Errorf("%v: no program can have read what was not accepted", h.Unaccepted.Unread)
+		}
+	})
+}
+
+func TestWhatReadingChangesIsSeenAtTheNextLook(t *testing.T) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		l := leaktest.Start(t, "--sockets=5", "--unread=10")
+		scanner := openTracked(t, e, scan.Options{})
+		scanner.view()
+		l.Do("read")
+		if h := scanner.view().holder(l.PID); h.Held.Unread[closewait.UnreadNone] != 5 || h.Held.UnreadBytes != 0 {
+			t.Errorf("unread %v, %d bytes, want 5 of none and 0", h.Held.Unread, h.Held.UnreadBytes)
+		}
+		l.Do("leak 2")
+		l.Do("close 3")
+		h := scanner.view().holder(l.PID)
+		if h.Held.Len() != 4 || h.Entered != 7 {
+			t.Errorf("%d held, %d entered, want 4 and 7", h.Held.Len(), h.Entered)
+		}
+		if h := scanner.view().holder(l.PID); h.Left != 3 { // missed twice
+			t.Errorf("%d left, want 3", h.Left)
+		}
+	})
+}
+
+func TestWhatIsSentAndNotReadByThePeerIsCounted(t *testing.T) {
+	const size = 16 << 20 // more than both buffers take
+	c := connect(t, listen(t, "127.0.0.1:0"))
+	c.shutPeer()
+	if err := c.server.SetWriteDeadline(time.Now().Add(pause / 4)); err != nil {
+		t.Fatal(err)
+	}
+	n, err := c.server.Write(make([]byte, size))
+	if err == nil || n == 0 {
+		t.Fatalf("%d bytes written, error %v", n, err)
+	}
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		s := openTracked(t, e, scan.Options{}).view().socket(netNSOf(t, os.Getpid()), c.local, c.remote)
+		if s.SendQueue == 0 || int(s.SendQueue) > n {
+			t.Errorf("%d bytes in the send queue of %d that were written", s.SendQueue, n)
+		}
+		if e.cookies && int(s.BytesAcked)+int(s.SendQueue) != n {
+			t.Errorf("%d acknowledged and %d not, of %d that were written", s.BytesAcked, s.SendQueue, n)
+		}
+		if !s.QuietSince.IsZero() {
+			t.Errorf("quiet since %v with bytes to send", s.QuietSince)
+		}
+	})
+}
+
+func TestTimersAreSeen(t *testing.T) {
+	plain, kept := leaktest.Start(t, "--sockets=2"), leaktest.Start(t, "--sockets=2", "--keepalive")
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		v := openTracked(t, e, scan.Options{}).view()
+		if a, b := v.holder(plain.PID).Held.Keepalive, v.holder(kept.PID).Held.Keepalive; a != 0 || b != 2 {
+			t.Errorf("keepalive on %d and %d sockets, want 0 and 2", a, b)
+		}
+		for _, s := range v.holder(kept.PID).Held.Sockets {
+			if s.QuietSince.IsZero() {
+				t.Errorf("keepalive makes %v restless", s.Local)
+			}
+		}
+	})
+}
+
+func TestOnlyCloseWaitCounts(t *testing.T) {
+	hosttest.Require(t)
+	l := leaktest.Start(t, "--sockets=1", "--established=5", "--defunct=4", "--stream=2")
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		v := openTracked(t, e, scan.Options{}).view()
+		v.agreesWithTruth(l)
+		if total := v.Sockets.Total(); total != 3 {
+			t.Errorf("%d sockets, want 1 leaked and 2 streams", total)
+		}
+	})
+}
+
+func TestConnectionsAreInboundOrOutbound(t *testing.T) {
+	l := leaktest.Start(t, "--sockets=3", "--outbound=2", "--listen=127.0.0.1:0", "--listen=[::1]:0")
+	inbound, outbound := map[uint16]int{}, map[uint16]int{}
+	for _, s := range l.Sockets {
+		if s.Kind == truth.Outbound {
+			outbound[s.Remote.Port()]++
+		} else {
+			inbound[s.Local.Port()]++
+		}
+	}
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		h := openTracked(t, e, scan.Options{}).view().holder(l.PID)
+		services := 0
+		for _, service := range h.Held.Services {
+			want := outbound
+			if service.Direction == closewait.Inbound {
+				want = inbound
+			}
+			if n := want[service.Port]; n != service.Sockets {
+				t.Errorf("%v on port %d: %d sockets, want %d", service.Direction, service.Port, service.Sockets, n)
+			}
+			services++
+		}
+		if services != len(inbound)+len(outbound) {
+			t.Errorf("services %+v, want inbound %v and outbound %v", h.Held.Services, inbound, outbound)
+		}
+	})
+}
+
+func TestAConnectionStaysInboundWhenItsListenerHasClosed(t *testing.T) {
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		listener := listen(t, "127.0.0.1:0")
+		c := connect(t, listener)
+		c.closePeer()
+		ns := netNSOf(t, os.Getpid())
+		scanner := openTracked(t, e, scan.Options{})
+		scanner.view()
+		if err := listener.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if s := scanner.view().socket(ns, c.local, c.remote); s.Direction != closewait.Inbound || s.Port() != c.local.Port() {
+			t.Errorf("%v, service port %d, want inbound, %d", s.Direction, s.Port(), c.local.Port())
+		}
+	})
+}

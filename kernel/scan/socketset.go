@@ -1,0 +1,68 @@
+package scan
+
+import (
+	"slices"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+)
+
+// socketSet is what one scan has read: sockets, listeners, and the namespaces whose tables it has
+// read.
+type socketSet struct {
+	sockets   []closewait.SocketSample
+	listeners *listeners
+	reached   []host.Namespace
+	known     func(inode uint64) bool // accepted sockets that are in the set already; nil: none
+}
+
+// add adds a socket unless the set has it already.
+func (s *socketSet) add(row closewait.SocketSample) {
+	if s.known == nil || !row.Accepted() || !s.known(row.Inode) {
+		*s.newRow() = row
+	}
+}
+
+// newRow adds an empty row. It doubles the capacity when it must grow: the builtin append grows
+// by a quarter, and so copies large tables several times.
+func (s *socketSet) newRow() *closewait.SocketSample {
+	n := len(s.sockets)
+	if n == cap(s.sockets) {
+		s.sockets = slices.Grow(s.sockets, max(64, n))
+	}
+	s.sockets = s.sockets[:n+1]
+	s.sockets[n] = closewait.SocketSample{}
+	return &s.sockets[n]
+}
+
+// netNSIDs returns the ids of the namespaces whose tables were read.
+func (s *socketSet) netNSIDs() []closewait.NetNS {
+	ids := make([]closewait.NetNS, len(s.reached))
+	for i, ns := range s.reached {
+		ids[i] = ns.ID
+	}
+	return ids
+}
+
+// buffers is the memory of a scan that the next scan uses again.
+type buffers struct {
+	sockets   []closewait.SocketSample
+	listeners listeners
+	reached   []host.Namespace
+	processes []closewait.Process
+	pids      []int
+}
+
+// socketSet returns an empty set in the memory of the last one.
+func (b *buffers) socketSet() *socketSet {
+	sockets := b.sockets
+	b.sockets = nil                         // if the set needs more memory, the old memory must be free for the collector
+	if cap(sockets) > 4*len(sockets)+1000 { // most sockets have gone
+		sockets = nil
+	}
+	b.listeners.reset()
+	return &socketSet{sockets: sockets[:0], listeners: &b.listeners, reached: b.reached[:0]}
+}
+
+// keep keeps the memory of a set for the next one.
+func (b *buffers) keep(s *socketSet) { b.sockets, b.reached = s.sockets, s.reached }

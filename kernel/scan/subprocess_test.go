@@ -1,0 +1,111 @@
+package scan_test
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// subprocess is a process that answers requests. It ends with the test.
+type subprocess struct {
+	t         testing.TB
+	process   *os.Process
+	requests  *json.Encoder
+	responses *bufio.Scanner
+	stop      func() // and wait for its end
+}
+
+// startScanService starts this test binary as a scan service: with other rights, or behind a
+// command such as strace.
+func startScanService(t testing.TB, attr *syscall.SysProcAttr, behind ...string) *subprocess {
+	t.Helper()
+	return startRole(t, scanRole, attr, behind...)
+}
+
+// startRole starts this test binary in a role that answers requests.
+func startRole(t testing.TB, role string, attr *syscall.SysProcAttr, behind ...string) *subprocess {
+	t.Helper()
+	// Not by its path, which only root can reach.
+	command := append(behind, "/proc/self/exe")
+	if len(behind) > 0 {
+		self, err := os.Executable()
+		if err != nil {
+			t.Fatal(err)
+		}
+		command[len(command)-1] = self
+	}
+	cmd := exec.Command(command[0], command[1:]...)
+	// The race detector would wait for a second at the end.
+	cmd.Env = append(os.Environ(), roleVariable+"="+role, "GORACE=atexit_sleep_ms=0")
+	cmd.SysProcAttr = attr
+	stderr := new(strings.Builder)
+	cmd.Stderr = stderr
+	cmd.WaitDelay = timeout
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatalf("run %v again: %v", command, err)
+	}
+	stop := sync.OnceFunc(func() {
+		in.Close() // there are no more orders: it ends
+		kill := time.AfterFunc(timeout, func() { _ = cmd.Process.Kill() })
+		defer kill.Stop()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("%s: %v\n%s", role, err, stderr)
+		}
+	})
+	t.Cleanup(stop)
+	reports := bufio.NewScanner(out)
+	reports.Buffer(nil, 64<<20)
+	return &subprocess{t, cmd.Process, json.NewEncoder(in), reports, stop}
+}
+
+// ask sends a request and returns the response, which may be an error.
+func (r *subprocess) ask(o scanRequest) scanResponse {
+	r.t.Helper()
+	var got scanResponse
+	r.exchange(o, &got)
+	return got
+}
+
+// exchange sends a request and reads the response into a variable.
+func (r *subprocess) exchange(order, answer any) {
+	r.t.Helper()
+	if err := r.requests.Encode(order); err != nil {
+		r.t.Fatalf("give an order to process %d: %v", r.process.Pid, err)
+	}
+	answered := make(chan bool, 1)
+	go func() { answered <- r.responses.Scan() }()
+	select {
+	case ok := <-answered:
+		if !ok {
+			r.t.Fatalf("process %d has ended: %v", r.process.Pid, r.responses.Err())
+		}
+	case <-time.After(timeout):
+		_ = r.process.Kill()
+		<-answered
+		r.t.Fatalf("no answer from process %d in %v", r.process.Pid, timeout)
+	}
+	if err := json.Unmarshal(r.responses.Bytes(), answer); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
+// unprivileged returns the attributes of a user without any capability.
+func unprivileged() *syscall.SysProcAttr {
+	return &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: unprivilegedID, Gid: unprivilegedID}}
+}
+
+const unprivilegedID = 65534

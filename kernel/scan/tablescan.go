@@ -1,0 +1,119 @@
+package scan
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
+	"closewait_exporter/kernel/sockdiag"
+)
+
+// tableScanner is the common part of the scanners that read the socket tables of the kernel and
+// then search /proc for the holders.
+type tableScanner struct {
+	host      *host.Host
+	options   Options
+	reader    *namespaceReader
+	describer *procfs.Describer
+
+	// Kept from scan to scan.
+	scans  uint32 // number of scans
+	owners ownerCache
+	closed closedSockets
+
+	buffers buffers
+}
+
+// tableScan is the state of one scan.
+type tableScan struct {
+	number  uint32 // from 1
+	set     *socketSet
+	holders *holderSet
+	pids    []int             // all processes, as listed last
+	unread  []closewait.NetNS // namespaces that could not be read
+	taken   time.Time         // after the last row was read, so that ages are never too large
+	missed  []closewait.Facts // accepted sockets that the last scan saw and this one does not
+}
+
+// newTableScanner returns a tableScanner. The dumper is nil if netlink is not to be used.
+func newTableScanner(h *host.Host, o Options, dumper *sockdiag.Dumper) *tableScanner {
+	s := &tableScanner{host: h, options: o, describer: procfs.NewDescriber(h)}
+	s.reader = &namespaceReader{host: h, dumper: dumper, tables: procfs.NewSocketTables(h), find: s.findNamespaces}
+	s.owners = ownerCache{host: h, options: o}
+	s.closed = closedSockets{host: h, reader: s.reader}
+	return s
+}
+
+// Close implements Scanner. There is nothing to release.
+func (s *tableScanner) Close() {}
+
+// begin begins a scan.
+func (s *tableScanner) begin() *tableScan {
+	s.scans++
+	return &tableScan{number: s.scans, set: s.buffers.socketSet(), holders: newHolderSet(s.host)}
+}
+
+// scan reads the sockets of all namespaces and finds their holders.
+func (s *tableScanner) scan(ctx context.Context) (*tableScan, error) {
+	pids, err := s.host.ListPIDs()
+	if err != nil {
+		s.host.Errors.Add(host.StageProcesses, err)
+		return nil, fmt.Errorf("list processes in %s: %w", s.host.Path, err)
+	}
+	scan := s.begin()
+	if scan.unread, err = s.reader.readAll(ctx, scan.set, s.namespacesOf(pids)); err != nil {
+		return nil, err
+	}
+	scan.taken = time.Now()
+	if err := s.findOwners(ctx, scan, pids); err != nil {
+		return nil, err
+	}
+	return scan, nil
+}
+
+// findOwners finds the holders of the sockets that a scan has read, and adds the closed sockets.
+func (s *tableScanner) findOwners(ctx context.Context, scan *tableScan, pids []int) (err error) {
+	scan.missed = s.closed.update(ctx, scan, &s.owners.table)
+	if scan.pids, err = s.owners.resolve(ctx, scan, &s.closed, pids); err != nil {
+		return err
+	}
+	s.closed.addTo(scan, &s.owners.table)
+	return nil
+}
+
+// snapshot describes the holders of the sockets and returns the result of a scan.
+func (s *tableScanner) snapshot(scan *tableScan) (*closewait.Snapshot, error) {
+	var err error
+	s.buffers.keep(scan.set)
+	s.buffers.processes, err = scan.holders.describe(s.buffers.processes[:0], func(id closewait.ProcessID) (closewait.Process, error) {
+		p, _, err := s.describer.Describe(id, procfs.Known{})
+		return p, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return &closewait.Snapshot{
+		Taken: scan.taken, NetNS: scan.set.netNSIDs(), UnreadableNetNS: scan.unread, Denied: s.owners.unread,
+		Sockets: scan.set.sockets, Processes: s.buffers.processes, PIDs: scan.pids,
+	}, nil
+}
+
+// namespacesOf returns the network namespaces to read, the own one first.
+func (s *tableScanner) namespacesOf(pids []int) []host.Namespace {
+	if !s.options.allNamespaces() {
+		return []host.Namespace{s.host.OwnNetNS}
+	}
+	return s.host.Namespaces(pids)
+}
+
+// findNamespaces lists the processes again and returns the network namespaces in which they live.
+func (s *tableScanner) findNamespaces(context.Context) ([]host.Namespace, error) {
+	pids, err := s.host.ListPIDs()
+	if err != nil {
+		return nil, err
+	}
+	return s.namespacesOf(pids), nil
+}

@@ -1,0 +1,128 @@
+package scan_test
+
+import (
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/scan"
+)
+
+// scannerKind is a scanner, with what it is allowed not to know.
+type scannerKind struct {
+	name    string
+	cookies bool // it knows cookies, and times from before it first looked
+	walks   bool // it looks for holders in /proc/PID/fd, and for namespaces in /proc/PID/ns
+}
+
+var scannerKinds = []scannerKind{
+	{name: scan.ScannerEBPF, cookies: true},
+	{name: scan.ScannerNetlink, cookies: true, walks: true},
+	{name: scan.ScannerProcFS, walks: true},
+}
+
+// withEachScanner runs a test once for each scanner.
+func withEachScanner(t *testing.T, test func(t *testing.T, e scannerKind)) {
+	for _, e := range scannerKinds {
+		t.Run(e.name, func(t *testing.T) { test(t, e) })
+	}
+}
+
+// trackedScanner is a Scanner with the Tracker that the exporter has.
+type trackedScanner struct {
+	*hostScanner
+	t       testing.TB
+	kind    scannerKind
+	tracker *closewait.Tracker
+}
+
+// hostScanner is a Scanner with a Host of its own.
+type hostScanner struct {
+	scan.Scanner
+	host       *host.Host
+	visibility closewait.Visibility
+}
+
+func open(o scan.Options) (*hostScanner, error) {
+	h, err := host.Open(host.DefaultPath)
+	if err != nil {
+		return nil, err
+	}
+	s, v, err := scan.Open(h, o)
+	if err != nil {
+		h.Close()
+		return nil, err
+	}
+	return &hostScanner{s, h, v}, nil
+}
+
+// Close closes the Scanner and the Host.
+func (s *hostScanner) Close() {
+	s.Scanner.Close()
+	s.host.Close()
+}
+
+func openTracked(t testing.TB, e scannerKind, o scan.Options) *trackedScanner {
+	t.Helper()
+	o.Scanner = e.name
+	s, err := open(o)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.Close)
+	return &trackedScanner{s, t, e, closewait.NewTracker([]float64{1, 60, 3600})}
+}
+
+// view scans once. It checks that nothing is counted twice.
+func (e *trackedScanner) view() view {
+	e.t.Helper()
+	snapshot, err := e.Scan(e.t.Context())
+	if err != nil {
+		e.t.Fatalf("scan: %v", err)
+	}
+	v := view{View: e.tracker.Update(snapshot), t: e.t, kind: e.kind}
+	for _, s := range snapshot.Sockets {
+		if s.Defunct {
+			v.defunct = append(v.defunct, s)
+		}
+	}
+	v.countsOnce()
+	return v
+}
+
+// await scans until the condition holds.
+func (e *trackedScanner) await(condition func(view) (done bool, why string)) view {
+	e.t.Helper()
+	var v view
+	leaktest.Eventually(e.t, timeout, func() (bool, string) {
+		v = e.view()
+		return condition(v)
+	})
+	return v
+}
+
+// netNSOf returns the network namespace in which a process lives.
+func netNSOf(t testing.TB, pid int) closewait.NetNS {
+	t.Helper()
+	// Not the link of the process itself, which is gone when its leader has ended.
+	links, err := filepath.Glob("/proc/" + strconv.Itoa(pid) + "/task/*/ns/net")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if target, err := os.Readlink(link); err == nil {
+			ns, err := strconv.ParseUint(strings.Trim(target, "net:[]"), 10, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return closewait.NetNS(ns)
+		}
+	}
+	t.Fatalf("process %d lives in no network namespace: %v", pid, links)
+	return 0
+}
