@@ -15,7 +15,7 @@ import (
 	"text/tabwriter"
 )
 
-// The limits of a package: what a reader can keep in mind.
+// The limits of a package, so that a reader can keep it in mind.
 const (
 	maxFiles   = 30 // without tests
 	maxMethods = 30 // of a type
@@ -24,9 +24,9 @@ const (
 // tooLarge are the packages that may exceed the limits until they are split.
 var tooLarge = []string{"cmd/leak", "kernel"}
 
-// TestArchitecture checks the arrows of docs/ARCHITECTURE.md: which packages of the module, and
-// which sensitive other packages, the files of a directory may import. Tests may import more. It
-// also checks the sizes of packages, and prints a table of them with -v.
+// TestArchitecture checks the table of packages in docs/ARCHITECTURE.md: which packages of the
+// module, and which sensitive other packages, the files of a directory may import. Tests may import
+// more. It also checks the sizes of packages, and prints a table of them with -v.
 func TestArchitecture(t *testing.T) {
 	const module = "closewait_exporter/"
 	watched := []string{
@@ -109,7 +109,7 @@ func requireSize(t *testing.T, dir string, p *goPackage) {
 	}
 }
 
-// goPackage is what the table says about a directory, without its tests.
+// goPackage describes the package in a directory, without its tests.
 type goPackage struct {
 	files    int
 	exported map[string]bool            // top-level names
@@ -205,7 +205,7 @@ func parsePackages(t *testing.T) map[string]*goPackage {
 	return packages
 }
 
-// architectureTable has a row per package. Of the imports it shows the packages of the module.
+// architectureTable has a row per package, with its imports from this module.
 func architectureTable(packages map[string]*goPackage, module string) string {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
