@@ -16,5 +16,5 @@ type MissingCapability struct {
 
 // String is the text for people.
 func (m MissingCapability) String() string {
-	return "without " + m.Capability + " these cannot be seen: " + m.Lost
+	return "not visible without " + m.Capability + ": " + m.Lost
 }

@@ -212,7 +212,7 @@ func TestThePageSaysWhatCannotBeSeen(t *testing.T) {
 	r := shop()
 	r.Visibility.Missing = []closewait.MissingCapability{{Capability: "CAP_SYS_PTRACE", Lost: "holders of the sockets of other users"}}
 	d := get(t, pageOf(r, nil, nil), "/")
-	d.want(t, "Parts of this host could not be read", "without CAP_SYS_PTRACE these cannot be seen: holders of the sockets of other users")
+	d.want(t, "Parts of this host could not be read", "not visible without CAP_SYS_PTRACE: holders of the sockets of other users")
 	get(t, pageOf(shop(), nil, nil), "/").want(t, "All processes and network namespaces of this host could be read.")
 }
 
