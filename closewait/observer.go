@@ -31,8 +31,8 @@ type flight struct {
 	err  error
 }
 
-// NewObserver returns an Observer whose scans are cancelled when life ends. The function now is only
-// used to measure how old the last View is and how long a scan took.
+// NewObserver returns an Observer whose scans are cancelled when life ends. The function now only
+// serves to measure how old the last View is and how long a scan took.
 func NewObserver(life context.Context, scan Scan, tracker *Tracker, now func() time.Time) *Observer {
 	return &Observer{life: life, scan: scan, tracker: tracker, now: now}
 }
