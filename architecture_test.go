@@ -15,7 +15,7 @@ import (
 	"text/tabwriter"
 )
 
-// The limits of a package, so that a reader can keep it in mind.
+// The limits of a package: what a reader can keep in mind.
 const (
 	maxFiles   = 30 // without tests
 	maxMethods = 30 // of a type
@@ -24,9 +24,9 @@ const (
 // tooLarge are the packages that may exceed the limits until they are split.
 var tooLarge = []string{"cmd/leak", "kernel"}
 
-// TestArchitecture checks the table of packages in docs/ARCHITECTURE.md: which packages of the
-// module, and which sensitive other packages, the files of a directory may import. Tests may import
-// more. It also checks the sizes of packages, and prints a table of them with -v.
+// TestArchitecture checks the arrows of docs/ARCHITECTURE.md: which packages of the module, and
+// which sensitive other packages, the files of a directory may import. Tests may import more. It
+// also checks the sizes of packages, and prints a table of them with -v.
 func TestArchitecture(t *testing.T) {
 	const module = "closewait_exporter/"
 	watched := []string{
