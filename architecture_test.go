@@ -103,7 +103,7 @@ func requireSize(t *testing.T, dir string, p *goPackage) {
 	}
 }
 
-// goPackage is what the table says about a directory, without its tests.
+// goPackage describes the package in a directory, without its tests.
 type goPackage struct {
 	files    int
 	exported map[string]bool            // top-level names
@@ -199,7 +199,7 @@ func parsePackages(t *testing.T) map[string]*goPackage {
 	return packages
 }
 
-// architectureTable has a row per package. Of the imports it shows the packages of the module.
+// architectureTable has a row per package, with its imports from this module.
 func architectureTable(packages map[string]*goPackage, module string) string {
 	var text strings.Builder
 	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)

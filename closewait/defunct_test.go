@@ -49,7 +49,7 @@ func TestTrackerFollowsSocketsThatBecomeDefunct(t *testing.T) {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), defunct)}, procs: both, want: "p100 0+0 entered=0 left=0 defunct=1 [1 age=0s quiet=0s]; total=0 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(bob), defunct)}, procs: both, want: "p110 0+0 entered=0 left=0 defunct=1 [1 age=1m0s quiet=1m0s]; total=0 gone=0"},
 		},
-		"a socket that is passed on and becomes defunct between two scans leaves the one and never enters the other": {
+		"a socket that is passed on and becomes defunct between two scans leaves one process and never enters the other": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, procs: both, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(bob), defunct)}, procs: both, want: "p110 0+0 entered=0 left=0 defunct=1 [1 age=1m0s quiet=1m0s]; total=0 gone=1"},
 			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(bob), defunct), row(2, heldBy(alice))}, procs: both, want: "p110 0+0 entered=0 left=0 defunct=1 [1 age=2m0s quiet=2m0s]; p100 1+0 entered=2 left=1 [2 age=0s quiet=0s]; total=1 gone=1"},
@@ -58,16 +58,16 @@ func TestTrackerFollowsSocketsThatBecomeDefunct(t *testing.T) {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), unaccepted)}, procs: only, want: "p100 0+1 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct)}, procs: only, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=1m0s quiet=1m0s]; total=0 gone=1"},
 		},
-		"what a scan took for defunct and the next sees in CLOSE_WAIT has entered again, and keeps its age": {
+		"a socket that one scan reports as defunct and the next in CLOSE_WAIT has entered again, and keeps its age": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct)}, procs: only, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=1m0s quiet=1m0s]; total=0 gone=1"},
 			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=2 left=1 [1 age=2m0s quiet=2m0s]; total=1 gone=1"},
 		},
-		"one without a holder is in no list and no total": {
+		"a defunct socket without a holder is in no list and no total": {
 			{at: 0, rows: []SocketSample{row(1, defunct), row(2)}, want: "ownerless=1; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, defunct), row(2, defunct)}, want: "total=0 gone=1"},
 		},
-		"who has most sockets of all kinds is the worst": {
+		"the process with most sockets of all kinds is the worst": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice)), row(2, heldBy(bob), defunct), row(3, heldBy(bob), defunct)}, procs: both, want: "p110 0+0 entered=0 left=0 defunct=2 [2 age=0s quiet=0s] [3 age=0s quiet=0s]; p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 		},
 	}
@@ -78,11 +78,11 @@ func TestTrackerFollowsSocketsThatBecomeDefunct(t *testing.T) {
 
 func TestADefunctSocketIsQuiet(t *testing.T) {
 	scenarios := map[string][]scanStep{
-		"what empties its queues is no movement": {
+		"emptied queues are no movement": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), unread(6), sent(10))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct)}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=1m0s quiet=1m0s]; total=0 gone=1"},
 		},
-		"one that was moving is quiet from then on": {
+		"a socket that was moving is quiet once it is defunct": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), sending(5), timer(TimerProbe))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct, sending(5), timer(TimerProbe))}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=1m0s quiet=0s]; total=0 gone=1"},
 			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct)}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=2m0s quiet=1m0s]; total=0 gone=1"},

@@ -9,7 +9,7 @@ type Holder struct {
 	Unaccepted Holding // sockets in the accept queues of its listeners
 	Defunct    Holding // sockets that it has a descriptor for, whose connection is over on both sides
 	Entered    uint64  // sockets that came to the process in CLOSE_WAIT, as far as scans saw it
-	Left       uint64  // sockets that left the process or CLOSE_WAIT; becoming defunct is leaving
+	Left       uint64  // sockets that left the process or CLOSE_WAIT, such as those that became defunct
 }
 
 // Total is the number of sockets: held, unaccepted and defunct.

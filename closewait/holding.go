@@ -18,7 +18,7 @@ type Holding struct {
 	Shared, Keepalive, LocalPeer int          // sockets with several holders, an armed keepalive, a peer on this host
 
 	Services        []Service // most sockets first
-	RemoteAddresses int       // distinct
+	RemoteAddresses int       // number of distinct addresses
 	TopRemote       Remote    // the most frequent address
 	TopNetwork      Network   // the most frequent /24 (IPv6: /64)
 

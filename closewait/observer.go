@@ -31,8 +31,8 @@ type flight struct {
 	err  error
 }
 
-// NewObserver returns an Observer whose scans are cancelled when life ends. The clock now measures
-// only how old the last View is and how long a scan took.
+// NewObserver returns an Observer whose scans are cancelled when life ends. The function now only
+// serves to measure how old the last View is and how long a scan took.
 func NewObserver(life context.Context, scan Scan, tracker *Tracker, now func() time.Time) *Observer {
 	return &Observer{life: life, scan: scan, tracker: tracker, now: now}
 }
@@ -51,7 +51,7 @@ func (o *Observer) Recent(ctx context.Context, within time.Duration) (*View, err
 
 // Observe returns the View of a scan that ended after the call. It returns the error of the scan,
 // or the error of ctx if ctx ends first. The scan continues then, so a scan that takes longer than
-// any caller waits is not started over and over.
+// any caller waits is not started again and again.
 func (o *Observer) Observe(ctx context.Context) (*View, error) {
 	f := o.join()
 	select {

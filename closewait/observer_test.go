@@ -125,7 +125,7 @@ func TestAFailedScanIsNotRememberedAndGivesNoOldView(t *testing.T) {
 		}
 		scans.err = nil
 		if v, err := o.Observe(t.Context()); v == nil || err != nil {
-			t.Errorf("view %v, error %v after the fault was mended", v, err)
+			t.Errorf("view %v, error %v after the error was fixed", v, err)
 		}
 	})
 }

@@ -7,7 +7,7 @@ import (
 
 func TestASocketThatIsReconnectedBeginsFromNothing(t *testing.T) {
 	scenarios := map[string][]scanStep{
-		"one in CLOSE_WAIT that is there again has left and entered, and repeated it counts once": {
+		"a socket in CLOSE_WAIT again has left and entered, and counts once if a dump repeats it": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), sent(10))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), reconnected), row(1, heldBy(alice), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=0s quiet=0s]; total=1 gone=1"},
 			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=1m0s quiet=1m0s]; total=1 gone=1"},
@@ -16,21 +16,21 @@ func TestASocketThatIsReconnectedBeginsFromNothing(t *testing.T) {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Hour))}, want: "p100 1+0 entered=1 left=0 [1 age=1h0m0s quiet=1h0m0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Second), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=1s quiet=1s]; total=1 gone=1"},
 		},
-		"a defunct one enters, and has not left twice": {
+		"a defunct socket enters, and does not leave twice": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct)}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=1m0s quiet=1m0s]; total=0 gone=1"},
 			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=0s quiet=0s]; total=1 gone=1"},
 		},
-		"a socket that is defunct by then is defunct since then": {
+		"a reconnected socket that is defunct has age 0": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct, reconnected)}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=0s quiet=0s]; total=0 gone=1"},
 		},
-		"one that a scan has missed meanwhile": {
+		"a socket that a scan has missed before": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, want: "total=0 gone=0"},
 			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=0s quiet=0s]; total=1 gone=1"},
 		},
-		"a holder of the old connection that is none of the new one sees it leave": {
+		"a process that held only the old connection sees it leave": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice, bob))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; p110 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(bob), reconnected), row(2, heldBy(alice))}, want: "p100 1+0 entered=2 left=1 [2 age=0s quiet=0s]; p110 1+0 entered=2 left=1 [1 age=0s quiet=0s]; total=2 gone=1"},
 		},

@@ -117,7 +117,7 @@ func TestTrackerRemembersSocketsFromScanToScan(t *testing.T) {
 		"every holder counts a shared socket, the host counts it once": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice, bob))}, procs: both, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; p110 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 		},
-		"a socket that is passed on leaves the one, enters the other and keeps its age": {
+		"a socket that is passed on leaves one process, enters the other and keeps its age": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice, bob))}, procs: both, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; p110 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; total=1 gone=0"},
 			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(bob))}, procs: both[1:], want: "p110 1+0 entered=1 left=0 [1 age=2m0s quiet=2m0s]; total=1 gone=0"},
@@ -127,7 +127,7 @@ func TestTrackerRemembersSocketsFromScanToScan(t *testing.T) {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), unaccepted)}, procs: only, want: "p100 0+1 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; total=1 gone=0"},
 		},
-		"a process with the pid of another begins from nothing": {
+		"a process that reuses the pid of another one begins at zero": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=2 left=0 [1 age=0s quiet=0s] [2 age=0s quiet=0s]; total=2 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(3, heldBy(carol))}, procs: []Process{process(carol)}, want: "p999 1+0 entered=1 left=0 [3 age=0s quiet=0s]; total=1 gone=0"},
 			{at: 2 * time.Minute, rows: []SocketSample{row(3, heldBy(carol))}, procs: []Process{process(carol)}, want: "p999 1+0 entered=1 left=0 [3 age=1m0s quiet=1m0s]; total=1 gone=2"},
@@ -142,7 +142,7 @@ func TestTrackerRemembersSocketsFromScanToScan(t *testing.T) {
 			{at: 0, rows: []SocketSample{row(1), row(2, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [2 age=0s quiet=0s]; ownerless=1; total=2 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice)), row(2, heldBy(alice))}, procs: only, want: "p100 2+0 entered=2 left=0 [1 age=1m0s quiet=1m0s] [2 age=1m0s quiet=1m0s]; total=2 gone=0"},
 		},
-		"a holder of which nothing could be read is not listed, its sockets count for the host": {
+		"a holder that could not be read is not listed, and its sockets count for the host": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "total=1 gone=0"},
 		},
 	}
@@ -184,13 +184,13 @@ func TestTrackerTellsQuietFromMoving(t *testing.T) {
 func play(t *testing.T, steps []scanStep) {
 	t.Helper()
 	tracker := NewTracker([]float64{60})
-	for i, l := range steps {
+	for i, step := range steps {
 		v := tracker.Update(&Snapshot{
-			Taken: epoch.Add(l.at), Sockets: l.rows, Processes: l.procs, PIDs: []int{10, 11},
-			NetNS: []NetNS{testNS}, UnreadableNetNS: l.unread,
+			Taken: epoch.Add(step.at), Sockets: step.rows, Processes: step.procs, PIDs: []int{10, 11},
+			NetNS: []NetNS{testNS}, UnreadableNetNS: step.unread,
 		})
-		if got := describe(v); got != l.want {
-			t.Fatalf("scan %d\n got %s\nwant %s", i+1, got, l.want)
+		if got := describe(v); got != step.want {
+			t.Fatalf("scan %d\n got %s\nwant %s", i+1, got, step.want)
 		}
 	}
 }

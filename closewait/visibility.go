@@ -2,7 +2,7 @@ package closewait
 
 // Visibility describes what a scanner can read on this host, what it cannot, and why.
 type Visibility struct {
-	Scanner    string // in use: ebpf, netlink or procfs
+	Scanner    string // name of the scanner in use
 	Fallback   string // why a better scanner does not work; empty if the best scanner is in use
 	Namespaces string // requested network namespaces: all or own
 	Missing    []MissingCapability
@@ -16,5 +16,5 @@ type MissingCapability struct {
 
 // String is the text for people.
 func (m MissingCapability) String() string {
-	return "without " + m.Capability + " these cannot be seen: " + m.Lost
+	return "not visible without " + m.Capability + ": " + m.Lost
 }

@@ -33,7 +33,7 @@ func TestDefunctSocketsArePublishedAsFarAsTheyAreKnown(t *testing.T) {
 		want                 map[string]float64
 	}{
 		"all of them are seen: 0 is a number": {true, true, holders, map[string]float64{"1": 2, "2": 1, "3": 0}},
-		"some are seen: 0 would be a lie":     {false, true, holders, map[string]float64{"1": 2, "2": 1}},
+		"some are seen: 0 would be wrong":     {false, true, holders, map[string]float64{"1": 2, "2": 1}},
 		"they are added up by group":          {true, false, holders, map[string]float64{"": 3}},
 		"the number of a group is unknown":    {false, false, holders[2:], map[string]float64{}},
 	} {
@@ -83,7 +83,7 @@ func TestAgesIncludeDefunctSockets(t *testing.T) {
 	}
 }
 
-func TestAProcessWithDefunctSocketsAloneIsListedAndCut(t *testing.T) {
+func TestAProcessWithDefunctSocketsAloneIsListedOrOmitted(t *testing.T) {
 	both := gone(aged(1, time.Minute, 1, 2))
 	one, two := defunctHolder(1), defunctHolder(2)
 	one.Defunct, two.Defunct = holding(both), holding(both, gone(aged(2, time.Minute, 2)))

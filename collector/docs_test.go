@@ -44,7 +44,7 @@ func TestTheDocumentHasEveryMetricWithItsTypeAndLabels(t *testing.T) {
 			m.Labels = append(m.Labels, span[1])
 		}
 		if _, twice := documented[m.Name]; twice {
-			t.Errorf("%s stands in two rows", m.Name)
+			t.Errorf("%s is in two rows", m.Name)
 		}
 		documented[m.Name] = m
 	}

@@ -13,75 +13,75 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// splinters are parts of malicious names of processes, users and units.
-var splinters = []string{
+// nameParts are parts of malicious names of processes, users and units.
+var nameParts = []string{
 	"", "a", "java", "\n", "\x00", "\xff", "\xe2\x80", "\u202e", "\u2028", `"`, `\`, `\n`, "{", "}", ",", "=", `",pid="1`, ") Z 1", "# EOF\n",
 	"other", "container:", "\ufffd", "é", "🐘", strings.Repeat("x", 63), strings.Repeat("\xff", 30), strings.Repeat("/very-long", 400),
 }
 
-// villain makes Views with malicious names.
-type villain struct{ *rand.Rand }
+// generator makes Views with malicious names.
+type generator struct{ *rand.Rand }
 
-func newVillain(seed uint64) villain { return villain{rand.New(rand.NewPCG(seed, 0))} }
+func newGenerator(seed uint64) generator { return generator{rand.New(rand.NewPCG(seed, 0))} }
 
-func (v villain) name() string {
+func (g generator) name() string {
 	var b strings.Builder
-	for range v.IntN(4) {
-		b.WriteString(splinters[v.IntN(len(splinters))])
+	for range g.IntN(4) {
+		b.WriteString(nameParts[g.IntN(len(nameParts))])
 	}
 	return b.String()
 }
 
-func (v villain) count() uint64 {
-	return []uint64{0, 1, v.Uint64N(5000), closewait.UnlimitedFDs - 1, closewait.UnlimitedFDs}[v.IntN(5)]
+func (g generator) count() uint64 {
+	return []uint64{0, 1, g.Uint64N(5000), closewait.UnlimitedFDs - 1, closewait.UnlimitedFDs}[g.IntN(5)]
 }
 
-func (v villain) addr() netip.AddrPort {
+func (g generator) addr() netip.AddrPort {
 	addrs := []netip.Addr{
 		{}, netip.IPv6Unspecified(), netip.MustParseAddr("fe80::1%eth0"), netip.MustParseAddr("::ffff:127.0.0.1"),
-		netip.AddrFrom4([4]byte{10, byte(v.IntN(4)), byte(v.IntN(4)), byte(v.IntN(4))}),
+		netip.AddrFrom4([4]byte{10, byte(g.IntN(4)), byte(g.IntN(4)), byte(g.IntN(4))}),
 	}
-	return netip.AddrPortFrom(addrs[v.IntN(len(addrs))], uint16(v.IntN(40)*v.IntN(1600)))
+	return netip.AddrPortFrom(addrs[g.IntN(len(addrs))], uint16(g.IntN(40)*g.IntN(1600)))
 }
 
-func (v villain) sockets() closewait.Holding {
-	sockets := make([]*closewait.Socket, v.IntN(30))
+func (g generator) sockets() closewait.Holding {
+	sockets := make([]*closewait.Socket, g.IntN(30))
 	for i := range sockets {
 		sockets[i] = &closewait.Socket{
 			Facts: closewait.Facts{
-				ID:    closewait.CookieID(closewait.NetNS(v.Uint64()), v.Uint64N(50)),
-				Local: v.addr(), Remote: v.addr(), Inode: v.Uint64N(2),
-				RecvQueue: v.Uint32N(3), SendQueue: v.Uint32(),
-				Timer: closewait.Timer(v.Uint32N(256)), Direction: closewait.Direction(v.IntN(2)),
+				ID:    closewait.CookieID(closewait.NetNS(g.Uint64()), g.Uint64N(50)),
+				Local: g.addr(), Remote: g.addr(), Inode: g.Uint64N(2),
+				RecvQueue: g.Uint32N(3), SendQueue: g.Uint32(),
+				Timer: closewait.Timer(g.Uint32N(256)), Direction: closewait.Direction(g.IntN(2)),
 			},
-			Holders: []closewait.ProcessID{id(v.IntN(4)), id(v.IntN(4))}[:v.IntN(3)],
-			Since:   taken.Add(time.Duration(v.Int64N(1<<50) - 1<<40)),
+			Holders: []closewait.ProcessID{id(g.IntN(4)), id(g.IntN(4))}[:g.IntN(3)],
+			Since:   taken.Add(time.Duration(g.Int64N(1<<50) - 1<<40)),
 		}
 	}
 	return closewait.NewHolding(sockets)
 }
 
-func (v villain) view() *closewait.View {
-	view := &closewait.View{Taken: taken, Took: time.Duration(v.Int64()), AllDefunct: v.IntN(2) == 0}
-	for range v.IntN(8) {
+func (g generator) view() *closewait.View {
+	view := &closewait.View{Taken: taken, Took: time.Duration(g.Int64()), AllDefunct: g.IntN(2) == 0}
+	for range g.IntN(8) {
 		view.Holders = append(view.Holders, &closewait.Holder{
 			Process: closewait.Process{
-				ID: id(v.IntN(4)), StartTime: time.Unix(v.Int64N(1<<40)-1<<39, 0), Comm: v.name(), Exe: v.name(), User: v.name(),
-				Unit: v.name(), Container: v.name(), Pod: v.name(), NetNS: closewait.NetNS(v.Uint64()),
-				FDsKnown: v.IntN(2) == 0, OpenFDs: v.count(), MaxFDs: v.count(),
+				ID: id(g.IntN(4)), StartTime: time.Unix(g.Int64N(1<<40)-1<<39, 0), Comm: g.name(), Exe: g.name(), User: g.name(),
+				Unit: g.name(), Container: g.name(), Pod: g.name(), NetNS: closewait.NetNS(g.Uint64()),
+				FDsKnown: g.IntN(2) == 0, OpenFDs: g.count(), MaxFDs: g.count(),
 			},
-			Held: v.sockets(), Unaccepted: v.sockets(), Defunct: v.sockets(), Entered: v.count(), Left: v.count(),
+			Held: g.sockets(), Unaccepted: g.sockets(), Defunct: g.sockets(), Entered: g.count(), Left: g.count(),
 		})
 	}
 	return view
 }
 
-func (v villain) options() Options {
-	o := options(v.view())
-	o.PIDLabel = v.IntN(2) == 0
-	o.MinAge = time.Duration(v.Int64N(int64(time.Hour)))
-	o.MaxProcesses, o.MaxServices = v.IntN(9), v.IntN(4)
-	o.AgeBuckets = ageBuckets[:v.IntN(len(ageBuckets))]
+func (g generator) options() Options {
+	o := options(g.view())
+	o.PIDLabel = g.IntN(2) == 0
+	o.MinAge = time.Duration(g.Int64N(int64(time.Hour)))
+	o.MaxProcesses, o.MaxServices = g.IntN(9), g.IntN(4)
+	o.AgeBuckets = ageBuckets[:g.IntN(len(ageBuckets))]
 	return o
 }
 
@@ -104,27 +104,27 @@ func checkHarmless(t *testing.T, o Options) {
 
 func TestNoProcessCanSpoilAScrape(t *testing.T) {
 	for seed := range uint64(100) {
-		checkHarmless(t, newVillain(seed).options())
+		checkHarmless(t, newGenerator(seed).options())
 	}
 }
 
 func TestPromtoolHasNoObjectionToHostileProcesses(t *testing.T) {
 	for seed := range uint64(10) {
-		promtool(t, body(t, scrape(t, New(newVillain(seed).options()).Gatherer(t.Context()), classicText)))
+		promtool(t, body(t, scrape(t, New(newGenerator(seed).options()).Gatherer(t.Context()), classicText)))
 	}
 }
 
 func FuzzScrape(f *testing.F) {
 	f.Add(uint64(1), "java", "/usr/bin/java\xff", "a\n.service", "4c01db0b339c\xe2\x80", "root\u202e")
 	f.Fuzz(func(t *testing.T, seed uint64, comm, exe, unit, container, user string) {
-		v := newVillain(seed)
-		view := v.view()
+		random := newGenerator(seed)
+		view := random.view()
 		view.Holders = append(view.Holders, &closewait.Holder{
 			Process: closewait.Process{ID: id(1), Comm: comm, Exe: exe, Unit: unit, Container: container, Pod: user, User: user},
-			Held:    v.sockets(), Unaccepted: v.sockets(), Defunct: v.sockets(),
+			Held:    random.sockets(), Unaccepted: random.sockets(), Defunct: random.sockets(),
 		})
 		o := options(view)
-		o.MaxProcesses, o.PIDLabel = len(view.Holders), v.IntN(2) == 0
+		o.MaxProcesses, o.PIDLabel = len(view.Holders), random.IntN(2) == 0
 		checkHarmless(t, o)
 	})
 }

@@ -47,7 +47,7 @@ func TestAProcessIsListedWhileOneOfItsSocketsIsOldEnough(t *testing.T) {
 	}
 }
 
-func TestWhatTheCapCutsIsCounted(t *testing.T) {
+func TestOmittedProcessesAndSocketsAreCounted(t *testing.T) {
 	var (
 		inAll   = aged(10, time.Minute, 1, 2, 3)
 		inTwo   = aged(11, time.Minute, 2, 3)

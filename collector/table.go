@@ -91,7 +91,7 @@ var (
 	processMaxFDs = define("closewait_process_max_fds", Gauge, ofProcess(),
 		"Soft limit of open file descriptors of the process.")
 	processStart = define("closewait_process_start_time_seconds", Gauge, ofProcess(),
-		"Start time of the process since the Unix epoch.")
+		"Start time of the process, in seconds since the Unix epoch.")
 	processInfo = define("closewait_process_info", Gauge,
 		ofProcess("exe", "user", "unit", "container", "pod", "netns"),
 		"Information about the process; always 1.")

@@ -28,7 +28,7 @@ func TestEveryMetricOfTheTableIsPublishedAndNoOther(t *testing.T) {
 	tabled := map[string]Metric{}
 	for _, m := range Metrics() {
 		if _, twice := tabled[m.Name]; twice {
-			t.Errorf("%s stands in the table twice", m.Name)
+			t.Errorf("%s is in the table twice", m.Name)
 		}
 		m.Labels = slices.Sorted(slices.Values(m.Labels))
 		tabled[m.Name] = m

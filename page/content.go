@@ -3,7 +3,6 @@ package page
 import (
 	"html/template"
 	"slices"
-	"strconv"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -65,7 +64,7 @@ func (c *content) fill(r *report.Report, by order, now time.Time) {
 	c.Taken = newTimestamp(r.View.Taken, now)
 	c.Totals, c.Visibility = newTotals(r), newVisibility(r)
 	if n := len(r.Ownerless()); n > 0 {
-		c.Summary = append(c.Summary, "Not in the table: "+number(n, "socket")+" without a known holder (closewait_exporter list --sockets shows them).")
+		c.Summary = append(c.Summary, "Not in the table: "+report.Count(n, "socket")+" without a known holder (closewait_exporter list --sockets shows them).")
 	}
 	if len(r.Listed) > 0 {
 		c.Processes = newProcesses(r, by)
@@ -83,7 +82,7 @@ func headline(r *report.Report) (words string, healthy bool) {
 	}
 	switch {
 	case len(r.Listed) > 0:
-		return number(len(r.Listed), "process") + " " + holds + " " + what, false
+		return report.Count(len(r.Listed), "process") + " " + holds + " " + what, false
 	case len(r.Ownerless()) > 0, len(r.Unseen()) > 0:
 		return "No known leaking processes", false
 	case !r.View.AllDefunct:
@@ -93,13 +92,3 @@ func headline(r *report.Report) (words string, healthy bool) {
 }
 
 func onlyDefunct(h *closewait.Holder) bool { return h.Held.Len()+h.Unaccepted.Len() == 0 }
-
-func number(n int, noun string) string {
-	switch {
-	case n == 1:
-		return "1 " + noun
-	case noun == "process":
-		return strconv.Itoa(n) + " processes"
-	}
-	return strconv.Itoa(n) + " " + noun + "s"
-}

@@ -100,27 +100,27 @@ func shop() *report.Report {
 	)
 }
 
-// trial is a reaper in dry run that would have acted on the shop.
-func trial() status.Status {
+// dryRunReaper is a reaper in dry run that would have acted on the shop.
+func dryRunReaper() status.Status {
 	at := func(ago time.Duration) time.Time { return now.Add(-ago) }
-	note := func(since, until time.Duration, still bool, group string, pid int, comm, what, why string) status.Entry {
+	entry := func(since, until time.Duration, still bool, group string, pid int, comm, what, why string) status.Entry {
 		return status.Entry{Since: at(since), Until: at(until), Current: still, Rule: "java-leak", Mode: "dry_run", Group: group, PID: pid, Comm: comm, What: what, Why: why}
 	}
 	return status.Status{
 		Rules:      []status.Rule{{Name: "java-leak", Mode: "dry_run", Matched: 1}, {Name: "billing-pool", Mode: "dry_run", Matched: 1}},
 		BudgetLeft: 2, Budget: 3, Per: 10 * time.Minute, LastRound: at(2 * time.Second), Reloaded: true,
 		Decisions: []status.Entry{
-			note(4*time.Minute, 2*time.Second, true, "shop.service", 4211, "java", "cooldown", "cooldown for another 5m58s after 0 relapses"),
-			note(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "dry_run",
-				"790 of 812 sockets are evidence, 20 are wanted, each at least 10m2s old and 10m2s quiet, 10m0s are wanted, 22 not old enough; "+
-					"enough evidence for 30s, 30s are wanted; 3871 of 4096 descriptors are open, 80% are wanted; 3 actions are left"),
+			entry(4*time.Minute, 2*time.Second, true, "shop.service", 4211, "java", "cooldown", "5m58s left, 0 relapses"),
+			entry(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "dry_run",
+				"evidence: 790 of 812 sockets are evidence, 20 required, each at least 10m2s old and 10m2s quiet, 10m0s required, 22 not old enough; "+
+					"for: enough evidence for 30s, 30s required; fds: 3871 of 4096 descriptors open, 80% required; actions left: 3"),
 			{Since: at(40 * time.Minute), Until: at(2 * time.Second), Current: true, Rule: "billing-pool", Mode: "dry_run", Group: "billing-api.service", PID: 31822,
-				Comm: "gunicorn: worke", What: "enough_fds", Why: "402 of 1024 descriptors are open, 80% are wanted"},
+				Comm: "gunicorn: worke", What: "enough_fds", Why: "402 of 1024 descriptors open, 80% required"},
 		},
 		Actions: []status.Entry{
-			note(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "killed", "ended after KILL"),
-			note(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "signal KILL", ""),
-			note(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "signal TERM", ""),
+			entry(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "killed", "ended after KILL"),
+			entry(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "signal KILL", ""),
+			entry(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "signal TERM", ""),
 		},
 	}
 }
@@ -143,8 +143,8 @@ func hostile() *report.Report {
 	return r
 }
 
-// slander is a reaper about hostile processes.
-func slander() status.Status {
+// hostileReaper is a reaper about hostile processes.
+func hostileReaper() status.Status {
 	r := status.Status{Enforcing: true, Suspended: names[:1], LastRound: now}
 	for i, name := range names {
 		n := status.Entry{Since: now, Until: now, Rule: name, Mode: name, Group: name, PID: 100 + i, Comm: name, What: name, Why: name}

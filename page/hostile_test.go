@@ -49,13 +49,13 @@ func requireHarmless(t *testing.T, d *document) {
 }
 
 func TestHostileNamesAreTextAndNothingElse(t *testing.T) {
-	d := get(t, pageOf(hostile(), nil, slander), "/")
+	d := get(t, pageOf(hostile(), nil, hostileReaper), "/")
 	requireHarmless(t, d)
 	d.want(t, "<script>alert(1)</script> 100", `a\nroot 1 init`, `\u202egpj.exe`, `half\xe2\x82`, `\x1b]0;pwn\a`, `{{.Host}}`)
 	if rows := d.column("pid"); len(rows) != len(names) {
 		t.Errorf("%d rows, want %d", len(rows), len(names))
 	}
-	plain := get(t, pageOf(shop(), nil, trial), "/")
+	plain := get(t, pageOf(shop(), nil, dryRunReaper), "/")
 	requireHarmless(t, plain)
 }
 
@@ -125,7 +125,7 @@ func TestThePolicyForbidsEverythingButOurStyle(t *testing.T) {
 }
 
 func TestNothingIsFetchedFromElsewhere(t *testing.T) {
-	d := get(t, pageOf(shop(), nil, trial), "/")
+	d := get(t, pageOf(shop(), nil, dryRunReaper), "/")
 	for n := range d.Descendants() {
 		for _, a := range n.Attr {
 			if (a.Key == "href" || a.Key == "src") && strings.Contains(a.Val, "//") && !strings.HasPrefix(a.Val, "data:") {
@@ -139,7 +139,7 @@ func TestNothingIsFetchedFromElsewhere(t *testing.T) {
 }
 
 func TestThePageIsAccessible(t *testing.T) {
-	d := get(t, pageOf(shop(), nil, trial), "/")
+	d := get(t, pageOf(shop(), nil, dryRunReaper), "/")
 	for kind, wanted := range map[atom.Atom]int{atom.Title: 1, atom.H1: 1, atom.Main: 1, atom.Table: 2, atom.Caption: 2} {
 		found := d.all(kind, "")
 		outsideOfImages := slices.DeleteFunc(found, func(n *html.Node) bool { return n.Parent.DataAtom == atom.Svg })

@@ -21,7 +21,7 @@ var columns = []column{
 	{"pid", "PID", "process", false, func(a, b *process) int { return cmp.Compare(a.holder.ID.PID, b.holder.ID.PID) }},
 	{"sockets", "Sockets", "held sockets in CLOSE_WAIT", true,
 		func(a, b *process) int { return cmp.Compare(a.holder.Held.Len(), b.holder.Held.Len()) }},
-	{"unaccepted", "Queued", "sockets in CLOSE_WAIT that are not accepted yet", true,
+	{"unaccepted", "Unaccepted", "sockets in CLOSE_WAIT that are not accepted yet", true,
 		func(a, b *process) int { return cmp.Compare(a.holder.Unaccepted.Len(), b.holder.Unaccepted.Len()) }},
 	{"defunct", "Defunct", "connection reset or timed out, descriptor still open", true,
 		func(a, b *process) int { return cmp.Compare(a.holder.Defunct.Len(), b.holder.Defunct.Len()) }},

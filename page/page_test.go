@@ -159,12 +159,12 @@ func TestOnlyAPartOfVeryManyProcessesIsShownAndThePageSaysSo(t *testing.T) {
 func TestAHostWithoutLeaksIsHealthy(t *testing.T) {
 	young := reportOf(leak{Process: program(1, "", "nginx", 1, 2), remote: "10.0.0.1:1", ages: []time.Duration{time.Millisecond}})
 	young.Listed = nil
-	blind := reportOf()
-	blind.View.Denied = 3
-	halfBlind := reportOf()
-	halfBlind.View.AllDefunct = false
-	orphans := reportOf()
-	orphans.View.Ownerless = []*closewait.Socket{{Since: now.Add(-time.Hour)}}
+	denied := reportOf()
+	denied.View.Denied = 3
+	someSeen := reportOf()
+	someSeen.View.AllDefunct = false
+	ownerless := reportOf()
+	ownerless.View.Ownerless = []*closewait.Socket{{Since: now.Add(-time.Hour)}}
 	tests := []struct {
 		name    string
 		report  *report.Report
@@ -172,10 +172,10 @@ func TestAHostWithoutLeaksIsHealthy(t *testing.T) {
 		healthy bool
 	}{
 		{"nothing at all", reportOf(), []string{"No leaks on this host", "Scanned 7 network namespaces"}, true},
-		{"defunct sockets cannot be seen", halfBlind, []string{"No known leaks on this host", "No sockets in CLOSE_WAIT: no known leaks on this host."}, true},
+		{"defunct sockets cannot be seen", someSeen, []string{"No known leaks on this host", "No sockets in CLOSE_WAIT: no known leaks on this host."}, true},
 		{"only ordinary closing", young, []string{"No leaks on this host", "of 1 socket in CLOSE_WAIT none is known to be 1s old", "Hidden: 1 process"}, true},
-		{"not everything can be seen", blind, []string{"No known leaking processes", "the descriptors of 3 processes could not be read"}, false},
-		{"sockets without a holder", orphans, []string{"No known leaking processes", "Not in the table: 1 socket without a known holder"}, false},
+		{"not everything can be seen", denied, []string{"No known leaking processes", "the descriptors of 3 processes could not be read"}, false},
+		{"sockets without a holder", ownerless, []string{"No known leaking processes", "Not in the table: 1 socket without a known holder"}, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -199,7 +199,7 @@ func TestAFailedScanIsReportedAndNoNumbersAreShown(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			d := get(t, pageOf(shop(), test.err, trial), "/?sort=pid")
+			d := get(t, pageOf(shop(), test.err, dryRunReaper), "/?sort=pid")
 			d.want(t, append(test.want, "The scan failed", "the runbook", "Dry run")...)
 			if d.status != http.StatusServiceUnavailable || len(d.all(atom.Table, "")) > 0 || len(d.all(atom.Script, "")) > 0 {
 				t.Errorf("status %d, or old numbers:\n%s", d.status, text(d.Node))
@@ -212,7 +212,7 @@ func TestThePageSaysWhatCannotBeSeen(t *testing.T) {
 	r := shop()
 	r.Visibility.Missing = []closewait.MissingCapability{{Capability: "CAP_SYS_PTRACE", Lost: "holders of the sockets of other users"}}
 	d := get(t, pageOf(r, nil, nil), "/")
-	d.want(t, "Parts of this host could not be read", "without CAP_SYS_PTRACE these cannot be seen: holders of the sockets of other users")
+	d.want(t, "Parts of this host could not be read", "not visible without CAP_SYS_PTRACE: holders of the sockets of other users")
 	get(t, pageOf(shop(), nil, nil), "/").want(t, "All processes and network namespaces of this host could be read.")
 }
 

@@ -61,40 +61,40 @@ func newReaperContent(r status.Status, now time.Time) *reaperContent {
 	if !r.Reloaded {
 		c.Suspended = append(c.Suspended, "the rules file was invalid at the last reload: the previous rules are still in force")
 	}
-	for _, n := range r.Decisions {
-		c.Decisions = append(c.Decisions, newEntry(n, now))
+	for _, e := range r.Decisions {
+		c.Decisions = append(c.Decisions, newEntry(e, now))
 	}
-	for _, n := range r.Actions {
-		c.Actions = append(c.Actions, newEntry(n, now))
+	for _, e := range r.Actions {
+		c.Actions = append(c.Actions, newEntry(e, now))
 	}
 	return c
 }
 
-func newEntry(n status.Entry, now time.Time) entryContent {
-	c := entryContent{Entry: n, When: newTimestamp(n.Since, now), Dry: n.Mode == dryRun && n.What != dryRun}
+func newEntry(e status.Entry, now time.Time) entryContent {
+	c := entryContent{Entry: e, When: newTimestamp(e.Since, now), Dry: e.Mode == dryRun && e.What != dryRun}
 	switch {
-	case n.Current:
-		c.Span = "for " + report.Duration(n.Until.Sub(n.Since)) + ", ongoing"
-	case n.Until.After(n.Since):
-		c.Span = "for " + report.Duration(n.Until.Sub(n.Since))
+	case e.Current:
+		c.Span = "for " + report.Duration(e.Until.Sub(e.Since)) + ", ongoing"
+	case e.Until.After(e.Since):
+		c.Span = "for " + report.Duration(e.Until.Sub(e.Since))
 	}
-	c.What = report.Text(n.What)
-	if n.Rule != "" {
-		c.Rule = report.Text(n.Rule)
+	c.What = report.Text(e.What)
+	if e.Rule != "" {
+		c.Rule = report.Text(e.Rule)
 	}
-	if n.Why != "" {
-		c.Why = report.Text(n.Why)
+	if e.Why != "" {
+		c.Why = report.Text(e.Why)
 	}
-	if n.PID != 0 {
-		c.Group, c.Comm = report.Text(n.Group), report.Text(n.Comm)
+	if e.PID != 0 {
+		c.Group, c.Comm = report.Text(e.Group), report.Text(e.Comm)
 	}
 	return c
 }
 
 // Process names the process that an entry is about.
-func (n *entryContent) Process() string {
-	if n.PID == 0 {
+func (e *entryContent) Process() string {
+	if e.PID == 0 {
 		return "all processes"
 	}
-	return n.Comm + " " + strconv.Itoa(n.PID)
+	return e.Comm + " " + strconv.Itoa(e.PID)
 }

@@ -23,33 +23,33 @@ var (
 	metricInfo = define("closewait_reaper_info", collector.Gauge,
 		"Mode of the reaper: enforce if some rule acts, dry_run if none does; always 1.", "mode")
 	metricRounds = define("closewait_reaper_rounds_total", collector.Counter,
-		"Evaluations of all rules that were started.")
+		"Rounds started. A round evaluates all rules once.")
 	metricRoundFailures = define("closewait_reaper_round_failures_total", collector.Counter,
-		"Rounds whose scan of the host failed.")
+		"Rounds skipped because the scan failed.")
 	metricLastRound = define("closewait_reaper_last_round_timestamp_seconds", collector.Gauge,
-		"End of the last round that did not fail, seconds since the Unix epoch; 0 before the first.")
+		"End of the last successful round, in seconds since the Unix epoch; 0 before the first.")
 	metricMatched = define("closewait_reaper_matched_processes", collector.Gauge,
-		"Processes that the rule matched in the last round, with sockets in CLOSE_WAIT or defunct ones that count.", "rule")
+		"Processes with sockets in CLOSE_WAIT, or with defunct sockets if the rule counts them, that the rule matched in the last round.", "rule")
 	metricDecisions = define("closewait_reaper_decisions_total", collector.Counter,
-		"Decisions of rounds and remediations: one per round for each process that a rule matches.", "rule", "decision")
+		"Decisions of rounds and remediations. Each process that a rule matches gets one decision per round.", "rule", "decision")
 	metricActions = define("closewait_reaper_actions_total", collector.Counter,
-		"Steps tried, per process; in mode dry_run, steps that would have been tried.", "rule", "action", "mode")
+		"Steps run, per process; in mode dry_run, steps that would have been run.", "rule", "action", "mode")
 	metricActionFailures = define("closewait_reaper_action_failures_total", collector.Counter,
 		"Steps that failed. A guard that denies has not failed.", "rule", "action", "mode")
 	metricRemediations = define("closewait_reaper_remediations_total", collector.Counter,
-		"Completed enforcement runs by result.", "rule", "result")
+		"Completed remediations by result. Dry run is not counted.", "rule", "result")
 	metricReleasedSockets = define("closewait_reaper_released_sockets_total", collector.Counter,
 		"Evidence sockets that no process held at the end of a remediation.", "rule")
 	metricReleasedFDs = define("closewait_reaper_released_fds_total", collector.Counter,
-		"Descriptors closed by the end of a remediation: all of a process that has ended, otherwise one per released socket.", "rule")
+		"Descriptors freed by the end of a remediation: all descriptors of a process that has ended, otherwise the decrease of its open descriptors.", "rule")
 	metricBudget = define("closewait_reaper_budget_remaining", collector.Gauge,
-		"Actions that limits still allow; those of dry run if no rule acts.")
+		"Actions that limits still allow; if no rule acts, the budget of dry run.")
 	metricSuspended = define("closewait_reaper_suspended", collector.Gauge,
-		"Whether rules must not act at present (1), by reason.", "reason")
+		"Whether this reason keeps rules from acting now (1) or not (0).", "reason")
 	metricReloadOK = define("closewait_config_last_reload_successful", collector.Gauge,
 		"Whether the rules file was valid when it was last read (1), or the previous rules are still in force (0).")
 	metricReloadTime = define("closewait_config_last_reload_success_timestamp_seconds", collector.Gauge,
-		"When a valid rules file was last read, seconds since the Unix epoch.")
+		"When a valid rules file was last read, in seconds since the Unix epoch.")
 )
 
 // metrics counts the decisions and actions of the reaper. It implements prometheus.Collector.

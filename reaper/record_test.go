@@ -24,7 +24,7 @@ func TestSocketCountsSayThatDefunctSocketsWereSkipped(t *testing.T) {
 	if text := (closewait.SocketCounts{Done: 3}).String(); strings.Contains(text, "defunct") {
 		t.Error(text)
 	}
-	if text := (closewait.SocketCounts{Defunct: 3}).String(); text != "0 cut, 0 gone, 0 failed, 3 skipped: they are defunct, so there is nothing to cut" {
+	if text := (closewait.SocketCounts{Defunct: 3}).String(); text != "0 ended, 0 gone, 0 failed, 3 skipped because they are defunct" {
 		t.Error(text)
 	}
 }

@@ -40,26 +40,26 @@ func TestTheEndOfARemediationOnDefunctSockets(t *testing.T) {
 		freed            int    // sockets
 	}{
 		"TERM cures, and destroy has nothing to do": {
-			true, 0, 2, destroyAndTerm, actions{"signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 skipped: they are defunct", 2,
+			true, 0, 2, destroyAndTerm, actions{"signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 skipped because they are defunct", 2,
 		},
 		"nor has shutdown, after destroy": {
 			true, 2, 0, []step.Step{step.Destroy{}, step.Shutdown{}, destroyAndTerm[1]}, actions{"signal TERM": exits}, "terminated",
-			[]string{"destroy", "shutdown", "signal TERM"}, "2 cut, 0 gone, 0 failed; 0 cut, 0 gone, 0 failed, 2 skipped", 2,
+			[]string{"destroy", "shutdown", "signal TERM"}, "2 ended, 0 gone, 0 failed; 0 ended, 0 gone, 0 failed, 2 skipped", 2,
 		},
 		"a leak that destroy makes defunct is still a leak": {
-			true, 2, 0, destroyAndTerm, actions{"signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 cut", 2,
+			true, 2, 0, destroyAndTerm, actions{"signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 ended", 2,
 		},
 		"also where the rule does not count what is defunct": {
-			false, 2, 0, destroyAndTerm, actions{"signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 cut", 2,
+			false, 2, 0, destroyAndTerm, actions{"signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 ended", 2,
 		},
 		"to leave CLOSE_WAIT is no cure": {
-			true, 2, 0, destroyAndTerm[:1], nil, "aborted", []string{"destroy"}, "2 cut", 0,
+			true, 2, 0, destroyAndTerm[:1], nil, "aborted", []string{"destroy"}, "2 ended", 0,
 		},
 		"nor is it where the rule does not count what is defunct": {
-			false, 2, 0, destroyAndTerm[:1], nil, "aborted", []string{"destroy"}, "2 cut", 0,
+			false, 2, 0, destroyAndTerm[:1], nil, "aborted", []string{"destroy"}, "2 ended", 0,
 		},
 		"to close is one": {
-			true, 2, 0, destroyAndTerm, actions{"destroy": closes}, "recovered recovered", []string{"destroy"}, "2 cut", 2,
+			true, 2, 0, destroyAndTerm, actions{"destroy": closes}, "recovered recovered", []string{"destroy"}, "2 ended", 2,
 		},
 		"also to close what is defunct": {
 			true, 0, 2, destroyAndTerm, actions{"destroy": closes}, "recovered recovered", []string{"destroy"}, "2 skipped", 2,
@@ -74,10 +74,10 @@ func TestTheEndOfARemediationOnDefunctSockets(t *testing.T) {
 			true, 0, 2, destroyAndTerm, actions{"destroy": vanishes}, "aborted pending", []string{"destroy"}, "2 skipped", 0,
 		},
 		"nor is it when others were cut": {
-			true, 1, 2, destroyAndTerm, actions{"destroy": vanishes}, "aborted pending", []string{"destroy"}, "1 cut, 0 gone, 0 failed, 2 skipped", 0,
+			true, 1, 2, destroyAndTerm, actions{"destroy": vanishes}, "aborted pending", []string{"destroy"}, "1 ended, 0 gone, 0 failed, 2 skipped", 0,
 		},
 		"what was cut and is not seen is": {
-			true, 2, 0, destroyAndTerm, actions{"destroy": vanishes, "signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 cut", 2,
+			true, 2, 0, destroyAndTerm, actions{"destroy": vanishes, "signal TERM": exits}, "terminated", []string{"destroy", "signal TERM"}, "2 ended", 2,
 		},
 		"what somebody else holds by now is not, for it would not come free": {
 			true, 0, 2, destroyAndTerm, actions{"destroy": shares}, "aborted pending", []string{"destroy"}, "2 skipped", 0,

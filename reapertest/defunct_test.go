@@ -67,7 +67,7 @@ func resetAll(t *testing.T, scanner string) {
 			t.Errorf("%s: it was acted upon: %v", l.name, values.about(`rule="`+l.name+`"}`))
 		}
 	}
-	if log := e.log.String(); !strings.Contains(log, "6 of 6 sockets are evidence (6 of them defunct)") || !strings.Contains(log, "skipped: they are defunct") {
+	if log := e.log.String(); !strings.Contains(log, "6 of 6 sockets are evidence (6 of them defunct)") || !strings.Contains(log, "skipped because they are defunct") {
 		t.Error("the log does not report what was defunct")
 	}
 }

@@ -59,7 +59,7 @@ func (r *Report) defunctCell(h *closewait.Holder) string {
 // defunctLines describes the defunct sockets of the host. There are no lines if none exists.
 func (r *Report) defunctLines() []string {
 	n, processes := r.defunct()
-	known := count(n, "defunct socket")
+	known := Count(n, "defunct socket")
 	switch {
 	case n == 0 && r.View.AllDefunct:
 		return nil
@@ -68,5 +68,5 @@ func (r *Report) defunctLines() []string {
 	case !r.View.AllDefunct:
 		known = "At least " + known
 	}
-	return []string{fmt.Sprintf("%s held by %s: connection reset or timed out, descriptor still open.", known, count(processes, "process"))}
+	return []string{fmt.Sprintf("%s held by %s: connection reset or timed out, descriptor still open.", known, Count(processes, "process"))}
 }

@@ -90,13 +90,10 @@ func (h *host) report(minAge time.Duration) *Report {
 }
 
 func newReport(view *closewait.View, minAge time.Duration) *Report {
-	r := &Report{View: view, MinAge: minAge, Visibility: closewait.Visibility{Scanner: "netlink", Namespaces: "all", Root: true}}
-	for _, holder := range view.Holders {
-		if holder.Oldest(view.Taken) >= minAge {
-			r.Listed = append(r.Listed, holder)
-		}
+	return &Report{
+		View: view, Listed: closewait.Listed(view, minAge), MinAge: minAge,
+		Visibility: closewait.Visibility{Scanner: "netlink", Namespaces: "all", Root: true},
 	}
-	return r
 }
 
 // golden compares with a file in testdata.

@@ -105,8 +105,8 @@ func direction(d closewait.Direction) string {
 // port formats a port the way addresses end.
 func port(p uint16) string { return fmt.Sprintf(":%d", p) }
 
-// count formats a number with its noun.
-func count(n int, noun string) string {
+// Count formats a number with its noun.
+func Count(n int, noun string) string {
 	switch {
 	case n == 1:
 		return "1 " + noun

@@ -14,7 +14,7 @@ func (r *Report) Notes(w io.Writer) error {
 		notes = append(notes, r.advice())
 	}
 	if n := countUnknownAges(r.View); n > 0 {
-		notes = append(notes, count(n, "socket")+" of unknown age: a > in the table marks the time since this command first saw a socket")
+		notes = append(notes, Count(n, "socket")+" of unknown age: a > in the table marks the time since this command first saw a socket")
 	}
 	if len(notes) == 0 {
 		return nil
@@ -37,10 +37,10 @@ func (r *Report) Unseen() []string {
 	for _, m := range r.Visibility.Missing {
 		unseen = append(unseen, m.String())
 	}
-	add(r.View.UnreadableNamespaces > 0, "%s could not be read", count(r.View.UnreadableNamespaces, "network namespace"))
-	add(r.View.Denied > 0, "the descriptors of %s could not be read", count(r.View.Denied, "process"))
+	add(r.View.UnreadableNamespaces > 0, "%s could not be read", Count(r.View.UnreadableNamespaces, "network namespace"))
+	add(r.View.Denied > 0, "the descriptors of %s could not be read", Count(r.View.Denied, "process"))
 	unresolved := r.View.Sockets.Of(closewait.IPv4, closewait.OwnerUnresolved) + r.View.Sockets.Of(closewait.IPv6, closewait.OwnerUnresolved)
-	add(unresolved > 0, "%s without a known holder", count(unresolved, "socket"))
+	add(unresolved > 0, "%s without a known holder", Count(unresolved, "socket"))
 	return unseen
 }
 

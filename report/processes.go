@@ -82,7 +82,7 @@ func (r *Report) ownerlessLines() []string {
 	if sockets == 0 {
 		return nil
 	}
-	return []string{"Not in the table: " + count(sockets, "socket") + " without a known holder (--sockets lists them)."}
+	return []string{"Not in the table: " + Count(sockets, "socket") + " without a known holder (--sockets lists them)."}
 }
 
 func writeLines(w io.Writer, lines []string) error {

@@ -184,7 +184,7 @@ func TestNotesSayWhatCannotBeSeenAndWhatToDo(t *testing.T) {
 		{"all is seen", leaking(), closewait.Visibility{Root: true}, []string{"1 socket without a known holder"}},
 		{"a healthy host that is seen", newHost(), closewait.Visibility{Root: true}, nil},
 		{"a fallback", newHost(), closewait.Visibility{Fallback: "no netlink: EPERM", Root: true}, []string{"no netlink: EPERM", "--pid=host"}},
-		{"a missing capability", newHost(), closewait.Visibility{Missing: missing}, []string{"without CAP_SYS_PTRACE these cannot be seen: holders of other", "sudo closewait_exporter list"}},
+		{"a missing capability", newHost(), closewait.Visibility{Missing: missing}, []string{"not visible without CAP_SYS_PTRACE: holders of other", "sudo closewait_exporter list"}},
 		{"what the scan was denied", unresolved, closewait.Visibility{}, []string{"the descriptors of 12 processes could not", "1 network namespace could not", "2 sockets without a known holder", "sudo"}},
 		{"unknown ages", ageless, closewait.Visibility{Root: true}, []string{"1 socket of unknown age"}},
 	}

@@ -15,7 +15,7 @@ func (r *Report) Summary() []string {
 	lines = append(lines, r.scanLine())
 	if processes, young := r.hidden(); processes > 0 {
 		lines = append(lines, fmt.Sprintf("Hidden: %s with %s not known to be %s old (--collector.min-age=0s shows all).",
-			count(processes, "process"), count(young, "socket"), minAge(r.MinAge)))
+			Count(processes, "process"), Count(young, "socket"), minAge(r.MinAge)))
 	}
 	return lines
 }
@@ -40,7 +40,7 @@ func (r *Report) verdict() string {
 
 // countByState formats the number of sockets in each state.
 func countByState(sockets, defunct int) string {
-	text := count(sockets, "socket") + " in CLOSE_WAIT"
+	text := Count(sockets, "socket") + " in CLOSE_WAIT"
 	if defunct > 0 {
 		text += fmt.Sprintf(" and %d defunct", defunct)
 	}
@@ -57,7 +57,7 @@ func (r *Report) totals() string {
 	}
 	var parts []string
 	if held := by(closewait.OwnedByProcess); held > 0 {
-		parts = append(parts, fmt.Sprintf("%d held by %s", held, count(r.holders(), "process")))
+		parts = append(parts, fmt.Sprintf("%d held by %s", held, Count(r.holders(), "process")))
 	}
 	for _, rest := range []struct {
 		owner closewait.Owner
@@ -71,7 +71,7 @@ func (r *Report) totals() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, rest.what))
 		}
 	}
-	return count(r.View.Sockets.Total(), "socket") + " in CLOSE_WAIT: " + strings.Join(parts, ", ") + "."
+	return Count(r.View.Sockets.Total(), "socket") + " in CLOSE_WAIT: " + strings.Join(parts, ", ") + "."
 }
 
 // holders counts the processes that have a descriptor for a socket in CLOSE_WAIT.
@@ -87,7 +87,7 @@ func (r *Report) holders() (n int) {
 // scanLine describes the scan. The coverage is rounded down, so that 100% means all.
 func (r *Report) scanLine() string {
 	line := fmt.Sprintf("Scanned %s with the %s scanner in %s",
-		count(r.View.Namespaces, "network namespace"), r.Visibility.Scanner, r.View.Took.Round(100*time.Microsecond))
+		Count(r.View.Namespaces, "network namespace"), r.Visibility.Scanner, r.View.Took.Round(100*time.Microsecond))
 	if r.View.Sockets.Total() == 0 {
 		return line + "."
 	}

@@ -64,17 +64,17 @@ func newFixture(t *testing.T, host probe, change func(*Options)) *fixture {
 	f := &fixture{}
 	logger := log.NewLogfmtLogger(log.NewSyncWriter(&f.log))
 	health := NewHealth(logger)
-	noted := func(ctx context.Context) error {
+	recorded := func(ctx context.Context) error {
 		err := host(ctx)
-		health.Note(err)
+		health.Record(err)
 		return err
 	}
 	options := Options{
-		Page:          fakePage(noted),
+		Page:          fakePage(recorded),
 		Documents:     fstest.MapFS{"RUNBOOK.md": {Data: []byte("# Runbook <b>")}},
 		TelemetryPath: "/metrics",
-		Gatherer:      fakeCollector(noted),
-		Probe:         noted,
+		Gatherer:      fakeCollector(recorded),
+		Probe:         recorded,
 		Health:        health,
 		Logger:        logger,
 	}

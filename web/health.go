@@ -31,20 +31,20 @@ func NewHealth(logger log.Logger) *Health {
 	return &Health{logger: logger, failure: errNoScanYet}
 }
 
-// Note records the result of an observation: nil, the error of the scan, or the error of a
+// Record records the result of an observation: nil, the error of the scan, or the error of a
 // context that ended first.
-func (h *Health) Note(err error) {
+func (h *Health) Record(err error) {
 	switch {
 	case errors.Is(err, context.Canceled): // the caller has gone, which says nothing about the scan
 	case errors.Is(err, context.DeadlineExceeded):
-		h.note(fmt.Errorf("scan timed out and continues: %w", err))
+		h.record(fmt.Errorf("scan timed out and continues: %w", err))
 	default:
-		h.note(err)
+		h.record(err)
 	}
 }
 
-// note logs only changes, because a host is scraped several times a minute.
-func (h *Health) note(err error) {
+// record logs only changes, because a host is scraped several times a minute.
+func (h *Health) record(err error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	failed := h.failure != nil && !errors.Is(h.failure, errNoScanYet)
@@ -80,7 +80,7 @@ func serveReady(health *Health, probe func(context.Context) error) http.HandlerF
 		if health.notReady() != nil {
 			ctx, cancel := context.WithTimeout(r.Context(), probeTimeout)
 			defer cancel()
-			_ = probe(ctx) // it notes the result
+			_ = probe(ctx) // it records the result
 		}
 		if err := health.notReady(); err != nil {
 			http.Error(w, fmt.Sprintf("closewait_exporter is not ready: %v", err), http.StatusServiceUnavailable)

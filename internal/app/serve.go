@@ -85,7 +85,7 @@ func (s *server) start(life context.Context, loops *sync.WaitGroup) {
 // observe returns a View for a scrape or a page.
 func (s *server) observe(ctx context.Context) (*closewait.View, error) {
 	view, err := s.observer.Recent(ctx, maxViewAge)
-	s.health.Note(err)
+	s.health.Record(err)
 	return view, err
 }
 
@@ -94,7 +94,7 @@ func (s *server) observe(ctx context.Context) (*closewait.View, error) {
 func (s *server) probe(ctx context.Context) error {
 	_, err := s.observer.Recent(ctx, maxViewAge)
 	if err == nil || ctx.Err() == nil {
-		s.health.Note(err)
+		s.health.Record(err)
 	}
 	return err
 }

@@ -37,7 +37,7 @@ func New(w io.Writer, minimum, format string) (log.Logger, *slog.Logger, error) 
 	filtered := level.NewFilter(base, level.Allow(allowed))
 	now := log.TimestampFormat(func() time.Time { return time.Now().UTC() }, timestampLayout)
 	kit := log.With(filtered, "ts", now, "caller", log.DefaultCaller)
-	return kit, slog.New(slgk.NewGoKitHandler(likeKit{base}, slogLevel)), nil
+	return kit, slog.New(slgk.NewGoKitHandler(kitFormat{base}, slogLevel)), nil
 }
 
 func newBase(w io.Writer, format string) (log.Logger, error) {
@@ -51,12 +51,12 @@ func newBase(w io.Writer, format string) (log.Logger, error) {
 	return nil, fmt.Errorf("unknown log format %q: use one of %q", format, Formats)
 }
 
-// likeKit converts the records of slog-gokit to our format. It writes time= in the local zone
+// kitFormat converts the records of slog-gokit to our format. It writes time= in the local zone
 // after the caller; we write ts= in UTC before the caller.
-type likeKit struct{ next log.Logger }
+type kitFormat struct{ next log.Logger }
 
 // Log moves and renames the time.
-func (l likeKit) Log(pairs ...any) error {
+func (l kitFormat) Log(pairs ...any) error {
 	const afterLevel = 2
 	for i := afterLevel; i+1 < len(pairs); i += 2 {
 		if at, ok := pairs[i+1].(time.Time); ok && pairs[i] == slog.TimeKey {

@@ -13,7 +13,7 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// The stages of a scan, as in the labels of closewait_scan_faults_total.
+// The stages of a scan, as in the labels of closewait_scan_errors_total.
 const (
 	StageProcesses = "processes" // listing /proc
 	StageNamespace = "namespace" // finding and entering network namespaces

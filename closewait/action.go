@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// Errors of actions on processes and of guards. Implementations of actions wrap them, and the
-// reaper decides what to do next by them.
+// Errors of actions on processes and of guards. Implementations of actions wrap them, and they
+// decide how the reaper continues.
 var (
 	// ErrGone reports that a process has ended, or that another process has its pid now. It is not
 	// a failure: there is nothing left to act on.
@@ -28,17 +28,17 @@ type HolderLookup struct {
 // SocketCounts counts the sockets of a step by result.
 type SocketCounts struct {
 	Done    int // the connection was ended
-	Gone    int // closed or changed meanwhile, and left alone
-	Defunct int // already without a connection, and left alone
+	Gone    int // skipped: closed or changed since the scan
+	Defunct int // skipped: the connection had ended already
 	Failed  int // the attempt failed
 }
 
 // String is the text for logs and audit records. It mentions defunct sockets only if there are
 // some.
 func (c SocketCounts) String() string {
-	text := fmt.Sprintf("%d cut, %d gone, %d failed", c.Done, c.Gone, c.Failed)
+	text := fmt.Sprintf("%d ended, %d gone, %d failed", c.Done, c.Gone, c.Failed)
 	if c.Defunct > 0 {
-		text += fmt.Sprintf(", %d skipped: they are defunct, so there is nothing to cut", c.Defunct)
+		text += fmt.Sprintf(", %d skipped because they are defunct", c.Defunct)
 	}
 	return text
 }
@@ -49,7 +49,7 @@ type Guard struct {
 	Timeout  time.Duration
 	PID      int
 	Rule     string
-	Group    string            // the process can choose it: write --group={group}, as it may begin with a dash
+	Group    string            // chosen by the process in some cases, so it can begin with a dash
 	Evidence []byte            // JSON, the guard's stdin
 	Env      map[string]string // further variables, named without the prefix CLOSEWAIT_
 }
