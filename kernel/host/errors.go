@@ -38,7 +38,7 @@ func Denied(err error) bool {
 }
 
 // OutOfResources reports whether an error means that the exporter itself, or the host, has no
-// descriptors or memory left. What was found then says nothing about the processes of the host.
+// descriptors or memory left. Such an error says nothing about the process that was read.
 func OutOfResources(err error) bool {
 	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) ||
 		errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENOBUFS)

@@ -12,7 +12,7 @@ import (
 // Namespace is a network namespace, with the directory of a process or thread that lives in it.
 type Namespace struct {
 	ID  closewait.NetNS
-	Via string // the directory, relative to /proc
+	Via string // directory of the process or thread, relative to Host.Proc
 	Own bool   // this process lives in it, so it need not be entered
 }
 
@@ -26,8 +26,9 @@ func ownNamespace() (Namespace, error) {
 	return Namespace{ID: closewait.NetNS(st.Ino), Via: "self", Own: true}, nil
 }
 
-// Namespaces finds every network namespace in which one of the processes lives, the own one first.
-// A process can move between namespaces at any time, so all of them are read at each call.
+// Namespaces finds the network namespaces in which the processes live. It always returns the
+// namespace of this process, and returns it first. A process can move between namespaces at any
+// time, so all processes are read at each call.
 func (h *Host) Namespaces(pids []int) []Namespace {
 	list := []Namespace{h.OwnNetNS}
 	seen := map[closewait.NetNS]bool{h.OwnNetNS.ID: true}
@@ -79,8 +80,8 @@ func (h *Host) namespaceOfThreads(pid int) (id closewait.NetNS, via string, err 
 	return id, via, err
 }
 
-// ReadNamespace reads in which network namespace a process or thread lives, whose directory is
-// given relative to another one.
+// ReadNamespace returns the network namespace of a process or thread, whose directory is given
+// relative to another one.
 func ReadNamespace(at Directory, process string) (closewait.NetNS, error) {
 	var target [64]byte
 	link, err := at.Readlink(process+"/ns/net", target[:])
@@ -98,12 +99,12 @@ func parseNamespace(link []byte) (closewait.NetNS, error) {
 	return closewait.NetNS(id), nil
 }
 
-// errMoved says that the process through which a namespace was to be reached lives elsewhere now.
-// For the namespace that means the same as if the process had ended.
+// errMoved reports that the process through which a namespace should be entered or read lives in
+// another one now. It wraps ESRCH, because callers handle it like the end of the process.
 var errMoved = fmt.Errorf("process has left the network namespace: %w", unix.ESRCH)
 
-// StillIn returns nil if the process or thread of a namespace still lives in it. Where /proc does
-// not permit to read that, it calls ask, unless that is nil.
+// StillIn returns nil if the process or thread of a namespace still lives in it. Where /proc denies
+// reading its namespace, StillIn calls ask, unless that is nil.
 func (h *Host) StillIn(ns Namespace, ask func(via string) (closewait.NetNS, error)) error {
 	if ns.Own {
 		return nil

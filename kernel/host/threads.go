@@ -13,9 +13,9 @@ func HasOtherThreads(process Directory) (bool, error) {
 	return task.Nlink > 3, err // ".", ".." and the leader
 }
 
-// StandIn returns a thread of a process whose leader has ended: descriptors, network namespace and
-// executable are then only visible below the other threads. It returns the thread with the most
-// descriptors.
+// StandIn returns the id of a thread of a process whose leader has ended: descriptors, network
+// namespace and executable are then only visible below the other threads. Of several threads it
+// returns the one with the most descriptors. It fails with ESRCH if there is none.
 func StandIn(process Directory, pid int) (tid int, err error) {
 	if others, err := HasOtherThreads(process); err != nil || !others {
 		return 0, cmp.Or(err, error(unix.ESRCH))

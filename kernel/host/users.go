@@ -6,14 +6,14 @@ import (
 	"sync"
 )
 
-// userNames caches the names of users. The files in which they are found rarely change.
+// userNames caches the names of users, which rarely change.
 type userNames struct {
 	mu    sync.Mutex
 	names map[uint32]string
 }
 
-// UserName returns the name of a user, or the digits of the id where it has no name here, as most
-// users of containers do.
+// UserName returns the name of a user, or the id in decimal if the user has no name on this host,
+// as is usual for users of containers.
 func (h *Host) UserName(uid uint32) string {
 	h.users.mu.Lock()
 	name, known := h.users.names[uid]
