@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 func contains(err error, text string) bool { return err != nil && strings.Contains(err.Error(), text) }

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"strconv"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 // listDescriptors calls visit with the name of every entry of /proc/PID/fd, as Directory.Each does.

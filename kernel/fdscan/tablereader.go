@@ -6,9 +6,9 @@ import (
 	"fmt"
 	"strconv"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 // tableReader reads the descriptor tables of one process after the other, with the same buffers.

@@ -7,9 +7,9 @@ import (
 	"path"
 	"strings"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 // MapsLibrary reports whether a process has mapped a file of this name as executable. Reading

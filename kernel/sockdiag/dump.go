@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 const (

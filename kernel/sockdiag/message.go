@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 // header is struct nlmsghdr without its length.

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 // answerTimeout is how long the kernel may take for an answer, or for the next part of one.

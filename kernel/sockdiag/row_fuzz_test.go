@@ -10,9 +10,9 @@ import (
 	"testing"
 	"unsafe"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 func FuzzParseDiag(f *testing.F) {

@@ -6,9 +6,9 @@ import (
 	"testing"
 	"time"
 
-	"closewait_exporter/internal/kerneltest"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/kerneltest"
 )
 
 func TestDiagRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {

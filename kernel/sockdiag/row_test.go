@@ -10,9 +10,9 @@ import (
 	"testing"
 	"unsafe"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 // inetDiagMsg is struct inet_diag_msg for encoding/binary: the slow and plain way to decode it.
