@@ -79,7 +79,8 @@ func (h *Host) seesKernelThreads() bool {
 // Capable reports whether this process has a capability (unix.CAP_*).
 func (h *Host) Capable(capability uint) bool { return h.Capabilities&(1<<capability) != 0 }
 
-// effectiveCapabilities returns the effective capabilities of this thread as a bit mask (capget(2)).
+// effectiveCapabilities returns the effective capabilities of this thread as a bit mask
+// (capget(2)).
 func effectiveCapabilities() (uint64, error) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData

@@ -11,7 +11,7 @@ import (
 	"closewait_exporter/internal/kerneltest"
 )
 
-func TestDiagRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {
+func TestRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {
 	began := time.Now()
 	made := kerneltest.LiveSockets(t)
 	rows := map[uint64]Row{}
