@@ -76,7 +76,7 @@ func TestNothingOfAGuardIsLeft(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var pids []string
-			// On a loaded machine the time may be over before the guard has started its process.
+			// On a loaded machine the time can be over before the guard has started its process.
 			for timeout := c.timeout; len(pids) < 2; timeout *= 2 {
 				output, err := e.RunGuard(t.Context(), shellGuard(c.script, timeout))
 				if !errors.Is(err, c.want) || c.want == nil && err != nil {
