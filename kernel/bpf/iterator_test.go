@@ -38,7 +38,7 @@ type endpoint struct {
 func TestAllProgramsSayTheSame(t *testing.T) {
 	leaktest.RequireRoot(t)
 	if !kernelHas(t, forTypedPointers) {
-		t.Skip("takes Linux 5.12: there is one program only")
+		t.Skip("needs Linux 5.12: older kernels have one program only")
 	}
 	want := map[endpoint]bool{}
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
@@ -114,7 +114,7 @@ func opened(t *testing.T, program string) *Iterator {
 	programs := []string{program}
 	if program == objectProgWalk {
 		if !kernelHas(t, forTheWalk) {
-			t.Skip("takes Linux 6.2")
+			t.Skip("needs Linux 6.2")
 		}
 		programs = []string{objectProgSockets, program}
 	}
@@ -126,7 +126,7 @@ func opened(t *testing.T, program string) *Iterator {
 	if program == objectProgWalk {
 		own(t, it)
 		if !it.walker.ready() {
-			t.Fatal("after a pass over files it does not know sockets")
+			t.Fatal("after a pass over files the walker is not ready")
 		}
 	}
 	return it
@@ -167,7 +167,7 @@ func TestProcessesAreFoundOnceEach(t *testing.T) {
 	}
 }
 
-func TestAPassThatIsCalledOffEnds(t *testing.T) {
+func TestACancelledPassEnds(t *testing.T) {
 	leaktest.RequireRoot(t)
 	it, err := New()
 	if err != nil {

@@ -68,7 +68,7 @@ func TestRecordsAreReadWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-func TestAddressesAreThoseOfTheFamily(t *testing.T) {
+func TestAddressesAreReadByFamily(t *testing.T) {
 	words := func(addr string) (w [4]uint32) {
 		b := netip.MustParseAddr(addr).AsSlice()
 		for i := range len(b) / 4 {
