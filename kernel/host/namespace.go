@@ -71,7 +71,7 @@ func (h *Host) namespaceOfThreads(pid int) (id closewait.NetNS, via string, err 
 		return 0, "", err
 	}
 	defer dir.Close()
-	tid, err := StandIn(dir, pid)
+	tid, err := standIn(dir, pid)
 	if err != nil {
 		return 0, "", err
 	}
