@@ -30,7 +30,7 @@ func callWithTimeout[T any](ctx context.Context, b *boundedCalls, f func(context
 	}
 	var none T
 	if !b.available() {
-		return none, fmt.Errorf("%w, and %d calls hang already", host.ErrHangs, b.maxBlocked)
+		return none, fmt.Errorf("%w, and %d other calls are blocked", host.ErrHangs, b.maxBlocked)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, b.timeout, host.ErrHangs)
 	defer cancel()

@@ -41,7 +41,7 @@ func (e *Executor) CanRun(command []string) error {
 //
 // The environment of the guard has PATH and CLOSEWAIT_* only. The guard runs in / and in a process
 // group of its own. When the guard has ended, the rest of its group is killed; when the exporter
-// ends, the guard is killed. A process that has left the group (setsid) lives on, and RunGuard does
+// ends, the guard is killed. A process that has left the group (setsid) survives, and RunGuard does
 // not wait for it.
 func (e *Executor) RunGuard(ctx context.Context, g closewait.Guard) (output string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, g.Timeout, fmt.Errorf("%w: no answer in %v", closewait.ErrGuardFailed, g.Timeout))

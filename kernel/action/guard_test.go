@@ -141,7 +141,7 @@ func TestAGuardThatReadsNothingIsNotWaitedFor(t *testing.T) {
 }
 
 // detachedChild returns a guard that starts a child in a session of its own and then allows. The
-// child has our pipes and lives on.
+// child has the pipes of the guard and survives it.
 func detachedChild(t *testing.T, redirect string) closewait.Guard {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "pid")
@@ -152,7 +152,7 @@ func detachedChild(t *testing.T, redirect string) closewait.Guard {
 			err = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		if err != nil {
-			t.Errorf("the child has not lived on: %v", err)
+			t.Errorf("the child has not survived: %v", err)
 		}
 	})
 	child := "echo $$ > " + file + "; exec sleep 1000"

@@ -33,9 +33,9 @@ type endpoint struct {
 	local, remote string
 }
 
-// TestAllProgramsSayTheSame compares the program for typed pointers with the one for old kernels
+// TestAllProgramsReadTheSame compares the program for typed pointers with the one for old kernels
 // and the walk, and all of them with what this process knows about its sockets.
-func TestAllProgramsSayTheSame(t *testing.T) {
+func TestAllProgramsReadTheSame(t *testing.T) {
 	leaktest.RequireRoot(t)
 	if !kernelHas(t, forTypedPointers) {
 		t.Skip("needs Linux 5.12: older kernels have one program only")
@@ -62,7 +62,7 @@ func TestAllProgramsSayTheSame(t *testing.T) {
 	for _, program := range programs {
 		records[program] = own(t, opened(t, program))
 		if got := maps.Collect(keys(records[program])); !maps.Equal(got, want) {
-			t.Errorf("%s says %v, want %v", program, got, want)
+			t.Errorf("%s reads %v, want %v", program, got, want)
 		}
 	}
 	for e, walked := range records[objectProgWalk] {
@@ -194,7 +194,7 @@ func (s *scripted) Read(b []byte) (int, error) {
 	return copy(b, next.data), next.err
 }
 
-func TestReadsGoOnUntilTheEnd(t *testing.T) {
+func TestReadsContinueUntilTheEnd(t *testing.T) {
 	data := encoded(t, closeWait())
 	failure := errors.New("it fails")
 	for _, c := range []struct {

@@ -62,7 +62,7 @@ func (h *Host) enter(ns Namespace) error {
 }
 
 // InNamespace calls f on a thread in a network namespace, which it enters through any process that
-// lives there. It calls f once or not at all. ESRCH says that no process lives there any more.
+// lives there. It calls f at most once. It fails with ESRCH if no process lives there any more.
 func (h *Host) InNamespace(ctx context.Context, id closewait.NetNS, f func() error) error {
 	if id == h.OwnNetNS.ID {
 		return f()

@@ -3,18 +3,17 @@ package host
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
 )
 
-// EntriesSize is a good size of the buffer that Each needs: the kernel fills 32 KiB at once.
+// EntriesSize is a suitable size of the buffer for Each, in bytes.
 const EntriesSize = 32 << 10
 
-// Each calls f with the name of every entry. The name is valid until f returns, and the byte behind
-// it is NUL, so that Link can pass it to the kernel as it is. buf takes the output of getdents(2).
+// Each calls f with the name of every entry that does not begin with a dot. The name is valid until
+// f returns, and the byte behind it is NUL, as Link requires. buf takes the output of getdents(2).
 func (d Directory) Each(buf []byte, f func(name []byte)) error {
 	for {
 		n, err := RetryEINTR(func() (int, error) { return unix.Getdents(int(d), buf) })
@@ -74,7 +73,7 @@ func (h *Host) ListPIDs() ([]int, error) {
 	defer list.Close()
 	pids, err := list.Numbers(make([]byte, EntriesSize))
 	if err == nil && len(pids) == 0 {
-		err = errors.New("no process is visible there")
+		err = fmt.Errorf("no process is visible in %s", h.Path)
 	}
 	slices.Sort(pids)
 	return pids, err

@@ -37,7 +37,7 @@ func (h *Host) OpenProcessStat(id closewait.ProcessID, buf []byte) (dir Director
 	case err != nil:
 		err = fmt.Errorf("stat of process %d: %w", id.PID, err)
 	case st.Start != id.Start:
-		err = fmt.Errorf("process %d is another one now: %w", id.PID, unix.ESRCH)
+		err = fmt.Errorf("pid %d belongs to another process now: %w", id.PID, unix.ESRCH)
 	}
 	if err != nil {
 		dir.Close()

@@ -16,8 +16,8 @@ type Namespace struct {
 	Own bool   // this process lives in it, so it need not be entered
 }
 
-// ownNamespace returns the namespace of this process. It reads the real /proc, because the one of
-// --path.procfs may show another pid namespace.
+// ownNamespace returns the namespace of this process. It reads /proc instead of --path.procfs,
+// which may show another pid namespace.
 func ownNamespace() (Namespace, error) {
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/net", &st); err != nil {
@@ -53,7 +53,8 @@ func (h *Host) Namespaces(pids []int) []Namespace {
 	return list
 }
 
-// namespaceOf allocates nothing, since every scan calls it for every process.
+// namespaceOf returns the network namespace of a process. It allocates nothing, because every scan
+// calls it for every process.
 func (h *Host) namespaceOf(pid int) (closewait.NetNS, error) {
 	var path, target [64]byte
 	name := append(strconv.AppendInt(path[:0], int64(pid), 10), "/ns/net\x00"...)
@@ -64,7 +65,8 @@ func (h *Host) namespaceOf(pid int) (closewait.NetNS, error) {
 	return parseNamespace(link)
 }
 
-// namespaceOfThreads is for a process whose leader has ended: its own directory has no link then.
+// namespaceOfThreads returns the network namespace of a process whose leader has ended, and the
+// directory of one of its threads. The directory of such a process has no link to a namespace.
 func (h *Host) namespaceOfThreads(pid int) (id closewait.NetNS, via string, err error) {
 	dir, err := h.Proc.OpenPID(pid)
 	if err != nil {

@@ -42,7 +42,8 @@ func standIn(process Directory, pid int) (tid int, err error) {
 }
 
 // OpenStandIn opens the directory of a thread of a process whose leader has ended: its descriptors,
-// network namespace and executable are only visible there. It fails with ESRCH if no thread is left.
+// network namespace and executable are only visible there. It fails with ESRCH if no thread is
+// left.
 func OpenStandIn(process Directory, pid int) (Directory, error) {
 	tid, err := standIn(process, pid)
 	if err != nil {

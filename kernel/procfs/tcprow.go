@@ -71,8 +71,8 @@ func (h tableHead) valid() bool {
 		len(h.local) == len(h.remote) && (len(h.local) == tableAddr4 || len(h.local) == tableAddr6)
 }
 
-// parse parses the line that begins with head and goes on with rest. If a field is not of its type,
-// the result is false and the row must not be used.
+// parse parses the line that begins with head and continues with rest. If a field is not of its
+// type, the result is false and the row must not be used.
 func (r *TCPRow) parse(head tableHead, rest tableFields) bool {
 	n := tableNumbers{valid: true}
 	n.parse(bytes.TrimSuffix(head.number, []byte{':'}), 10, 64)
