@@ -6,6 +6,9 @@ import (
 	"sync"
 )
 
+// maxUserNames bounds userNames. Containers with user namespaces can use ever new users.
+const maxUserNames = 4096
+
 // userNames caches the names of users, which rarely change.
 type userNames struct {
 	mu    sync.Mutex
@@ -27,7 +30,7 @@ func (h *Host) UserName(uid uint32) string {
 	}
 	h.users.mu.Lock()
 	defer h.users.mu.Unlock()
-	if h.users.names == nil {
+	if h.users.names == nil || len(h.users.names) >= maxUserNames {
 		h.users.names = map[uint32]string{}
 	}
 	h.users.names[uid] = name

@@ -20,3 +20,13 @@ func TestUserNamesAreSafeForConcurrentUse(t *testing.T) {
 	}
 	group.Wait()
 }
+
+func TestUserNamesAreBounded(t *testing.T) {
+	h := openHost(t)
+	for uid := range uint32(maxUserNames + 100) {
+		h.UserName(4000000000 + uid)
+	}
+	if n := len(h.users.names); n > maxUserNames {
+		t.Errorf("%d names are kept, want at most %d", n, maxUserNames)
+	}
+}
