@@ -8,6 +8,17 @@ import (
 	"closewait_exporter/closewait"
 )
 
+// openHost opens /proc until the end of the test.
+func openHost(t testing.TB) *Host {
+	t.Helper()
+	h, err := Open(DefaultPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.Close)
+	return h
+}
+
 func ownID(t testing.TB, h *Host) closewait.ProcessID {
 	t.Helper()
 	dir, err := h.Proc.OpenPID(os.Getpid())
