@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// HostileComms are names that a process can give itself.
+// HostileComms are names that a process can give itself to mislead parsers of /proc.
 var HostileComms = []string{
 	"sleep", "", ")", "(", "()", "a) Z 1 2 3", ") Z 1", "x\ny", "\nUid:\t0\t0", "\\n\\", "\t \"'",
 	"half \xc3", "\xff\xfe", "fifteen bytes\xe2\x82",
@@ -18,7 +18,7 @@ var HostileComms = []string{
 func NameThisThread(t *testing.T, comm string) {
 	t.Helper()
 	if comm == "" {
-		comm = "\x00" // a write of nothing changes nothing
+		comm = "\x00" // an empty write would change nothing
 	}
 	runtime.LockOSThread()
 	t.Cleanup(runtime.UnlockOSThread)

@@ -1,4 +1,3 @@
-// Package kerneltest makes what the tests of several packages below kernel/ read: sockets whose
-// every fact is known, files of a fake /proc, and threads with hostile names. Only tests may import
-// it.
+// Package kerneltest makes input for the tests of the packages below kernel/: sockets with known
+// facts, the files of a fake /proc, and threads with hostile names. Only tests may import it.
 package kerneltest

@@ -11,10 +11,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Link marks a value in a tree as the target of a symbolic link.
+// Link is the prefix of a content that Plant writes as a symbolic link: the target follows it.
 const Link = "-> "
 
-// Plant writes files and symbolic links below a directory, so that a fake /proc is a literal tree.
+// Plant writes files and symbolic links below a directory. tree has their contents by path, so that
+// a test can give a fake /proc as a literal.
 func Plant(t *testing.T, dir string, tree map[string]string) {
 	t.Helper()
 	for name, content := range tree {
@@ -32,12 +33,12 @@ func Plant(t *testing.T, dir string, tree map[string]string) {
 	}
 }
 
-// FakeStart is the start time of the processes of FakeProcesses.
+// FakeStart is the start time of the processes of FakeProcesses, in clock ticks since boot.
 const FakeStart = 7
 
-// FakeProcesses makes a fake /proc with the processes 1 to n, and returns its path. Their command
-// lines are as given or, if that is empty, FIFOs, which hang as the command line of a locked
-// process does.
+// FakeProcesses makes a fake /proc with the processes 1 to n, and returns its path. Their cmdline
+// files contain commandLine. If that is empty, they are FIFOs: reading them hangs, as reading the
+// command line of a locked process does.
 func FakeProcesses(t *testing.T, n int, commandLine string) string {
 	t.Helper()
 	root := t.TempDir()
@@ -57,7 +58,7 @@ func FakeProcesses(t *testing.T, n int, commandLine string) string {
 	return root
 }
 
-// Write writes a file.
+// Write writes a file, which may be a FIFO.
 func Write(t *testing.T, name, text string) {
 	t.Helper()
 	if err := os.WriteFile(name, []byte(text), 0o644); err != nil {

@@ -10,9 +10,9 @@ import (
 	"closewait_exporter/internal/hosttest"
 )
 
-// Isolate is for TestMain. It runs the tests on a host of their own (see package hosttest), with
-// small tables of connections, and returns there. Where that is not permitted it returns here, and
-// the tests run among all other processes.
+// Isolate is for TestMain. It runs the tests on a host of their own (see package hosttest) with
+// small tables of connections, and returns in the process on that host. Where that is not permitted
+// it returns in this process, and the tests run among all other processes.
 func Isolate() {
 	undo := func() {}
 	if !hosttest.Own() {
@@ -44,7 +44,8 @@ func shrinkHashTable() (undo func()) {
 	return undo
 }
 
-// shrinkHashTablesOfChildren affects namespaces that are made by a thread in the current one.
+// shrinkHashTablesOfChildren shrinks the tables of network namespaces that are made from the
+// current one afterwards.
 func shrinkHashTablesOfChildren() {
 	_ = os.WriteFile("/proc/sys/net/ipv4/tcp_child_ehash_entries", []byte("16384"), 0)
 }

@@ -11,18 +11,22 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// LiveSocket is a socket of this process, with all that a table should say about it.
+// LiveSocket holds what the tables of the kernel should say about a socket of this process.
 type LiveSocket struct {
 	State                uint8
 	Local, Remote        netip.AddrPort
 	Inode, Cookie        uint64
-	RecvQueue            uint32
-	BytesRead, BytesSent uint64
+	RecvQueue            uint32 // bytes; the FIN counts as one
+	BytesRead, BytesSent uint64 // received and sent by the kernel; the FIN counts as one
 	UID                  uint32
 }
 
-// LiveSockets makes listeners and sockets in CLOSE_WAIT on the loopback that live as long as the
-// test.
+// tcpCloseWait is TCP_CLOSE_WAIT of include/net/tcp_states.h. Package host has it too, but its
+// tests import this package.
+const tcpCloseWait = 8
+
+// LiveSockets makes listeners and sockets in CLOSE_WAIT on the loopback, and returns them by
+// description. They are closed at the end of the test.
 func LiveSockets(t *testing.T) map[string]LiveSocket {
 	t.Helper()
 	made := map[string]LiveSocket{}
@@ -55,8 +59,8 @@ func LiveSockets(t *testing.T) map[string]LiveSocket {
 	return made
 }
 
-// closeWait accepts a connection whose peer sends some data and closes, and reads it to the end if
-// wanted.
+// closeWait makes a connection whose peer sends some data and closes, and accepts it. If read is
+// true, it reads the data and the end of file.
 func closeWait(t *testing.T, listener net.Listener, to, data string, read bool) LiveSocket {
 	t.Helper()
 	peer, err := net.Dial("tcp", to)
@@ -74,7 +78,7 @@ func closeWait(t *testing.T, listener net.Listener, to, data string, read bool) 
 	if err := peer.Close(); err != nil {
 		t.Fatal(err)
 	}
-	AwaitState(t, conn.(*net.TCPConn), 8)
+	AwaitState(t, conn.(*net.TCPConn), tcpCloseWait)
 	if read {
 		if n, err := conn.Read(make([]byte, len(data)+1)); n != len(data) || err != nil {
 			t.Fatalf("read %d bytes, %v, want %d", n, err, len(data))
@@ -103,7 +107,7 @@ func Descriptor(t *testing.T, s syscall.Conn, f func(fd int)) {
 	}
 }
 
-// AwaitState waits until a connection is in a state.
+// AwaitState waits until a connection is in a TCP state.
 func AwaitState(t *testing.T, conn *net.TCPConn, state uint8) {
 	t.Helper()
 	deadline := time.Now().Add(10 * time.Second)
@@ -126,7 +130,8 @@ func tcpState(t *testing.T, fd int) uint8 {
 	return info.State
 }
 
-// Describe asks the socket itself.
+// Describe returns the facts of a socket by system calls on its descriptor. It leaves out the queue
+// and the numbers of bytes.
 func Describe(t *testing.T, s syscall.Conn) LiveSocket {
 	t.Helper()
 	made := LiveSocket{UID: uint32(os.Getuid())}

@@ -10,7 +10,7 @@ import (
 )
 
 // Ancestors returns this process, its parent, and so on up to the first process of the pid
-// namespace.
+// namespace that the proc file system shows.
 func (e *Executor) Ancestors() ([]closewait.ProcessID, error) {
 	list, err := e.ancestorsOf(os.Getpid())
 	if err != nil {
@@ -19,12 +19,13 @@ func (e *Executor) Ancestors() ([]closewait.ProcessID, error) {
 	return list, nil
 }
 
+// ancestorsOf returns a process and its ancestors.
 func (e *Executor) ancestorsOf(pid int) ([]closewait.ProcessID, error) {
 	var list []closewait.ProcessID
 	for next := pid; next > 0; { // the first process has parent 0
 		data, err := e.host.Proc.Read(strconv.Itoa(next)+"/stat", nil)
 		if host.Vanished(err) && next != pid {
-			return e.ancestorsOf(pid) // it has ended meanwhile, so its child has another parent now
+			return e.ancestorsOf(pid) // it has ended meanwhile, and its child has another parent now
 		}
 		if err != nil {
 			return nil, err

@@ -12,7 +12,7 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-func TestAncestorsAreAProcessAndThoseAboveIt(t *testing.T) {
+func TestAncestorsLeadToTheFirstProcess(t *testing.T) {
 	e := newExecutor(t)
 	child := start(t, nil, "sh", "-c", "sleep 1000 & wait")
 	var grandchild int

@@ -10,7 +10,7 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Boot identifies the current run of the kernel and says how long it has lasted.
+// Boot returns the boot id of the kernel and the time since boot, including suspended time.
 func (e *Executor) Boot() (closewait.Boot, error) {
 	id, err := e.host.Proc.Read("sys/kernel/random/boot_id", nil)
 	if err != nil {

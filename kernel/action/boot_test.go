@@ -23,7 +23,7 @@ func TestBootHasTheIDAndTheUptimeOfTheKernel(t *testing.T) {
 	}
 }
 
-// uptime reads /proc/uptime, which includes suspended time too.
+// uptime reads /proc/uptime, which includes suspended time.
 func uptime(t *testing.T) time.Duration {
 	t.Helper()
 	data, err := os.ReadFile("/proc/uptime")

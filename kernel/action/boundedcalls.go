@@ -9,19 +9,20 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// boundedCalls bounds calls that the kernel can block. Nothing can end such a call: its goroutine
-// and a thread are left behind. When the maximum number of calls is blocked, further calls are
-// refused.
+// boundedCalls bounds calls that the kernel can block. Nothing can end such a call, so it is
+// abandoned with its goroutine and thread. While the maximum number of abandoned calls is blocked,
+// further calls are refused.
 type boundedCalls struct {
 	maxBlocked int
-	timeout    time.Duration
+	timeout    time.Duration // of each call
 
 	mu      sync.Mutex
 	blocked int
 }
 
-// callWithTimeout calls f, and returns without it after the timeout or when ctx ends. The context
-// of f ends then too: after a call that can block, f must check it before it acts.
+// callWithTimeout calls f and returns its result. It does not wait for f longer than the timeout
+// (host.ErrHangs) or than ctx lasts (the cause of ctx). The context of f ends then too: after a
+// system call that can block, f must check the context before it acts.
 func callWithTimeout[T any](ctx context.Context, b *boundedCalls, f func(context.Context) (T, error)) (T, error) {
 	type result struct {
 		value T
@@ -29,7 +30,7 @@ func callWithTimeout[T any](ctx context.Context, b *boundedCalls, f func(context
 	}
 	var none T
 	if !b.available() {
-		return none, fmt.Errorf("%w, and %d calls hang already", host.ErrHangs, b.maxBlocked)
+		return none, fmt.Errorf("%w, and %d other calls are blocked", host.ErrHangs, b.maxBlocked)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, b.timeout, host.ErrHangs)
 	defer cancel()

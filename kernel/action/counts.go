@@ -2,10 +2,10 @@ package action
 
 import "closewait_exporter/closewait"
 
-// socketCounts are the SocketCounts of an action while it is carried out.
+// socketCounts collects the results of an action on sockets.
 type socketCounts struct {
 	closewait.SocketCounts
-	failure error // the first one
+	failure error // the first failure
 }
 
 // skipDefunct counts the defunct sockets and returns the others.
@@ -15,7 +15,8 @@ func (c *socketCounts) skipDefunct(sockets []*closewait.Socket) []*closewait.Soc
 	return waiting
 }
 
-// count adds the result of one socket; gone reports that the error means no failure.
+// count adds the result of one socket. If gone is true, err means that the socket had changed or
+// was closed, which is no failure.
 func (c *socketCounts) count(err error, gone bool) {
 	switch {
 	case err == nil:

@@ -17,29 +17,29 @@ func asDefunct(s *closewait.Socket) *closewait.Socket {
 }
 
 // resetByPeer makes the peer reset the connection of a target, and returns the defunct socket.
-func (v target) resetByPeer(t *testing.T) *closewait.Socket {
+func (p target) resetByPeer(t *testing.T) *closewait.Socket {
 	t.Helper()
-	if err := v.peer.SetLinger(0); err != nil {
+	if err := p.peer.SetLinger(0); err != nil {
 		t.Fatal(err)
 	}
-	_ = v.peer.Close()
-	leaktest.Eventually(t, soon, func() (bool, string) { return len(closeWaitSocketsOf(t, v.pid())) == 0, "it is still in CLOSE_WAIT" })
-	return asDefunct(v.socket)
+	_ = p.peer.Close()
+	leaktest.Eventually(t, soon, func() (bool, string) { return len(closeWaitSocketsOf(t, p.pid())) == 0, "it is still in CLOSE_WAIT" })
+	return asDefunct(p.socket)
 }
 
 // waysToBecomeDefunct are ways in which a socket becomes defunct.
 var waysToBecomeDefunct = map[string]func(*ProcessHandle, *testing.T, target) *closewait.Socket{
-	"reset by its peer": func(_ *ProcessHandle, t *testing.T, v target) *closewait.Socket { return v.resetByPeer(t) },
+	"reset by its peer": func(_ *ProcessHandle, t *testing.T, p target) *closewait.Socket { return p.resetByPeer(t) },
 	"destroyed":         destroySocket,
 }
 
 // destroySocket destroys the socket of a target, and returns the defunct socket.
-func destroySocket(h *ProcessHandle, t *testing.T, v target) *closewait.Socket {
+func destroySocket(h *ProcessHandle, t *testing.T, p target) *closewait.Socket {
 	t.Helper()
-	if counts, err := h.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || counts != (closewait.SocketCounts{Done: 1}) {
+	if counts, err := h.Destroy(t.Context(), []*closewait.Socket{p.socket}); err != nil || counts != (closewait.SocketCounts{Done: 1}) {
 		t.Fatalf("%+v, %v", counts, err)
 	}
-	return asDefunct(v.socket)
+	return asDefunct(p.socket)
 }
 
 func TestADefunctSocketIsVerifiedAsSuchAndOnlyAsSuch(t *testing.T) {
@@ -47,19 +47,19 @@ func TestADefunctSocketIsVerifiedAsSuchAndOnlyAsSuch(t *testing.T) {
 	for way, makeDefunct := range waysToBecomeDefunct {
 		for _, at := range places {
 			t.Run(way+", "+at.name, func(t *testing.T) {
-				v := newTarget(t, at)
-				h := openHandle(t, e, v.pid())
-				early := asDefunct(v.socket)
+				p := newTarget(t, at)
+				h := openHandle(t, e, p.pid())
+				early := asDefunct(p.socket) // it still is in CLOSE_WAIT
 				if still, err := h.Verify(t.Context(), []*closewait.Socket{early}); err != nil || len(still) != 0 {
 					t.Errorf("in CLOSE_WAIT, but %d are verified as defunct; %v", len(still), err)
 				}
-				defunct := makeDefunct(h, t, v)
+				defunct := makeDefunct(h, t, p)
 				renamed, anonymous := *defunct, *defunct
 				renamed.ID.Cookie++
 				anonymous.ID = closewait.TupleID(anonymous.ID.NetNS, anonymous.Local, anonymous.Remote, anonymous.Inode)
 				elsewhere := anonymous
 				elsewhere.Local = otherPort(elsewhere.Local)
-				still, err := h.Verify(t.Context(), []*closewait.Socket{v.socket, &renamed, defunct, &anonymous, &elsewhere})
+				still, err := h.Verify(t.Context(), []*closewait.Socket{p.socket, &renamed, defunct, &anonymous, &elsewhere})
 				if err != nil || len(still) != 2 || still[0] != defunct || still[1] != &anonymous {
 					t.Errorf("%d verified, want the defunct socket, with its cookie and without; %v", len(still), err)
 				}
@@ -78,9 +78,9 @@ func TestActionsSkipDefunctSockets(t *testing.T) {
 	e := newExecutor(t)
 	for _, name := range []string{"Destroy", "Shutdown"} {
 		t.Run(name, func(t *testing.T) {
-			v, waiting := newTarget(t, places[0]), newTarget(t, places[0])
-			h := openHandle(t, e, v.pid())
-			defunct := destroySocket(h, t, v)
+			p, waiting := newTarget(t, places[0]), newTarget(t, places[0])
+			h := openHandle(t, e, p.pid())
+			defunct := destroySocket(h, t, p)
 			counts, err := socketActions[name](h, t, []*closewait.Socket{defunct})
 			if err != nil || counts != (closewait.SocketCounts{Defunct: 1}) {
 				t.Errorf("%+v, %v", counts, err)
@@ -89,31 +89,31 @@ func TestActionsSkipDefunctSockets(t *testing.T) {
 			if err != nil || counts != (closewait.SocketCounts{Done: 1, Defunct: 1}) {
 				t.Errorf("beside another: %+v, %v", counts, err)
 			}
-			if !v.holdsSocket(t) {
+			if !p.holdsSocket(t) {
 				t.Error("the descriptor is gone")
 			}
 		})
 	}
 }
 
-// TestWithoutPidfdGetfdADefunctSocketIsOneThatNoTableHas denies pidfd_getfd. The link in
-// /proc/PID/fd and the tables are the only evidence then.
-func TestWithoutPidfdGetfdADefunctSocketIsOneThatNoTableHas(t *testing.T) {
+// TestWithoutPidfdGetfdADefunctSocketIsFoundByItsAbsenceFromTheTables denies pidfd_getfd. Only the
+// links in /proc/PID/fd and the tables can be read then.
+func TestWithoutPidfdGetfdADefunctSocketIsFoundByItsAbsenceFromTheTables(t *testing.T) {
 	e := newExecutor(t)
-	v, waiting, closed := newTarget(t, places[2]), newTarget(t, places[1]), newTarget(t, places[0])
-	h := openHandle(t, e, v.pid())
-	early := asDefunct(v.socket)
+	p, waiting, other := newTarget(t, places[2]), newTarget(t, places[1]), newTarget(t, places[0])
+	h := openHandle(t, e, p.pid())
+	early := asDefunct(p.socket)
 	onOwnThread(func() {
 		if err := denySyscall(unix.SYS_PIDFD_GETFD); err != nil {
 			t.Error(err)
 			return
 		}
-		if still, err := h.verify(t.Context(), []*closewait.Socket{early, v.socket}); err != nil || len(still) != 1 || still[0] != v.socket {
+		if still, err := h.verify(t.Context(), []*closewait.Socket{early, p.socket}); err != nil || len(still) != 1 || still[0] != p.socket {
 			t.Errorf("in CLOSE_WAIT: %d sockets verified, want that one; %v", len(still), err)
 		}
-		defunct := destroySocket(h, t, v)
-		foreign := asDefunct(closed.socket)
-		still, err := h.verify(t.Context(), []*closewait.Socket{v.socket, defunct, foreign})
+		defunct := destroySocket(h, t, p)
+		foreign := asDefunct(other.socket)
+		still, err := h.verify(t.Context(), []*closewait.Socket{p.socket, defunct, foreign})
 		if err != nil || len(still) != 1 || still[0] != defunct {
 			t.Errorf("defunct: %d sockets verified, want that one; %v", len(still), err)
 		}

@@ -20,15 +20,15 @@ func TestAnActionEndsTheConnectionAndLeavesTheDescriptorOpen(t *testing.T) {
 	for name, peerGets := range map[string]error{"Destroy": syscall.ECONNRESET, "Shutdown": io.EOF} {
 		for _, at := range places {
 			t.Run(name+", "+at.name, func(t *testing.T) {
-				v := newTarget(t, at)
-				h, list := openHandle(t, e, v.pid()), []*closewait.Socket{v.socket}
+				p := newTarget(t, at)
+				h, list := openHandle(t, e, p.pid()), []*closewait.Socket{p.socket}
 				if counts, err := socketActions[name](h, t, list); err != nil || counts != (closewait.SocketCounts{Done: 1}) {
 					t.Fatalf("%+v, %v", counts, err)
 				}
-				if err := v.peerReadError(t); !errors.Is(err, peerGets) {
+				if err := p.peerReadError(t); !errors.Is(err, peerGets) {
 					t.Errorf("the peer gets %v, want %v", err, peerGets)
 				}
-				if !v.holdsSocket(t) {
+				if !p.holdsSocket(t) {
 					t.Error("the descriptor is gone")
 				}
 				if counts, err := socketActions[name](h, t, list); err != nil || counts != (closewait.SocketCounts{Gone: 1}) {
@@ -70,13 +70,13 @@ func TestASocketThatIsNotTheOneThatWasSeenIsLeftAlone(t *testing.T) {
 	} {
 		for name, do := range socketActions {
 			t.Run(name+": "+c.name, func(t *testing.T) {
-				v := newTarget(t, at)
-				c.change(v.socket)
-				counts, err := do(openHandle(t, e, v.pid()), t, []*closewait.Socket{v.socket})
+				p := newTarget(t, at)
+				c.change(p.socket)
+				counts, err := do(openHandle(t, e, p.pid()), t, []*closewait.Socket{p.socket})
 				if err != nil || counts != (closewait.SocketCounts{Gone: 1}) {
 					t.Errorf("%+v, %v", counts, err)
 				}
-				requireUntouched(t, v.peer)
+				requireUntouched(t, p.peer)
 			})
 		}
 	}
@@ -87,9 +87,9 @@ func TestASocketWithoutAKnownCookieIsFoundByItsAddresses(t *testing.T) {
 	for _, at := range places {
 		for name, do := range socketActions {
 			t.Run(name+", "+at.name, func(t *testing.T) {
-				v := newTarget(t, at)
-				v.socket.ID = closewait.TupleID(v.socket.ID.NetNS, v.socket.Local, v.socket.Remote, v.socket.Inode)
-				counts, err := do(openHandle(t, e, v.pid()), t, []*closewait.Socket{v.socket})
+				p := newTarget(t, at)
+				p.socket.ID = closewait.TupleID(p.socket.ID.NetNS, p.socket.Local, p.socket.Remote, p.socket.Inode)
+				counts, err := do(openHandle(t, e, p.pid()), t, []*closewait.Socket{p.socket})
 				if err != nil || counts != (closewait.SocketCounts{Done: 1}) {
 					t.Errorf("%+v, %v", counts, err)
 				}
@@ -165,13 +165,13 @@ func (r *reconnector) reconnect(t *testing.T) *closewait.Socket {
 	}
 	r.halfClosed = connect(t, r.listener, r.to, r.dialer)
 	live := kerneltest.Describe(t, r.accepted)
-	e, err := host.Open(host.DefaultPath)
+	h, err := host.Open(host.DefaultPath)
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer e.Close()
+	defer h.Close()
 	return &closewait.Socket{Facts: closewait.Facts{
-		ID: closewait.CookieID(e.OwnNetNS.ID, live.Cookie), Local: live.Local, Remote: live.Remote, Inode: live.Inode,
+		ID: closewait.CookieID(h.OwnNetNS.ID, live.Cookie), Local: live.Local, Remote: live.Remote, Inode: live.Inode,
 	}}
 }
 

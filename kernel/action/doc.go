@@ -6,7 +6,7 @@
 // Holders (holders.go) read the current facts before each action. The actions are RaiseNoFile,
 // Destroy, Shutdown, ThreadDump and Signal, each in a file of its name; guard.go runs a program
 // that may deny them, and wait.go waits for the end of a process. Rights (rights.go) reports which
-// actions are permitted, and a HostLock (lock.go) keeps two reapers from acting on one host.
+// actions are permitted. A HostLock (lock.go) keeps two reapers from acting on one host.
 //
 // Calls that the kernel can block are bounded in time and number (boundedcalls.go).
 package action

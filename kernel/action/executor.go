@@ -25,14 +25,13 @@ type Executor struct {
 	longCalls  *boundedCalls // calls that may read all sockets of a namespace
 }
 
-// maxBlockedCalls is the maximum number of short calls, and of long calls, that may be blocked in
-// the kernel at the same time, for all processes together.
+// maxBlockedCalls is the number of abandoned calls, short or long, of all processes together, at
+// which further short or long calls are refused.
 const maxBlockedCalls = 4
 
 // New returns an Executor. The Host must stay open for as long as the Executor and its handles are
-// used. New fails if the proc file system shows other pids than this process would signal, or if
-// the kernel has no pidfds: without them, a signal could hit a process that has got the pid of the
-// one it was meant for.
+// used. New fails if the pids of the proc file system mean other processes to this process, or if
+// the kernel has no pidfds: a signal to a pid could hit another process that has got the pid since.
 func New(h *host.Host, o Options) (*Executor, error) {
 	if err := checkPIDs(h); err != nil {
 		return nil, err
@@ -50,9 +49,9 @@ func New(h *host.Host, o Options) (*Executor, error) {
 	}, nil
 }
 
-// checkPIDs fails if the pids of a Host have another meaning for this process. NSpid lists the pid
-// of a process in the pid namespace of the proc file system and in each namespace below it, down to
-// the one it lives in. So a second pid says that this process lives further down.
+// checkPIDs fails if the pids of a Host mean other processes to this process. NSpid lists the pid
+// of a process in the pid namespace of the proc file system and in each namespace below that, down
+// to its own. So a second pid means that this process lives in another pid namespace.
 func checkPIDs(h *host.Host) error {
 	status, err := h.Proc.Read("self/status", nil)
 	if err != nil && !host.Vanished(err) {

@@ -15,7 +15,7 @@ import (
 type freezer struct {
 	version2 bool
 	mount    string // where it is mounted
-	root     string // which part of it is mounted there, as in /proc/PID/cgroup
+	root     string // the group that is mounted there, as in /proc/PID/cgroup
 }
 
 // findFreezers finds the freezers among the mounts of this process (proc_pid_mountinfo(5)). A host
@@ -55,7 +55,7 @@ func (e *Executor) isFrozen(process host.Directory) bool {
 		if !ok {
 			continue
 		}
-		frozen, ok := f.isFrozen(group)
+		frozen, ok := f.readState(group)
 		if frozen {
 			return true
 		}
@@ -64,7 +64,8 @@ func (e *Executor) isFrozen(process host.Directory) bool {
 	return !known && sleepsInFreezer(process)
 }
 
-// groupOf finds the path of a process's group below the mount; false if it is not there.
+// groupOf returns the path below the mount of the group of a process, whose /proc/PID/cgroup is
+// given. It returns false if the group is not below the mount.
 func (f freezer) groupOf(membership []byte) (string, bool) {
 	for line := range strings.Lines(string(membership)) {
 		fields := strings.SplitN(strings.TrimSuffix(line, "\n"), ":", 3) // number:controllers:path
@@ -79,6 +80,7 @@ func (f freezer) groupOf(membership []byte) (string, bool) {
 	return "", false
 }
 
+// isHierarchy reports whether a line of /proc/PID/cgroup is about the hierarchy of the freezer.
 func (f freezer) isHierarchy(number, controllers string) bool {
 	if f.version2 {
 		return number == "0"
@@ -86,9 +88,9 @@ func (f freezer) isHierarchy(number, controllers string) bool {
 	return slices.Contains(strings.Split(controllers, ","), "freezer")
 }
 
-// isFrozen reads the state of a group. A group below a frozen group is frozen too. The root group
-// of version 2 has no such file: it cannot be frozen.
-func (f freezer) isFrozen(group string) (frozen, known bool) {
+// readState reports whether a group is frozen, itself or by a group above it, and whether that is
+// known. The root group has no state file and cannot be frozen.
+func (f freezer) readState(group string) (frozen, known bool) {
 	name, thawed := "freezer.state", "THAWED"
 	if f.version2 {
 		name, thawed = "cgroup.events", "frozen 0"

@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	guardPipeTimeout = time.Second     // for output that is held open after the guard has ended
+	guardPipeTimeout = time.Second     // for the end of the output after the end of the guard
 	guardKillTimeout = 2 * time.Second // for the end of a guard that was killed
 )
 
@@ -39,10 +39,10 @@ func (e *Executor) CanRun(command []string) error {
 // error is nil if the guard exits with status 0. Otherwise it is closewait.ErrGuardDenied,
 // closewait.ErrGuardFailed or the cause of ctx.
 //
-// The guard gets PATH and CLOSEWAIT_* and no other variable of our environment. It runs in / and in
-// a process group of its own. When the guard has ended, the rest of its group is killed; when the
-// exporter dies, the guard is killed. A process that has left the group (setsid) lives on, and
-// RunGuard does not wait for it.
+// The environment of the guard has PATH and CLOSEWAIT_* only. The guard runs in / and in a process
+// group of its own. When the guard has ended, the rest of its group is killed; when the exporter
+// ends, the guard is killed. A process that has left the group (setsid) survives, and RunGuard does
+// not wait for it.
 func (e *Executor) RunGuard(ctx context.Context, g closewait.Guard) (output string, err error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, g.Timeout, fmt.Errorf("%w: no answer in %v", closewait.ErrGuardFailed, g.Timeout))
 	defer cancel()
@@ -72,7 +72,7 @@ func runGuard(ctx context.Context, g *closewait.Guard, output *guardOutput) erro
 		return fmt.Errorf("%w: %w", closewait.ErrGuardFailed, err)
 	}
 	if err := awaitGuard(ctx, cmd.Process.Pid); err != nil {
-		go func() { _ = cmd.Wait() }() // if it ends one day
+		go func() { _ = cmd.Wait() }() // collects the zombie, should it ever end
 		return fmt.Errorf("%w: %w", closewait.ErrGuardFailed, err)
 	}
 	err := cmd.Wait()
@@ -85,10 +85,10 @@ func runGuard(ctx context.Context, g *closewait.Guard, output *guardOutput) erro
 // awaitGuard waits until the guard or ctx ends, and kills the process group of the guard. The guard
 // has not been reaped yet, so no other group can have its id.
 func awaitGuard(ctx context.Context, pid int) error {
-	pidfd, failure := openPidfd(pid) // not the one of os.Process: that must not become non-blocking
+	pidfd, failure := openPidfd(pid) // not the pidfd of os.Process, which must stay blocking
 	if failure == nil {
 		defer pidfd.Close()
-		_ = awaitExit(ctx, pidfd) // whatever its result, the group is killed
+		_ = awaitExit(ctx, pidfd) // the group is killed in any case
 	}
 	if err := unix.Kill(-pid, unix.SIGKILL); err != nil && !errors.Is(err, unix.ESRCH) {
 		return fmt.Errorf("kill its process group: %w", err)
@@ -114,8 +114,8 @@ func guardError(err error) error {
 	return fmt.Errorf("%w: %w", closewait.ErrGuardFailed, err)
 }
 
-// guardArguments replaces placeholders in the arguments, but not in the program: a process must not
-// choose that.
+// guardArguments replaces placeholders in the arguments. It does not replace them in the name of
+// the program, because processes choose their own values.
 func guardArguments(g *closewait.Guard) []string {
 	known := strings.NewReplacer("{pid}", strconv.Itoa(g.PID), "{rule}", g.Rule, "{group}", g.Group)
 	arguments := make([]string, 0, len(g.Command)-1)

@@ -76,7 +76,7 @@ func TestNothingOfAGuardIsLeft(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var pids []string
-			// On a loaded machine the time may be over before the guard has started its process.
+			// On a loaded machine the time can be over before the guard has started its process.
 			for timeout := c.timeout; len(pids) < 2; timeout *= 2 {
 				output, err := e.RunGuard(t.Context(), shellGuard(c.script, timeout))
 				if !errors.Is(err, c.want) || c.want == nil && err != nil {
@@ -141,7 +141,7 @@ func TestAGuardThatReadsNothingIsNotWaitedFor(t *testing.T) {
 }
 
 // detachedChild returns a guard that starts a child in a session of its own and then allows. The
-// child has our pipes and lives on.
+// child has the pipes of the guard and survives it.
 func detachedChild(t *testing.T, redirect string) closewait.Guard {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "pid")
@@ -152,7 +152,7 @@ func detachedChild(t *testing.T, redirect string) closewait.Guard {
 			err = syscall.Kill(pid, syscall.SIGKILL)
 		}
 		if err != nil {
-			t.Errorf("the child has not lived on: %v", err)
+			t.Errorf("the child has not survived: %v", err)
 		}
 	})
 	child := "echo $$ > " + file + "; exec sleep 1000"

@@ -9,9 +9,9 @@ import (
 	"closewait_exporter/kernel/fdscan"
 )
 
-// Holders finds the processes that have a descriptor of each socket now. It reads the descriptors
-// of all processes, because any of them can have got one by fork or SCM_RIGHTS. For the cost see
-// docs/PERFORMANCE.md.
+// Holders finds, for each socket, the processes that have a descriptor of it now. It reads the
+// descriptors of all processes, because any process can get one by fork or SCM_RIGHTS
+// (docs/PERFORMANCE.md has the cost).
 func (e *Executor) Holders(ctx context.Context, sockets []*closewait.Socket) (closewait.HolderLookup, error) {
 	pids, err := e.host.ListPIDs()
 	if err != nil {
@@ -36,7 +36,7 @@ func (e *Executor) Holders(ctx context.Context, sockets []*closewait.Socket) (cl
 	return found, nil
 }
 
-// mayHoldSockets reports whether a process could hold a socket of another process. Sandboxes and
-// security modules hide the descriptors of the first process of the host. It passes sockets on to
-// its children and keeps none that is connected.
+// mayHoldSockets reports whether a process whose descriptors cannot be read could hold a socket of
+// another process. Sandboxes and security modules hide the descriptors of the first process of a
+// host: it only passes sockets on to its children, and keeps no connected socket.
 func mayHoldSockets(pid int) bool { return pid != 1 }

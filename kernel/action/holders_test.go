@@ -45,7 +45,7 @@ func TestHoldersAreReadAtEachCall(t *testing.T) {
 }
 
 func TestHoldersAreIncompleteWhereAProcessCannotBeRead(t *testing.T) {
-	root := kerneltest.FakeProcesses(t, 7, "x") // without a descriptor directory, as after its end
+	root := kerneltest.FakeProcesses(t, 7, "x") // without fd directories, as after the end of a process
 	proc, err := host.OpenDirectory(unix.AT_FDCWD, root)
 	if err != nil {
 		t.Fatal(err)

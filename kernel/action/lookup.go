@@ -12,7 +12,7 @@ import (
 	"closewait_exporter/kernel/sockdiag"
 )
 
-// inCloseWait returns the sockets that are in CLOSE_WAIT in their namespace's TCP tables.
+// inCloseWait returns the sockets that the TCP tables of their namespaces show in CLOSE_WAIT.
 func (e *Executor) inCloseWait(ctx context.Context, sockets []*closewait.Socket) (found []*closewait.Socket, err error) {
 	for ns, group := range byNamespace(sockets) {
 		err := e.host.InNamespace(ctx, ns, func() error {
@@ -47,12 +47,13 @@ func closeWaitRows(ctx context.Context, sockets []*closewait.Socket) (map[*close
 	return rows, err
 }
 
-// tableStates are the states in which a socket can have a descriptor and is in the tables: all but
-// CLOSE, and SYN_RECV, TIME_WAIT and NEW_SYN_RECV, in which there is no socket yet or any more.
+// tableStates are the states in which a socket can have a descriptor and is in the TCP tables: all
+// except CLOSE (in no table), SYN_RECV and NEW_SYN_RECV (no socket yet) and TIME_WAIT (no socket
+// any more).
 var tableStates = []uint{1, 2, 4, 5, 8, 9, 10, 11}
 
-// absentFromTables returns the sockets absent from their namespace's TCP tables. It returns no
-// socket of a namespace in which no process lives any more, because that cannot be read.
+// absentFromTables returns the sockets that are absent from the TCP tables of their namespaces. It
+// leaves out sockets whose namespace has no process left, because its tables cannot be read.
 func (e *Executor) absentFromTables(ctx context.Context, sockets []*closewait.Socket) (absent []*closewait.Socket, err error) {
 	for ns, group := range byNamespace(sockets) {
 		err := e.host.InNamespace(ctx, ns, func() error {

@@ -10,13 +10,13 @@ import (
 )
 
 // RaiseNoFile raises the soft limit of open descriptors (RLIMIT_NOFILE), which gives a leaking
-// process more time. It returns the soft limits before and after. The hard limit bounds it and is
-// not changed, so closewait.UnlimitedFDs asks for the maximum. A limit that is already high enough
-// stays. It needs CAP_SYS_RESOURCE for processes of other users.
+// process more time. It returns the soft limits before and after. The new limit is at most the hard
+// limit, which does not change, so closewait.UnlimitedFDs asks for the maximum. A limit that is
+// already high enough stays. It needs CAP_SYS_RESOURCE for processes of other users.
 //
-// prlimit(2) knows no pidfd. The process is known to live right before and after the call; a
-// process that had its pid in between would have got the same limits, and the error is ErrGone
-// then.
+// prlimit(2) takes a pid, not a pidfd. RaiseNoFile checks that the process lives right before and
+// right after the call. If the process has ended in between, another process with its pid may have
+// got the limit; the error is closewait.ErrGone then.
 func (h *ProcessHandle) RaiseNoFile(to uint64) (before, after uint64, err error) {
 	limit, err := h.prlimit(nil)
 	if err != nil {
@@ -33,7 +33,7 @@ func (h *ProcessHandle) RaiseNoFile(to uint64) (before, after uint64, err error)
 	return limit.Cur, raised, nil
 }
 
-// prlimit sets a limit, unless that is nil, and returns the limit before.
+// prlimit sets the limit, unless set is nil, and returns the limit before.
 func (h *ProcessHandle) prlimit(set *unix.Rlimit) (before unix.Rlimit, err error) {
 	err = h.requireAlive()
 	if err == nil {

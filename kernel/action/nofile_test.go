@@ -69,7 +69,7 @@ func TestWhatIsNotPermittedIsDeniedAndNamesTheCapability(t *testing.T) {
 	})
 	awaitComm(t, cmd.Process.Pid, "sleep")
 	h := openHandle(t, e, cmd.Process.Pid)
-	v := newTarget(t, places[0])
+	p := newTarget(t, places[0])
 	for _, c := range []struct {
 		capability uint
 		do         func() error
@@ -78,7 +78,7 @@ func TestWhatIsNotPermittedIsDeniedAndNamesTheCapability(t *testing.T) {
 		{unix.CAP_SYS_RESOURCE, func() error { return errorOf3(h.RaiseNoFile(closewait.UnlimitedFDs)) }},
 		{unix.CAP_NET_ADMIN, func() error {
 			var counts socketCounts
-			_ = counts.destroy(t.Context(), []*closewait.Socket{v.socket})
+			_ = counts.destroy(t.Context(), []*closewait.Socket{p.socket})
 			return counts.failure
 		}},
 	} {
@@ -93,6 +93,6 @@ func TestWhatIsNotPermittedIsDeniedAndNamesTheCapability(t *testing.T) {
 			})
 		})
 	}
-	requireUntouched(t, v.peer)
+	requireUntouched(t, p.peer)
 	expectNoExit(t, h)
 }

@@ -10,8 +10,7 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// openPidfd opens a non-blocking pidfd, so that the Go runtime waits for it as it does for
-// sockets.
+// openPidfd opens a non-blocking pidfd, which the Go runtime can wait for without a thread.
 func openPidfd(pid int) (*os.File, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err != nil {
@@ -24,7 +23,7 @@ func openPidfd(pid int) (*os.File, error) {
 	return os.NewFile(uintptr(fd), "pidfd"), nil
 }
 
-// probePidfd returns nil if pidfds can be used. It sends signal 0, which is no signal.
+// probePidfd returns nil if pidfds can be used. It sends signal 0, which has no effect.
 func probePidfd() error {
 	fd, err := unix.PidfdOpen(os.Getpid(), 0)
 	if err == nil {
@@ -37,7 +36,7 @@ func probePidfd() error {
 	return nil
 }
 
-// pidfdError adds to an error of a system call on pidfds how to mend its cause.
+// pidfdError adds to an error of a system call on pidfds how to fix its cause.
 func pidfdError(err error) error {
 	switch {
 	case errors.Is(err, unix.ENOSYS):

@@ -47,7 +47,7 @@ const (
 	beforeOpen moment = iota
 	beforeVerify
 	beforeAction
-	meanwhile // at the same time as all of it
+	meanwhile // concurrently with all of them
 	moments
 )
 
@@ -82,10 +82,10 @@ func testPIDReuse(t *testing.T) {
 }
 
 // pidReuse makes pairs of processes. The first is the target and holds a socket in CLOSE_WAIT. The
-// second is a bystander and gets the pid of the target. The target lives for so short a time that
-// both often have the same start time, and only the socket tells them apart. A child has all
-// descriptors of the test until its exec(2), so the test must not hold the socket itself when it
-// starts the bystander: the keeper, a third process, holds it.
+// second is a bystander and gets the pid of the target. The target lives so briefly that both often
+// have the same start time, and only the socket distinguishes them. A child has all descriptors of
+// the test until its exec(2), so the test must not hold the socket itself when it starts the
+// bystander: the keeper, a third process, holds it.
 type pidReuse struct {
 	executor *Executor
 	socket   *closewait.Socket
@@ -106,9 +106,9 @@ func newPIDReuse(t *testing.T) *pidReuse {
 	if err := unix.Setrlimit(unix.RLIMIT_NOFILE, &limit); err != nil {
 		t.Fatal(err)
 	}
-	v := newTarget(t, places[0])
+	p := newTarget(t, places[0])
 	e := newExecutor(t)
-	return &pidReuse{executor: e, socket: v.socket, keeper: openHandle(t, e, v.pid())}
+	return &pidReuse{executor: e, socket: p.socket, keeper: openHandle(t, e, p.pid())}
 }
 
 // round calls act, which must call replace once, at the given moment.

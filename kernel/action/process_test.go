@@ -95,7 +95,7 @@ func awaitState(t *testing.T, pid int, state string) {
 	})
 }
 
-// awaitComm waits until a process has that name, as after an exec.
+// awaitComm waits until a process has a name, as after an exec.
 func awaitComm(t *testing.T, pid int, name string) {
 	t.Helper()
 	leaktest.Eventually(t, soon, func() (bool, string) {

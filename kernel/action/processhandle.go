@@ -9,21 +9,21 @@ import (
 	"closewait_exporter/kernel/procfs"
 )
 
-// ProcessHandle is an open process. Its methods affect this process or none, even after another
-// process has got its pid. It is safe for concurrent use.
+// ProcessHandle is an open process. Its methods affect this process or no process, even after
+// another process has got its pid. It is safe for concurrent use.
 type ProcessHandle struct {
 	executor  *Executor
 	id        closewait.ProcessID
 	pidfd     *os.File
-	directory *os.File // /proc/PID, which stays bound to the process too
+	directory *os.File // /proc/PID, which stays bound to the process as the pidfd does
 }
 
 // Open opens a process. It fails with closewait.ErrGone if the process has ended, is a zombie, or
 // if another process has its pid.
 //
 // The start time is checked after the pidfd was opened, so that no other process can take the pid
-// in between. It counts in ticks of 10 ms: a process that got the pid of one that started and ended
-// in the same tick is not told apart by it. Verify does that, because its sockets are others.
+// in between. It counts in ticks of 10 ms, and two processes can have the same pid within one tick.
+// Verify distinguishes those by their sockets.
 func (e *Executor) Open(id closewait.ProcessID) (*ProcessHandle, error) {
 	pidfd, err := openPidfd(id.PID)
 	if err != nil {
@@ -37,8 +37,8 @@ func (e *Executor) Open(id closewait.ProcessID) (*ProcessHandle, error) {
 	return h, nil
 }
 
-// openDirectory opens /proc/PID and compares the start time. As the process of the pidfd lives
-// afterwards, its pid was not free in the meantime, so both are the same process.
+// openDirectory opens /proc/PID and compares the start time. If the process of the pidfd lives
+// afterwards, its pid was not free in the meantime, so the directory belongs to the same process.
 func (h *ProcessHandle) openDirectory() error {
 	dir, err := h.executor.host.OpenProcess(h.id)
 	if err != nil {
@@ -48,10 +48,10 @@ func (h *ProcessHandle) openDirectory() error {
 	return h.requireAlive()
 }
 
-// ID returns the process that is open.
+// ID returns the identity of the process.
 func (h *ProcessHandle) ID() closewait.ProcessID { return h.id }
 
-// Close closes the handle. It must be called once, and may be called again.
+// Close closes the handle. It may be called more than once.
 func (h *ProcessHandle) Close() {
 	h.pidfd.Close()
 	if h.directory != nil {
@@ -59,7 +59,7 @@ func (h *ProcessHandle) Close() {
 	}
 }
 
-// Describe reads the facts of the process again: it can run another program by now.
+// Describe reads the current facts of the process, which can change with an exec(2).
 func (h *ProcessHandle) Describe() (closewait.Process, error) {
 	p, _, err := procfs.NewDescriber(h.executor.host).Describe(h.id, procfs.Known{})
 	if err == nil {
@@ -88,6 +88,8 @@ func (h *ProcessHandle) withDirectory(f func(host.Directory) error) error {
 	return withFD(h.directory, func(fd int) error { return f(host.Directory(fd)) })
 }
 
+// withFD calls f with the descriptor of a file, which stays open meanwhile. It fails with
+// os.ErrClosed if the file is closed.
 func withFD(file *os.File, f func(fd int) error) error {
 	raw, err := file.SyscallConn()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 func TestWaitEndsWithItsContextAndCanBeRepeated(t *testing.T) {
 	e := newExecutor(t)
 	h := openHandle(t, e, startSleep(t).Process.Pid)
-	reason := errors.New("tired of waiting")
+	reason := errors.New("the wait is over")
 	for range 3 {
 		ctx, cancel := context.WithTimeoutCause(t.Context(), time.Millisecond, reason)
 		if err := h.Wait(ctx); !errors.Is(err, reason) {
@@ -32,13 +32,13 @@ func TestWaitEndsWithItsContextAndCanBeRepeated(t *testing.T) {
 func TestSeveralCanWaitForOneProcess(t *testing.T) {
 	e := newExecutor(t)
 	h := openHandle(t, e, startSleep(t).Process.Pid)
-	impatient, cancel := context.WithCancel(t.Context())
+	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	ended := make(chan error)
-	for _, ctx := range []context.Context{t.Context(), impatient, t.Context(), impatient} {
+	for _, ctx := range []context.Context{t.Context(), cancelled, t.Context(), cancelled} {
 		go func() {
 			err := h.Wait(ctx)
-			if ctx == impatient && errors.Is(err, context.Canceled) {
+			if ctx == cancelled && errors.Is(err, context.Canceled) {
 				err = nil
 			}
 			ended <- err
@@ -86,17 +86,17 @@ func TestOpenRefusesWhatIsNotTheProcess(t *testing.T) {
 		})
 	}
 	if _, err := e.Open(closewait.ProcessID{PID: 0}); err == nil || errors.Is(err, closewait.ErrGone) {
-		t.Errorf("pid 0: %v, want an error that is no end", err)
+		t.Errorf("pid 0: %v, want an error other than %v", err, closewait.ErrGone)
 	}
 }
 
 func TestAClosedHandleDoesNothing(t *testing.T) {
 	e := newExecutor(t)
-	v := newTarget(t, places[0])
-	h := openHandle(t, e, v.pid())
+	p := newTarget(t, places[0])
+	h := openHandle(t, e, p.pid())
 	h.Close()
 	h.Close()
-	list := []*closewait.Socket{v.socket}
+	list := []*closewait.Socket{p.socket}
 	for name, err := range map[string]error{
 		"Signal":      h.Signal("KILL"),
 		"Wait":        h.Wait(t.Context()),
@@ -111,11 +111,11 @@ func TestAClosedHandleDoesNothing(t *testing.T) {
 			t.Errorf("%s: %v, want %v", name, err, os.ErrClosed)
 		}
 	}
-	requireUntouched(t, v.peer)
-	awaitState(t, v.pid(), "S")
+	requireUntouched(t, p.peer)
+	awaitState(t, p.pid(), "S")
 }
 
-func TestAProcessWithAZombieLeaderIsHeld(t *testing.T) {
+func TestAProcessWithAZombieLeaderCanBeOpenedAndEnded(t *testing.T) {
 	e := newExecutor(t)
 	l := leaktest.Start(t, "--sockets=2", "--zombie-leader")
 	h := openHandle(t, e, l.PID)

@@ -13,7 +13,8 @@ import (
 	"closewait_exporter/kernel/sockdiag"
 )
 
-// Rights says for each action why it cannot be applied to the processes of a user; nil if it can.
+// Rights has, for each action, the reason why it is not possible on the processes of a user, or nil
+// if it is possible.
 type Rights struct {
 	Signal      error // ProcessHandle.Signal
 	RaiseNoFile error // ProcessHandle.RaiseNoFile
@@ -23,19 +24,19 @@ type Rights struct {
 	Holders     error // Executor.Holders and ProcessHandle.Verify, which every action needs
 }
 
-// Rights checks which actions are possible on the processes of a user, without sending, changing or
-// destroying anything. Security modules can forbid more than it can know.
+// Rights checks which actions are possible on the processes of a user. It sends no signal and
+// changes no limit or socket. Security modules can deny more than it can detect.
 func (e *Executor) Rights(uid uint32) Rights {
 	own := int(uid) == os.Geteuid()
-	// The kernel permits a process to read another process of the same user that has no capability
-	// which it lacks itself. Processes of root usually have all capabilities.
-	equal := own && uid != 0
+	// The kernel permits reading another process of the same user only if that has no capability
+	// that the reader lacks. Processes of root usually have all capabilities.
+	readable := own && uid != 0
 	var r Rights
 	if !own {
 		r.Signal = e.requireCapabilities("signals to other users' processes", unix.CAP_KILL)
 		r.RaiseNoFile = e.requireCapabilities("limits of other users' processes", unix.CAP_SYS_RESOURCE)
 	}
-	if !equal {
+	if !readable {
 		r.Holders = e.requireCapabilities("descriptors of other processes", unix.CAP_DAC_READ_SEARCH, unix.CAP_SYS_PTRACE)
 		r.ThreadDump = e.requireCapabilities("memory maps of other processes", unix.CAP_SYS_PTRACE)
 	}
@@ -67,9 +68,9 @@ func (e *Executor) requireCapabilities(what string, capabilities ...uint) error 
 	return fmt.Errorf("%s need %s: %w", what, strings.Join(missing, " and "), os.ErrPermission)
 }
 
-// checkDestroy asks the kernel to destroy a socket that cannot exist: between two addresses for
-// documentation (RFC 5737), on port 0, with a cookie that no socket will get. ENOENT says that the
-// kernel has searched for it.
+// checkDestroy asks the kernel to destroy a socket that cannot exist: between addresses reserved
+// for documentation (RFC 5737), on port 0, with a cookie that no socket gets. ENOENT means that the
+// kernel has searched for it, so the request itself is permitted.
 func (e *Executor) checkDestroy() error {
 	if err := e.requireCapabilities("SOCK_DESTROY requests", unix.CAP_NET_ADMIN); err != nil {
 		return err
@@ -93,8 +94,8 @@ func (e *Executor) checkDestroy() error {
 	return fmt.Errorf("SOCK_DESTROY does not work: %w", err)
 }
 
-// checkGetfd duplicates a descriptor of this process, which needs no right, and reads what Yama
-// says about other processes.
+// checkGetfd checks that pidfd_getfd works, with a descriptor of this process, and that Yama does
+// not deny it for other processes.
 func (e *Executor) checkGetfd() error {
 	scope, err := e.host.Proc.Read("sys/kernel/yama/ptrace_scope", nil)
 	if err == nil && strings.TrimSpace(string(scope)) == "3" {

@@ -6,9 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 func contains(err error, text string) bool { return err != nil && strings.Contains(err.Error(), text) }
@@ -65,14 +65,13 @@ func missingRights(t *testing.T, r Rights, without []uint) (lost []string) {
 	return lost
 }
 
-// TestTheSelfTestDestroysNothing watches a socket in CLOSE_WAIT during the test.
-func TestTheSelfTestDestroysNothing(t *testing.T) {
+func TestCheckingRightsDestroysNothing(t *testing.T) {
 	e := newExecutor(t)
-	v := newTarget(t, places[0])
+	p := newTarget(t, places[0])
 	if err := e.checkDestroy(); err != nil {
 		t.Error(err)
 	}
-	requireUntouched(t, v.peer)
+	requireUntouched(t, p.peer)
 }
 
 // TestPidsOfAnotherNamespaceAreRefused has a /proc of the namespace above or of an unrelated one.
@@ -103,8 +102,8 @@ func TestPidsOfAnotherNamespaceAreRefused(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer proc.Close()
-			e := &host.Host{Path: dir, Proc: proc, PIDsAreOurs: c.ours}
-			if err := checkPIDs(e); (err == nil) != c.want {
+			h := &host.Host{Path: dir, Proc: proc, PIDsAreOurs: c.ours}
+			if err := checkPIDs(h); (err == nil) != c.want {
 				t.Error(err)
 			}
 		})

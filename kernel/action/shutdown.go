@@ -12,7 +12,7 @@ import (
 
 // Shutdown ends connections as the program should have done: the peer gets a FIN, and threads that
 // wait for the socket read the end of the stream. The descriptor stays open until the program
-// closes it. Shutdown touches only sockets that are still in CLOSE_WAIT with the same cookie; it
+// closes it. Shutdown affects only sockets that are still in CLOSE_WAIT with the same cookie; it
 // skips sockets that are given as defunct. It needs pidfd_getfd(2): CAP_SYS_PTRACE and Linux 5.6.
 func (h *ProcessHandle) Shutdown(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
 	counts, err := callWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) (closewait.SocketCounts, error) {
@@ -51,8 +51,7 @@ func (h *ProcessHandle) shutdown(ctx context.Context, sockets []*closewait.Socke
 	return counts.SocketCounts, counts.failure
 }
 
-// getfdError adds to an error of pidfd_getfd, or of a check of the duplicate, how to mend its
-// cause.
+// getfdError adds to an error of withDuplicate how to fix its cause.
 func getfdError(err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM):

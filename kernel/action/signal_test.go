@@ -2,6 +2,7 @@ package action
 
 import (
 	"errors"
+	"fmt"
 	"os/exec"
 	"syscall"
 	"testing"
@@ -55,8 +56,8 @@ func TestTERMThatIsIgnoredEndsNothingAndKILLDoes(t *testing.T) {
 	awaitEnd(t, h)
 }
 
-// TestTheFirstProcessOfAContainerIgnoresTERM: the kernel drops signals from outside, too, for which
-// pid 1 of a pid namespace has no handler, except KILL and STOP.
+// TestTheFirstProcessOfAContainerIgnoresTERM has pid 1 of a pid namespace. The kernel drops signals
+// for which such a process has no handler, except KILL and STOP, also when they come from outside.
 func TestTheFirstProcessOfAContainerIgnoresTERM(t *testing.T) {
 	e := newExecutor(t)
 	cmd := exec.Command("sleep", "1000")
@@ -86,7 +87,7 @@ func TestAStoppedProcessKeepsTERMPending(t *testing.T) {
 		}
 		leaktest.Eventually(t, soon, func() (bool, string) {
 			s, err := h.State()
-			return err == nil && s.Stopped == 1 && s.Halted(), "stopped"
+			return err == nil && s.Stopped == 1 && s.Halted(), fmt.Sprintf("after %s: %+v, %v, want one thread stopped", step, s, err)
 		})
 	}
 	if err := h.Signal("CONT"); err != nil {

@@ -31,8 +31,8 @@ func (h *ProcessHandle) socketFDs(ctx context.Context, sockets []*closewait.Sock
 }
 
 // withDuplicate calls f with a duplicate of a descriptor of the process. f must identify the
-// socket, because the number can belong to another file by now. The duplicate is closed at once: as
-// long as it is open, a close(2) by the program sends no FIN.
+// socket, because the number can belong to another file by now. The duplicate is closed right
+// after f: while it is open, a close(2) by the program sends no FIN.
 func (h *ProcessHandle) withDuplicate(d fdscan.Handle, f func(fd int) error) error {
 	get := func(pidfd int) error {
 		fd, err := unix.PidfdGetfd(pidfd, int(d.Number), 0)
@@ -70,13 +70,13 @@ var (
 )
 
 // socketChanged reports whether an error of withDuplicate or identify means that the descriptor was
-// closed, or belongs to another socket or to the same one in another state.
+// closed, belongs to another socket, or that the state of the socket has changed.
 func socketChanged(err error) bool {
 	return errors.Is(err, errSocketChanged) || errors.Is(err, unix.EBADF) || host.Vanished(err)
 }
 
 // identify returns nil if fd is the given socket in the given state, CLOSE_WAIT or defunct. It
-// takes microseconds, unless some thread is blocked while it has the socket locked.
+// takes microseconds, unless a thread that has locked the socket is blocked.
 func identify(fd int, s *closewait.Socket) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -118,9 +118,9 @@ func expectedState(s *closewait.Socket) uint8 {
 	return host.TCPCloseWait
 }
 
-// sameIdentity compares the cookies or, if the scan knew none, the addresses. The kernel does not
-// return the remote address of a defunct socket (getpeername(2)), so the local address and the
-// inode, which the caller has compared, must suffice.
+// sameIdentity compares the cookies or, if the scan has found none, the addresses. The kernel does
+// not return the remote address of a defunct socket (getpeername(2)), so there only the local
+// address is compared, besides the inode, which the caller has compared.
 func sameIdentity(fd int, s *closewait.Socket) (bool, error) {
 	if s.ID.Cookie != 0 {
 		cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)

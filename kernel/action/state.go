@@ -6,16 +6,16 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// State says what keeps the threads of a process from running.
+// State counts the threads of a process, and those that something keeps from running.
 type State struct {
 	Threads int
-	Stopped int  // by a signal or a tracer: TERM stays pending, and its sockets age without its fault
-	Blocked int  // in uninterruptible sleep: not even KILL ends them before the kernel wakes them
-	Frozen  bool // by a cgroup, as docker pause does
+	Stopped int  // threads stopped by a signal or a tracer; TERM stays pending meanwhile
+	Blocked int  // threads in uninterruptible sleep, which not even KILL ends until the kernel wakes them
+	Frozen  bool // the process is frozen by a cgroup, as by docker pause
 }
 
-// Halted reports whether someone keeps the process from running. A program that cannot run leaks
-// nothing.
+// Halted reports whether the process is kept from running from outside. Its sockets age then
+// although the program does not leak.
 func (s State) Halted() bool { return s.Stopped > 0 || s.Frozen }
 
 // State reads the current state of the process, from files that cannot block.
@@ -50,7 +50,7 @@ func (s *State) countThreads(dir host.Directory) error {
 	}
 	defer threads.Close()
 	buf := make([]byte, 4096)
-	return threads.Each(make([]byte, 32<<10), func(name []byte) {
+	return threads.Each(make([]byte, host.EntriesSize), func(name []byte) {
 		var err error
 		if buf, err = threads.Read(string(name)+"/stat", buf); err != nil {
 			return // ended meanwhile

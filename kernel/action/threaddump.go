@@ -15,8 +15,8 @@ import (
 	"closewait_exporter/kernel/procfs"
 )
 
-// ErrNotJVM reports that a process might not answer SIGQUIT with a thread dump. SIGQUIT would end
-// any other program, also Go programs, although they have a handler for it.
+// ErrNotJVM reports that a process might not answer SIGQUIT with a thread dump. Most other programs
+// would end, also Go programs, although they have a handler for it.
 var ErrNotJVM = errors.New("not a Java virtual machine that prints thread dumps")
 
 // ThreadDump sends SIGQUIT to a process if it is a HotSpot JVM that handles signals. The JVM writes
@@ -28,8 +28,8 @@ func (h *ProcessHandle) ThreadDump(ctx context.Context) error {
 	return h.Signal("QUIT")
 }
 
-// verifyJVM checks properties that only such a JVM has all of. Any program can call itself java,
-// and an embedded JVM shares its signals with a program that handles them in an unknown way.
+// verifyJVM checks properties that only such a JVM combines. Any program can call itself java, and
+// an embedded JVM shares its signals with a program that handles them in an unknown way.
 func (h *ProcessHandle) verifyJVM(ctx context.Context) error {
 	err := h.withDirectory(isJava)
 	if err != nil {
@@ -66,10 +66,10 @@ func isJava(dir host.Directory) error {
 	return nil
 }
 
-// handlesQuit returns nil if the handler of HotSpot gets SIGQUIT: the signal is caught, and there
-// is the thread that does the work of the handler. With -Xrs (-XX:+ReduceSignalUsage) there is no
-// such thread, and a handler without it is not the handler of HotSpot. Reads of these files cannot
-// block, unlike reads of the command line.
+// handlesQuit returns nil if HotSpot handles SIGQUIT: the signal is caught, and the thread exists
+// that does the work of HotSpot's handler. With -Xrs (-XX:+ReduceSignalUsage) that thread does not
+// exist, and a handler belongs to something else. Reads of these files cannot block, unlike reads
+// of the command line.
 func handlesQuit(dir host.Directory) error {
 	status, err := dir.Read("status", nil)
 	if err != nil {
@@ -98,7 +98,7 @@ func threadNames(dir host.Directory) ([]string, error) {
 	defer threads.Close()
 	var names []string
 	buf := make([]byte, 64)
-	err = threads.Each(make([]byte, 32<<10), func(tid []byte) {
+	err = threads.Each(make([]byte, host.EntriesSize), func(tid []byte) {
 		if comm, err := threads.Read(string(tid)+"/comm", buf); err == nil { // else ended meanwhile
 			names = append(names, string(bytes.TrimSuffix(comm, []byte("\n"))))
 		}

@@ -133,8 +133,8 @@ func TestOtherProgramsGetNoSIGQUIT(t *testing.T) {
 		{"another program", "/bin/sleep", []string{"1000"}, "", "the program is"},
 		{"a Go program called java", copyOf(t, leaktest.Build(t), "java"), []string{"server"}, "", "not mapped"},
 		{"a program called java that catches SIGQUIT", copyOf(t, "/bin/bash", "java"), catches, "", "not mapped"},
-		{"one with a libjvm.so that does not catch it", copyOf(t, "/bin/sleep", "java"), []string{"1000"}, library, "not caught"},
-		{"one with all of this and no signal dispatcher", copyOf(t, "/bin/bash", "java"), catches, library, "no signal dispatcher"},
+		{"a program called java with a libjvm.so that does not catch SIGQUIT", copyOf(t, "/bin/sleep", "java"), []string{"1000"}, library, "not caught"},
+		{"the same, catching SIGQUIT, without a signal dispatcher", copyOf(t, "/bin/bash", "java"), catches, library, "no signal dispatcher"},
 		{"the same under another name", "/bin/bash", catches, library, "the program is"},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -7,10 +7,10 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Verify returns the sockets that the process still holds in the given state, CLOSE_WAIT or
-// defunct. It checks a duplicate of each descriptor. Where that is not permitted, it reads the
-// tables of the network namespace and /proc/PID/fd again. Unaccepted sockets have no holder and are
-// never returned.
+// Verify returns the sockets that the process still holds in the state in which they are given,
+// CLOSE_WAIT or defunct. It checks a duplicate of each descriptor. Where duplicates are denied, it
+// reads the tables of the network namespace and /proc/PID/fd again. Unaccepted sockets have no
+// holder and are never returned.
 func (h *ProcessHandle) Verify(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
 	still, err := callWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) ([]*closewait.Socket, error) {
 		return h.verify(ctx, sockets)
@@ -53,9 +53,9 @@ func (h *ProcessHandle) verify(ctx context.Context, sockets []*closewait.Socket)
 	return append(still, verified...), err
 }
 
-// verifyByTables verifies sockets that the process held a moment ago. A defunct socket is in no
-// table, and neither is a socket that the process has closed since, so its descriptors are read
-// once more.
+// verifyByTables verifies sockets that the process held a moment ago. Neither a defunct socket nor
+// a socket that the process has closed since is in a table, so the descriptors of the process are
+// read once more.
 func (h *ProcessHandle) verifyByTables(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
 	waiting, defunct := splitDefunct(sockets)
 	still, err := h.executor.inCloseWait(ctx, waiting)

@@ -69,29 +69,29 @@ func TestActionsReachSocketsWhereverTheyAre(t *testing.T) {
 
 func TestSocketsOfAnotherProcessAreNotVerified(t *testing.T) {
 	e := newExecutor(t)
-	v := newTarget(t, places[0])
+	p := newTarget(t, places[0])
 	other := openHandle(t, e, startSleep(t).Process.Pid)
-	if still, err := other.Verify(t.Context(), []*closewait.Socket{v.socket}); err != nil || len(still) != 0 {
+	if still, err := other.Verify(t.Context(), []*closewait.Socket{p.socket}); err != nil || len(still) != 0 {
 		t.Errorf("%d sockets, %v", len(still), err)
 	}
-	if counts, err := other.Shutdown(t.Context(), []*closewait.Socket{v.socket}); err != nil || counts != (closewait.SocketCounts{Gone: 1}) {
+	if counts, err := other.Shutdown(t.Context(), []*closewait.Socket{p.socket}); err != nil || counts != (closewait.SocketCounts{Gone: 1}) {
 		t.Errorf("%+v, %v", counts, err)
 	}
-	requireUntouched(t, v.peer)
+	requireUntouched(t, p.peer)
 }
 
 func TestSocketsOfANamespaceWithoutProcessesAreGone(t *testing.T) {
 	e := newExecutor(t)
-	v := newTarget(t, places[0])
-	v.socket.ID.NetNS = 1
-	h := openHandle(t, e, v.pid())
-	if counts, err := h.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || counts != (closewait.SocketCounts{Gone: 1}) {
+	p := newTarget(t, places[0])
+	p.socket.ID.NetNS = 1
+	h := openHandle(t, e, p.pid())
+	if counts, err := h.Destroy(t.Context(), []*closewait.Socket{p.socket}); err != nil || counts != (closewait.SocketCounts{Gone: 1}) {
 		t.Errorf("%+v, %v", counts, err)
 	}
-	requireUntouched(t, v.peer)
+	requireUntouched(t, p.peer)
 }
 
-// TestDestroyFindsASocketThatIsBoundToAnInterface: the kernel finds such a socket only when the
+// TestDestroyFindsASocketThatIsBoundToAnInterface has a socket that the kernel finds only when the
 // request names the interface. IPv6 connections of link-local addresses are bound to one too.
 func TestDestroyFindsASocketThatIsBoundToAnInterface(t *testing.T) {
 	e := newExecutor(t)
@@ -115,11 +115,11 @@ func TestDestroyFindsASocketThatIsBoundToAnInterface(t *testing.T) {
 
 func TestACancelledCallTouchesNothing(t *testing.T) {
 	e := newExecutor(t)
-	v := newTarget(t, places[0])
-	h := openHandle(t, e, v.pid())
+	p := newTarget(t, places[0])
+	h := openHandle(t, e, p.pid())
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	list := []*closewait.Socket{v.socket}
+	list := []*closewait.Socket{p.socket}
 	for name, err := range map[string]error{
 		"verify":   errorOf2(h.verify(ctx, list)),
 		"shutdown": errorOf2(h.shutdown(ctx, list)),
@@ -130,5 +130,5 @@ func TestACancelledCallTouchesNothing(t *testing.T) {
 			t.Errorf("%s: no error", name)
 		}
 	}
-	requireUntouched(t, v.peer)
+	requireUntouched(t, p.peer)
 }

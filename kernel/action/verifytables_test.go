@@ -17,30 +17,30 @@ import (
 func TestWithoutPidfdGetfdTheTablesDecide(t *testing.T) {
 	e := newExecutor(t)
 	at := places[2]
-	v, closed := newTarget(t, at), newTarget(t, at)
-	h := openHandle(t, e, v.pid())
-	renamed := *v.socket
+	p, other := newTarget(t, at), newTarget(t, at)
+	h := openHandle(t, e, p.pid())
+	renamed := *p.socket
 	renamed.ID.Cookie++
-	foreign := closed.socket
+	foreign := other.socket
 	onOwnThread(func() {
 		if err := denySyscall(unix.SYS_PIDFD_GETFD); err != nil {
 			t.Error(err)
 			return
 		}
-		still, err := h.verify(t.Context(), []*closewait.Socket{&renamed, v.socket, foreign})
-		if err != nil || len(still) != 1 || still[0] != v.socket {
+		still, err := h.verify(t.Context(), []*closewait.Socket{&renamed, p.socket, foreign})
+		if err != nil || len(still) != 1 || still[0] != p.socket {
 			t.Errorf("%d sockets verified, want one; %v", len(still), err)
 		}
-		if counts, err := h.shutdown(t.Context(), []*closewait.Socket{v.socket}); !host.Denied(err) || counts.Failed != 1 {
+		if counts, err := h.shutdown(t.Context(), []*closewait.Socket{p.socket}); !host.Denied(err) || counts.Failed != 1 {
 			t.Errorf("shutdown: %+v, %v, want a denial", counts, err)
 		}
 		if err := e.checkGetfd(); !host.Denied(err) {
-			t.Errorf("the self-test says %v, want a denial", err)
+			t.Errorf("checkGetfd: %v, want a denial", err)
 		}
-		if counts, err := h.Destroy(t.Context(), []*closewait.Socket{v.socket}); err != nil || counts.Done != 1 {
+		if counts, err := h.Destroy(t.Context(), []*closewait.Socket{p.socket}); err != nil || counts.Done != 1 {
 			t.Errorf("destroy: %+v, %v", counts, err)
 		}
-		if still, err := h.verify(t.Context(), []*closewait.Socket{v.socket}); err != nil || len(still) != 0 {
+		if still, err := h.verify(t.Context(), []*closewait.Socket{p.socket}); err != nil || len(still) != 0 {
 			t.Errorf("after destroy: %d sockets, %v", len(still), err)
 		}
 	})
@@ -88,7 +88,7 @@ func TestAMultipathSocketIsVerifiedByTheTables(t *testing.T) {
 	if counts, err := h.Shutdown(t.Context(), list); err == nil || counts.Failed != 1 {
 		t.Errorf("shutdown: %+v, %v, want a refusal", counts, err)
 	}
-	// Some kernels permit it and some do not; none does half of it.
+	// Some kernels permit it and some do not, but the counts and the error must agree.
 	if counts, err := h.Destroy(t.Context(), list); counts.Done+counts.Failed != 1 || (err == nil) != (counts.Done == 1) {
 		t.Errorf("destroy: %+v, %v", counts, err)
 	}

@@ -24,7 +24,7 @@ func (h *ProcessHandle) Exited() (bool, error) {
 
 // Wait returns nil when the process has ended, or the cause of ctx when that ends first.
 func (h *ProcessHandle) Wait(ctx context.Context) error {
-	var own *os.File // a file has one read deadline, which is how a Wait ends early
+	var own *os.File // a duplicate, because a file has only one read deadline, which ends a Wait early
 	err := h.withPidfd(func(fd int) error {
 		duplicate, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		own = os.NewFile(uintptr(duplicate), "pidfd")
@@ -50,7 +50,7 @@ func awaitExit(ctx context.Context, pidfd *os.File) error {
 	interrupted := make(chan struct{})
 	stop := context.AfterFunc(ctx, func() {
 		defer close(interrupted)
-		_ = pidfd.SetReadDeadline(time.Unix(0, 0)) // it has worked above
+		_ = pidfd.SetReadDeadline(time.Unix(0, 0)) // cannot fail, as it has succeeded above
 	})
 	defer func() {
 		if !stop() {
@@ -67,6 +67,7 @@ func awaitExit(ctx context.Context, pidfd *os.File) error {
 	return fmt.Errorf("wait for process: %w", err)
 }
 
+// readable reports whether poll(2) shows a descriptor as readable, without waiting.
 func readable(fd int) bool {
 	ready := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}
 	n, err := host.RetryEINTR(func() (int, error) { return unix.Poll(ready, 0) })

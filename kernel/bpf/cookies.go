@@ -13,18 +13,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// holding is a process with a socket.
-type holding struct {
+// heldSocket is a socket of a process.
+type heldSocket struct {
 	pid   uint32
 	inode uint64
 }
 
-// walkSockets walks, and lets the iterator over files assign cookies to the sockets that have none.
+// walkSockets reads sockets with the walker. Sockets without a cookie it reads again with the
+// iterator over files, which assigns cookies.
 func (it *Iterator) walkSockets(ctx context.Context, each func(*Socket)) (malformed []error, err error) {
-	cookieless := map[holding]uint8{}
+	cookieless := map[heldSocket]uint8{}
 	malformed, err = it.walker.walk(ctx, func(s *Socket) {
 		if s.Cookieless != 0 {
-			cookieless[holding{s.Pid, s.Inode}] |= s.Cookieless
+			cookieless[heldSocket{s.Pid, s.Inode}] |= s.Cookieless
 			return
 		}
 		each(s)
@@ -37,36 +38,36 @@ func (it *Iterator) walkSockets(ctx context.Context, each func(*Socket)) (malfor
 	return malformed, err
 }
 
-// manyProcesses is the number of processes from which on one pass over all processes costs no more
-// than one pass for each.
+// manyProcesses is the number of processes above which one pass over all processes costs less than
+// a pass for each of them.
 const manyProcesses = 32
 
-// ofThread is the value of Socket.Cookieless for a descriptor that is not in the table of the
-// process. The iterator over one process skips some of those before Linux 6.7.
+// ofThread is the value of Socket.Cookieless for a descriptor that is only in the table of a
+// thread. Before Linux 6.7 the iterator over one process skips some of them.
 const ofThread = 2
 
-// assignCookies reads sockets again with the iterator that assigns cookies. A socket that it does
-// not find was closed.
-func (it *Iterator) assignCookies(ctx context.Context, cookieless map[holding]uint8, each func(*Socket)) (malformed []error, err error) {
-	ofThem := func(s *Socket) {
-		if _, wanted := cookieless[holding{s.Pid, s.Inode}]; wanted {
+// assignCookies calls each for the given sockets, which it reads with the iterator that assigns
+// cookies. A socket that the iterator does not find was closed.
+func (it *Iterator) assignCookies(ctx context.Context, cookieless map[heldSocket]uint8, each func(*Socket)) (malformed []error, err error) {
+	eachWanted := func(s *Socket) {
+		if _, wanted := cookieless[heldSocket{s.Pid, s.Inode}]; wanted {
 			each(s)
 		}
 	}
 	pids, all := map[uint32]bool{}, false
-	for h, how := range cookieless {
-		pids[h.pid] = true
-		all = all || how&ofThread != 0
+	for s, value := range cookieless {
+		pids[s.pid] = true
+		all = all || value&ofThread != 0
 	}
 	if all || len(pids) > manyProcesses {
-		return run(ctx, it.sockets, it.buffer, ofThem)
+		return run(ctx, it.sockets, it.buffer, eachWanted)
 	}
 	for pid := range pids {
 		iter, err := it.walker.socketsOf(pid)
 		if err != nil {
 			return malformed, err
 		}
-		more, err := run(ctx, iter, it.buffer, ofThem)
+		more, err := run(ctx, iter, it.buffer, eachWanted)
 		malformed = append(malformed, more...)
 		if err = errors.Join(err, iter.Close()); err != nil {
 			return malformed, err
@@ -79,7 +80,7 @@ func (it *Iterator) assignCookies(ctx context.Context, cookieless map[holding]ui
 // include/uapi/linux/bpf.h). Package link has no option for it.
 func (w *walker) socketsOf(pid uint32) (*link.Iter, error) {
 	info := &struct{ thread, process, handle uint32 }{process: pid}
-	var pinner runtime.Pinner // the kernel gets its address as a number
+	var pinner runtime.Pinner // because attr has the address as a number
 	pinner.Pin(info)
 	defer pinner.Unpin()
 	attr := struct {

@@ -7,4 +7,4 @@
 // were compiled on (CO-RE). They need Linux 5.10 or later with BTF (CONFIG_DEBUG_INFO_BTF).
 package bpf
 
-//go:generate go tool bpf2go -tags linux -cflags "-O2 -g -Wall -Werror -mcpu=v3" -target bpfel,bpfeb -no-global-types -type record -type process -type version -type tally object bpf/iterator.bpf.c
+//go:generate go tool bpf2go -tags linux -cflags "-O2 -g -Wall -Werror -mcpu=v3" -target bpfel,bpfeb -no-global-types -type record -type process -type version -type fd_count object bpf/iterator.bpf.c

@@ -53,8 +53,8 @@ if child:
         pass
 `
 
-// TestATableThatGrowsIsSeenWhole moves tables to other memory while they are read.
-func TestATableThatGrowsIsSeenWhole(t *testing.T) {
+// TestATableThatGrowsIsReadCompletely moves tables to other memory while they are read.
+func TestATableThatGrowsIsReadCompletely(t *testing.T) {
 	leaktest.RequireRoot(t)
 	const sockets, rounds = 3500, 20
 	listen(t, "127.0.0.1:0", false)

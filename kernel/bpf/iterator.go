@@ -18,22 +18,22 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// Iterator holds the programs in the kernel, ready to run. It is not safe for concurrent use.
+// Iterator holds the programs loaded into the kernel. It is not safe for concurrent use.
 type Iterator struct {
 	sockets, processes *link.Iter
 	walker             *walker // nil: the kernel does not support it
 	buffer             []byte
 }
 
-// outputSize is the size of the output that the kernel gathers before it is read: 8 pages
-// (bpf_iter.c). If a read asks for less, the next read returns the rest, so that a smaller buffer
-// would cut records in two.
+// outputSize is the maximum size of the output of one read, in bytes: the kernel gathers 8 pages
+// (kernel/bpf/bpf_iter.c). A smaller buffer would cut records in two, because the next read returns
+// the rest.
 var outputSize = 8 * os.Getpagesize()
 
 // New loads the programs into the kernel. It needs CAP_BPF and CAP_PERFMON. It takes a few dozen
-// milliseconds, most of them to read the types of the kernel. Its error says what is missing.
+// milliseconds, mostly for reading the types of the kernel. Its error says what is missing.
 func New() (*Iterator, error) {
-	// Only kernels before 5.11 count locked memory, and loading fails where the limit matters.
+	// Only kernels before 5.11 count locked memory. If the limit is too low there, loading fails.
 	_ = rlimit.RemoveMemlock()
 	attempts := [][]string{{objectProgSockets, objectProgWalk}, {objectProgSockets}, {objectProgSocketsUntyped}}
 	if unsafe.Sizeof(uintptr(0)) != 8 { // the walk only knows the tables of 64-bit kernels
@@ -49,8 +49,8 @@ func New() (*Iterator, error) {
 	return it, explain(err)
 }
 
-// load loads the programs. Of those that read sockets it loads only the named ones. The first must
-// be an iterator over files.
+// load loads the program that reads processes, and the named programs that read sockets, of which
+// the first must be an iterator over files.
 func load(readers ...string) (it *Iterator, err error) {
 	spec, err := loadObject()
 	if err != nil {
@@ -68,7 +68,7 @@ func load(readers ...string) (it *Iterator, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer programs.Close() // the links keep them in the kernel; descriptors may be scarce
+	defer programs.Close() // saves descriptors; the links keep the programs in the kernel
 	it = &Iterator{buffer: make([]byte, outputSize)}
 	it.sockets, err = attach(programs, readers[0])
 	if err == nil {
@@ -84,6 +84,7 @@ func load(readers ...string) (it *Iterator, err error) {
 	return it, nil
 }
 
+// attach returns a link to an iterator, which can be opened for each pass.
 func attach(programs *ebpf.Collection, name string) (*link.Iter, error) {
 	iter, err := link.AttachIter(link.IterOptions{Program: programs.Programs[name]})
 	if err != nil {
@@ -92,8 +93,8 @@ func attach(programs *ebpf.Collection, name string) (*link.Iter, error) {
 	return iter, nil
 }
 
-// denied reports whether privileges are missing. The verifier rejects programs with the same
-// errors.
+// denied reports whether privileges are missing. It excludes errors of the verifier, which rejects
+// programs with EACCES and EPERM too.
 func denied(err error) bool {
 	_, rejected := errors.AsType[*ebpf.VerifierError](err)
 	return !rejected && host.Denied(err)
@@ -105,9 +106,9 @@ func explain(err error) error {
 	case err == nil:
 		return nil
 	case denied(err):
-		return fmt.Errorf("load BPF iterator: %w: it takes CAP_BPF and CAP_PERFMON", err)
+		return fmt.Errorf("load BPF iterator: %w: it needs CAP_BPF and CAP_PERFMON", err)
 	case errors.Is(err, btf.ErrNotFound), errors.Is(err, ebpf.ErrNotSupported):
-		return fmt.Errorf("load BPF iterator: %w: it takes Linux 5.10 or later with BTF (/sys/kernel/btf/vmlinux)", err)
+		return fmt.Errorf("load BPF iterator: %w: it needs Linux 5.10 or later with BTF (/sys/kernel/btf/vmlinux)", err)
 	}
 	return fmt.Errorf("load BPF iterator: %w", err)
 }
@@ -126,9 +127,9 @@ func (it *Iterator) Close() {
 	}
 }
 
-// Sockets calls each for each descriptor of a socket of interest, for all processes in the pid
-// namespace of the caller, mostly ascending by pid. The record is only valid during the call.
-// Records that make no sense are left out and returned as the errors malformed.
+// Sockets calls each for each descriptor of a socket of interest (see Socket), for all processes in
+// the pid namespace of the caller, mostly ascending by pid. The record is only valid during the
+// call. Malformed records are skipped; malformed has an error for each of them.
 func (it *Iterator) Sockets(ctx context.Context, each func(*Socket)) (malformed []error, err error) {
 	if it.walker.ready() {
 		return it.walkSockets(ctx, each)
@@ -138,11 +139,12 @@ func (it *Iterator) Sockets(ctx context.Context, each func(*Socket)) (malformed 
 
 // Processes calls each for each process in the pid namespace of the caller, and for each thread
 // that lives in another network namespace than the leader of its process, ascending by thread id.
-// The record and malformed are as in Sockets.
+// For the record and malformed see Sockets.
 func (it *Iterator) Processes(ctx context.Context, each func(*Process)) (malformed []error, err error) {
 	return run(ctx, it.processes, it.buffer, each)
 }
 
+// run makes one pass with an iterator.
 func run[R any, P record[R]](ctx context.Context, iter *link.Iter, buffer []byte, each func(P)) (malformed []error, err error) {
 	output, err := iter.Open()
 	if err != nil {
@@ -152,6 +154,7 @@ func run[R any, P record[R]](ctx context.Context, iter *link.Iter, buffer []byte
 	return readAll(ctx, output, buffer, each)
 }
 
+// readAll reads output to its end and calls each for each record.
 func readAll[R any, P record[R]](ctx context.Context, output io.Reader, buffer []byte, each func(P)) (malformed []error, err error) {
 	for ctx.Err() == nil {
 		n, err := output.Read(buffer)

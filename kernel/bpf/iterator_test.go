@@ -3,10 +3,8 @@ package bpf
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
-	"net"
 	"os"
 	"testing"
 
@@ -33,12 +31,12 @@ type endpoint struct {
 	local, remote string
 }
 
-// TestAllProgramsSayTheSame compares the program for typed pointers with the one for old kernels
+// TestAllProgramsReadTheSame compares the program for typed pointers with the one for old kernels
 // and the walk, and all of them with what this process knows about its sockets.
-func TestAllProgramsSayTheSame(t *testing.T) {
+func TestAllProgramsReadTheSame(t *testing.T) {
 	leaktest.RequireRoot(t)
 	if !kernelHas(t, forTypedPointers) {
-		t.Skip("takes Linux 5.12: there is one program only")
+		t.Skip("needs Linux 5.12: older kernels have one program only")
 	}
 	want := map[endpoint]bool{}
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
@@ -62,7 +60,7 @@ func TestAllProgramsSayTheSame(t *testing.T) {
 	for _, program := range programs {
 		records[program] = own(t, opened(t, program))
 		if got := maps.Collect(keys(records[program])); !maps.Equal(got, want) {
-			t.Errorf("%s says %v, want %v", program, got, want)
+			t.Errorf("%s reads %v, want %v", program, got, want)
 		}
 	}
 	for e, walked := range records[objectProgWalk] {
@@ -114,7 +112,7 @@ func opened(t *testing.T, program string) *Iterator {
 	programs := []string{program}
 	if program == objectProgWalk {
 		if !kernelHas(t, forTheWalk) {
-			t.Skip("takes Linux 6.2")
+			t.Skip("needs Linux 6.2")
 		}
 		programs = []string{objectProgSockets, program}
 	}
@@ -126,7 +124,7 @@ func opened(t *testing.T, program string) *Iterator {
 	if program == objectProgWalk {
 		own(t, it)
 		if !it.walker.ready() {
-			t.Fatal("after a pass over files it does not know sockets")
+			t.Fatal("after a pass over files the walker is not ready")
 		}
 	}
 	return it
@@ -167,7 +165,7 @@ func TestProcessesAreFoundOnceEach(t *testing.T) {
 	}
 }
 
-func TestAPassThatIsCalledOffEnds(t *testing.T) {
+func TestACancelledPassEnds(t *testing.T) {
 	leaktest.RequireRoot(t)
 	it, err := New()
 	if err != nil {
@@ -194,7 +192,7 @@ func (s *scripted) Read(b []byte) (int, error) {
 	return copy(b, next.data), next.err
 }
 
-func TestReadsGoOnUntilTheEnd(t *testing.T) {
+func TestReadsContinueUntilTheEnd(t *testing.T) {
 	data := encoded(t, closeWait())
 	failure := errors.New("it fails")
 	for _, c := range []struct {
@@ -252,79 +250,5 @@ func keys(records map[endpoint]objectRecord) func(func(endpoint, bool) bool) {
 				return
 			}
 		}
-	}
-}
-
-type connection struct{ client, server *net.TCPConn }
-
-func listen(t *testing.T, address string, mptcp bool) net.Listener {
-	t.Helper()
-	var config net.ListenConfig
-	config.SetMultipathTCP(mptcp)
-	listener, err := config.Listen(t.Context(), "tcp", address)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { listener.Close() })
-	return listener
-}
-
-func connect(t *testing.T, listener net.Listener) connection {
-	t.Helper()
-	var dialer net.Dialer
-	client, err := dialer.DialContext(t.Context(), "tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	server, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { client.Close(); server.Close() })
-	return connection{client.(*net.TCPConn), server.(*net.TCPConn)}
-}
-
-func write(t *testing.T, c *net.TCPConn, data string) {
-	t.Helper()
-	if _, err := c.Write([]byte(data)); err != nil {
-		t.Fatal(err)
-	}
-}
-
-func closeWrite(t *testing.T, c *net.TCPConn) {
-	t.Helper()
-	if err := c.CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-}
-
-// awaitEnd waits for the FIN and reads nothing.
-func awaitEnd(t *testing.T, c *net.TCPConn) { awaitEvent(t, c, unix.POLLRDHUP) }
-
-// abort makes the client reset the connection, and waits until the server has noticed.
-func abort(t *testing.T, c connection) {
-	t.Helper()
-	if err := errors.Join(c.client.SetLinger(0), c.client.Close()); err != nil {
-		t.Fatal(err)
-	}
-	awaitEvent(t, c.server, unix.POLLHUP)
-}
-
-func awaitEvent(t *testing.T, c *net.TCPConn, event int16) {
-	t.Helper()
-	raw, err := c.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	var got error
-	err = raw.Control(func(fd uintptr) {
-		polled := []unix.PollFd{{Fd: int32(fd), Events: event}}
-		const timeout = 10_000 // milliseconds
-		if n, err := unix.Poll(polled, timeout); n != 1 || err != nil {
-			got = fmt.Errorf("%d events, %w", n, err)
-		}
-	})
-	if err := errors.Join(err, got); err != nil {
-		t.Fatal(err)
 	}
 }

@@ -11,9 +11,9 @@ import (
 // with the layout that decode assumes.
 func checkLayouts(types *btf.Spec) error {
 	for name, ours := range map[string]reflect.Type{
-		"record":  reflect.TypeFor[objectRecord](),
-		"process": reflect.TypeFor[objectProcess](),
-		"tally":   reflect.TypeFor[objectTally](),
+		"record":   reflect.TypeFor[objectRecord](),
+		"process":  reflect.TypeFor[objectProcess](),
+		"fd_count": reflect.TypeFor[objectFdCount](),
 	} {
 		var theirs *btf.Struct
 		if err := types.TypeByName(name, &theirs); err != nil {

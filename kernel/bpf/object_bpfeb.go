@@ -13,6 +13,13 @@ import (
 	"github.com/cilium/ebpf"
 )
 
+type objectFdCount struct {
+	_     structs.HostLayout
+	Start uint64
+	Pid   uint32
+	Open  uint32
+}
+
 type objectProcess struct {
 	_       structs.HostLayout
 	Start   uint64
@@ -52,13 +59,6 @@ type objectRecord struct {
 	Cookieless        uint8
 }
 
-type objectTally struct {
-	_     structs.HostLayout
-	Start uint64
-	Pid   uint32
-	Open  uint32
-}
-
 type objectVersion struct {
 	_       structs.HostLayout
 	Exec    uint64
@@ -76,18 +76,18 @@ const (
 	objectProgSocketsUntyped  = "sockets_untyped"
 	objectProgWalk            = "walk"
 	objectVarChunk            = "chunk"
+	objectVarDescribedFdCount = "described_fd_count"
 	objectVarDescribedProcess = "described_process"
 	objectVarDescribedRecord  = "described_record"
-	objectVarDescribedTally   = "described_tally"
+	objectVarFdCounts         = "fd_counts"
+	objectVarFdCountsUsed     = "fd_counts_used"
 	objectVarFence            = "fence"
 	objectVarLevel            = "level"
-	objectVarPlace            = "place"
-	objectVarRecorded         = "recorded"
+	objectVarPosition         = "position"
 	objectVarRecords          = "records"
+	objectVarRecordsUsed      = "records_used"
 	objectVarSocketOperations = "socket_operations"
 	objectVarTable            = "table"
-	objectVarTallied          = "tallied"
-	objectVarTallies          = "tallies"
 	objectVarTcpFunctions     = "tcp_functions"
 )
 
@@ -150,18 +150,18 @@ type objectMapSpecs struct {
 // It can be passed ebpf.CollectionSpec.Assign.
 type objectVariableSpecs struct {
 	Chunk            *ebpf.VariableSpec `ebpf:"chunk"`
+	DescribedFdCount *ebpf.VariableSpec `ebpf:"described_fd_count"`
 	DescribedProcess *ebpf.VariableSpec `ebpf:"described_process"`
 	DescribedRecord  *ebpf.VariableSpec `ebpf:"described_record"`
-	DescribedTally   *ebpf.VariableSpec `ebpf:"described_tally"`
+	FdCounts         *ebpf.VariableSpec `ebpf:"fd_counts"`
+	FdCountsUsed     *ebpf.VariableSpec `ebpf:"fd_counts_used"`
 	Fence            *ebpf.VariableSpec `ebpf:"fence"`
 	Level            *ebpf.VariableSpec `ebpf:"level"`
-	Place            *ebpf.VariableSpec `ebpf:"place"`
-	Recorded         *ebpf.VariableSpec `ebpf:"recorded"`
+	Position         *ebpf.VariableSpec `ebpf:"position"`
 	Records          *ebpf.VariableSpec `ebpf:"records"`
+	RecordsUsed      *ebpf.VariableSpec `ebpf:"records_used"`
 	SocketOperations *ebpf.VariableSpec `ebpf:"socket_operations"`
 	Table            *ebpf.VariableSpec `ebpf:"table"`
-	Tallied          *ebpf.VariableSpec `ebpf:"tallied"`
-	Tallies          *ebpf.VariableSpec `ebpf:"tallies"`
 	TcpFunctions     *ebpf.VariableSpec `ebpf:"tcp_functions"`
 }
 
@@ -196,18 +196,18 @@ func (m *objectMaps) Close() error {
 // It can be passed to loadObjectObjects or ebpf.CollectionSpec.LoadAndAssign.
 type objectVariables struct {
 	Chunk            *ebpf.Variable `ebpf:"chunk"`
+	DescribedFdCount *ebpf.Variable `ebpf:"described_fd_count"`
 	DescribedProcess *ebpf.Variable `ebpf:"described_process"`
 	DescribedRecord  *ebpf.Variable `ebpf:"described_record"`
-	DescribedTally   *ebpf.Variable `ebpf:"described_tally"`
+	FdCounts         *ebpf.Variable `ebpf:"fd_counts"`
+	FdCountsUsed     *ebpf.Variable `ebpf:"fd_counts_used"`
 	Fence            *ebpf.Variable `ebpf:"fence"`
 	Level            *ebpf.Variable `ebpf:"level"`
-	Place            *ebpf.Variable `ebpf:"place"`
-	Recorded         *ebpf.Variable `ebpf:"recorded"`
+	Position         *ebpf.Variable `ebpf:"position"`
 	Records          *ebpf.Variable `ebpf:"records"`
+	RecordsUsed      *ebpf.Variable `ebpf:"records_used"`
 	SocketOperations *ebpf.Variable `ebpf:"socket_operations"`
 	Table            *ebpf.Variable `ebpf:"table"`
-	Tallied          *ebpf.Variable `ebpf:"tallied"`
-	Tallies          *ebpf.Variable `ebpf:"tallies"`
 	TcpFunctions     *ebpf.Variable `ebpf:"tcp_functions"`
 }
 

@@ -46,8 +46,8 @@ func (p *Process) Command() string {
 	return string(name)
 }
 
-// The bits of task_struct.__state that /proc shows (TASK_REPORT in include/linux/sched.h),
-// ascending, with the letters of /proc/PID/stat. 0 is running.
+// The bits of task_struct.__state that /proc shows (TASK_REPORT in include/linux/sched.h), and the
+// letters of /proc/PID/stat for no bit (running) and for each bit, ascending.
 const reportedStates, stateLetters = 0x7f, "RSDTtXZP"
 
 // Other bits that have a letter.
@@ -69,16 +69,17 @@ func (p *Process) StateLetter() byte {
 	return stateLetters[bits.Len32(p.State&reportedStates)]
 }
 
-// tally is the number of descriptors of a process.
-type tally struct{ objectTally }
+// fdCount is the number of descriptors of a process.
+type fdCount struct{ objectFdCount }
 
-// Version stays the same for as long as facts about a process that were read from /proc still hold.
+// Version is a set of numbers that changes when a process gets another program, user, control group
+// or limit of descriptors. While it stays the same, these facts need not be read from /proc again.
 type Version = objectVersion
 
-// record is a type that is read from the kernel as it is.
+// record is a pointer to a type whose memory layout is the layout in which the kernel writes it.
 type record[R any] interface {
 	*R
-	check() error
+	check() error // returns host.ErrMalformed if a field has an impossible value
 }
 
 func (s *Socket) check() error {
@@ -100,9 +101,9 @@ func (p *Process) check() error {
 	return nil
 }
 
-func (t *tally) check() error {
-	if !isPID(t.Pid) {
-		return malformedRecord("process %d", t.Pid)
+func (c *fdCount) check() error {
+	if !isPID(c.Pid) {
+		return malformedRecord("process %d", c.Pid)
 	}
 	return nil
 }
@@ -113,8 +114,8 @@ func malformedRecord(format string, a ...any) error {
 
 func isPID(n uint32) bool { return 0 < n && n <= math.MaxInt32 }
 
-// decode calls each for each record in data. data holds whole records and is aligned for numbers of
-// 8 bytes. The record is valid during the call.
+// decode calls each for each record in data, and returns the errors of malformed ones. data holds
+// whole records and is aligned for numbers of 8 bytes. The record is valid during the call.
 func decode[R any, P record[R]](data []byte, each func(P)) (bad []error) {
 	size := int(unsafe.Sizeof(*new(R)))
 	for ; len(data) >= size; data = data[size:] {

@@ -68,7 +68,7 @@ func TestRecordsAreReadWholeOrNotAtAll(t *testing.T) {
 	}
 }
 
-func TestAddressesAreThoseOfTheFamily(t *testing.T) {
+func TestAddressesAreReadByFamily(t *testing.T) {
 	words := func(addr string) (w [4]uint32) {
 		b := netip.MustParseAddr(addr).AsSlice()
 		for i := range len(b) / 4 {
@@ -119,4 +119,22 @@ func FuzzRecords(f *testing.F) {
 			t.Error("the input was changed")
 		}
 	})
+}
+
+func TestStatesAreTheLettersOfProc(t *testing.T) {
+	for name, c := range map[string]struct {
+		state uint32
+		want  byte
+	}{
+		"running": {0, 'R'}, "sleeping": {1, 'S'}, "in uninterruptible sleep": {2, 'D'}, "stopped": {4, 'T'}, "traced": {8, 't'},
+		"dead": {0x10, 'X'}, "a zombie": {0x20, 'Z'}, "a zombie that was about to die": {0x80 | 0x20, 'Z'}, "parked": {0x40, 'P'},
+		"idle": {0x402, 'I'}, "killable": {0x102, 'D'}, "frozen": {0x8000, 'D'}, "waiting for a real-time lock": {0x1000, 'D'},
+		"sleeping, and may be frozen": {0x2001, 'S'},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := (&Process{objectProcess{State: c.state}}).StateLetter(); got != c.want {
+				t.Errorf("state %c, want %c", got, c.want)
+			}
+		})
+	}
 }

@@ -1,3 +1,3 @@
-// Package fdscan reads the descriptor tables of processes, to find out which processes hold a
-// socket and by which descriptor.
+// Package fdscan reads the descriptor tables of processes to find which processes hold a socket,
+// and by which descriptor.
 package fdscan

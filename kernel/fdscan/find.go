@@ -6,7 +6,8 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// Find finds descriptors of one process that are the wanted sockets, by inode: one for each socket.
+// Find returns, by inode, one descriptor of a process for each of the given sockets that it holds.
+// process is the directory of the process, and pid is its pid.
 func Find(ctx context.Context, h *host.Host, process host.Directory, pid int, inodes []uint64) (map[uint64]Handle, error) {
 	wanted := make([]InodeIndex, len(inodes))
 	missing := make(map[uint64]bool, len(inodes))

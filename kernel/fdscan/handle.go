@@ -2,9 +2,9 @@ package fdscan
 
 import "strconv"
 
-// Handle says where a process had a descriptor when its tables were read.
+// Handle is the place of a descriptor in a process at the time when its tables were read.
 type Handle struct {
-	Thread int32 // whose table it is in; 0 for the table of the main thread, which usually all share
+	Thread int32 // the thread whose table has it; 0: the table of the leader, which usually all share
 	Number int32
 }
 

@@ -15,8 +15,7 @@ type HolderLists struct {
 	key   []byte
 }
 
-// Of returns the list of some holders, ascending by pid. They are given as ascending indices in
-// ids.
+// Of returns the list of holders, ascending by pid. holders are their indices in ids, ascending.
 func (l *HolderLists) Of(holders []int32, ids []closewait.ProcessID) *[]closewait.ProcessID {
 	l.key = l.key[:0]
 	for _, holder := range holders {

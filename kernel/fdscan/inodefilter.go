@@ -1,12 +1,12 @@
 package fdscan
 
-// inodeFilter rejects nearly all sockets that a walk is not looking for. It reads one bit of
-// memory, where a search among 100,000 inodes would cost a walk some percent. It accepts some
-// sockets by mistake: the caller has to compare the inodes of those that it accepts.
+// inodeFilter rejects nearly all sockets that are not wanted. It reads one bit of memory; a search
+// among 100,000 inodes would cost a walk some percent of its time. It accepts some sockets by
+// mistake: the caller has to compare the inodes of the sockets that it accepts.
 type inodeFilter struct{ bits []uint64 }
 
-// filterBits is the minimum number of bits for each wanted socket. Inodes are numbered one after
-// the other, so that their low bits differ.
+// filterBits is the minimum number of bits for each wanted socket. The kernel numbers inodes
+// consecutively, so their low bits serve as the hash.
 const filterBits = 8
 
 func newInodeFilter(wanted ...[]InodeIndex) inodeFilter {
@@ -27,8 +27,8 @@ func newInodeFilter(wanted ...[]InodeIndex) inodeFilter {
 	return f
 }
 
-// mayHold is true for every wanted socket, and for few others.
-func (f inodeFilter) mayHold(inode uint64) bool {
+// mayContain reports whether an inode may be wanted: true for all wanted inodes and few others.
+func (f inodeFilter) mayContain(inode uint64) bool {
 	word, bit := f.place(inode)
 	return f.bits[word]&bit != 0
 }

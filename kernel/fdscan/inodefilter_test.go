@@ -8,12 +8,12 @@ func TestAFilterAcceptsAllWantedSocketsAndFewOthers(t *testing.T) {
 		for i := range wanted {
 			wanted[i] = NewInodeIndex(uint64(i*5+1), i)
 		}
-		s, others := newInodeFilter(wanted), 0
+		f, others := newInodeFilter(wanted), 0
 		for i := range wanted {
-			if !s.mayHold(wanted[i].Inode()) {
+			if !f.mayContain(wanted[i].Inode()) {
 				t.Fatalf("of %d, number %d is rejected", n, i)
 			}
-			if s.mayHold(wanted[i].Inode() + 2) { // as on a host, where other sockets have the inodes in between
+			if f.mayContain(wanted[i].Inode() + 2) { // as on a host, where other sockets have the inodes in between
 				others++
 			}
 		}

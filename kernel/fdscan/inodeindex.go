@@ -2,19 +2,20 @@ package fdscan
 
 import "slices"
 
-// InodeIndex is the inode of a socket, a 32-bit number, above an index in some list. A slice of
-// these sorts fast and is searched without a map, which for 100,000 sockets takes longer to fill.
+// InodeIndex combines the inode of a socket (upper 32 bits) with an index in some list (lower 32
+// bits). A slice of them sorts fast and is searched without a map: for 100,000 sockets a map takes
+// longer to fill.
 type InodeIndex uint64
 
-// NewInodeIndex combines an inode and an index.
+// NewInodeIndex combines an inode, which is below 1<<32, and an index.
 func NewInodeIndex(inode uint64, index int) InodeIndex {
 	return InodeIndex(inode<<32 | uint64(uint32(index)))
 }
 
-// Inode returns the inode.
+// Inode returns the upper part.
 func (x InodeIndex) Inode() uint64 { return uint64(x >> 32) }
 
-// Index returns the index.
+// Index returns the lower part.
 func (x InodeIndex) Index() int { return int(uint32(x)) }
 
 // IndexOf returns the first index of an inode in a sorted list.
@@ -26,9 +27,10 @@ func IndexOf(sorted []InodeIndex, inode uint64) (index int, found bool) {
 	return sorted[at].Index(), true
 }
 
-// SortRuns sorts a list that consists of long ascending runs, as the sockets of a process in the
-// order of their descriptors do. It is cheaper than sorting from scratch: it merges neighbouring
-// runs, to and fro between the list and the space, and returns the two as they are used in the end.
+// SortRuns sorts a list that consists of long ascending runs, such as the sockets of a process in
+// the order of their descriptors. It is cheaper than a general sort: it merges neighbouring runs
+// from the list to the space and back until one run is left. Both slices are overwritten; spare is
+// the one that does not hold the result, for the next call.
 func SortRuns(list, space []InodeIndex) (sorted, spare []InodeIndex) {
 	for {
 		space = slices.Grow(space[:0], len(list))
@@ -56,6 +58,7 @@ func firstRun(list []InodeIndex) []InodeIndex {
 	return list
 }
 
+// appendMerged appends the elements of two ascending lists in ascending order.
 func appendMerged(to, a, b []InodeIndex) []InodeIndex {
 	for len(a) > 0 && len(b) > 0 {
 		if b[0] < a[0] {

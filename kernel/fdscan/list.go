@@ -4,15 +4,15 @@ import (
 	"fmt"
 	"strconv"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 // listDescriptors calls visit with the name of every entry of /proc/PID/fd, as Directory.Each does.
-// Listing the directory takes a quarter of the time of a walk. It is avoided where a table has many
-// descriptors and their numbers have few gaps: visit is then also called with names that do not
-// exist, for which it returns false.
+// Listing the directory takes a quarter of the time of a walk. Where a table has many descriptors
+// and their numbers have few gaps, listDescriptors counts up instead: visit is then also called
+// with names that do not exist, and must return false for them.
 func listDescriptors(fds host.Directory, buf []byte, visit func(name []byte) (open bool)) error {
 	const many, gaps, dots = 128, 64, 2
 	var st unix.Stat_t

@@ -5,9 +5,9 @@ import (
 	"slices"
 	"testing"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 // TestEachDescriptorIsVisitedOnce has tables with many descriptors and with gaps, which are listed

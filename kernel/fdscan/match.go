@@ -7,8 +7,9 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Match calls f for each socket of a sorted list that the walk has found: with one descriptor for
-// each of its holders, ascending by pid. The descriptors are valid until f returns.
+// Match calls f for each socket of a sorted list that the walk has found, with the index of its
+// InodeIndex and one descriptor for each of its holders, ascending by pid. The descriptors are
+// valid until f returns.
 func (w *Walk) Match(sorted []InodeIndex, f func(index int, held []Descriptor)) {
 	slices.Sort(w.found)
 	var held []Descriptor
@@ -22,7 +23,7 @@ func (w *Walk) Match(sorted []InodeIndex, f func(index int, held []Descriptor)) 
 			}
 			found = found[1:]
 		}
-		// Several workers mix the holders.
+		// Workers append their findings in any order.
 		slices.SortFunc(held, func(a, b Descriptor) int { return cmp.Compare(a.holder, b.holder) })
 		for len(sorted) > 0 && sorted[0].Inode() < inode {
 			sorted = sorted[1:]

@@ -6,19 +6,20 @@ import (
 	"fmt"
 	"strconv"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
-// tableReader reads the descriptor tables of one process after the other, with the same buffers.
+// tableReader reads the descriptor tables of processes, one process at a time, and reuses its
+// buffers.
 type tableReader struct {
 	host    *host.Host
 	wanted  inodeFilter
 	entries []byte
 	target  [64]byte
 
-	// What it has found in the current process: sockets that wanted accepts, and where they are.
+	// Sockets of the current process that wanted accepts: their inodes, and where each descriptor is.
 	inodes  []uint64
 	handles []Handle
 }
@@ -38,9 +39,10 @@ func (r *tableReader) readTables(ctx context.Context, process host.Directory, pi
 	return r.readOtherTables(ctx, process, pid)
 }
 
-// readTable finds the wanted sockets in the table of a thread, or in the one of the main thread
-// where thread is 0. Permission to list the table, which depends on the mode of the directory, does
-// not include permission to read its links, which takes the right to trace the process.
+// readTable finds the wanted sockets in the table of a thread. If thread is 0, dir is the directory
+// of the process and the table is the table of its leader; otherwise dir is its task directory.
+// Listing a table only takes permission on the directory; reading its links takes the right to
+// trace the process, so it can fail alone.
 func (r *tableReader) readTable(dir host.Directory, thread int) error {
 	path := "fd"
 	if thread != 0 {
@@ -54,7 +56,7 @@ func (r *tableReader) readTable(dir host.Directory, thread int) error {
 	var refused error
 	err = listDescriptors(fds, r.entries, func(name []byte) (open bool) {
 		if refused != nil {
-			return true
+			return true // counts as open, so that listDescriptors ends sooner
 		}
 		link, err := fds.Link(name, r.target[:])
 		if err != nil {
@@ -63,7 +65,7 @@ func (r *tableReader) readTable(dir host.Directory, thread int) error {
 			}
 			return false
 		}
-		if inode, ok := host.ParseLink(link, "socket"); ok && r.wanted.mayHold(inode) {
+		if inode, ok := host.ParseLink(link, "socket"); ok && r.wanted.mayContain(inode) {
 			number, _ := host.ParseNumber(name)
 			r.inodes = append(r.inodes, inode)
 			r.handles = append(r.handles, Handle{int32(thread), int32(number)})
@@ -73,8 +75,8 @@ func (r *tableReader) readTable(dir host.Directory, thread int) error {
 	return cmp.Or(err, refused)
 }
 
-// readOtherTables reads the tables of threads that do not share the one of the leader: a thread can
-// unshare its table (CLONE_FILES), and a leader that has ended before other threads has none.
+// readOtherTables reads the tables of threads that do not share the table of the leader: a thread
+// can unshare its table (CLONE_FILES), and a leader that has ended before other threads has none.
 func (r *tableReader) readOtherTables(ctx context.Context, process host.Directory, pid int) error {
 	if others, err := host.HasOtherThreads(process); err != nil || !others {
 		return err
@@ -104,8 +106,8 @@ func (r *tableReader) readOtherTables(ctx context.Context, process host.Director
 	return err
 }
 
-// sharesTable reports whether a thread has the same descriptor table as one of the others. kcmp(2)
-// knows. Where that is not permitted, tables of the same size count as the same.
+// sharesTable reports whether a thread has the same descriptor table as one of the others, by
+// kcmp(2). Where kcmp is not permitted, tables of the same size count as the same.
 func sharesTable(h *host.Host, threads host.Directory, tid int, others []int) bool {
 	const kcmpFiles = 2 // include/uapi/linux/kcmp.h
 	for _, other := range others {

@@ -9,7 +9,7 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-func TestOnlyTablesThatAreNotSharedAreReadOfThreads(t *testing.T) {
+func TestTablesThatThreadsShareAreReadOnce(t *testing.T) {
 	leaktest.RequireRoot(t)
 	threads := leaktest.Start(t, "--sockets=3") // a Go program: several threads, one table
 	private := leaktest.Start(t, "--sockets=3", "--private-fdtable")

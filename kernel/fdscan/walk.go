@@ -10,19 +10,19 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// Walk is the result of reading the descriptors of many processes.
+// Walk holds the descriptors of wanted sockets that were found in the tables of many processes.
 type Walk struct {
 	Unread         []int // pids of processes that could not be read, usually for lack of permission
-	OutOfResources int   // how many of those could not be read because of OutOfResources errors
+	OutOfResources int   // number of Unread processes with an error for which host.OutOfResources is true
 
 	host   *host.Host
 	pids   []int
 	wanted inodeFilter
-	ids    []closewait.ProcessID // of the processes that hold wanted sockets, by their index in pids
+	ids    []closewait.ProcessID // by index in pids; only set for processes that hold wanted sockets
 
 	mu          sync.Mutex
 	descriptors []Descriptor // of wanted sockets; the descriptors of a process are adjacent
-	found       []InodeIndex // their sockets, with indices in descriptors
+	found       []InodeIndex // inodes of their sockets, with indices in descriptors
 
 	lists   HolderLists
 	holders []int32 // space for the holders of one socket
@@ -34,9 +34,10 @@ type Descriptor struct {
 	Handle
 }
 
-// WalkProcesses finds all descriptors of the wanted sockets. It has to read every descriptor of
-// every process, because a socket can have several holders. pids must be ascending. The number of
-// workers is the maximum number of processes that are read concurrently.
+// WalkProcesses finds all descriptors of the wanted sockets. It reads every descriptor of every
+// process, because a socket can have several holders. pids must be ascending. workers is the
+// maximum number of processes that are read concurrently. The error is the error of ctx; errors of
+// processes are counted as scan errors and listed in Unread.
 func WalkProcesses(ctx context.Context, h *host.Host, pids []int, workers int, wanted ...[]InodeIndex) (*Walk, error) {
 	sockets := 0
 	for _, list := range wanted {
@@ -64,7 +65,7 @@ func WalkProcesses(ctx context.Context, h *host.Host, pids []int, workers int, w
 // Len returns the number of descriptors that were found.
 func (w *Walk) Len() int { return len(w.descriptors) }
 
-// add adds what was found in a process. A process can both have yielded something and failed.
+// add records the sockets found in a process, and its error. There can be both.
 func (w *Walk) add(index int, inodes []uint64, handles []Handle, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -82,7 +83,7 @@ func (w *Walk) add(index int, inodes []uint64, handles []Handle, err error) {
 	}
 }
 
-// worker reads one process after the other for a walk.
+// worker reads processes for a walk, one at a time.
 type worker struct {
 	*tableReader
 	walk *Walk

@@ -68,9 +68,9 @@ func (d Directory) Readlink(name string, buf []byte) ([]byte, error) {
 	return buf[:n], nil
 }
 
-// Link reads the link of an entry whose name ends with a NUL that is not part of the slice, as in
-// the names that Each passes. A walk calls it once for each descriptor and spends most of its time
-// here, so it allocates nothing and, because these links cannot hang, bypasses the Go scheduler.
+// Link reads the link of an entry. The byte behind the name must be NUL, as it is behind the names
+// that Each passes. A walk calls Link for each descriptor and spends most of its time here, so it
+// allocates nothing, returns a bare errno, and bypasses the Go scheduler: these links cannot hang.
 func (d Directory) Link(entry, buf []byte) ([]byte, error) {
 	n, _, errno := unix.RawSyscall6(unix.SYS_READLINKAT, uintptr(d), uintptr(unsafe.Pointer(&entry[0])),
 		uintptr(unsafe.Pointer(&buf[0])), uintptr(len(buf)), 0, 0)
@@ -80,7 +80,7 @@ func (d Directory) Link(entry, buf []byte) ([]byte, error) {
 	return buf[:n], nil
 }
 
-// Stat returns what stat(2) says of an entry. It follows links.
+// Stat calls stat(2) for an entry. It follows links.
 func (d Directory) Stat(name string) (unix.Stat_t, error) {
 	var st unix.Stat_t
 	if err := unix.Fstatat(int(d), name, &st, 0); err != nil {
@@ -89,9 +89,9 @@ func (d Directory) Stat(name string) (unix.Stat_t, error) {
 	return st, nil
 }
 
-// UnlessEnded returns the error of an operation on a process or thread, whose directory is named.
-// If that has ended, the error says so instead: the kernel then refuses to read some links as if
-// that were not permitted (proc_pid_readlink, proc_ns_readlink in fs/proc).
+// UnlessEnded corrects the error of an operation on a process or thread, whose directory is given:
+// it returns ENOENT or ESRCH instead of a denial if the process has ended. The kernel reports
+// EACCES for some links of ended processes (proc_pid_readlink, proc_ns_readlink in fs/proc).
 func (d Directory) UnlessEnded(process string, err error) error {
 	if !Denied(err) {
 		return err

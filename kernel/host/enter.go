@@ -11,9 +11,9 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// InNamespaces calls f on a thread that is in each of the namespaces in turn, with the error that
-// kept it from entering, if any. The thread of the caller stays where it is: the visits use a
-// thread of their own, which ends afterwards unless it could return to its own namespace.
+// InNamespaces calls f for each of the namespaces, on a thread that is in it, or with the error why
+// it could not be entered. The thread of the caller stays in its namespace: the calls use another
+// thread, which ends afterwards unless it could return to its own namespace.
 func (h *Host) InNamespaces(list []Namespace, f func(Namespace, error)) {
 	if len(list) == 0 {
 		return
@@ -62,7 +62,7 @@ func (h *Host) enter(ns Namespace) error {
 }
 
 // InNamespace calls f on a thread in a network namespace, which it enters through any process that
-// lives there. It calls f once or not at all. ESRCH says that no process lives there any more.
+// lives there. It calls f at most once. It fails with ESRCH if no process lives there any more.
 func (h *Host) InNamespace(ctx context.Context, id closewait.NetNS, f func() error) error {
 	if id == h.OwnNetNS.ID {
 		return f()

@@ -3,18 +3,17 @@ package host
 import (
 	"bytes"
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"slices"
 
 	"golang.org/x/sys/unix"
 )
 
-// EntriesSize is a good size of the buffer that Each needs: the kernel fills 32 KiB at once.
+// EntriesSize is a suitable size of the buffer for Each, in bytes.
 const EntriesSize = 32 << 10
 
-// Each calls f with the name of every entry. The name is valid until f returns, and the byte behind
-// it is NUL, so that Link can pass it to the kernel as it is. buf takes the output of getdents(2).
+// Each calls f with the name of every entry that does not begin with a dot. The name is valid until
+// f returns, and the byte behind it is NUL, as Link requires. buf takes the output of getdents(2).
 func (d Directory) Each(buf []byte, f func(name []byte)) error {
 	for {
 		n, err := RetryEINTR(func() (int, error) { return unix.Getdents(int(d), buf) })
@@ -74,31 +73,8 @@ func (h *Host) ListPIDs() ([]int, error) {
 	defer list.Close()
 	pids, err := list.Numbers(make([]byte, EntriesSize))
 	if err == nil && len(pids) == 0 {
-		err = errors.New("no process is visible there")
+		err = fmt.Errorf("no process is visible in %s", h.Path)
 	}
 	slices.Sort(pids)
 	return pids, err
-}
-
-// ParseNumber parses a number that consists of decimal digits only.
-func ParseNumber(digits []byte) (n uint64, ok bool) {
-	if len(digits) == 0 || len(digits) > 19 {
-		return 0, false
-	}
-	for _, c := range digits {
-		if c < '0' || c > '9' {
-			return 0, false
-		}
-		n = n*10 + uint64(c-'0')
-	}
-	return n, true
-}
-
-// ParseLink parses the inode in the target of a link such as "socket:[123]" or "net:[4026531840]".
-func ParseLink(target []byte, kind string) (inode uint64, ok bool) {
-	rest, ok := bytes.CutPrefix(target, []byte(kind+":["))
-	if !ok || !bytes.HasSuffix(rest, []byte("]")) {
-		return 0, false
-	}
-	return ParseNumber(rest[:len(rest)-1])
 }

@@ -13,10 +13,10 @@ import (
 // cut short, or in an unknown layout. The item is skipped and counted.
 var ErrMalformed = errors.New("malformed")
 
-// ErrHangs says that the kernel did not answer in time. Files such as /proc/PID/cmdline and maps
+// ErrHangs reports that the kernel did not answer in time. Files such as /proc/PID/cmdline and maps
 // wait for a lock that a thread in uninterruptible sleep can hold for ever, and so do system calls
 // that lock a socket.
-var ErrHangs = errors.New("the kernel does not answer: some thread of the process hangs in it")
+var ErrHangs = errors.New("the kernel does not answer: a thread of the process is blocked in it")
 
 // Vanished reports whether an error means that the process has ended or (ENXIO, from a table in
 // /proc/PID/net) that the last process in its network namespace has.
@@ -38,7 +38,7 @@ func Denied(err error) bool {
 }
 
 // OutOfResources reports whether an error means that the exporter itself, or the host, has no
-// descriptors or memory left. What was found then says nothing about the processes of the host.
+// descriptors or memory left. Such an error says nothing about the process that was read.
 func OutOfResources(err error) bool {
 	return errors.Is(err, unix.EMFILE) || errors.Is(err, unix.ENFILE) ||
 		errors.Is(err, unix.ENOMEM) || errors.Is(err, unix.ENOBUFS)

@@ -12,17 +12,17 @@ import (
 // DefaultPath is where the proc file system is mounted on every ordinary host.
 const DefaultPath = procfs.DefaultMountPoint
 
-// Host is an open proc file system, with what the exporter can learn there about the host and about
-// its own position. The fields do not change after Open. It is safe for concurrent use.
+// Host is an open proc file system, with facts about the host and about what this process can see
+// and do there. The fields do not change after Open. It is safe for concurrent use.
 type Host struct {
 	Path     string    // mount point of the proc file system
 	Proc     Directory // Path, open
 	BootTime time.Time // wall clock
-	OwnNetNS Namespace // the one in which this process lives
+	OwnNetNS Namespace // network namespace of this process
 
-	Capabilities     uint64 // effective ones of this process, a bit each
+	Capabilities     uint64 // effective capabilities of this process: bit N is capability N
 	FDSizes          bool   // the size of /proc/PID/fd is the number of descriptors (Linux 6.2)
-	PIDsAreOurs      bool   // Proc shows the pid namespace in which this process lives
+	PIDsAreOurs      bool   // Proc shows the pid namespace of this process
 	SeesAllProcesses bool   // Proc shows the pid namespace of the host, and hidepid hides no process
 
 	Errors *ScanErrors // of all scans of this host
@@ -30,7 +30,7 @@ type Host struct {
 	users userNames
 }
 
-// Open opens the proc file system that is mounted at a path. It fails where that is not one.
+// Open opens the proc file system that is mounted at a path.
 func Open(path string) (*Host, error) {
 	fs, err := procfs.NewFS(path)
 	if err != nil {
@@ -79,7 +79,8 @@ func (h *Host) seesKernelThreads() bool {
 // Capable reports whether this process has a capability (unix.CAP_*).
 func (h *Host) Capable(capability uint) bool { return h.Capabilities&(1<<capability) != 0 }
 
-// effectiveCapabilities returns those of this thread as a bit mask (capget(2)).
+// effectiveCapabilities returns the effective capabilities of this thread as a bit mask
+// (capget(2)).
 func effectiveCapabilities() (uint64, error) {
 	header := unix.CapUserHeader{Version: unix.LINUX_CAPABILITY_VERSION_3}
 	var data [2]unix.CapUserData

@@ -16,18 +16,18 @@ const ClockTick = 10 * time.Millisecond
 // statSize is the size of a buffer that nearly every /proc/PID/stat fits into.
 const statSize = 1024
 
-// OpenProcess opens the directory of this very process. It fails with ESRCH if another process has
-// its pid by now. The start time is read through the open directory, so that both belong to the
-// same process. Start times count in ticks of 10 ms: a process that got the pid of one that started
-// and ended in the same tick is not told apart.
+// OpenProcess opens the directory of a process. It fails with ENOENT or ESRCH if the process has
+// ended, also if another process has its pid now. The start time is read through the open
+// directory, so that both belong to the same process. Start times count in ticks of 10 ms: two
+// processes that had the same pid within one tick cannot be distinguished.
 func (h *Host) OpenProcess(id closewait.ProcessID) (Directory, error) {
 	var buf [statSize]byte
 	dir, _, _, err := h.OpenProcessStat(id, buf[:])
 	return dir, err
 }
 
-// OpenProcessStat is OpenProcess that also returns the stat it has read. The name in it is a part
-// of data, which is buf or a larger buffer that has taken its place.
+// OpenProcessStat opens a process as OpenProcess does, and returns the stat that it has read. The
+// Comm of the stat is a part of data, which is buf or a larger buffer that has replaced it.
 func (h *Host) OpenProcessStat(id closewait.ProcessID, buf []byte) (dir Directory, st Stat, data []byte, err error) {
 	if dir, err = h.Proc.OpenPID(id.PID); err != nil {
 		return -1, st, buf, err
@@ -37,7 +37,7 @@ func (h *Host) OpenProcessStat(id closewait.ProcessID, buf []byte) (dir Director
 	case err != nil:
 		err = fmt.Errorf("stat of process %d: %w", id.PID, err)
 	case st.Start != id.Start:
-		err = fmt.Errorf("process %d is another one now: %w", id.PID, unix.ESRCH)
+		err = fmt.Errorf("pid %d belongs to another process now: %w", id.PID, unix.ESRCH)
 	}
 	if err != nil {
 		dir.Close()
@@ -46,8 +46,8 @@ func (h *Host) OpenProcessStat(id closewait.ProcessID, buf []byte) (dir Director
 	return dir, st, data, nil
 }
 
-// Lives reports whether the process is still there and can hold descriptors. A process that cannot
-// be read counts as ended, and so does a zombie that its parent has not collected yet.
+// Lives reports whether a process can still hold descriptors. A zombie counts as ended, and so does
+// a process that cannot be read.
 func (h *Host) Lives(id closewait.ProcessID) bool {
 	var buf [statSize]byte
 	dir, st, _, err := h.OpenProcessStat(id, buf[:])
@@ -58,8 +58,8 @@ func (h *Host) Lives(id closewait.ProcessID) bool {
 	return !LeaderEnded(st.State) || st.Threads > 1
 }
 
-// ReadStat reads and parses the stat of the process or thread whose directory this is. The name in
-// it is a part of data, which is buf or a larger buffer that has taken its place.
+// ReadStat reads and parses the stat of the process or thread whose directory this is. The Comm of
+// the stat is a part of data, which is buf or a larger buffer that has replaced it.
 func (d Directory) ReadStat(buf []byte) (st Stat, data []byte, err error) {
 	if data, err = d.Read("stat", buf); err != nil {
 		return Stat{}, data, err
@@ -69,5 +69,5 @@ func (d Directory) ReadStat(buf []byte) (st Stat, data []byte, err error) {
 }
 
 // LeaderEnded reports, by the state of a process, whether its main thread has ended. The process
-// goes on for as long as it has other threads.
+// continues for as long as it has other threads.
 func LeaderEnded(state byte) bool { return state == 'Z' || state == 'X' }

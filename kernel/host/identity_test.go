@@ -3,12 +3,7 @@ package host
 import (
 	"errors"
 	"os"
-	"slices"
-	"strconv"
-	"sync"
 	"testing"
-
-	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
 )
@@ -60,13 +55,6 @@ func TestAProcessIsOpenedOnlyIfItStartedWhenItShouldHave(t *testing.T) {
 	}
 }
 
-func TestReadingANetworkNamespaceDoesNotAllocate(t *testing.T) {
-	h := openHost(t)
-	if n := testing.AllocsPerRun(100, func() { _, _ = h.namespaceOf(os.Getpid()) }); n != 0 {
-		t.Errorf("%v allocations", n)
-	}
-}
-
 // BenchmarkLives allocates the paths for the system calls, and no buffer for the stat.
 func BenchmarkLives(b *testing.B) {
 	h := openHost(b)
@@ -77,51 +65,4 @@ func BenchmarkLives(b *testing.B) {
 			b.Fatal("this process does not live")
 		}
 	}
-}
-
-func TestPIDsAreListedAscending(t *testing.T) {
-	pids, err := openHost(t).ListPIDs()
-	if err != nil || !slices.IsSorted(pids) || !slices.Contains(pids, os.Getpid()) {
-		t.Errorf("%v, %v", pids, err)
-	}
-}
-
-func TestTheOwnNamespaceComesFirstAndOnce(t *testing.T) {
-	h := openHost(t)
-	list := h.Namespaces([]int{os.Getpid()})
-	if len(list) != 1 || list[0] != h.OwnNetNS || !list[0].Own {
-		t.Errorf("%+v", list)
-	}
-	id, err := ReadNamespace(h.Proc, strconv.Itoa(os.Getpid()))
-	if err != nil || id != h.OwnNetNS.ID {
-		t.Errorf("%d, %v, want %d", id, err, h.OwnNetNS.ID)
-	}
-}
-
-func TestANamespaceInWhichNoProcessLivesIsNotEntered(t *testing.T) {
-	h := openHost(t)
-	entered := 0
-	enter := func() error { entered++; return nil }
-	if err := h.InNamespace(t.Context(), 1, enter); !errors.Is(err, unix.ESRCH) || entered != 0 {
-		t.Errorf("%v, entered %d times", err, entered)
-	}
-	if err := h.InNamespace(t.Context(), h.OwnNetNS.ID, enter); err != nil || entered != 1 {
-		t.Errorf("%v, entered %d times", err, entered)
-	}
-}
-
-func TestUserNamesAreSafeForConcurrentUse(t *testing.T) {
-	h := openHost(t)
-	var group sync.WaitGroup
-	for range 4 {
-		group.Go(func() {
-			if name := h.UserName(4000000000); name != "4000000000" {
-				t.Errorf("a user without a name is called %q", name)
-			}
-			if name := h.UserName(0); name != "root" {
-				t.Errorf("user 0 is called %q", name)
-			}
-		})
-	}
-	group.Wait()
 }

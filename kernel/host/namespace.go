@@ -12,12 +12,12 @@ import (
 // Namespace is a network namespace, with the directory of a process or thread that lives in it.
 type Namespace struct {
 	ID  closewait.NetNS
-	Via string // the directory, relative to /proc
+	Via string // directory of the process or thread, relative to Host.Proc
 	Own bool   // this process lives in it, so it need not be entered
 }
 
-// ownNamespace returns the namespace of this process. It reads the real /proc, because the one of
-// --path.procfs may show another pid namespace.
+// ownNamespace returns the namespace of this process. It reads /proc instead of --path.procfs,
+// which may show another pid namespace.
 func ownNamespace() (Namespace, error) {
 	var st unix.Stat_t
 	if err := unix.Stat("/proc/self/ns/net", &st); err != nil {
@@ -26,8 +26,9 @@ func ownNamespace() (Namespace, error) {
 	return Namespace{ID: closewait.NetNS(st.Ino), Via: "self", Own: true}, nil
 }
 
-// Namespaces finds every network namespace in which one of the processes lives, the own one first.
-// A process can move between namespaces at any time, so all of them are read at each call.
+// Namespaces finds the network namespaces in which the processes live. It always returns the
+// namespace of this process, and returns it first. A process can move between namespaces at any
+// time, so all processes are read at each call.
 func (h *Host) Namespaces(pids []int) []Namespace {
 	list := []Namespace{h.OwnNetNS}
 	seen := map[closewait.NetNS]bool{h.OwnNetNS.ID: true}
@@ -52,7 +53,8 @@ func (h *Host) Namespaces(pids []int) []Namespace {
 	return list
 }
 
-// namespaceOf allocates nothing, since every scan calls it for every process.
+// namespaceOf returns the network namespace of a process. It allocates nothing, because every scan
+// calls it for every process.
 func (h *Host) namespaceOf(pid int) (closewait.NetNS, error) {
 	var path, target [64]byte
 	name := append(strconv.AppendInt(path[:0], int64(pid), 10), "/ns/net\x00"...)
@@ -63,14 +65,15 @@ func (h *Host) namespaceOf(pid int) (closewait.NetNS, error) {
 	return parseNamespace(link)
 }
 
-// namespaceOfThreads is for a process whose leader has ended: its own directory has no link then.
+// namespaceOfThreads returns the network namespace of a process whose leader has ended, and the
+// directory of one of its threads. The directory of such a process has no link to a namespace.
 func (h *Host) namespaceOfThreads(pid int) (id closewait.NetNS, via string, err error) {
 	dir, err := h.Proc.OpenPID(pid)
 	if err != nil {
 		return 0, "", err
 	}
 	defer dir.Close()
-	tid, err := StandIn(dir, pid)
+	tid, err := standIn(dir, pid)
 	if err != nil {
 		return 0, "", err
 	}
@@ -79,8 +82,8 @@ func (h *Host) namespaceOfThreads(pid int) (id closewait.NetNS, via string, err 
 	return id, via, err
 }
 
-// ReadNamespace reads in which network namespace a process or thread lives, whose directory is
-// given relative to another one.
+// ReadNamespace returns the network namespace of a process or thread, whose directory is given
+// relative to another one.
 func ReadNamespace(at Directory, process string) (closewait.NetNS, error) {
 	var target [64]byte
 	link, err := at.Readlink(process+"/ns/net", target[:])
@@ -98,12 +101,12 @@ func parseNamespace(link []byte) (closewait.NetNS, error) {
 	return closewait.NetNS(id), nil
 }
 
-// errMoved says that the process through which a namespace was to be reached lives elsewhere now.
-// For the namespace that means the same as if the process had ended.
+// errMoved reports that the process through which a namespace should be entered or read lives in
+// another one now. It wraps ESRCH, because callers handle it like the end of the process.
 var errMoved = fmt.Errorf("process has left the network namespace: %w", unix.ESRCH)
 
-// StillIn returns nil if the process or thread of a namespace still lives in it. Where /proc does
-// not permit to read that, it calls ask, unless that is nil.
+// StillIn returns nil if the process or thread of a namespace still lives in it. Where /proc denies
+// reading its namespace, StillIn calls ask, unless that is nil.
 func (h *Host) StillIn(ns Namespace, ask func(via string) (closewait.NetNS, error)) error {
 	if ns.Own {
 		return nil

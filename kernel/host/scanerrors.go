@@ -31,8 +31,8 @@ const (
 	ReasonOther     = "other"
 )
 
-// ScanErrors counts the errors of scans by stage and reason. All kinds exist from the start, with
-// count zero. It is safe for concurrent use.
+// ScanErrors counts the errors of scans by stage and reason. All combinations exist from the start,
+// with count zero. It is safe for concurrent use.
 type ScanErrors struct {
 	mu     sync.Mutex
 	counts map[closewait.ScanError]uint64
@@ -49,8 +49,8 @@ func NewScanErrors() *ScanErrors {
 	return e
 }
 
-// Add counts the error of a stage, if there is one. It does not count processes that have vanished
-// in the meantime, nor scans that were cancelled.
+// Add counts an error of a stage. It does not count nil, processes that have ended in the meantime
+// (Vanished), and scans that were cancelled.
 func (e *ScanErrors) Add(stage string, err error) {
 	if err == nil || Vanished(err) || errors.Is(err, context.Canceled) {
 		return

@@ -6,12 +6,11 @@ import (
 	"strconv"
 )
 
-// Stat holds the fields of /proc/PID/stat that are read (proc_pid_stat(5), do_task_stat in
-// fs/proc/array.c).
+// Stat holds some fields of /proc/PID/stat (proc_pid_stat(5), do_task_stat in fs/proc/array.c).
 type Stat struct {
 	Comm    []byte // a part of the input, valid until the buffer is used again
 	State   byte   // R, S, D, T, Z, ...
-	Parent  int
+	Parent  int    // pid
 	Flags   uint64 // PF_* of include/linux/sched.h
 	Threads int
 	Start   uint64 // clock ticks since boot
@@ -77,8 +76,8 @@ func (s *Stat) set(number int, field []byte) bool {
 
 func isLetter(c byte) bool { return 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z' }
 
-// isNumber checks the type of fields that are not used, so that a line with a field too many or too
-// few is noticed.
+// isNumber checks the type of fields that are not used, to detect a line with a field too many or
+// too few.
 func isNumber(field []byte) bool {
 	digits := bytes.TrimPrefix(field, []byte{'-'})
 	for _, c := range digits {

@@ -61,7 +61,7 @@ func TestMalformedStatIsAnError(t *testing.T) {
 				t.Fatal("the test changed nothing in the line")
 			}
 			if s, err := ParseStat([]byte(data)); !errors.Is(err, ErrMalformed) || !equalStat(s, Stat{}) {
-				t.Errorf("got %+v, %v, want the zero stat and errMalformed", s, err)
+				t.Errorf("got %+v, %v, want the zero Stat and ErrMalformed", s, err)
 			}
 		})
 	}
@@ -81,7 +81,7 @@ func TestStatCutShortIsNeverTakenForAnotherStart(t *testing.T) {
 func TestParseStatDoesNotAllocate(t *testing.T) {
 	line := statLine(Stat{Comm: []byte("java"), State: 'S', Parent: 1, Flags: math.MaxUint32, Threads: 300, Start: math.MaxUint64})
 	if n := testing.AllocsPerRun(100, func() { _, _ = ParseStat(line) }); n != 0 {
-		t.Errorf("%v allocations a line", n)
+		t.Errorf("%v allocations per line", n)
 	}
 }
 

@@ -13,10 +13,9 @@ func HasOtherThreads(process Directory) (bool, error) {
 	return task.Nlink > 3, err // ".", ".." and the leader
 }
 
-// StandIn returns a thread of a process whose leader has ended: descriptors, network namespace and
-// executable are then only visible below the other threads. It returns the thread with the most
-// descriptors.
-func StandIn(process Directory, pid int) (tid int, err error) {
+// standIn returns the id of the thread for OpenStandIn. Of several threads it chooses the one with
+// the most descriptors.
+func standIn(process Directory, pid int) (tid int, err error) {
 	if others, err := HasOtherThreads(process); err != nil || !others {
 		return 0, cmp.Or(err, error(unix.ESRCH))
 	}
@@ -42,9 +41,11 @@ func StandIn(process Directory, pid int) (tid int, err error) {
 	return tid, nil
 }
 
-// OpenStandIn opens the directory of the thread that StandIn finds.
+// OpenStandIn opens the directory of a thread of a process whose leader has ended: its descriptors,
+// network namespace and executable are only visible there. It fails with ESRCH if no thread is
+// left.
 func OpenStandIn(process Directory, pid int) (Directory, error) {
-	tid, err := StandIn(process, pid)
+	tid, err := standIn(process, pid)
 	if err != nil {
 		return -1, err
 	}

@@ -6,14 +6,17 @@ import (
 	"sync"
 )
 
-// userNames caches the names of users. The files in which they are found rarely change.
+// maxUserNames bounds userNames. Containers with user namespaces can use ever new users.
+const maxUserNames = 4096
+
+// userNames caches the names of users, which rarely change.
 type userNames struct {
 	mu    sync.Mutex
 	names map[uint32]string
 }
 
-// UserName returns the name of a user, or the digits of the id where it has no name here, as most
-// users of containers do.
+// UserName returns the name of a user, or the id in decimal if the user has no name on this host,
+// as is usual for users of containers.
 func (h *Host) UserName(uid uint32) string {
 	h.users.mu.Lock()
 	name, known := h.users.names[uid]
@@ -27,7 +30,7 @@ func (h *Host) UserName(uid uint32) string {
 	}
 	h.users.mu.Lock()
 	defer h.users.mu.Unlock()
-	if h.users.names == nil {
+	if h.users.names == nil || len(h.users.names) >= maxUserNames {
 		h.users.names = map[uint32]string{}
 	}
 	h.users.names[uid] = name

@@ -2,7 +2,7 @@ package procfs
 
 import "bytes"
 
-// membership says who started a process, as far as its control groups show that. Unknown fields are
+// membership is what the control groups of a process show about who started it. Unknown fields are
 // empty.
 type membership struct {
 	unit      string // systemd service, escaped as systemd escapes it
@@ -77,12 +77,12 @@ func parseCgroupPath(names []byte) membership {
 type cgroupPath struct {
 	unit, manager, container []byte
 	pod                      string
-	parent                   []byte // the name before
+	parent                   []byte // the name one level up
 }
 
-// enter takes the name of the next level down. The innermost name of each kind counts. A service
-// around a container or a pod is the runtime or the kubelet, which would be the same for all of
-// them, except where podman runs as the unit and splits its group (quadlet).
+// enter processes the name one level down. The innermost name of each kind counts. A service around
+// a container or a pod is the runtime or the kubelet, the same for all containers, so it is not
+// their unit, except where podman runs as the unit and splits its group (quadlet).
 func (p *cgroupPath) enter(name []byte) {
 	if string(name) != "init.scope" {
 		p.manager = nil
@@ -103,7 +103,7 @@ func (p *cgroupPath) enter(name []byte) {
 	case !bytes.HasSuffix(name, []byte(".service")):
 	case bytes.HasPrefix(name, []byte("user@")):
 		// All services, terminals and containers of a user are below the manager of the user, so it
-		// is not their unit. It is the unit of itself, in its init.scope.
+		// is not their unit. It is only the unit of the manager itself, in its init.scope.
 		p.manager = name
 	default:
 		p.unit = name

@@ -31,7 +31,7 @@ var cgroupLayouts = []struct {
 	{"slice alone", "0::/system.slice", membership{}},
 	{"socket unit", "0::/system.slice/cups.socket", membership{}},
 	{"hybrid, controllers elsewhere", "4:cpu,cpuacct:/\n1:name=systemd:/system.slice/a.service\n0::/system.slice/b.service", membership{unit: "a.service"}},
-	{"hybrid, only v2 tells", "1:name=systemd:/\n0::/system.slice/b.service", membership{unit: "b.service"}},
+	{"hybrid, only v2 names a unit", "1:name=systemd:/\n0::/system.slice/b.service", membership{unit: "b.service"}},
 	{"v1 without systemd's hierarchy", "4:cpu,cpuacct:/\n3:memory:/system.slice/c.service", membership{unit: "c.service"}},
 
 	// users

@@ -18,8 +18,8 @@ import (
 // CommandLines reads the command lines of processes, each once. It is safe for concurrent use.
 //
 // Reading a command line can hang for ever: the kernel takes a lock of the process that a thread in
-// uninterruptible sleep can hold. So each read is waited for at most a second, at most
-// commandLinesPending are under way at the same time, and one that hangs is not started again.
+// uninterruptible sleep can hold. So Of waits at most a second for a read, at most
+// commandLinesPending reads are under way at the same time, and a read that hangs is not repeated.
 type CommandLines struct {
 	host *host.Host
 
@@ -34,7 +34,7 @@ type program struct {
 	exe     string
 }
 
-// pendingRead is the read of a command line. text and err may be read when done is closed.
+// pendingRead is the read of a command line. text and err are valid once done is closed.
 type pendingRead struct {
 	since time.Time
 	done  chan struct{}
@@ -43,14 +43,14 @@ type pendingRead struct {
 }
 
 const (
-	commandLineBytes    = 64 << 10 // a longer one is cut; a process can make it as long as it likes
+	commandLineBytes    = 64 << 10 // longer ones are cut; a process can make its own of any length
 	commandLineTimeout  = time.Second
 	commandLinesPending = 4
-	commandLinesKept    = 4096
+	commandLinesKept    = 4096 // then the cache is emptied
 )
 
-// NewCommandLines returns a reader for the processes of a host, which must not be closed before the
-// last read has ended.
+// NewCommandLines returns a reader for the processes of a host. The host must not be closed before
+// the last read has ended.
 func NewCommandLines(h *host.Host) *CommandLines {
 	return &CommandLines{host: h, known: map[program]string{}, pending: map[program]*pendingRead{}}
 }
@@ -69,7 +69,7 @@ func (c *CommandLines) Of(ctx context.Context, p *closewait.Process) (string, er
 	return text, nil
 }
 
-// ask returns a command line that is known, or the pending read of it.
+// ask returns a command line that is known, or else the read of it, which it starts if necessary.
 func (c *CommandLines) ask(p program) (string, *pendingRead, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -117,7 +117,7 @@ func (r *pendingRead) wait(ctx context.Context) (string, error) {
 	}
 }
 
-// readCommandLine can hang.
+// readCommandLine reads the command line of a process. It can hang.
 func readCommandLine(h *host.Host, id closewait.ProcessID) (string, error) {
 	dir, err := h.OpenProcess(id)
 	if err != nil {

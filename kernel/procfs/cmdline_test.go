@@ -18,7 +18,7 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-func TestCommandLinesAreThoseOfTheProcesses(t *testing.T) {
+func TestCommandLinesAreReadFromTheirProcesses(t *testing.T) {
 	h, err := host.Open(host.DefaultPath)
 	if err != nil {
 		t.Fatal(err)
@@ -131,7 +131,7 @@ func TestCommandLinesThatHangAreBoundedInTimeAndNumber(t *testing.T) {
 		}
 	}
 	if took := time.Since(began); took > (commandLinesPending+1)*commandLineTimeout {
-		t.Errorf("all rounds took %v: no read is to be waited for twice", took)
+		t.Errorf("all rounds took %v: no read may be waited for twice", took)
 	}
 	if len(c.pending) != commandLinesPending {
 		t.Errorf("%d reads hang, want %d", len(c.pending), commandLinesPending)

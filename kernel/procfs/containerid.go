@@ -28,8 +28,8 @@ func containerID(name, parent []byte) (id, runtime []byte) {
 	return nil, nil
 }
 
-// isBuildStep reports whether an id is one of BuildKit's. They could be ordinary words, so they
-// only count where BuildKit puts them.
+// isBuildStep reports whether an id is the id of a build step of BuildKit. Such an id could be an
+// ordinary word, so it only counts where BuildKit puts it.
 func isBuildStep(id, runtime, parent []byte) bool {
 	place := runtime
 	if len(runtime) == 0 {

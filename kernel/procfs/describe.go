@@ -31,7 +31,7 @@ type Known struct {
 }
 
 // Describe reads the facts of a process. A fact that cannot be read stays empty, makes whole false
-// and is counted as a scan error. Only if the process cannot be identified there is no description.
+// and is counted as a scan error. Describe fails only if the process cannot be identified.
 func (d *Describer) Describe(id closewait.ProcessID, known Known) (p closewait.Process, whole bool, err error) {
 	dir, p, err := d.open(id)
 	if err != nil {
@@ -60,8 +60,8 @@ func (d *Describer) Describe(id closewait.ProcessID, known Known) (p closewait.P
 	return p, whole, nil
 }
 
-// open opens the directory of a process, or that of another thread if the leader has ended, and
-// reads the identity of the process.
+// open opens the directory of a process, or of another thread if the leader has ended, and reads
+// the identity of the process.
 func (d *Describer) open(id closewait.ProcessID) (host.Directory, closewait.Process, error) {
 	p := closewait.Process{ID: id, StartTime: d.host.BootTime.Add(time.Duration(id.Start) * host.ClockTick)}
 	dir, st, data, err := d.host.OpenProcessStat(id, d.data)

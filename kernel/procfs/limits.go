@@ -20,7 +20,7 @@ func parseMaxOpenFiles(data []byte) (uint64, error) {
 		if !found {
 			continue
 		}
-		// The hard limit follows, so a soft limit without a space behind it was cut short.
+		// The hard limit follows, so a soft limit without a space after it was cut short.
 		soft, _, whole := bytes.Cut(bytes.TrimLeft(rest, " "), []byte{' '})
 		if string(soft) == "unlimited" && whole {
 			return closewait.UnlimitedFDs, nil

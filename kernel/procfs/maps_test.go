@@ -5,7 +5,7 @@ import (
 	"testing"
 )
 
-func TestExecutableMappingsOfALibraryAreTold(t *testing.T) {
+func TestExecutableMappingsOfALibraryAreRecognised(t *testing.T) {
 	for _, c := range []struct {
 		name, line string
 		want       bool

@@ -24,8 +24,8 @@ func NewSocketTables(h *host.Host) *SocketTables {
 
 // Each calls f with the rows of a namespace in the wanted states. The files are opened at each
 // call, as some kernels break seeking in them. Rows that cannot be parsed are counted as scan
-// errors. Where /proc does not permit to read in which namespace a process lives, where is called
-// for that, unless it is nil.
+// errors. Where /proc denies reading the namespace of a process, Each calls where, unless that is
+// nil (host.StillIn).
 func (t *SocketTables) Each(ctx context.Context, ns host.Namespace, where func(via string) (closewait.NetNS, error), wanted States, f func(TCPRow)) error {
 	for _, name := range []string{"tcp", "tcp6"} {
 		if err := t.readTable(ctx, ns, name, where, wanted, f); err != nil {
@@ -42,13 +42,13 @@ func (t *SocketTables) readTable(ctx context.Context, ns host.Namespace, name st
 	}
 	file, err := os.Open(path)
 	if errors.Is(err, os.ErrNotExist) && name == "tcp6" {
-		return nil // a kernel without IPv6
+		return nil // the kernel has no IPv6
 	}
 	if err != nil {
 		return fmt.Errorf("read socket table: %w", err)
 	}
 	defer file.Close()
-	// An open table stays the table of its namespace, wherever the process moves afterwards.
+	// An open table stays bound to its namespace, even if the process moves to another one.
 	if err := t.host.StillIn(ns, where); err != nil {
 		return err
 	}

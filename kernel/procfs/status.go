@@ -32,8 +32,8 @@ func parseEffectiveUID(data []byte) (uint32, error) {
 	return uint32(uid), nil
 }
 
-// StatusField returns the value of a line of /proc/PID/status, empty if there is no such line. The
-// name of the process, which it chooses, comes first, and the kernel escapes newlines in it.
+// StatusField returns the value of a line of /proc/PID/status, empty if there is no such line. A
+// process cannot forge a line with its name, because the kernel escapes newlines in it.
 func StatusField(status []byte, name string) string {
 	for line := range strings.Lines(string(status)) {
 		if value, found := strings.CutPrefix(line, name+":"); found {

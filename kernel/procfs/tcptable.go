@@ -11,14 +11,14 @@ import (
 const tableLineSize = 512
 
 // parseTCP reads a /proc/PID/net/tcp or tcp6 and calls row for each socket in a wanted state. It
-// counts the lines that such a file does not have. A last line without a newline was cut short and
-// is counted too. It allocates nothing, unless buf is too small for a line.
+// returns the number of malformed lines. A last line without a newline was cut short and counts as
+// malformed. It allocates nothing, unless buf is too small for a line.
 func parseTCP(r io.Reader, buf []byte, wanted States, row func(TCPRow)) (malformed int, err error) {
 	if len(buf) < tableLineSize {
 		buf = make([]byte, tableLineSize)
 	}
 	table := tableParser{wanted: wanted, row: row}
-	begun := 0 // bytes at the start of buf: a line whose end was not read yet
+	begun := 0 // bytes at the start of buf that belong to a line whose end was not read yet
 	for {
 		n, err := r.Read(buf[begun:])
 		begun = copy(buf, table.parse(buf[:begun+n]))
@@ -67,7 +67,7 @@ func (t *tableParser) skipLine() {
 	t.tooLong = true
 }
 
-// end is called at the end of the file, with the number of bytes after the last newline.
+// end handles the end of the file. rest is the number of bytes after the last newline.
 func (t *tableParser) end(rest int) {
 	if rest > 0 && !t.tooLong {
 		t.malformed++
@@ -79,7 +79,7 @@ func (t *tableParser) line(line []byte) {
 	head := tableHead{number: fields.next(), local: fields.next(), remote: fields.next(), state: fields.next()}
 	var row TCPRow
 	switch {
-	case len(line) >= tableLineSize: // before all else: it must not matter in which pieces it was read
+	case len(line) >= tableLineSize: // first, so that the result does not depend on the size of the reads
 		t.malformed++
 	case string(head.number) == "sl": // the names of the columns
 	case !head.valid():

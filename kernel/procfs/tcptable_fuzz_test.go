@@ -9,9 +9,9 @@ import (
 	"testing/iotest"
 )
 
-// FuzzParseProcTCP checks that it does not matter in which pieces a file is read, that what was
+// FuzzParseTCP checks that it does not matter in which pieces a file is read, that what was
 // parsed can be printed and parsed again, and that no line is lost.
-func FuzzParseProcTCP(f *testing.F) {
+func FuzzParseTCP(f *testing.F) {
 	for _, row := range []TCPRow{closeWait4, closeWait6, closeMapped, listen4, listen6, timeWait4, timeWait6} {
 		f.Add([]byte(tcpHeader+tableLine(0, row)), 600)
 		f.Add([]byte(tableLine(12345, row)[5:]), 0)
@@ -39,7 +39,7 @@ func FuzzParseProcTCP(f *testing.F) {
 	})
 }
 
-func BenchmarkParseProcTCP(b *testing.B) {
+func BenchmarkParseTCP(b *testing.B) {
 	for _, bench := range []struct {
 		name string
 		row  TCPRow

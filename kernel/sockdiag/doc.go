@@ -1,3 +1,3 @@
-// Package sockdiag talks to the kernel about TCP sockets by netlink (sock_diag(7)): it dumps the
-// sockets of a network namespace, asks for single ones, and destroys them.
+// Package sockdiag sends netlink requests about TCP sockets (sock_diag(7)): it dumps the sockets of
+// a network namespace, reads the state of single sockets, and destroys them.
 package sockdiag

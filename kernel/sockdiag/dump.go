@@ -6,9 +6,9 @@ import (
 	"errors"
 	"fmt"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 const (
@@ -16,8 +16,8 @@ const (
 	// families in one pass over the hash table of the kernel, where SOCK_DIAG_BY_FAMILY needs two.
 	tcpdiagGetsock = 18
 
-	// dumpBuffer is the size of one receive. The kernel fills at most 32 KiB, as of 6.18. What does
-	// not fit a message is not lost but comes with the next.
+	// dumpBuffer is the size of the buffer of a receive, in bytes. The kernel fills at most 32 KiB
+	// (Linux 6.18), and sends further sockets in further messages.
 	dumpBuffer = 256 << 10
 )
 
@@ -53,7 +53,7 @@ func NewDumper(states ...uint) *Dumper {
 }
 
 // Dump calls f with every socket in the network namespace of the calling thread that is in one of
-// the states. The row is valid until f returns. A row that cannot be parsed is left out and counted
+// the states. The row is valid until f returns. A row that cannot be parsed is skipped and counted
 // in malformed. Any other error ends the dump.
 func (d *Dumper) Dump(ctx context.Context, f func(*Row)) (malformed int, err error) {
 	fd, err := openSocket()
@@ -80,7 +80,7 @@ func (d *Dumper) Dump(ctx context.Context, f func(*Row)) (malformed int, err err
 	}
 }
 
-// decode calls f with the rows of one datagram. done says that it was the last.
+// decode calls f with the rows of one datagram. done reports whether it was the last of the dump.
 func (d *Dumper) decode(datagram []byte, f func(*Row)) (done bool, malformed int, err error) {
 	err = eachMessage(datagram, func(head header, payload []byte) error {
 		switch head.Type {
@@ -101,9 +101,9 @@ func (d *Dumper) decode(datagram []byte, f func(*Row)) (done bool, malformed int
 	return done, malformed, err
 }
 
-// Probe returns why sockets cannot be read by netlink here: the kernel may lack inet_diag, or a
-// seccomp filter may forbid it. Listeners are in a small table of their own, so a dump of them is
-// cheap.
+// Probe returns an error if sockets cannot be read by netlink here: the kernel may lack inet_diag,
+// or a seccomp filter may deny it. Probe dumps listeners, which is cheap: they are in a small table
+// of their own.
 func Probe() error {
 	_, err := NewDumper(host.TCPListen).Dump(context.Background(), func(*Row) {})
 	if errors.Is(err, unix.ENOENT) {

@@ -4,9 +4,9 @@ import (
 	"encoding/binary"
 	"fmt"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 // header is struct nlmsghdr without its length.
@@ -19,8 +19,8 @@ const headerSize = 16
 
 // eachMessage calls f with each netlink message of a received datagram and its payload, which is a
 // part of data. It stops at the first error: an error of f, or ErrMalformed for a message that is
-// not complete. A datagram that was cut between two messages cannot be told from a whole one, so
-// the receiver has to check for MSG_TRUNC.
+// not complete. A datagram that was cut between two messages looks complete, so the receiver has to
+// check for MSG_TRUNC.
 func eachMessage(data []byte, f func(head header, payload []byte) error) error {
 	native := binary.NativeEndian
 	for len(data) > 0 {
@@ -43,11 +43,11 @@ func eachMessage(data []byte, f func(head header, payload []byte) error) error {
 	return nil
 }
 
-// align returns a length with the padding that follows a message or an attribute of that length.
+// align rounds a length up to the alignment of messages and attributes, 4 bytes.
 func align(length int) int { return (length + 3) &^ 3 }
 
-// messageError returns the error at the beginning of a struct nlmsgerr or of the end of a dump, if
-// any.
+// messageError returns the error that an NLMSG_ERROR (struct nlmsgerr) or NLMSG_DONE begins with,
+// nil for 0.
 func messageError(payload []byte) error {
 	if len(payload) < 4 {
 		return fmt.Errorf("netlink error message: %w", host.ErrMalformed)

@@ -17,7 +17,7 @@ func message(t testing.TB, h header, payload []byte) []byte {
 	return append(data, make([]byte, align(len(data))-len(data))...)
 }
 
-func TestEachMessageOfADatagramIsGivenOut(t *testing.T) {
+func TestEachMessageOfADatagramIsPassedOn(t *testing.T) {
 	a, b := header{Type: 20, Flags: 2, Seq: 7, PID: 99}, header{Type: syscall.NLMSG_DONE, Flags: 0x12, Seq: 8, PID: 100}
 	padded, aligned, empty := message(t, a, []byte("hello")), message(t, b, []byte("four")), message(t, b, nil)
 	for name, test := range map[string]struct {
@@ -64,7 +64,7 @@ func TestEachMessageDoesNotAllocate(t *testing.T) {
 	if n := testing.AllocsPerRun(100, func() {
 		_ = eachMessage(data, func(_ header, p []byte) error { size += len(p); return nil })
 	}); n != 0 {
-		t.Errorf("%v allocations a datagram", n)
+		t.Errorf("%v allocations per datagram", n)
 	}
 }
 

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"time"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 // answerTimeout is how long the kernel may take for an answer, or for the next part of one.
@@ -30,8 +30,9 @@ func send(fd int, request []byte) error {
 	return unix.Sendto(fd, request, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK})
 }
 
-// receive receives one datagram. With MSG_TRUNC the kernel returns its whole length: a datagram
-// that does not fit could be cut between two messages and seem complete (recv(2)).
+// receive receives one datagram. It fails if the datagram does not fit into buf, because a datagram
+// that was cut between two messages would look complete. With MSG_TRUNC the kernel returns the
+// whole length (recv(2)).
 func receive(fd int, buf []byte) (n int, err error) {
 	n, err = host.RetryEINTR(func() (int, error) {
 		n, _, err := unix.Recvfrom(fd, buf, unix.MSG_TRUNC)

@@ -16,10 +16,10 @@ type Row struct {
 	Local, Remote        netip.AddrPort // v4-mapped addresses of an AF_INET6 socket stay mapped
 	Interface            uint32         // index of the interface that it is bound to, 0 = none
 	Cookie               uint64
-	RecvQueue, SendQueue uint32 // bytes; of a listener: waiting connections, and its backlog
+	RecvQueue, SendQueue uint32 // bytes; of a listener: connections in its accept queue, and its backlog
 	UID, Inode           uint32
 
-	HasInfo                                 bool   // whether the next fields are known
+	HasInfo                                 bool   // whether the following fields are known
 	LastDataSent, LastDataRecv, LastAckRecv uint32 // milliseconds ago
 	BytesSent, BytesAcked, BytesReceived    uint64 // 0 on kernels that do not count them
 }

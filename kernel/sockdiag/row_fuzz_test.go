@@ -10,12 +10,12 @@ import (
 	"testing"
 	"unsafe"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
-func FuzzParseDiag(f *testing.F) {
+func FuzzParseRow(f *testing.F) {
 	msg := encode(f, closeWaitMsg(syscall.AF_INET))
 	info := attribute(f, 2, infoBytes(someInfo))
 	f.Add([]byte{})
@@ -30,7 +30,7 @@ func FuzzParseDiag(f *testing.F) {
 		err := parseRow(data, &row)
 		if !whole {
 			if !errors.Is(err, host.ErrMalformed) || row != (Row{}) {
-				t.Errorf("got %+v, %v, want the zero row and errMalformed", row, err)
+				t.Errorf("got %+v, %v, want the zero row and ErrMalformed", row, err)
 			}
 			return
 		}
@@ -77,13 +77,13 @@ func parseRowPlainly(t *testing.T, data []byte) (Row, bool) {
 			}
 		}
 		if header.Type == 2 && len(value) >= 60 {
-			row.takeInfoPlainly(value)
+			row.setInfoPlainly(value)
 		}
 	}
 	return row, true
 }
 
-func (r *Row) takeInfoPlainly(value []byte) {
+func (r *Row) setInfoPlainly(value []byte) {
 	var info unix.TCPInfo
 	copy((*[unsafe.Sizeof(info)]byte)(unsafe.Pointer(&info))[:], value)
 	r.HasInfo = true

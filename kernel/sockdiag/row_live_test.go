@@ -6,12 +6,12 @@ import (
 	"testing"
 	"time"
 
-	"closewait_exporter/internal/kerneltest"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/kerneltest"
 )
 
-func TestDiagRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {
+func TestRowsOfRealSocketsSayWhatTheSocketsSay(t *testing.T) {
 	began := time.Now()
 	made := kerneltest.LiveSockets(t)
 	rows := map[uint64]Row{}

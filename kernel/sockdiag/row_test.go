@@ -10,9 +10,9 @@ import (
 	"testing"
 	"unsafe"
 
-	"closewait_exporter/kernel/host"
-
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/kernel/host"
 )
 
 // inetDiagMsg is struct inet_diag_msg for encoding/binary: the slow and plain way to decode it.
@@ -65,7 +65,7 @@ func infoBytes(info unix.TCPInfo) []byte {
 	return bytes.Clone((*[unsafe.Sizeof(info)]byte)(unsafe.Pointer(&info))[:])
 }
 
-func TestDiagMessage(t *testing.T) {
+func TestRowIsParsed(t *testing.T) {
 	v4 := Row{
 		Family: syscall.AF_INET, State: 8, Timer: 2, Interface: 3, Cookie: 0x12fffffffe,
 		Local: netip.MustParseAddrPort("127.0.0.1:8080"), Remote: netip.MustParseAddrPort("0.0.0.0:49153"),
@@ -111,7 +111,7 @@ func TestDiagMessage(t *testing.T) {
 	}
 }
 
-func TestMalformedDiagMessageLeavesAnEmptyRow(t *testing.T) {
+func TestMalformedMessageLeavesAnEmptyRow(t *testing.T) {
 	msg := encode(t, closeWaitMsg(syscall.AF_INET))
 	info := attribute(t, 2, infoBytes(someInfo))
 	for name, data := range map[string][]byte{
@@ -128,7 +128,7 @@ func TestMalformedDiagMessageLeavesAnEmptyRow(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			row := Row{Family: 99, HasInfo: true, BytesSent: 1}
 			if err := parseRow(data, &row); !errors.Is(err, host.ErrMalformed) || row != (Row{}) {
-				t.Errorf("got %+v, %v, want the zero row and errMalformed", row, err)
+				t.Errorf("got %+v, %v, want the zero row and ErrMalformed", row, err)
 			}
 		})
 	}
@@ -153,15 +153,15 @@ func TestTCPInfoHasTheLayoutOfTheSystemHeaders(t *testing.T) {
 	}
 }
 
-func TestParseDiagDoesNotAllocate(t *testing.T) {
+func TestParseRowDoesNotAllocate(t *testing.T) {
 	data := slices.Concat(encode(t, closeWaitMsg(syscall.AF_INET6)), attribute(t, 2, infoBytes(someInfo)))
 	var row Row
 	if n := testing.AllocsPerRun(100, func() { _ = parseRow(data, &row) }); n != 0 {
-		t.Errorf("%v allocations a message", n)
+		t.Errorf("%v allocations per message", n)
 	}
 }
 
-func BenchmarkParseDiag(b *testing.B) {
+func BenchmarkParseRow(b *testing.B) {
 	data := slices.Concat(encode(b, closeWaitMsg(syscall.AF_INET6)), attribute(b, 2, infoBytes(someInfo)))
 	var row Row
 	b.ReportAllocs()

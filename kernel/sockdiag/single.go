@@ -11,14 +11,14 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// Conn sends requests about single sockets in the network namespace in which it was opened. It is
-// not safe for concurrent use.
+// Conn is a netlink socket for requests about single TCP sockets in the network namespace in which
+// it was opened. It is not safe for concurrent use.
 type Conn struct {
 	fd  int
 	buf []byte
 }
 
-// NewConn opens a connection to the kernel in the network namespace of the calling thread.
+// NewConn opens a Conn in the network namespace of the calling thread.
 func NewConn() (*Conn, error) {
 	fd, err := openSocket()
 	if err != nil {
@@ -30,8 +30,8 @@ func NewConn() (*Conn, error) {
 // Close closes the connection.
 func (c *Conn) Close() { unix.Close(c.fd) }
 
-// State returns the state of one socket, TCPNone if no table has a socket with its cookie. A dump
-// reads a hash table that changes meanwhile and can miss a socket. This cannot.
+// State returns the state of one socket, or host.TCPNone if no table has a socket with its cookie.
+// It never misses a socket, as a dump can, whose hash table changes while it is read.
 func (c *Conn) State(f *closewait.Facts) (state uint8, err error) {
 	wanted := Row{Family: unix.AF_INET6, Local: f.Local, Remote: f.Remote, Interface: f.Interface, Cookie: f.ID.Cookie}
 	if f.Family() == closewait.IPv4 {
@@ -64,7 +64,7 @@ func (c *Conn) State(f *closewait.Facts) (state uint8, err error) {
 }
 
 // Destroy resets the connection of one socket (SOCK_DESTROY) and waits for the answer. It fails
-// with ENOENT if there is no socket with these addresses, this interface and this cookie.
+// with ENOENT if there is no socket with the addresses, interface and cookie of the row.
 func (c *Conn) Destroy(row *Row) error {
 	const sockDestroy = 21 // SOCK_DESTROY, include/uapi/linux/sock_diag.h
 	if err := send(c.fd, singleRequest(sockDestroy, unix.NLM_F_ACK, row)); err != nil {
@@ -82,7 +82,7 @@ func (c *Conn) Destroy(row *Row) error {
 	}))
 }
 
-// explainDestroy adds how to mend what makes SOCK_DESTROY fail.
+// explainDestroy adds to an error of SOCK_DESTROY how to fix its cause.
 func explainDestroy(err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM):
@@ -94,8 +94,8 @@ func explainDestroy(err error) error {
 }
 
 // singleRequest returns a request about one socket: struct nlmsghdr and struct inet_diag_req_v2
-// (include/uapi/linux/inet_diag.h). Without the cookie the kernel would take any socket with these
-// addresses, and the listener if there is none. The states in the request only limit dumps.
+// (include/uapi/linux/inet_diag.h). Without a cookie the kernel would choose any socket with these
+// addresses, or else the listener. The kernel uses the states in a request only for dumps.
 func singleRequest(kind, flags uint16, row *Row) []byte {
 	const request, id = 56, 8
 	b := make([]byte, headerSize+request)

@@ -1,5 +1,5 @@
-/* A pass over all descriptors that only counts the sockets in CLOSE_WAIT. For benchmarks, which
- * measure what a pass costs by itself. Linux 5.12 and later.
+/* An iterator over all descriptors that only counts the sockets in CLOSE_WAIT. Benchmarks measure
+ * with it the cost of the iteration itself. Linux 5.12 and later.
  *
  * SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 #include "kernel.h"

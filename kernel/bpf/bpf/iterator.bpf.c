@@ -34,8 +34,8 @@ enum { TCP_CLOSE = 7, TCP_CLOSE_WAIT = 8, TCP_LISTEN = 10 };
 #define FOLLOW(p, field, next) BPF_CORE_READ(p, field, next)
 #include "socket.h"
 
-/* The level of the pid namespace of the reader, below the first. Pids in records are numbers in
- * this namespace. The kernel passes only tasks that live in it. */
+/* The level of the pid namespace of the reader; the first namespace has level 0. Pids in records
+ * are numbers in this namespace. The kernel passes only tasks that live in it. */
 unsigned int level;
 
 static __always_inline void find_level(struct bpf_iter_meta *meta)
@@ -46,7 +46,7 @@ static __always_inline void find_level(struct bpf_iter_meta *meta)
 
 static __always_inline __u32 pid_of(struct task_struct *task)
 {
-	/* Untyped: nothing can be added to a typed pointer. */
+	/* Untyped, because the verifier permits no arithmetic with a typed pointer. */
 	struct pid *pid = BPF_CORE_READ(task, thread_pid);
 	__u32 nr = 0;
 
@@ -64,19 +64,19 @@ static __always_inline int is_ip(__u16 family)
 	return family == AF_INET || family == AF_INET6;
 }
 
-/* Whether all other paths of a connection are closed too, if its first path is. A socket that
+/* Whether an MPTCP connection whose first path is closed has no other open path. A socket that
  * has fallen back to TCP has no key of the peer (can_ack) and no other path. connect(AF_UNSPEC),
  * which makes the socket usable again, clears the key and the port of the path. */
-static __always_inline int is_over(struct mptcp_sock *msk, struct sock *first)
+static __always_inline int is_closed_everywhere(struct mptcp_sock *msk, struct sock *first)
 {
 	if (!BPF_CORE_READ(msk, can_ack))
 		return BPF_CORE_READ(first, __sk_common.skc_dport) != 0;
 	return BPF_CORE_READ((struct sock *)msk, __sk_common.skc_state) == TCP_CLOSE;
 }
 
-/* An MPTCP socket has a TCP socket below it for each path. The socket tables show the first of
- * them under the inode of the MPTCP socket, whatever the state of that. A first path that is
- * closed has no addresses any more, and the connection can continue on other paths. */
+/* An MPTCP socket has a TCP socket below it for each path. The socket tables show the first path
+ * under the inode of the MPTCP socket, whatever the state of the MPTCP socket. A first path that
+ * is closed has no addresses any more, and the connection can continue on other paths. */
 static __always_inline int describe_mptcp(struct record *r, struct sock *sk)
 {
 	struct sock *first;
@@ -89,7 +89,7 @@ static __always_inline int describe_mptcp(struct record *r, struct sock *sk)
 	r->state = BPF_CORE_READ(first, __sk_common.skc_state);
 	if (r->state != TCP_CLOSE)
 		sk = first;
-	else if (!is_over((struct mptcp_sock *)sk, first))
+	else if (!is_closed_everywhere((struct mptcp_sock *)sk, first))
 		return 0;
 	return is_interesting(r->state) && describe_probed(r, sk, (struct tcp_sock *)first);
 }
@@ -107,12 +107,13 @@ static __always_inline int describe_untyped(struct record *r, struct sock *sk)
 	return describe_probed(r, sk, (struct tcp_sock *)sk);
 }
 
-/* By these addresses of functions walk.h recognises sockets among files, and TCP sockets for
- * IPv4 and IPv6 among sockets. The iterator over files learns them. */
+/* The addresses of the functions of socket files, and of TCP sockets for IPv4 and IPv6. The
+ * iterator over files stores them, and walk.h recognises such files and sockets by them. */
 __u64 socket_operations;
 __u64 tcp_functions[2];
 
-/* A connection can have other functions (TLS in the kernel, sockmap), a listener cannot. */
+/* Stores the functions of a TCP socket, preferably of a listener: a connection can have other
+ * functions (TLS in the kernel, sockmap). */
 static __always_inline void learn(struct sock *sk, __u8 state)
 {
 	__u64 *functions = &tcp_functions[sk->__sk_common.skc_family == AF_INET6];
@@ -149,7 +150,7 @@ static __always_inline int emit(struct bpf_iter__task_file *ctx, struct task_str
 	r->fd = ctx->fd;
 	r->pid = pid_of(leader);
 	r->start = leader->start_boottime;
-	if (r->pid) /* 0: it has just ended */
+	if (r->pid) /* 0: the process has just ended */
 		bpf_seq_write(ctx->meta->seq, r, sizeof(*r)); /* if the buffer is full, the kernel calls again */
 	return 0;
 }
@@ -199,7 +200,7 @@ int sockets_untyped(struct bpf_iter__task_file *ctx)
 
 #include "walk.h"
 
-static __always_inline void find_version(struct version *v, struct task_struct *leader)
+static __always_inline void fill_version(struct version *v, struct task_struct *leader)
 {
 	v->exec = leader->self_exec_id;
 	v->limit = leader->signal->rlim[RLIMIT_NOFILE].rlim_cur;
@@ -234,7 +235,7 @@ int processes(struct bpf_iter__task *ctx)
 	p.start = leader->start_boottime;
 	p.state = state_of(leader);
 	bpf_probe_read_kernel_str(p.comm, sizeof(p.comm), leader->comm);
-	find_version(&p.version, leader);
+	fill_version(&p.version, leader);
 	if (p.pid && p.thread)
 		bpf_seq_write(ctx->meta->seq, &p, sizeof(p));
 	return 0;

@@ -94,7 +94,7 @@ struct inet_sock {
 
 struct inet_connection_sock {
 	struct inet_sock icsk_inet;
-	struct timer_list icsk_keepalive_timer; /* newer kernels: sk_timer before */
+	struct timer_list icsk_keepalive_timer; /* older kernels use sk_timer of struct sock */
 	__u8 icsk_pending;
 	struct {
 		__u32 lrcvtime;
@@ -174,7 +174,7 @@ struct signal_struct {
 };
 
 struct task_struct {
-	unsigned int __state; /* before Linux 5.14: state */
+	unsigned int __state; /* before Linux 5.14 its name was state */
 	volatile long state;
 	int exit_state;
 	char comm[16];

@@ -26,9 +26,10 @@ struct record {
 	__u16 local_port;
 	__u16 remote_port;
 	__u8 family; /* AF_INET or AF_INET6 */
-	__u8 state; /* TCP_CLOSE: it was connected before */
+	__u8 state; /* TCP_CLOSE only if it was connected before */
 	__u8 timer; /* as in inet_diag_msg */
-	/* Not 0: it could be given a cookie and has none. 2: it is in the table of a thread. */
+	/* 0: it has a cookie or cannot be given one. 1: it has none yet. 2: as 1, and its
+	 * descriptor is in the table of a thread. */
 	__u8 cookieless;
 };
 
@@ -51,14 +52,14 @@ struct process {
 };
 
 /* The number of descriptors of a process. */
-struct tally {
+struct fd_count {
 	__u64 start; /* in nanoseconds since boot */
 	__u32 pid;
 	__u32 open;
 };
 
-/* These make the compiler describe the types in the object file: it leaves out types that no
- * variable or global function needs. */
+/* These variables make the compiler describe the types in the object file: it leaves out types
+ * that no variable or global function needs. */
 const struct record *described_record __attribute__((unused));
 const struct process *described_process __attribute__((unused));
-const struct tally *described_tally __attribute__((unused));
+const struct fd_count *described_fd_count __attribute__((unused));

@@ -1,7 +1,7 @@
 /* Turns a socket into a record. This file is compiled twice, for two kinds of pointers. Typed
  * pointers, which the verifier knows, are read like in any C program. All others are read with
  * bpf_probe_read_kernel, which takes several times as long. READ(p, field) and FOLLOW(p, field,
- * field) do the one or the other, and NAME(x) makes a separate name for each.
+ * field) read in one of the two ways, and NAME(x) makes a separate name for each.
  *
  * SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 
@@ -26,7 +26,7 @@ static __always_inline __u8 NAME(timer_of)(struct sock *sk, struct tcp_sock *tp)
 static __always_inline void NAME(addresses)(struct record *r, struct sock *sk, struct tcp_sock *tp)
 {
 	r->local_port = READ(sk, __sk_common.skc_num);
-	if (!r->local_port) /* it is closed and has released its port */
+	if (!r->local_port) /* the socket is closed and has released its port */
 		r->local_port = bpf_ntohs(READ(tp, inet_conn.icsk_inet.inet_sport));
 	r->remote_port = bpf_ntohs(READ(sk, __sk_common.skc_dport));
 	if (r->family == AF_INET) {
@@ -45,12 +45,12 @@ static __always_inline void NAME(addresses)(struct record *r, struct sock *sk, s
 }
 
 /* The facts that sock_diag and tcp_get_info (net/ipv4/tcp.c) return for a connection. */
-static __always_inline void NAME(conversation)(struct record *r, struct sock *sk, struct tcp_sock *tp)
+static __always_inline void NAME(connection_facts)(struct record *r, struct sock *sk, struct tcp_sock *tp)
 {
 	__u32 waiting = READ(tp, rcv_nxt) - READ(tp, copied_seq);
 	__u32 acked = READ(tp, snd_una); /* before write_seq, which may grow in between */
 	__u32 ack = READ(tp, rcv_tstamp), sent = READ(tp, lsndtime), received = READ(tp, inet_conn.icsk_ack.lrcvtime);
-	/* Read after them: an earlier time would make an event in between 2^32 jiffies old. */
+	/* Read last: with an earlier time, an event in between would seem 2^32 jiffies old. */
 	__u32 now = bpf_jiffies64();
 
 	r->recv_queue = (__s32)waiting > 0 ? waiting : 0;
@@ -88,6 +88,6 @@ static __always_inline int NAME(describe)(struct record *r, struct sock *sk, str
 		if (!NAME(is_defunct)(sk, tp))
 			return 0;
 	}
-	NAME(conversation)(r, sk, tp);
+	NAME(connection_facts)(r, sk, tp);
 	return 1;
 }

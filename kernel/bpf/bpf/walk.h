@@ -1,16 +1,16 @@
 /* Writes the same records as the iterator over files, at a lower cost (docs/PERFORMANCE.md): it
- * reads the table of descriptors directly from memory. The iterator takes and drops a lock and a
- * reference for each descriptor. That costs more than all the rest, and keeps the processor from
- * fetching several descriptors at once.
+ * reads the table of descriptors directly from memory. The iterator over files takes and drops a
+ * lock and a reference for each descriptor. That costs more than all the rest, and keeps the
+ * processor from fetching several descriptors at once.
  *
  * Nothing that is read is locked. A program runs within rcu_read_lock, so memory that is freed
  * by RCU keeps its content: a table that was replaced by a larger one, struct socket with its
  * inode, files before Linux 6.7. The table of a process that ends, later files, and struct sock
  * can be freed and used again in the meantime. Reads are safe all the same (bpf_rdonly_cast:
- * memory that is not there reads as 0). Before a record counts, the program checks after the
- * last read that the process still had that descriptor, and the descriptor that socket. A socket
- * without a cookie is marked in its record: only a program that holds the socket may give it
- * one.
+ * memory that is not mapped reads as 0). Before a record counts, the program checks that the
+ * process still had that descriptor, and the descriptor that socket, after the last read. A
+ * socket without a cookie is marked in its record: only a program that holds a reference to a
+ * socket may give it a cookie.
  *
  * SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
 
@@ -22,25 +22,27 @@ void *bpf_rdonly_cast(const void *obj, __u32 btf_id) __ksym; /* Linux 6.2 and la
 #define CHUNKS 128 /* in one run of the program: a millisecond, in which no other task runs */
 #define MAX_RECORDS 1024
 
-/* Records are not written to the output of the iterator, which keeps all output of a task or
- * nothing. The reader takes them from here at the end of a read, and sets the number to 0. */
-__u32 recorded;
+/* Records are not written to the output of the iterator, because a full buffer would discard all
+ * output of a task. The reader takes them from here at the end of a read, and sets their number
+ * to 0. */
+__u32 records_used;
 struct record records[MAX_RECORDS];
 
-/* The processes with records whose descriptors were all visited. */
-__u32 tallied;
-struct tally tallies[MAX_RECORDS + 1];
+/* The numbers of descriptors of processes that have records and were visited completely. */
+__u32 fd_counts_used;
+struct fd_count fd_counts[MAX_RECORDS + 1];
 
-/* Where the walk continues. The reader clears it before the walk. */
-struct place {
-	__u64 start; /* of the thread, as thread ids are used again */
+/* Where the walk continues after a read that ended within a task. The reader clears it before the
+ * walk. */
+struct position {
+	__u64 start; /* of the thread, because thread ids are used again */
 	__u32 thread;
 	__u32 next;
 	__u32 open;
 	__u32 reported;
 	__u32 attempts;
 	__u32 unused;
-} place;
+} position;
 
 /* The table of descriptors that is being visited. It is in memory and not on the stack, so that
  * the verifier checks each function once and not for each descriptor. */
@@ -56,7 +58,7 @@ struct table {
 	__u32 next; /* slot */
 	__u32 open; /* descriptors before it */
 	__u32 reported; /* records */
-	__u32 of_thread; /* not the table of the process */
+	__u32 of_thread; /* it is not the table of the leader */
 } table;
 
 /* Freed memory can hold any number. User addresses must not be read, which not all processors
@@ -114,9 +116,9 @@ static __always_inline void order_reads(void)
 	__sync_lock_test_and_set(&fence, 0);
 }
 
-/* A table is freed after its task has released it, a file after its slot is empty, and a socket
- * after its file. Its memory can then belong to another socket. That has another cookie, or
- * none, which the record then says. */
+/* Whether a slot still has that file, and the file that socket. A table is freed after its task
+ * has released it, a file after its slot is empty, and a socket after its file. The memory can
+ * then belong to another socket, which has another cookie, or none, as the record says then. */
 static __always_inline int still_has(__u32 n, struct file *file, struct socket *socket, struct sock *sk, __u64 cookie)
 {
 	struct files_struct *files;
@@ -142,7 +144,7 @@ __noinline int report(__u64 address, __u32 n)
 	struct file *file = CAST(struct file, address);
 	struct socket *socket = CAST(struct socket, file->private_data);
 	struct sock *sk = socket->sk;
-	__u32 at = recorded;
+	__u32 at = records_used;
 	struct record *r;
 	__u16 protocol;
 	__u64 cookie;
@@ -165,7 +167,7 @@ __noinline int report(__u64 address, __u32 n)
 	r->pid = table.pid;
 	r->start = table.start;
 	if (still_has(n, file, socket, sk, cookie)) {
-		recorded = at + 1;
+		records_used = at + 1;
 		table.reported++;
 	}
 	return 0;
@@ -198,7 +200,7 @@ static long visit_chunk(__u32 n, void *context)
 {
 	__u64 open;
 
-	if (table.next >= table.size || recorded > MAX_RECORDS - CHUNK)
+	if (table.next >= table.size || records_used > MAX_RECORDS - CHUNK)
 		return 1;
 	if (bpf_probe_read_kernel(&open, sizeof(open), (void *)(table.open_bits + table.next / 8)) ||
 	    (open && bpf_probe_read_kernel(chunk, sizeof(chunk), (void *)(table.slots + table.next * sizeof(chunk[0]))))) {
@@ -212,19 +214,19 @@ static long visit_chunk(__u32 n, void *context)
 	return 0;
 }
 
-static __always_inline void tally(void)
+static __always_inline void report_fd_count(void)
 {
-	struct tally *to;
+	struct fd_count *to;
 
-	if (!table.reported || table.of_thread || tallied > MAX_RECORDS)
+	if (!table.reported || table.of_thread || fd_counts_used > MAX_RECORDS)
 		return;
-	to = &tallies[tallied++];
+	to = &fd_counts[fd_counts_used++];
 	to->start = table.start;
 	to->pid = table.pid;
 	to->open = table.open;
 }
 
-/* Returns 0 if there is nothing to visit. */
+/* Fills in table. Returns 0 if there is nothing to visit. */
 static __always_inline int find_table(struct task_struct *task)
 {
 	struct task_struct *leader = task->group_leader;
@@ -238,18 +240,18 @@ static __always_inline int find_table(struct task_struct *task)
 	table.pid = pid_of(leader);
 	table.of_thread = task != leader;
 	bpf_probe_read_kernel(&table.fdt, sizeof(table.fdt), &files->fdt);
-	if (!table.pid || !in_kernel(table.fdt)) /* it has just ended */
+	if (!table.pid || !in_kernel(table.fdt)) /* the process has just ended */
 		return 0;
 	table.slots = (__u64)CAST(struct fdtable, table.fdt)->fd;
 	table.open_bits = (__u64)CAST(struct fdtable, table.fdt)->open_fds;
 	table.size = CAST(struct fdtable, table.fdt)->max_fds;
-	table.next = place.next;
-	table.open = place.open;
-	table.reported = place.reported;
+	table.next = position.next;
+	table.open = position.open;
+	table.reported = position.reported;
 	return 1;
 }
 
-/* Whether the task has another table now: the old one has grown, or was shared with another
+/* Whether the task has another table now: the old table had to grow, or was shared with another
  * process. */
 static __always_inline int has_another(struct task_struct *task)
 {
@@ -265,28 +267,28 @@ SEC("iter/task")
 int walk(struct bpf_iter__task *ctx)
 {
 	struct task_struct *task = ctx->task;
-	__u32 before = recorded;
+	__u32 before = records_used;
 
 	find_level(ctx->meta);
 	if (!task)
 		return 0;
-	if (place.thread != task->pid || place.start != task->start_boottime)
-		place = (struct place){.thread = task->pid, .start = task->start_boottime};
+	if (position.thread != task->pid || position.start != task->start_boottime)
+		position = (struct position){.thread = task->pid, .start = task->start_boottime};
 	if (!find_table(task))
 		return 0;
 	bpf_loop(CHUNKS, visit_chunk, 0, 0);
-	if (has_another(task) && place.attempts < ATTEMPTS) {
-		place.attempts++;
-		recorded = before;
+	if (has_another(task) && position.attempts < ATTEMPTS) {
+		position.attempts++;
+		records_used = before;
 		return 1; /* the read ends, and the next read begins with this task */
 	}
 	if (table.next >= table.size) {
-		tally();
+		report_fd_count();
 		return 0;
 	}
-	place.next = table.next;
-	place.open = table.open;
-	place.reported = table.reported;
-	place.attempts = 0;
+	position.next = table.next;
+	position.open = table.open;
+	position.reported = table.reported;
+	position.attempts = 0;
 	return 1;
 }

@@ -13,7 +13,7 @@ type TCPRow struct {
 	Local, Remote        netip.AddrPort // v4-mapped addresses stay mapped
 	State                uint8
 	SendQueue, RecvQueue uint32 // bytes; RecvQueue of a listener is the number of waiting connections
-	Timer                uint8  // numbered as in sock_diag
+	Timer                uint8  // as in inet_diag_msg: 0 none, 1 retransmit, 2 keepalive, 4 zero window probe
 	UID                  uint32
 	Inode                uint64
 }
@@ -46,8 +46,8 @@ const (
 // tableFields is the rest of a line. Any number of spaces separates two fields.
 type tableFields []byte
 
-// next returns the next field. It is empty if there is none or no space follows it: behind
-// everything that is read from a line there is more, so a field without a space was cut short.
+// next returns the next field. It is empty if there is none or if no space follows it: the lines
+// continue after all fields that are read, so a field without a space was cut short.
 func (f *tableFields) next() []byte {
 	rest := *f
 	for len(rest) > 0 && rest[0] == ' ' {
@@ -62,7 +62,7 @@ func (f *tableFields) next() []byte {
 	return rest[:end]
 }
 
-// tableHead is the beginning of a line, from which follows whether it is wanted.
+// tableHead holds the first fields of a line, which decide whether the line is wanted.
 type tableHead struct{ number, local, remote, state []byte }
 
 // valid reports whether the fields have the shape that they have in every line of a table.
@@ -71,8 +71,8 @@ func (h tableHead) valid() bool {
 		len(h.local) == len(h.remote) && (len(h.local) == tableAddr4 || len(h.local) == tableAddr6)
 }
 
-// parse parses the line that begins with head and goes on with rest. If a field is not of its type,
-// the result is false and the row must not be used.
+// parse parses the line that begins with head and continues with rest. If a field is not of its
+// type, the result is false and the row must not be used.
 func (r *TCPRow) parse(head tableHead, rest tableFields) bool {
 	n := tableNumbers{valid: true}
 	n.parse(bytes.TrimSuffix(head.number, []byte{':'}), 10, 64)
