@@ -41,7 +41,7 @@ var (
 	metricReleasedSockets = define("closewait_reaper_released_sockets_total", collector.Counter,
 		"Evidence sockets that no process held at the end of a remediation.", "rule")
 	metricReleasedFDs = define("closewait_reaper_released_fds_total", collector.Counter,
-		"Descriptors closed by the end of a remediation: all of a process that has ended, otherwise one per released socket.", "rule")
+		"Descriptors closed by the end of a remediation: all of a process that has ended, otherwise the decrease of its open descriptors.", "rule")
 	metricBudget = define("closewait_reaper_budget_remaining", collector.Gauge,
 		"Actions that limits still allow; those of dry run if no rule acts.")
 	metricSuspended = define("closewait_reaper_suspended", collector.Gauge,

@@ -4,9 +4,8 @@
 package condition
 
 import (
-	"time"
-
 	"net/netip"
+	"time"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/document"
@@ -28,8 +27,8 @@ type Condition struct {
 	Message func(*When, *Findings) string
 	Numbers bool // the message has numbers that justify an action
 
-	// Exactly one of the two is set in a check. OfProcess depends on nothing but the process: it is
-	// also required of the other holders of a socket before they are ended together.
+	// A check has exactly one of the two. OfProcess depends on nothing but the process: the other
+	// holders of a socket must pass it too before they are ended together.
 	OfProcess func(*When, *closewait.Process) bool
 	Holds     func(Subject) bool
 }
@@ -65,8 +64,7 @@ type Subject interface {
 
 // Context is the part of a rule that Warn may need besides its section.
 type Context struct {
-	When *When
-	// Ends reports that some step can end the process, and that no guard runs before that step.
-	Ends                 bool
+	When                 *When
+	Ends                 bool // some step can end the process, and no guard runs before that step
 	AcceptsRemoteTrigger bool
 }

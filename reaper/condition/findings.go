@@ -7,8 +7,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Findings are the facts and numbers that a decision is based on, up to the check at which it
-// ended.
+// Findings are the facts and numbers that a decision is based on. Checks after the first one that
+// does not hold add none.
 type Findings struct {
 	Process    *closewait.Process // nil in a decision about a rule as a whole
 	Taken      time.Time          // of the View
@@ -17,7 +17,7 @@ type Findings struct {
 	Counting   int                // sockets that are evidence
 	Defunct    int                // sockets that are evidence and defunct
 	Discounted Discounted
-	Age, Quiet time.Duration // of the youngest evidence; since the last traffic on any of it
+	Age, Quiet time.Duration // age of the youngest evidence; time since the last traffic on any evidence
 	HeldFor    time.Duration // for how long there has been enough evidence
 	Peers      *PeerShare    // nil: not checked
 	Cooldown   time.Duration // left
@@ -47,8 +47,8 @@ type PeerShare struct {
 	Inbound int          // of all networks
 }
 
-// Ratio is 0 to 1; 0 without inbound evidence.
-func (s *PeerShare) Ratio() float64 { return float64(s.Sockets) / float64(max(s.Inbound, 1)) }
+// ratio is 0 to 1; 0 without inbound evidence.
+func (s *PeerShare) ratio() float64 { return float64(s.Sockets) / float64(max(s.Inbound, 1)) }
 
 // short rounds a duration for people.
 func short(d time.Duration) time.Duration { return d.Round(100 * time.Millisecond) }

@@ -266,7 +266,7 @@ func TestCommandLines(t *testing.T) {
 		return view(minutes*time.Minute, holder(alice, sockets(2, 1, hour)), holder(bob, sockets(2, 7, hour), exe("/opt/other")))
 	}
 	_, s := p.Decide(v(0), State{})
-	if got := p.Unknown(v(1), s); len(got) != 1 || got[0].ID != alice {
+	if got := p.UnreadCommands(v(1), s); len(got) != 1 || got[0].ID != alice {
 		t.Fatalf("unknown: %v, want alice alone, as bob does not match anyway", got)
 	}
 	learn := func(minutes time.Duration, line string, err error) State {
@@ -288,14 +288,14 @@ func TestCommandLines(t *testing.T) {
 	}
 	for name, c := range scenarios {
 		t.Run(name, func(t *testing.T) {
-			if got := len(p.Unknown(v(1), c.state)); got != c.askAgain {
+			if got := len(p.UnreadCommands(v(1), c.state)); got != c.askAgain {
 				t.Errorf("%d command lines are to be read, want %d", got, c.askAgain)
 			}
 			decisions, after := p.Decide(v(1), c.state)
 			if got := describe(decisions); got != c.want || got != "" && !strings.Contains(decisions[0].Reason(), c.why) {
 				t.Errorf("got %q, want %q because of %q", got, c.want, c.why)
 			}
-			if got := len(p.Unknown(v(3), after)); got != c.askNextTime {
+			if got := len(p.UnreadCommands(v(3), after)); got != c.askNextTime {
 				t.Errorf("%d command lines are to be read two minutes later, want %d", got, c.askNextTime)
 			}
 		})
