@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"fmt"
 	"sync"
 	"testing"
 	"time"
@@ -35,9 +36,10 @@ func TestRecheckMayBeCalledFromSeveralGoroutines(t *testing.T) {
 	}
 	next := s
 	for n := range 100 {
-		at := time.Minute + time.Duration(n+1)*time.Second
-		p.UnreadCommands(v(at), next)
-		_, next = p.Decide(v(at), next)
+		now := v(time.Minute + time.Duration(n+1)*time.Second)
+		now.Holders = append(now.Holders, holder(carol, sockets(2, 21, hour), exe(fmt.Sprint("/usr/bin/program", n)))) // not in the cache yet
+		p.UnreadCommands(now, next)
+		_, next = p.Decide(now, next)
 	}
 	calls.Wait()
 }
