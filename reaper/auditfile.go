@@ -43,8 +43,8 @@ func (f *AuditFile) Write(r Record) error {
 	return nil
 }
 
-// append adds a line. The kernel extends a file page by page, so without the lock cutShort could see
-// a part of a line that is still being written.
+// append adds a line. The kernel extends a file page by page, so without the lock cutShort could
+// see a part of a line that is still being written.
 func (f *AuditFile) append(line []byte) (err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

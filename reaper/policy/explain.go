@@ -28,8 +28,8 @@ type CheckResult struct {
 }
 
 // Explain returns the decision of Decide about each process of the View and each rule, with every
-// check. Like Decide, it is a pure function. For a View that cannot be used there is one Explanation
-// per rule.
+// check. Like Decide, it is a pure function. For a View that cannot be used there is one
+// Explanation per rule.
 func (p *Policy) Explain(view *closewait.View, s State) []Explanation {
 	decisions, after := p.Decide(view, s)
 	var all []Explanation

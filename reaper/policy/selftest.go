@@ -16,9 +16,9 @@ type ImpossibleStep struct {
 	Err  error
 }
 
-// SelfTest returns the steps that cannot be carried out. It carries out none. A rule in mode enforce
-// with such a step is refused as a whole: half a remediation is worse than none. A rule in dry run
-// is not refused; Err says what is missing.
+// SelfTest returns the steps that cannot be carried out. It carries out none. A rule in mode
+// enforce with such a step is refused as a whole: half a remediation is worse than none. A rule in
+// dry run is not refused; Err says what is missing.
 func SelfTest(config *rules.Config, enforce bool, rights step.Rights) []ImpossibleStep {
 	var impossible []ImpossibleStep
 	for i := range config.Rules {

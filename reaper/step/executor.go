@@ -43,7 +43,9 @@ type ProcessHandle interface {
 
 // Rights are what the exporter may do to processes of any user: nil, or why not.
 type Rights struct {
-	RaiseNoFile error // for processes of the exporter's own user
+	// RaiseNoFile is about processes of the exporter's own user. If the kernel refuses the step for
+	// another user, the remediation ends without a harsher step.
+	RaiseNoFile error
 	Destroy     error
 	Shutdown    error
 	ThreadDump  error
