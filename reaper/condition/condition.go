@@ -14,13 +14,18 @@ import (
 // Label names a decision in metrics, logs and documents.
 type Label string
 
-// Condition is a key under `when`, a check, or both. A key without a check selects the sockets that
+// Condition is a key under `when`, a check, or both. A key without a check decides which sockets
 // count as evidence. A check without a key applies to every rule.
 type Condition struct {
 	Key      string // empty for a check that every rule has
 	Read     func(*document.Section, *When)
 	Describe func(*When) string // the value as in a rules file; empty if it is not given
 	Warn     func(*document.Section, Context)
+
+	// Excludes reports whether a socket is no evidence; nil if the condition excludes none by itself.
+	// Excluded says why, such as "of the other direction".
+	Excludes func(*When, *closewait.Socket) bool
+	Excluded string
 
 	Name    string // of the check, for people; empty for a key without a check
 	Label   Label  // of the decision if the check does not pass

@@ -2,6 +2,7 @@ package condition
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -33,11 +34,27 @@ type Discounted struct {
 	Moving     int32 // traffic too recently
 	Once       int32 // not seen in two rounds
 	Unaccepted int32
-	Direction  int32 // not the direction of the rule
 	Ignored    int32
 	Foreign    int32 // another holder is of another group, or unknown
 	Shared     int32 // another holder cannot be ended together with this process
 	Defunct    int32 // without include_defunct
+	Conditions []Excluded
+}
+
+// Excluded counts the sockets that a condition excludes.
+type Excluded struct {
+	Why   string // Condition.Excluded
+	Count int32
+}
+
+// By returns the counter of a condition.
+func (d *Discounted) By(c *Condition) *int32 {
+	i := slices.IndexFunc(d.Conditions, func(e Excluded) bool { return e.Why == c.Excluded })
+	if i < 0 {
+		i = len(d.Conditions)
+		d.Conditions = append(d.Conditions, Excluded{Why: c.Excluded})
+	}
+	return &d.Conditions[i].Count
 }
 
 // PeerShare is the share of one network in the inbound evidence.

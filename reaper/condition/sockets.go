@@ -54,19 +54,18 @@ func describeEvidence(w *When, f *Findings) string {
 }
 
 // String lists the counts that are not 0.
-func (c *Discounted) String() string {
+func (d *Discounted) String() string {
+	all := []Excluded{
+		{"not old enough", d.Young}, {"not quiet for long enough", d.Moving}, {"not seen in two rounds", d.Once}, {"not accepted", d.Unaccepted},
+	}
+	all = append(all, d.Conditions...)
+	all = append(all,
+		Excluded{"ignored", d.Ignored}, Excluded{"also held by another group", d.Foreign},
+		Excluded{"also held by a process that must not be ended with it", d.Shared}, Excluded{"defunct, which count only with include_defunct", d.Defunct})
 	var text strings.Builder
-	for _, r := range []struct {
-		n    int32
-		what string
-	}{
-		{c.Young, "not old enough"}, {c.Moving, "not quiet for long enough"}, {c.Once, "not seen in two rounds"},
-		{c.Unaccepted, "not accepted"}, {c.Direction, "of the other direction"}, {c.Ignored, "ignored"},
-		{c.Foreign, "also held by another group"}, {c.Shared, "also held by a process that must not be ended with it"},
-		{c.Defunct, "defunct, which count only with include_defunct"},
-	} {
-		if r.n > 0 {
-			fmt.Fprintf(&text, ", %d %s", r.n, r.what)
+	for _, e := range all {
+		if e.Count > 0 {
+			fmt.Fprintf(&text, ", %d %s", e.Count, e.Why)
 		}
 	}
 	return text.String()

@@ -13,6 +13,9 @@ import (
 // checks are made in this order. The first one that does not hold names the decision.
 var checks = condition.Checks()
 
+// exclusions are the conditions that exclude sockets from the evidence.
+var exclusions = condition.Exclusions()
+
 // evaluation checks one process under one rule. It implements condition.Subject.
 type evaluation struct {
 	*round

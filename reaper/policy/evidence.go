@@ -123,15 +123,21 @@ func (e *evaluation) cutoff() time.Time {
 
 // discount returns the counter of the reason for which a socket is not evidence; nil for evidence.
 func (e *evaluation) discount(s *closewait.Socket, cutoff time.Time) *int32 {
-	switch reasons := &e.d.Discounted; {
+	reasons := &e.d.Discounted
+	switch {
 	case s.QuietSince.IsZero() || s.QuietSince.After(cutoff):
 		return &reasons.Moving
 	case s.FirstSeen.After(e.last):
 		return &reasons.Once
 	case !s.Accepted():
 		return &reasons.Unaccepted
-	case !e.rule.When.Direction.Contains(s.Direction):
-		return &reasons.Direction
+	}
+	for i := range exclusions {
+		if c := &exclusions[i]; c.Excludes(&e.rule.When, s) {
+			return reasons.By(c)
+		}
+	}
+	switch {
 	case e.foreign(s):
 		return &reasons.Foreign
 	case e.rule.Ignore.Matches(&s.Facts):
