@@ -17,7 +17,7 @@ type Findings struct {
 	Held       int                // sockets of the process, in CLOSE_WAIT or defunct
 	Counting   int                // sockets that are evidence
 	Defunct    int                // sockets that are evidence and defunct
-	Discounted Discounted
+	Excluded   ExclusionCounts
 	Age, Quiet time.Duration // age of the youngest evidence; time since the last traffic on any evidence
 	HeldFor    time.Duration // for how long there has been enough evidence
 	Peers      *PeerShare    // nil: not checked
@@ -28,33 +28,34 @@ type Findings struct {
 	Matched    int           // processes that the rule matches
 }
 
-// Discounted counts the sockets of a process that are not evidence, each under the first reason.
-type Discounted struct {
+// ExclusionCounts counts the sockets of a process that are not evidence, each under the first
+// reason.
+type ExclusionCounts struct {
 	Young      int32 // not old enough
 	Moving     int32 // traffic too recently
 	Once       int32 // not seen in two rounds
 	Unaccepted int32
 	Ignored    int32
-	Foreign    int32 // another holder is of another group, or unknown
-	Shared     int32 // another holder cannot be ended together with this process
-	Defunct    int32 // without include_defunct
-	Conditions []Excluded
+	Foreign    int32       // another holder is of another group, or unknown
+	Shared     int32       // another holder cannot be ended together with this process
+	Defunct    int32       // without include_defunct
+	Conditions []Exclusion // by conditions with Excludes
 }
 
-// Excluded counts the sockets that a condition excludes.
-type Excluded struct {
-	Why   string // Condition.Excluded
+// Exclusion counts the sockets that are not evidence for one reason.
+type Exclusion struct {
+	Why   string // such as Condition.Excluded
 	Count int32
 }
 
 // By returns the counter of a condition.
-func (d *Discounted) By(c *Condition) *int32 {
-	i := slices.IndexFunc(d.Conditions, func(e Excluded) bool { return e.Why == c.Excluded })
+func (e *ExclusionCounts) By(c *Condition) *int32 {
+	i := slices.IndexFunc(e.Conditions, func(by Exclusion) bool { return by.Why == c.Excluded })
 	if i < 0 {
-		i = len(d.Conditions)
-		d.Conditions = append(d.Conditions, Excluded{Why: c.Excluded})
+		i = len(e.Conditions)
+		e.Conditions = append(e.Conditions, Exclusion{Why: c.Excluded})
 	}
-	return &d.Conditions[i].Count
+	return &e.Conditions[i].Count
 }
 
 // PeerShare is the share of one network in the inbound evidence.

@@ -50,22 +50,22 @@ func describeEvidence(w *When, f *Findings) string {
 	if f.Counting > 0 {
 		fmt.Fprintf(&text, ", each at least %s old and %s quiet, %s required", short(f.Age), short(f.Quiet), w.Age)
 	}
-	return text.String() + f.Discounted.String()
+	return text.String() + f.Excluded.String()
 }
 
 // String lists the counts that are not 0.
-func (d *Discounted) String() string {
-	all := []Excluded{
-		{"not old enough", d.Young}, {"not quiet for long enough", d.Moving}, {"not seen in two rounds", d.Once}, {"not accepted", d.Unaccepted},
+func (e *ExclusionCounts) String() string {
+	all := []Exclusion{
+		{"not old enough", e.Young}, {"not quiet for long enough", e.Moving}, {"not seen in two rounds", e.Once}, {"not accepted", e.Unaccepted},
 	}
-	all = append(all, d.Conditions...)
+	all = append(all, e.Conditions...)
 	all = append(all,
-		Excluded{"ignored", d.Ignored}, Excluded{"also held by another group", d.Foreign},
-		Excluded{"also held by a process that must not be ended with it", d.Shared}, Excluded{"defunct, which count only with include_defunct", d.Defunct})
+		Exclusion{"ignored", e.Ignored}, Exclusion{"also held by another group", e.Foreign},
+		Exclusion{"also held by a process that must not be ended with it", e.Shared}, Exclusion{"defunct, which count only with include_defunct", e.Defunct})
 	var text strings.Builder
-	for _, e := range all {
-		if e.Count > 0 {
-			fmt.Fprintf(&text, ", %d %s", e.Count, e.Why)
+	for _, x := range all {
+		if x.Count > 0 {
+			fmt.Fprintf(&text, ", %d %s", x.Count, x.Why)
 		}
 	}
 	return text.String()

@@ -15,7 +15,7 @@ import (
 func (e *evaluation) fewAreEnough() bool {
 	cutoff, ends, left := e.cutoff(), e.policy.ends[e.index], e.rule.When.MinSockets()
 	for s := range e.candidateSockets() {
-		if s.Since.After(cutoff) || e.discount(s, cutoff) != nil || ends && len(s.Holders) > 1 {
+		if s.Since.After(cutoff) || e.exclusionOf(s, cutoff) != nil || ends && len(s.Holders) > 1 {
 			return false
 		}
 		if left--; left == 0 {
@@ -59,14 +59,14 @@ func (e *evaluation) collect() {
 	}
 	e.complete = true
 	cutoff, shared, left := e.cutoff(), false, e.Held.Len()+len(e.defunct())
-	e.d.Discounted.Defunct = int32(e.d.Held - left)
+	e.d.Excluded.Defunct = int32(e.d.Held - left)
 	for s := range e.candidateSockets() {
 		if s.Since.After(cutoff) { // and so are all that follow
-			e.d.Discounted.Young = int32(left)
+			e.d.Excluded.Young = int32(left)
 			break
 		}
 		left--
-		if reason := e.discount(s, cutoff); reason != nil {
+		if reason := e.exclusionOf(s, cutoff); reason != nil {
 			*reason++
 			continue
 		}
@@ -121,9 +121,9 @@ func (e *evaluation) cutoff() time.Time {
 	return e.view.Taken.Add(-e.rule.When.Age)
 }
 
-// discount returns the counter of the reason for which a socket is not evidence; nil for evidence.
-func (e *evaluation) discount(s *closewait.Socket, cutoff time.Time) *int32 {
-	reasons := &e.d.Discounted
+// exclusionOf returns the counter of the reason why a socket is not evidence; nil for evidence.
+func (e *evaluation) exclusionOf(s *closewait.Socket, cutoff time.Time) *int32 {
+	reasons := &e.d.Excluded
 	switch {
 	case s.QuietSince.IsZero() || s.QuietSince.After(cutoff):
 		return &reasons.Moving
@@ -167,7 +167,7 @@ func (e *evaluation) dropShared() {
 		e.evidence = slices.DeleteFunc(e.evidence, func(s *closewait.Socket) bool {
 			return slices.ContainsFunc(s.Holders, func(id closewait.ProcessID) bool { return id != e.ID && !holders[id] })
 		})
-		e.d.Discounted.Shared += int32(before - len(e.evidence))
+		e.d.Excluded.Shared += int32(before - len(e.evidence))
 		if len(e.evidence) == before {
 			e.with = e.with[:0]
 			for id := range holders {
