@@ -21,9 +21,8 @@ type NoAuditLog struct{}
 // Write stores nothing.
 func (NoAuditLog) Write(Record) error { return nil }
 
-// AuditFile is an AuditLog of one JSON object a line. The file is opened for each line, so that it
-// can be rotated at any time, and it is synced before the action. It is safe for concurrent use by
-// several remediations.
+// AuditFile is an AuditLog with one JSON object per line. The file is opened for each line, so that
+// it can be rotated at any time, and synced before the action. It is safe for concurrent use.
 type AuditFile struct {
 	name string
 	mu   sync.Mutex
@@ -44,8 +43,8 @@ func (f *AuditFile) Write(r Record) error {
 	return nil
 }
 
-// append adds a line. The lock prevents a concurrent line, of which the file has only a part so
-// far, from being taken for a line that was cut short: the kernel extends a file page by page.
+// append adds a line. The kernel extends a file page by page, so without the lock cutShort could
+// see a part of a line that is still being written.
 func (f *AuditFile) append(line []byte) (err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

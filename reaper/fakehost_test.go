@@ -13,29 +13,29 @@ import (
 	"closewait_exporter/reaper/step"
 )
 
-// fakeHost is a host on which a few processes leak. It is read and acted on through the same
-// interfaces as a real one, and keeps the actions.
+// fakeHost is a host in memory on which a few processes leak. It implements the interfaces of a
+// real one, and records the actions.
 type fakeHost struct {
 	mu        sync.Mutex
 	processes []*fakeProcess
 	actions   []string
 	on        map[string]func(*fakeProcess) error // the effect of an action
-	scanErr   error                               // Observe fails
+	scanErr   error                               // the error of Observe
 	unread    int
 	hidden    bool // not every process can be read
-	defunct   bool // sockets that are defunct can be seen
+	defunct   bool // Observe shows defunct sockets
 	onScan    func()
 }
 
 type fakeProcess struct {
 	host    *fakeHost
 	process closewait.Process
-	sockets []*closewait.Socket         // it has descriptors for
+	sockets []*closewait.Socket         // for which it has descriptors
 	cut     map[closewait.SocketID]bool // or reset by the peer
 	ended   chan struct{}
 	halted  bool
-	closed  int           // sockets
-	slow    time.Duration // Wait takes so long, whatever it is told
+	closed  int           // number of closed sockets
+	slow    time.Duration // how long Wait takes, even if its context ends before
 	handles atomic.Int32
 }
 
@@ -138,7 +138,7 @@ func (h *fakeHost) RunGuard(_ context.Context, g closewait.Guard) (string, error
 	return "told", h.act(fmt.Sprint("run ", g.Command[0]), nil)
 }
 
-// act notes an action and lets it have its effect.
+// act records an action and applies its effect.
 func (h *fakeHost) act(name string, p *fakeProcess) error {
 	h.mu.Lock()
 	defer h.mu.Unlock()
@@ -233,7 +233,7 @@ func (p *fakeProcess) Signal(name string) error { return p.do("signal " + name) 
 type memoryLog struct {
 	mu      sync.Mutex
 	records []Record
-	room    int // number of records; negative: no limit
+	room    int // number of further records; negative: no limit
 }
 
 func (l *memoryLog) Write(r Record) error {

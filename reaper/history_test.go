@@ -13,7 +13,7 @@ import (
 	"closewait_exporter/reaper/status"
 )
 
-// many are decisions with a label about processes first to last.
+// many returns decisions with one label about the processes first to last.
 func many(label policy.Label, first, last int) []policy.Decision {
 	r := rule()
 	var all []policy.Decision

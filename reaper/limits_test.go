@@ -73,6 +73,7 @@ func TestOneReaperActsOnAHost(t *testing.T) {
 		after(5 * time.Minute)
 		r.wantActions("")
 		r.wantMetric(1, "closewait_reaper_suspended", "reason=host_lock")
+		r.wantMetric(0, "closewait_reaper_suspended", "reason=refused")
 		r.wantMetric(6, "closewait_reaper_decisions_total", "rule=leak", "decision=suspended")
 		r.fakeHost.mu.Lock()
 		r.lockErr = nil

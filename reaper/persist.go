@@ -10,8 +10,8 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-// restore reads the actions before this start. The file is written at once: if it cannot be, that
-// is known before the first action.
+// restore reads the past actions from the state file, and writes the file at once, to find out
+// before the first action whether that is possible.
 func (r *Reaper) restore(now time.Time) {
 	if r.options.StateFile == nil {
 		return
@@ -37,8 +37,9 @@ func (r *Reaper) commit(decisions []policy.Decision, before, after policy.State,
 	}
 }
 
-// save writes the state file if it is out of date, and reports whether it is up to date. If that
-// fails there is no budget until limits.per has passed: a restart would not find the actions.
+// save writes the state file if it is out of date, and reports whether it is up to date. If writing
+// fails there is no budget until limits.per has passed: after a restart the actions would be
+// unknown.
 func (r *Reaper) save(now time.Time) bool {
 	if r.options.StateFile == nil || !r.unsaved || r.release == nil {
 		return true

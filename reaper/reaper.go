@@ -21,7 +21,8 @@ type Options struct {
 	Enforce bool                  // --reaper.enforce
 	Own     []closewait.ProcessID // this program and its ancestors
 
-	Observe Observe
+	// Observe returns a View of the host that is newer than the call.
+	Observe func(context.Context) (*closewait.View, error)
 	// Command reads the command line of a process. It returns in bounded time, whatever the process
 	// does.
 	Command func(context.Context, *closewait.Process) (string, error)
@@ -36,9 +37,6 @@ type Options struct {
 	AuditLog  AuditLog
 	Logger    log.Logger
 }
-
-// Observe returns a View of the host that is newer than the call.
-type Observe func(context.Context) (*closewait.View, error)
 
 // Reaper evaluates its rules in rounds, and runs a remediation for each decision to act.
 type Reaper struct {
@@ -59,6 +57,7 @@ type Reaper struct {
 	lastRound  time.Time // the end of the last round that did not fail
 	release    func()    // releases the host lock; nil without it
 	lockErr    error     // why the host lock could not be taken
+	refused    bool      // the rights of this program are not enough for some rule
 	unsaved    bool      // past actions are not in the state file
 	saveErr    error     // why it could not be written last time
 	running    int       // remediations
@@ -83,7 +82,7 @@ func (r *Reaper) Metrics() prometheus.Collector { return r.metrics }
 // budget and running remediations remain.
 func (r *Reaper) Reload(load func() (*rules.Config, error)) error {
 	config, err := load()
-	r.noteReload(config, err)
+	r.recordReload(config, err)
 	if err != nil {
 		level.Error(r.options.Logger).Log("msg", "Rules file invalid, keeping the current rules", "err", err)
 		return err
@@ -95,7 +94,7 @@ func (r *Reaper) Reload(load func() (*rules.Config, error)) error {
 	return nil
 }
 
-func (r *Reaper) noteReload(config *rules.Config, err error) {
+func (r *Reaper) recordReload(config *rules.Config, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.reload.ok = err == nil; r.reload.ok {
@@ -143,11 +142,12 @@ func (r *Reaper) applyConfig() {
 	r.mu.Lock()
 	config := r.config
 	r.mu.Unlock()
-	findings := policy.SelfTest(config, r.options.Enforce, r.options.Rights())
-	for _, f := range findings {
-		logLevel[f.Mode](r.options.Logger).Log("msg", "Step cannot be carried out", "rule", f.Rule, "mode", f.Mode, "step", f.Step, "err", f.Err)
+	impossible := policy.SelfTest(config, r.options.Enforce, r.options.Rights())
+	for _, s := range impossible {
+		logLevel[s.Mode](r.options.Logger).Log("msg", "Step cannot be carried out", "rule", s.Rule, "mode", s.Mode, "step", s.Step, "err", s.Err)
 	}
-	o := policy.Options{Enforce: r.options.Enforce, Own: r.options.Own, Refused: policy.Refused(findings)}
+	o := policy.Options{Enforce: r.options.Enforce, Own: r.options.Own, Refused: policy.Refused(impossible)}
+	r.refused = len(o.Refused) > 0
 	if r.lockErr != nil {
 		for i := range config.Rules {
 			o.Refused[config.Rules[i].Name] = r.lockErr.Error()

@@ -21,7 +21,7 @@ type Record struct {
 
 	*DecisionRecord `json:",omitempty"` // of a decision
 	*StepRecord     `json:",omitempty"` // of a step
-	*Outcome        `json:",omitempty"` // of an end
+	*EndRecord      `json:",omitempty"` // of an end
 }
 
 // DecisionRecord is what a decision is based on.
@@ -66,8 +66,8 @@ type StepRecord struct {
 	Target int    `json:"target"` // pid
 }
 
-// Outcome is how a remediation ended, and what it released.
-type Outcome struct {
+// EndRecord says how a remediation ended and what it released.
+type EndRecord struct {
 	Result          Result       `json:"result"`
 	ReleasedSockets int          `json:"released_sockets"`
 	ReleasedFDs     uint64       `json:"released_fds"`
@@ -91,7 +91,7 @@ func newRecord(d *policy.Decision, event string, at time.Time) Record {
 	}
 }
 
-// newDecisionRecord returns the line of a decision to act, with a maximum number of sockets.
+// newDecisionRecord returns the record of a decision to act, with at most that number of sockets.
 func newDecisionRecord(d *policy.Decision, at time.Time, sockets int) Record {
 	r := newRecord(d, "decision", at)
 	r.Reason = d.Reason()

@@ -21,7 +21,7 @@ type remediation struct {
 	policy   *policy.Policy
 	state    policy.State // after the decision
 	executor step.Executor
-	observe  Observe
+	observe  func(context.Context) (*closewait.View, error)
 	audit    AuditLog
 	metrics  *metrics
 	history  *history
@@ -31,7 +31,7 @@ type remediation struct {
 	results   []StepResult
 	tried     bool // a step was tried
 	acted     bool // a step was carried out
-	cut       bool // connections were ended, so that leaked sockets may not be in CLOSE_WAIT any more
+	cut       bool // connections were ended, so leaked sockets may have left CLOSE_WAIT
 	signalled bool
 	sentKill  bool
 }
@@ -39,7 +39,7 @@ type remediation struct {
 // target is an open process.
 type target struct {
 	step.ProcessHandle
-	process *closewait.Process // when it was decided about
+	process *closewait.Process // at the decision
 	exited  bool
 }
 

@@ -15,7 +15,7 @@ import (
 
 var destroyAndTerm = []step.Step{step.Destroy{}, step.Signal{Name: "TERM", Wait: 10 * time.Second}}
 
-// leakDefunct makes alice leak some sockets that are in CLOSE_WAIT, and some that are defunct.
+// leakDefunct makes alice leak sockets in CLOSE_WAIT and defunct sockets.
 func (c *remedying) leakDefunct(waiting, defunct int) {
 	long := time.Since(epoch) - time.Hour
 	c.add(withDefunct(holder(alice, sockets(waiting, 1000, long)), sockets(defunct, 2000, long)))

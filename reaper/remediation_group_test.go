@@ -1,6 +1,7 @@
 package reaper
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -141,6 +142,9 @@ func TestDryRunReadsAndChangesNothing(t *testing.T) {
 					if r.StepRecord != nil {
 						steps = append(steps, r.Step)
 					}
+				}
+				if details := c.details(); !strings.HasPrefix(details, "limit 1000 -> 1000; ") {
+					t.Errorf("the audit file has %q, want the limit as it is", details)
 				}
 				if diff := cmp.Diff(s.steps, steps); diff != "" || o.Result != s.want {
 					t.Errorf("%s, want %s; -want +recorded:\n%s", o.Result, s.want, diff)

@@ -105,7 +105,7 @@ func TestTheEndOfARemediation(t *testing.T) {
 		on      map[string]func(*fakeProcess) error
 		result  Result
 		label   policy.Label
-		actions int // that were done
+		actions int // number of actions done
 		freed   uint64
 	}{
 		"TERM is honoured":              {map[string]func(*fakeProcess) error{"signal TERM": exits}, terminated, "", 5, 100},
@@ -138,8 +138,8 @@ func TestTheEndOfARemediation(t *testing.T) {
 
 func fails(err error) func(*fakeProcess) error { return func(*fakeProcess) error { return err } }
 
-// TestWhateverHappensAtAnyStep lets something happen while the nth step is carried out, or before
-// the first one: nothing more may be done then.
+// TestWhateverHappensAtAnyStep makes an event happen during each step, or before the first one. No
+// further step may follow.
 func TestWhateverHappensAtAnyStep(t *testing.T) {
 	events := map[string]struct {
 		happens func(*remedying, *fakeProcess)
@@ -228,7 +228,8 @@ func TestWhateverHappensAtAnyStep(t *testing.T) {
 	}
 }
 
-// notAfterKill is how it ends, but after KILL all that counts is whether the process ends.
+// notAfterKill returns the end after any step but KILL, after which only the end of the process
+// counts.
 func notAfterKill(want string) func(int) string {
 	return func(step int) string {
 		if step == len(allSteps)-1 {
@@ -238,7 +239,8 @@ func notAfterKill(want string) func(int) string {
 	}
 }
 
-// unlessCut is how it ends as long as the connections are not cut: then only the descriptors count.
+// unlessCut returns the end as long as the connections are not cut. After that only the descriptors
+// count.
 func unlessCut(want string) func(int) string {
 	return func(step int) string {
 		if step >= slices.Index(allActions, "destroy") {

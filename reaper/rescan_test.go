@@ -3,9 +3,9 @@ package reaper
 import (
 	"testing"
 
-	"closewait_exporter/reaper/policy"
-
 	"github.com/google/go-cmp/cmp"
+
+	"closewait_exporter/reaper/policy"
 )
 
 func TestARemediationScansAgainIfAScanShowsTooLittle(t *testing.T) {

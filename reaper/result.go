@@ -2,7 +2,7 @@ package reaper
 
 import "closewait_exporter/reaper/policy"
 
-// Result is how a remediation ended that has run some step.
+// Result says how a remediation ended.
 type Result string
 
 // The results.
@@ -14,15 +14,15 @@ const (
 	aborted    Result = "aborted"    // a guard or an error stopped it, or all steps had no effect
 )
 
-// Results is the closed set.
+// Results has all results.
 var Results = []Result{recovered, terminated, killed, unkillable, aborted}
 
 // outcome is how a remediation ended.
 type outcome struct {
 	Result
-	label   policy.Label // a decision of the remediation, to be counted; may be empty
+	label   policy.Label // a decision made during the remediation; empty if there was none
 	reason  string
-	tried   bool // it tried a step
+	tried   bool // a step was tried
 	sockets int  // released
 	fds     uint64
 }

@@ -28,7 +28,7 @@ func (r *Reaper) round(ctx context.Context) {
 		r.refresh(time.Now())
 		return
 	}
-	before := r.state.Learn(r.read(ctx, r.policy.Unknown(view, r.state)))
+	before := r.state.Learn(r.read(ctx, r.policy.UnreadCommands(view, r.state)))
 	decisions, after := r.policy.Decide(view, before)
 	r.commit(decisions, before, after, view.Taken)
 	r.lastRound = time.Now()
@@ -66,7 +66,7 @@ func (r *Reaper) read(ctx context.Context, processes []*closewait.Process) []pol
 }
 
 // acquireLock takes the lock of this host if some rule acts. While another program holds it, no
-// rule acts; when that program ends, this one takes over.
+// rule acts. It is tried again in each round, so this program takes over when the other one ends.
 func (r *Reaper) acquireLock() {
 	if r.release != nil || r.policy.Mode() != rules.Enforce {
 		return
@@ -84,7 +84,8 @@ func (r *Reaper) acquireLock() {
 	}
 }
 
-// logDecisions logs what has changed: at level debug, unless it keeps rules from acting.
+// logDecisions logs decisions that have changed. The level is debug, except for decisions that keep
+// a rule from acting on any process.
 func (r *Reaper) logDecisions(decisions []policy.Decision, unusable policy.Label) {
 	for i := range decisions {
 		d := &decisions[i]

@@ -53,7 +53,7 @@ func (r *remediation) logEnd(o *outcome) {
 	r.history.action(r.Decision, r.Process.ID.PID, string(o.Result), o.reason)
 	record := newRecord(r.Decision, "end", time.Now())
 	record.Reason = o.reason
-	record.Outcome = &Outcome{Result: o.Result, ReleasedSockets: o.sockets, ReleasedFDs: o.fds, StepResults: r.results}
+	record.EndRecord = &EndRecord{Result: o.Result, ReleasedSockets: o.sockets, ReleasedFDs: o.fds, StepResults: r.results}
 	err := r.audit.Write(record)
 	r.log("msg", "Remediation ended", "result", o.Result, "decision", o.label, "released_sockets", o.sockets, "released_fds", o.fds, "reason", o.reason, "audit_err", err)
 }

@@ -26,13 +26,13 @@ type runningReaper struct {
 	options Options
 	audit   *memoryLog
 	log     bytes.Buffer
-	locks   int   // that are held
-	lockErr error // why there is none to be had
+	locks   int   // held
+	lockErr error // why the lock cannot be acquired
 	stop    func()
 	ended   chan error
 }
 
-// newRunning makes a Reaper of rules; run starts it.
+// newRunning returns a Reaper with these rules. run starts it.
 func newRunning(t *testing.T, list ...rules.Rule) *runningReaper {
 	r := &runningReaper{t: t, fakeHost: &fakeHost{on: map[string]func(*fakeProcess) error{}}, audit: &memoryLog{room: -1}}
 	started := time.Now()

@@ -41,7 +41,7 @@ func (f *StateFile) load(s policy.State, now time.Time) (policy.State, error) {
 	return s, f.wrap("read", err)
 }
 
-// save replaces the file: at every moment it is the old one or the new one.
+// save replaces the file. After a crash at any moment it has the old content or the new.
 func (f *StateFile) save(s *policy.State, now time.Time) error {
 	boot, err := f.boot()
 	if err != nil {

@@ -22,10 +22,10 @@ func bootIs(b closewait.Boot) func() (closewait.Boot, error) {
 	return func() (closewait.Boot, error) { return b, nil }
 }
 
-// someState has two past actions.
+// someState returns a state with two past actions.
 func someState(t *testing.T) *policy.State { return acted(t, alice, bob) }
 
-// acted is the state after an action on each of some processes, a minute before the epoch.
+// acted returns the state after an action on each of the processes, a minute before the epoch.
 func acted(t *testing.T, ids ...closewait.ProcessID) *policy.State {
 	t.Helper()
 	p := newPolicy(rule())
@@ -41,7 +41,7 @@ func acted(t *testing.T, ids ...closewait.ProcessID) *policy.State {
 	return &s
 }
 
-// actions is the number of actions that a state remembers at the epoch.
+// actions returns the number of actions that a state remembers at the epoch.
 func actions(s *policy.State) int {
 	limits := rules.Limits{Actions: 100, Per: time.Hour}
 	return limits.Actions - s.BudgetLeft(rules.Enforce, epoch, limits)
@@ -83,7 +83,7 @@ func TestPastActionsOutliveTheProgram(t *testing.T) {
 	}
 }
 
-// failingDisk is a real one on which the nth system call does not happen, nor any after it.
+// failingDisk is the real disk, on which only the first system calls succeed.
 type failingDisk struct {
 	osDisk
 	left    atomic.Int64
@@ -175,7 +175,7 @@ func TestAKillBetweenAnyTwoSystemCallsLeavesTheOldStateOrTheNew(t *testing.T) {
 				t.Errorf("%d actions are remembered, want %d", n, want)
 			}
 			if err := old.save(fresh, epoch); err != nil {
-				t.Errorf("what was left behind is in the way: %v", err)
+				t.Errorf("the file that was left behind prevents the next save: %v", err)
 			}
 			if left, err := filepath.Glob(path + "*"); err != nil || len(left) != 1 {
 				t.Errorf("left behind: %v, %v", left, err)

@@ -30,7 +30,7 @@ var suspensions = []struct{ reason, text string }{
 	{suspendedState, "the state file cannot be used, so past actions are unknown"},
 }
 
-// current is the status after a round or a remediation. Gauges show the same.
+// current is the status after a round or a remediation. The gauges are set from it.
 type current struct {
 	status.Status
 	suspended map[string]bool // by reason
@@ -52,7 +52,7 @@ func (r *Reaper) Status() status.Status {
 	return s
 }
 
-// refresh reads the status from the state, and shows it.
+// refresh makes the status from the state, and sets the gauges from it.
 func (r *Reaper) refresh(now time.Time) {
 	c := r.newCurrent(now)
 	r.metrics.show(&c)
@@ -82,7 +82,7 @@ func (r *Reaper) suspended(now time.Time) map[string]bool {
 	suspended := map[string]bool{
 		suspendedFailure:  r.scanFailed,
 		suspendedBreaker:  r.state.BreakerTripped(),
-		suspendedRefused:  r.policy.Refuses(),
+		suspendedRefused:  r.refused,
 		suspendedHostLock: r.lockErr != nil,
 		suspendedState:    r.state.Frozen(now),
 	}

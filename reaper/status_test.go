@@ -13,7 +13,7 @@ import (
 	"closewait_exporter/reaper/status"
 )
 
-// lines are entries without their reasons, such as "1m0s-3m0s leak 7 cooldown now".
+// lines formats entries without their reasons, such as "1m0s-3m0s leak 7 cooldown now".
 func lines(entries []status.Entry, began time.Time) []string {
 	var all []string
 	for _, n := range entries {

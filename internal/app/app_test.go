@@ -22,10 +22,10 @@ func TestMain(m *testing.M) {
 	testscript.Main(leakChecked{m}, map[string]func(){program: main})
 }
 
-// main is the program.
+// main does what main.go does.
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
+	context.AfterFunc(ctx, stop)
 	os.Exit(Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
 }
 

@@ -29,8 +29,9 @@ func (e executor) Open(id closewait.ProcessID) (step.ProcessHandle, error) {
 	return handle, nil
 }
 
-// rights returns what cannot be done to processes of other users, and why. Only raise_nofile is
-// checked for the own user: a remediation that is refused it ends before any other step.
+// rights returns why each step cannot be applied to processes of other users. raise_nofile is
+// checked for the exporter's own user only: if the kernel refuses it for another user, the
+// remediation ends without a harsher step.
 func (e executor) rights() step.Rights {
 	const anyOtherUser = ^uint32(0) // no user has this id (setresuid(2))
 	r := e.Rights(anyOtherUser)

@@ -69,7 +69,7 @@ func enforcedPolicy(config *rules.Config, h *host) (*policy.Policy, error) {
 // learn adds the command lines that the rules need to the state.
 func learn(ctx context.Context, p *policy.Policy, view *closewait.View, state policy.State, h *host) policy.State {
 	var commands []policy.Command
-	for _, process := range p.Unknown(view, state) {
+	for _, process := range p.UnreadCommands(view, state) {
 		line, err := h.commandLine(ctx, process)
 		commands = append(commands, policy.Command{
 			ID: process.ID, Exe: process.Exe, Line: line, Err: err, Read: view.Taken,

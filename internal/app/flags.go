@@ -13,7 +13,7 @@ import (
 	"closewait_exporter/web"
 )
 
-// The commands. helped is the command of a command line that is answered already, such as --help.
+// The commands. helped stands for a command line that kingpin has already answered, such as --help.
 const (
 	serveCommand   = "serve"
 	listCommand    = "list"

@@ -34,7 +34,7 @@ func (s *server) handler() (http.Handler, error) {
 	return web.NewHandler(o), nil
 }
 
-// gatherer joins the metrics of the host with the metrics of the reaper.
+// gatherer returns a gatherer of the metrics of the host and of the reaper.
 func (s *server) gatherer() (func(context.Context) prometheus.Gatherer, error) {
 	host := collector.New(collector.Options{
 		Observe:      s.observe,

@@ -12,8 +12,8 @@ import (
 	"closewait_exporter/web"
 )
 
-// page makes the page for people. It shows the same Views as scrapes, so it costs no extra scans
-// while the exporter is scraped.
+// page returns the page for people. It shows the same Views as scrapes, so it needs no scans of its
+// own while the exporter is scraped.
 func (s *server) page() *page.Page {
 	name, _ := os.Hostname() // the page works without it
 	visibility := s.host.visibility()

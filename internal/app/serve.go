@@ -26,7 +26,7 @@ const maxViewAge = time.Second
 // hangs in the kernel must not keep the process from exiting.
 const shutdownGrace = time.Second
 
-// server is what serve runs: this host, observed for scrapes and for the reaper.
+// server holds what serve runs.
 type server struct {
 	options  *options
 	host     *host

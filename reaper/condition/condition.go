@@ -4,9 +4,8 @@
 package condition
 
 import (
-	"time"
-
 	"net/netip"
+	"time"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/document"
@@ -15,7 +14,7 @@ import (
 // Label names a decision in metrics, logs and documents.
 type Label string
 
-// Condition is a key under `when`, a check, or both. A key without a check selects the sockets that
+// Condition is a key under `when`, a check, or both. A key without a check decides which sockets
 // count as evidence. A check without a key applies to every rule.
 type Condition struct {
 	Key      string // empty for a check that every rule has
@@ -23,13 +22,18 @@ type Condition struct {
 	Describe func(*When) string // the value as in a rules file; empty if it is not given
 	Warn     func(*document.Section, Context)
 
+	// Excludes reports whether a socket is no evidence; nil if the condition excludes none by itself.
+	// Excluded says why, such as "of the other direction".
+	Excludes func(*When, *closewait.Socket) bool
+	Excluded string
+
 	Name    string // of the check, for people; empty for a key without a check
 	Label   Label  // of the decision if the check does not pass
 	Message func(*When, *Findings) string
 	Numbers bool // the message has numbers that justify an action
 
-	// Exactly one of the two is set in a check. OfProcess depends on nothing but the process: it is
-	// also required of the other holders of a socket before they are ended together.
+	// A check has exactly one of the two. OfProcess depends on nothing but the process: the other
+	// holders of a socket must pass it too before they are ended together.
 	OfProcess func(*When, *closewait.Process) bool
 	Holds     func(Subject) bool
 }
@@ -65,8 +69,7 @@ type Subject interface {
 
 // Context is the part of a rule that Warn may need besides its section.
 type Context struct {
-	When *When
-	// Ends reports that some step can end the process, and that no guard runs before that step.
-	Ends                 bool
+	When                 *When
+	Ends                 bool // some step can end the process, and no guard runs before that step
 	AcceptsRemoteTrigger bool
 }

@@ -43,6 +43,11 @@ func Keys() []string {
 	return keys
 }
 
+// Exclusions returns the conditions that exclude sockets from the evidence.
+func Exclusions() []Condition {
+	return slices.DeleteFunc(slices.Clone(All), func(c Condition) bool { return c.Excludes == nil })
+}
+
 // Checks returns the conditions that have a check.
 func Checks() []Condition {
 	return slices.DeleteFunc(slices.Clone(All), func(c Condition) bool { return c.Name == "" })

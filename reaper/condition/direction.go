@@ -5,13 +5,15 @@ import (
 	"closewait_exporter/reaper/document"
 )
 
-// direction selects the sockets of one direction.
+// direction excludes the sockets of the other direction.
 var direction = Condition{
 	Key: "direction",
 	Read: func(s *document.Section, w *When) {
 		w.Direction = document.Value(s, "direction", AnyDirection, document.OneOf(AnyDirection, InboundOnly, OutboundOnly))
 	},
 	Describe: func(w *When) string { return w.Direction.String() },
+	Excludes: func(w *When, s *closewait.Socket) bool { return !w.Direction.contains(s.Direction) },
+	Excluded: "of the other direction",
 }
 
 // Direction is a set of socket directions.
@@ -26,7 +28,7 @@ const (
 
 func (d Direction) String() string { return [...]string{"any", "inbound", "outbound"}[d] }
 
-// Contains reports whether sockets of that direction count.
-func (d Direction) Contains(other closewait.Direction) bool {
+// contains reports whether sockets of that direction count.
+func (d Direction) contains(other closewait.Direction) bool {
 	return d == AnyDirection || (d == InboundOnly) == (other == closewait.Inbound)
 }

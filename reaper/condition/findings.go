@@ -2,13 +2,14 @@ package condition
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"closewait_exporter/closewait"
 )
 
-// Findings are the facts and numbers that a decision is based on, up to the check at which it
-// ended.
+// Findings are the facts and numbers that a decision is based on. Checks after the first one that
+// does not hold add none.
 type Findings struct {
 	Process    *closewait.Process // nil in a decision about a rule as a whole
 	Taken      time.Time          // of the View
@@ -16,8 +17,8 @@ type Findings struct {
 	Held       int                // sockets of the process, in CLOSE_WAIT or defunct
 	Counting   int                // sockets that are evidence
 	Defunct    int                // sockets that are evidence and defunct
-	Discounted Discounted
-	Age, Quiet time.Duration // of the youngest evidence; since the last traffic on any of it
+	Excluded   ExclusionCounts
+	Age, Quiet time.Duration // age of the youngest evidence; time since the last traffic on any evidence
 	HeldFor    time.Duration // for how long there has been enough evidence
 	Peers      *PeerShare    // nil: not checked
 	Cooldown   time.Duration // left
@@ -27,17 +28,34 @@ type Findings struct {
 	Matched    int           // processes that the rule matches
 }
 
-// Discounted counts the sockets of a process that are not evidence, each under the first reason.
-type Discounted struct {
+// ExclusionCounts counts the sockets of a process that are not evidence, each under the first
+// reason.
+type ExclusionCounts struct {
 	Young      int32 // not old enough
 	Moving     int32 // traffic too recently
 	Once       int32 // not seen in two rounds
 	Unaccepted int32
-	Direction  int32 // not the direction of the rule
 	Ignored    int32
-	Foreign    int32 // another holder is of another group, or unknown
-	Shared     int32 // another holder cannot be ended together with this process
-	Defunct    int32 // without include_defunct
+	Foreign    int32       // another holder is of another group, or unknown
+	Shared     int32       // another holder cannot be ended together with this process
+	Defunct    int32       // without include_defunct
+	Conditions []Exclusion // by conditions with Excludes
+}
+
+// Exclusion counts the sockets that are not evidence for one reason.
+type Exclusion struct {
+	Why   string // such as Condition.Excluded
+	Count int32
+}
+
+// By returns the counter of a condition.
+func (e *ExclusionCounts) By(c *Condition) *int32 {
+	i := slices.IndexFunc(e.Conditions, func(by Exclusion) bool { return by.Why == c.Excluded })
+	if i < 0 {
+		i = len(e.Conditions)
+		e.Conditions = append(e.Conditions, Exclusion{Why: c.Excluded})
+	}
+	return &e.Conditions[i].Count
 }
 
 // PeerShare is the share of one network in the inbound evidence.
@@ -47,8 +65,8 @@ type PeerShare struct {
 	Inbound int          // of all networks
 }
 
-// Ratio is 0 to 1; 0 without inbound evidence.
-func (s *PeerShare) Ratio() float64 { return float64(s.Sockets) / float64(max(s.Inbound, 1)) }
+// ratio is 0 to 1; 0 without inbound evidence.
+func (s *PeerShare) ratio() float64 { return float64(s.Sockets) / float64(max(s.Inbound, 1)) }
 
 // short rounds a duration for people.
 func short(d time.Duration) time.Duration { return d.Round(100 * time.Millisecond) }

@@ -9,9 +9,9 @@ import (
 	"closewait_exporter/reaper/document"
 )
 
-// peerShare requires that the inbound evidence comes from enough networks, since a single client
-// can create any amount of it. Outbound evidence that is sufficient alone stays: otherwise any
-// client could switch the rule off by adding sockets.
+// peerShare limits the share of the inbound evidence that one network may have, since a single
+// client can create any amount of it. If the outbound evidence is enough alone, only the inbound
+// evidence is dropped: otherwise any client could switch the rule off by adding sockets.
 var peerShare = Condition{
 	Key: "peer_share",
 	Read: func(s *document.Section, w *When) {
@@ -42,7 +42,7 @@ func checkPeerShare(s Subject) bool {
 		return true
 	}
 	f.Peers = newPeerShare(evidence, s.TrustedPeers())
-	if f.Peers.Ratio() <= w.PeerShare {
+	if f.Peers.ratio() <= w.PeerShare {
 		return true
 	}
 	if len(evidence)-f.Peers.Inbound < w.MinSockets() {
@@ -83,5 +83,5 @@ func describePeerShare(w *When, f *Findings) string {
 		return "no inbound evidence"
 	}
 	return fmt.Sprintf("%s has %d of %d inbound evidence sockets (%.0f%%), at most %s allowed",
-		f.Peers.Top, f.Peers.Sockets, f.Peers.Inbound, 100*f.Peers.Ratio(), document.Percent(w.PeerShare))
+		f.Peers.Top, f.Peers.Sockets, f.Peers.Inbound, 100*f.Peers.ratio(), document.Percent(w.PeerShare))
 }

@@ -50,23 +50,22 @@ func describeEvidence(w *When, f *Findings) string {
 	if f.Counting > 0 {
 		fmt.Fprintf(&text, ", each at least %s old and %s quiet, %s required", short(f.Age), short(f.Quiet), w.Age)
 	}
-	return text.String() + f.Discounted.String()
+	return text.String() + f.Excluded.String()
 }
 
 // String lists the counts that are not 0.
-func (c *Discounted) String() string {
+func (e *ExclusionCounts) String() string {
+	all := []Exclusion{
+		{"not old enough", e.Young}, {"not quiet for long enough", e.Moving}, {"not seen in two rounds", e.Once}, {"not accepted", e.Unaccepted},
+	}
+	all = append(all, e.Conditions...)
+	all = append(all,
+		Exclusion{"ignored", e.Ignored}, Exclusion{"also held by another group", e.Foreign},
+		Exclusion{"also held by a process that must not be ended with it", e.Shared}, Exclusion{"defunct, which count only with include_defunct", e.Defunct})
 	var text strings.Builder
-	for _, r := range []struct {
-		n    int32
-		what string
-	}{
-		{c.Young, "not old enough"}, {c.Moving, "not quiet for long enough"}, {c.Once, "not seen in two rounds"},
-		{c.Unaccepted, "not accepted"}, {c.Direction, "of the other direction"}, {c.Ignored, "ignored"},
-		{c.Foreign, "also held by another group"}, {c.Shared, "also held by a process that must not be ended with it"},
-		{c.Defunct, "defunct, which count only with include_defunct"},
-	} {
-		if r.n > 0 {
-			fmt.Fprintf(&text, ", %d %s", r.n, r.what)
+	for _, x := range all {
+		if x.Count > 0 {
+			fmt.Fprintf(&text, ", %d %s", x.Count, x.Why)
 		}
 	}
 	return text.String()

@@ -26,9 +26,10 @@ type Command struct {
 
 var errCommandNotRead = errors.New("the command line has not been read yet")
 
-// Unknown returns the processes whose command lines some rule needs, because everything else about
-// them matches. The caller reads any number of them and passes them to State.Learn.
-func (p *Policy) Unknown(view *closewait.View, s State) []*closewait.Process {
+// UnreadCommands returns the processes whose command lines some rule needs, because everything else
+// about them matches. The caller reads any number of the command lines and passes them to
+// State.Learn.
+func (p *Policy) UnreadCommands(view *closewait.View, s State) []*closewait.Process {
 	s = s.under(p)
 	var unknown []*closewait.Process
 	for _, h := range view.Holders {

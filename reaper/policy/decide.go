@@ -12,8 +12,8 @@ import (
 )
 
 // Decide returns which processes of a View to act on, and why not on each other process that a rule
-// matches. It is a pure function: its only clock is View.Taken, and it changes nothing. Decisions
-// to act, or not to only because of limits, come first, the worst process first; then the rest in
+// matches. It is a pure function: its only clock is View.Taken, and it changes nothing. First come
+// the decisions about processes that passed all checks, the worst process first; then the rest in
 // the order of the View and of the rules.
 func (p *Policy) Decide(view *closewait.View, s State) ([]Decision, State) {
 	s = s.under(p)
@@ -177,20 +177,20 @@ func (r *round) decision(p *processState, index int) Decision {
 	}
 }
 
-// match returns whether a rule matches a process. A result that could not be found out is not kept.
-func (r *round) match(p *processState, index int) verdict {
+// match returns whether a rule matches a process. The result unreadable is not kept.
+func (r *round) match(p *processState, index int) matchState {
 	state := &p.rules[index]
-	if state.verdict != unmatched {
-		return state.verdict
+	if state.matchState != notMatchedYet {
+		return state.matchState
 	}
 	matched, mismatch := r.policy.rules[index].Match.MatchesBy(r.next.matches.fits, &p.Process, func() (string, error) { return r.next.command(&p.Process) })
 	switch {
 	case mismatch.Err != nil:
 		return unreadable
 	case matched:
-		state.verdict = matches
+		state.matchState = matches
 	default:
-		state.verdict = differs
+		state.matchState = differs
 	}
-	return state.verdict
+	return state.matchState
 }

@@ -11,7 +11,7 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-// crowd are processes with ten old sockets each, every tenth of another program.
+// crowd returns processes with ten old sockets each, one in ten of each program.
 func crowd(n int) []*closewait.Holder {
 	holders := make([]*closewait.Holder, n)
 	for i := range holders {

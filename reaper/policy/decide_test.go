@@ -1,7 +1,6 @@
 package policy
 
 import (
-	"errors"
 	"fmt"
 	"net/netip"
 	"regexp"
@@ -35,6 +34,14 @@ func describe(decisions []Decision) string {
 		text = append(text, who)
 	}
 	return strings.Join(text, ", ")
+}
+
+// acts is 1 for a decision to act, else 0.
+func acts(d Decision) int {
+	if d.Acts() {
+		return 1
+	}
+	return 0
 }
 
 func play(t *testing.T, p *Policy, observations []observation) State {
@@ -172,148 +179,4 @@ func protecting(p rules.Protect) *Policy {
 	c := config(rule())
 	c.Protect = p
 	return New(c, Options{Enforce: true})
-}
-
-func TestRoundsThatDoNotCount(t *testing.T) {
-	leak := func() *closewait.Holder { return holder(alice, sockets(2, 1, hour)) }
-	unread := func(v *closewait.View) *closewait.View { v.UnreadableNamespaces = 1; return v }
-	uncovered := func(v *closewait.View) *closewait.View {
-		v.Sockets[closewait.IPv4] = [4]int{closewait.OwnedByProcess: 94, closewait.OwnerUnresolved: 6}
-		return v
-	}
-	at := func(minutes time.Duration) *closewait.View { return view(minutes*time.Minute, leak()) }
-	held := policy(rule(func(r *rules.Rule) { r.When.For = 2 * time.Minute }))
-	scenarios := map[string]struct {
-		policy       *Policy
-		observations []observation
-	}{
-		"a namespace could not be read": {policy(rule()), []observation{
-			{at(0), "leak/10 pending", ""}, {unread(at(1)), "leak incomplete_scan", "1 network namespaces"}, {at(2), "leak/10 act", ""},
-		}},
-		"too many sockets have no owner": {policy(rule()), []observation{
-			{at(0), "leak/10 pending", ""}, {uncovered(at(1)), "leak low_coverage", "94.0% of the sockets are known, 95%"}, {at(2), "leak/10 act", ""},
-		}},
-		"the same View again": {policy(rule()), []observation{
-			{at(0), "leak/10 pending", ""}, {at(0), "leak incomplete_scan", "not newer"}, {at(1), "leak/10 act", ""},
-		}},
-		"a View that counts for nothing does not interrupt for": {held, []observation{
-			{at(-1), "leak/10 pending", ""}, {at(0), "leak/10 pending", "for 0s, 2m0s required"}, {unread(at(1)), "leak incomplete_scan", ""}, {at(2), "leak/10 act", ""},
-		}},
-		"three intervals are no gap": {policy(rule()), []observation{{at(0), "leak/10 pending", ""}, {at(3), "leak/10 act", ""}}},
-		"after a gap everything starts again": {held, []observation{
-			{at(0), "leak/10 pending", ""},
-			{at(1), "leak/10 pending", "for 0s"},
-			{at(5), "leak gap", "no View for 4m0s, at most 3m0s allowed"},
-			{at(6), "leak/10 pending", "for 0s"},
-			{at(7), "leak/10 pending", "for 1m0s"},
-			{at(8), "leak/10 act", ""},
-		}},
-		"Views that do not count add up to a gap": {policy(rule()), []observation{
-			{at(0), "leak/10 pending", ""}, {unread(at(2)), "leak incomplete_scan", ""}, {at(4), "leak gap", ""}, {at(5), "leak/10 act", ""},
-		}},
-		"age is not gained in a gap": {policy(rule(func(r *rules.Rule) { r.When.Age = 2 * time.Minute })), []observation{
-			{at(0), "leak/10 pending", ""}, {at(9), "leak gap", ""}, {at(10), "leak/10 pending", "2 not old enough"}, {at(11), "leak/10 act", "2m0s old and 2m0s quiet"},
-		}},
-		"age is not gained while the process is stopped": {policy(rule()), []observation{
-			{view(0, holder(alice, sockets(2, 1, hour), state('T'))), "leak/10 stopped", ""},
-			{view(30*time.Second, leak()), "leak/10 pending", "2 not old enough"},
-			{view(60*time.Second, leak()), "leak/10 act", "1m0s old"},
-		}},
-	}
-	for name, s := range scenarios {
-		t.Run(name, func(t *testing.T) { play(t, s.policy, s.observations) })
-	}
-}
-
-func TestFor(t *testing.T) {
-	p := policy(rule(func(r *rules.Rule) { r.When.For = 2 * time.Minute }))
-	leak := func(n int) *closewait.Holder { return holder(alice, sockets(n, 1, hour)) }
-	scenarios := map[string][]observation{
-		"the evidence must last": {
-			{view(0), "", ""},
-			{view(1*time.Minute, leak(2)), "leak/10 pending", "enough evidence for 0s, 2m0s required"},
-			{view(2*time.Minute, leak(2)), "leak/10 pending", "enough evidence for 1m0s"},
-			{view(3*time.Minute, leak(2)), "leak/10 act", "enough evidence for 2m0s"},
-		},
-		"an interruption starts it again": {
-			{view(0), "", ""},
-			{view(1*time.Minute, leak(2)), "leak/10 pending", ""},
-			{view(2*time.Minute, leak(1)), "leak/10 pending", "1 of 1 sockets"},
-			{view(3*time.Minute, leak(2)), "leak/10 pending", "for 0s"},
-			{view(4*time.Minute, leak(2)), "leak/10 pending", "for 1m0s"},
-			{view(5*time.Minute, leak(2)), "leak/10 act", ""},
-		},
-		"a process that was not there for a round starts again": {
-			{view(0), "", ""},
-			{view(1*time.Minute, leak(2)), "leak/10 pending", ""},
-			{view(2 * time.Minute), "", ""},
-			{view(3*time.Minute, leak(2)), "leak/10 pending", "for 0s"},
-		},
-		"another process with the pid starts again": {
-			{view(0), "", ""},
-			{view(1*time.Minute, leak(2)), "leak/10 pending", ""},
-			{view(3*time.Minute, holder(closewait.ProcessID{PID: 10, Start: 999}, sockets(2, 7, hour))), "leak/10 pending", "for 0s"},
-		},
-	}
-	for name, observations := range scenarios {
-		t.Run(name, func(t *testing.T) { play(t, p, observations) })
-	}
-}
-
-func TestCommandLines(t *testing.T) {
-	p := policy(rule(func(r *rules.Rule) { r.Match.Command = regexp.MustCompile("catalina") }))
-	v := func(minutes time.Duration) *closewait.View {
-		return view(minutes*time.Minute, holder(alice, sockets(2, 1, hour)), holder(bob, sockets(2, 7, hour), exe("/opt/other")))
-	}
-	_, s := p.Decide(v(0), State{})
-	if got := p.Unknown(v(1), s); len(got) != 1 || got[0].ID != alice {
-		t.Fatalf("unknown: %v, want alice alone, as bob does not match anyway", got)
-	}
-	learn := func(minutes time.Duration, line string, err error) State {
-		return s.Learn([]Command{{ID: alice, Exe: "/usr/bin/server", Line: line, Err: err, Read: epoch.Add(minutes * time.Minute)}})
-	}
-	scenarios := map[string]struct {
-		state       State
-		want, why   string
-		askAgain    int
-		askNextTime int
-	}{
-		"not read yet":      {s, "leak/10 incomplete_scan", "has not been read yet", 1, 1},
-		"one that fits":     {learn(1, "java catalina start", nil), "leak/10 act", "", 0, 0},
-		"one that does not": {learn(1, "java other", nil), "", "", 0, 0},
-		"unreadable":        {learn(1, "", errors.New("it hangs")), "leak/10 incomplete_scan", "it hangs", 0, 1},
-		"of an earlier program": {
-			s.Learn([]Command{{ID: alice, Exe: "/bin/sh", Line: "catalina", Read: epoch}}), "leak/10 incomplete_scan", "has not been read yet", 1, 1,
-		},
-	}
-	for name, c := range scenarios {
-		t.Run(name, func(t *testing.T) {
-			if got := len(p.Unknown(v(1), c.state)); got != c.askAgain {
-				t.Errorf("%d command lines are to be read, want %d", got, c.askAgain)
-			}
-			decisions, after := p.Decide(v(1), c.state)
-			if got := describe(decisions); got != c.want || got != "" && !strings.Contains(decisions[0].Reason(), c.why) {
-				t.Errorf("got %q, want %q because of %q", got, c.want, c.why)
-			}
-			if got := len(p.Unknown(v(3), after)); got != c.askNextTime {
-				t.Errorf("%d command lines are to be read two minutes later, want %d", got, c.askNextTime)
-			}
-		})
-	}
-}
-
-// acts is 1 for a decision to act, else 0.
-func acts(d Decision) int {
-	if d.Acts() {
-		return 1
-	}
-	return 0
-}
-
-func TestAReloadForgetsNoStop(t *testing.T) {
-	_, s := policy(rule()).Decide(view(0, holder(alice, sockets(2, 1, hour), state('T'))), State{})
-	decisions, _ := policy(rule()).Decide(view(30*time.Second, holder(alice, sockets(2, 1, hour))), s)
-	if got := describe(decisions); got != "leak/10 pending" {
-		t.Errorf("%s, though the process had 30 s to close its sockets", got)
-	}
 }

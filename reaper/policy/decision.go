@@ -15,11 +15,11 @@ type Decision struct {
 	Label    Label
 	Group    string
 	Evidence []*closewait.Socket  // oldest first; only of decisions to act
-	With     []*closewait.Process // the other holders of evidence, which a step that ends a process ends too
+	With     []*closewait.Process // the other holders of evidence, which are ended too if a step ends the process
 	Changed  bool                 // the last round decided something else
 	condition.Findings
 
-	check int // at which it ended; len(checks) if all passed
+	check int // index of the check that did not hold; len(checks) if all held
 	state *ruleState
 }
 

@@ -13,6 +13,9 @@ import (
 // checks are made in this order. The first one that does not hold names the decision.
 var checks = condition.Checks()
 
+// exclusions are the conditions that exclude sockets from the evidence.
+var exclusions = condition.Exclusions()
+
 // evaluation checks one process under one rule. It implements condition.Subject.
 type evaluation struct {
 	*round
@@ -22,8 +25,8 @@ type evaluation struct {
 	d        Decision
 	evidence []*closewait.Socket
 	with     []*processState
-	thorough bool // all sockets are read even if some of them are enough
-	complete bool // evidence has all of them
+	thorough bool // evidence is collected in full even if a part is enough
+	complete bool // evidence has been collected in full
 }
 
 // run makes the checks until one does not hold; it reports whether all hold.
@@ -77,7 +80,7 @@ func (e *evaluation) EnoughEvidence() bool {
 // EnoughFor implements condition.Subject.
 func (e *evaluation) EnoughFor() (time.Duration, bool) {
 	if e.complete && len(e.evidence) < e.rule.When.MinSockets() {
-		return 0, false // only asked by explain
+		return 0, false // only Explain continues after a check that did not hold
 	}
 	s := &e.rules[e.index]
 	if since := e.next.began.Add(s.since); !s.enough || since.Before(e.observedSince) {

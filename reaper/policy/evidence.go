@@ -9,12 +9,13 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// fewAreEnough reports whether the first few sockets are enough evidence. Most processes have
-// enough descriptors left, and then the full amount of evidence is not needed.
+// fewAreEnough reports whether the oldest sockets alone are enough evidence. Most processes have
+// enough descriptors left, and then a later check ends the evaluation without the rest of the
+// evidence.
 func (e *evaluation) fewAreEnough() bool {
 	cutoff, ends, left := e.cutoff(), e.policy.ends[e.index], e.rule.When.MinSockets()
-	for s := range e.suspects() {
-		if s.Since.After(cutoff) || e.discount(s, cutoff) != nil || ends && len(s.Holders) > 1 {
+	for s := range e.candidateSockets() {
+		if s.Since.After(cutoff) || e.exclusionOf(s, cutoff) != nil || ends && len(s.Holders) > 1 {
 			return false
 		}
 		if left--; left == 0 {
@@ -24,8 +25,8 @@ func (e *evaluation) fewAreEnough() bool {
 	return false
 }
 
-// suspects are the sockets of the process that the rule may count, oldest first.
-func (e *evaluation) suspects() iter.Seq[*closewait.Socket] {
+// candidateSockets are the sockets of the process that the rule may count, oldest first.
+func (e *evaluation) candidateSockets() iter.Seq[*closewait.Socket] {
 	return func(yield func(*closewait.Socket) bool) {
 		held, defunct := e.Held.Sockets, e.defunct()
 		for len(held)+len(defunct) > 0 {
@@ -41,8 +42,8 @@ func (e *evaluation) suspects() iter.Seq[*closewait.Socket] {
 	}
 }
 
-// defunct are the defunct sockets that the rule may count. All conditions apply to both kinds
-// alike: a client can turn a socket in CLOSE_WAIT into a defunct one at any time by a RST.
+// defunct are the defunct sockets that the rule may count. All conditions apply to them as to
+// sockets in CLOSE_WAIT: a client can turn one kind into the other at any time by a RST.
 func (e *evaluation) defunct() []*closewait.Socket {
 	if !e.rule.When.IncludeDefunct {
 		return nil
@@ -58,14 +59,14 @@ func (e *evaluation) collect() {
 	}
 	e.complete = true
 	cutoff, shared, left := e.cutoff(), false, e.Held.Len()+len(e.defunct())
-	e.d.Discounted.Defunct = int32(e.d.Held - left)
-	for s := range e.suspects() {
+	e.d.Excluded.Defunct = int32(e.d.Held - left)
+	for s := range e.candidateSockets() {
 		if s.Since.After(cutoff) { // and so are all that follow
-			e.d.Discounted.Young = int32(left)
+			e.d.Excluded.Young = int32(left)
 			break
 		}
 		left--
-		if reason := e.discount(s, cutoff); reason != nil {
+		if reason := e.exclusionOf(s, cutoff); reason != nil {
 			*reason++
 			continue
 		}
@@ -120,17 +121,23 @@ func (e *evaluation) cutoff() time.Time {
 	return e.view.Taken.Add(-e.rule.When.Age)
 }
 
-// discount returns the counter of the reason for which a socket is not evidence; nil for evidence.
-func (e *evaluation) discount(s *closewait.Socket, cutoff time.Time) *int32 {
-	switch reasons := &e.d.Discounted; {
+// exclusionOf returns the counter of the reason why a socket is not evidence; nil for evidence.
+func (e *evaluation) exclusionOf(s *closewait.Socket, cutoff time.Time) *int32 {
+	reasons := &e.d.Excluded
+	switch {
 	case s.QuietSince.IsZero() || s.QuietSince.After(cutoff):
 		return &reasons.Moving
 	case s.FirstSeen.After(e.last):
 		return &reasons.Once
 	case !s.Accepted():
 		return &reasons.Unaccepted
-	case !e.rule.When.Direction.Contains(s.Direction):
-		return &reasons.Direction
+	}
+	for i := range exclusions {
+		if c := &exclusions[i]; c.Excludes(&e.rule.When, s) {
+			return reasons.By(c)
+		}
+	}
+	switch {
 	case e.foreign(s):
 		return &reasons.Foreign
 	case e.rule.Ignore.Matches(&s.Facts):
@@ -150,9 +157,9 @@ func (e *evaluation) foreign(s *closewait.Socket) bool {
 	})
 }
 
-// dropShared removes the sockets that would not be freed by ending this process: those with other
-// holders, unless the rule would end each of them for its own evidence. All are then ended
-// together.
+// dropShared removes the sockets that ending this process would not free: sockets with another
+// holder that the rule would not end for its own evidence. The remaining holders are ended together
+// with this process.
 func (e *evaluation) dropShared() {
 	for {
 		holders := e.otherHolders()
@@ -160,7 +167,7 @@ func (e *evaluation) dropShared() {
 		e.evidence = slices.DeleteFunc(e.evidence, func(s *closewait.Socket) bool {
 			return slices.ContainsFunc(s.Holders, func(id closewait.ProcessID) bool { return id != e.ID && !holders[id] })
 		})
-		e.d.Discounted.Shared += int32(before - len(e.evidence))
+		e.d.Excluded.Shared += int32(before - len(e.evidence))
 		if len(e.evidence) == before {
 			e.with = e.with[:0]
 			for id := range holders {

@@ -17,7 +17,7 @@ type Explanation struct {
 	Decision string
 	Reason   string
 	Checks   []CheckResult
-	Steps    []string // that the rule would run, in order, until the leak is gone
+	Steps    []string // the rule would run them in order until the leak is gone
 }
 
 // CheckResult is the result of one check.
@@ -28,7 +28,8 @@ type CheckResult struct {
 }
 
 // Explain returns the decision of Decide about each process of the View and each rule, with every
-// check. It is as pure. For a View that cannot be used there is one Explanation per rule.
+// check. Like Decide, it is a pure function. For a View that cannot be used there is one
+// Explanation per rule.
 func (p *Policy) Explain(view *closewait.View, s State) []Explanation {
 	decisions, after := p.Decide(view, s)
 	var all []Explanation

@@ -9,7 +9,7 @@ import (
 	"closewait_exporter/reaper/step"
 )
 
-// prefork are processes of a unit that hold the same sockets, as after a fork.
+// prefork returns processes of one unit that hold the same sockets, as after a fork.
 func prefork(shared []*closewait.Socket, change map[int]func(*closewait.Process), ids ...closewait.ProcessID) []*closewait.Holder {
 	for _, s := range shared {
 		s.Holders = ids

@@ -7,8 +7,8 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-// Label names a decision: why a rule, or a rule and a process, led to an action or not. Each check
-// has its own, so that metrics answer why a process was not acted on.
+// Label names a decision: why a rule acts on a process or not. Each check has its own, so that
+// metrics answer why a process was not acted on.
 type Label = condition.Label
 
 // Decisions about rounds and rules, before any process is checked.
@@ -20,7 +20,7 @@ const (
 	LabelSuspended      Label = "suspended"       // the breaker has tripped, or a step cannot be carried out
 )
 
-// Decisions about a process that all checks let through.
+// Decisions about a process that passed all checks.
 const (
 	LabelBudget  Label = "budget"  // limits are used up, or it is unknown how much of them
 	LabelBreaker Label = "breaker" // the rule selects too many processes at once

@@ -16,7 +16,7 @@ const (
 	maxDoubled   = 365 * 24 * time.Hour
 )
 
-// How many past actions are kept, for a reload that asks for longer limits.
+// How many past actions are kept, in case a reload sets a longer limits.per.
 const (
 	actionsKept = 24 * time.Hour
 	actionsMax  = 1000 // or limits.actions, if that is more
@@ -36,13 +36,13 @@ type limiter struct {
 
 // activeRun is a remediation that has not ended.
 type activeRun struct {
-	ID      string
-	Rule    string
-	Group   string
-	Targets []closewait.ProcessID
+	id      string
+	rule    string
+	group   string
+	targets []closewait.ProcessID
 }
 
-func (r *activeRun) key() cooldownKey { return cooldownKey{r.Rule, r.Group} }
+func (r *activeRun) key() cooldownKey { return cooldownKey{r.rule, r.group} }
 
 type cooldownKey struct{ rule, group string }
 
@@ -51,7 +51,7 @@ type cooldown struct {
 	until    time.Time
 	length   time.Duration
 	relapses int  // in a row
-	noAction bool // no step was carried out in the end, so that the next time is no relapse
+	noAction bool // no step was carried out, so the next leak is no relapse
 }
 
 // RunResult tells the State how a remediation ended.
@@ -93,9 +93,9 @@ func (l *limiter) left(now time.Time, limits rules.Limits) int {
 // start enters a decision to act before it is carried out: a program that dies in the middle of a
 // remediation has used the budget all the same.
 func (l *limiter) start(d *Decision) {
-	run := activeRun{ID: d.ID(), Rule: d.Rule.Name, Group: d.Group}
+	run := activeRun{id: d.ID(), rule: d.Rule.Name, group: d.Group}
 	for _, p := range d.TargetProcesses() {
-		run.Targets = append(run.Targets, p.ID)
+		run.targets = append(run.targets, p.ID)
 		l.actions = append(l.actions, d.Taken)
 	}
 	l.runs = append(l.runs, run)
@@ -142,7 +142,7 @@ func (l limiter) expire(now time.Time, limits rules.Limits, present map[closewai
 // Ended is the State after a remediation has ended: its cooldown counts from then on.
 func (s State) Ended(e RunResult) State {
 	l := s.limiters[e.Mode].expire(e.At, s.policy.config.Limits, s.byID)
-	i := slices.IndexFunc(l.runs, func(r activeRun) bool { return r.ID == e.ID })
+	i := slices.IndexFunc(l.runs, func(r activeRun) bool { return r.id == e.ID })
 	if i < 0 {
 		return s
 	}
@@ -152,7 +152,7 @@ func (s State) Ended(e RunResult) State {
 		l.cooldowns[key] = c
 	}
 	if e.Unkillable {
-		for _, id := range l.runs[i].Targets {
+		for _, id := range l.runs[i].targets {
 			l.unkillable[id] = e.At
 		}
 	}
@@ -165,8 +165,8 @@ func (s State) Ended(e RunResult) State {
 func (l *limiter) runOn(id closewait.ProcessID, group string) string {
 	for i := range l.runs {
 		r := &l.runs[i]
-		if r.Group == group || slices.Contains(r.Targets, id) {
-			return "remediation " + r.ID + " is running"
+		if r.group == group || slices.Contains(r.targets, id) {
+			return "remediation " + r.id + " is running"
 		}
 	}
 	if _, unkillable := l.unkillable[id]; unkillable {

@@ -9,15 +9,15 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-// place is a host with permanent leaks, on which remediations end at once.
-type place struct {
+// simulation is a host with permanent leaks, on which remediations end at once.
+type simulation struct {
 	t       *testing.T
 	policy  *Policy
 	state   State
 	holders []*closewait.Holder
 }
 
-func (h *place) round(at time.Duration, want string) []Decision {
+func (h *simulation) round(at time.Duration, want string) []Decision {
 	h.t.Helper()
 	decisions, s := h.policy.Decide(view(at, h.holders...), h.state)
 	h.state = s
@@ -27,7 +27,7 @@ func (h *place) round(at time.Duration, want string) []Decision {
 	return decisions
 }
 
-func (h *place) end(at time.Duration, decisions []Decision, idle bool) {
+func (h *simulation) end(at time.Duration, decisions []Decision, idle bool) {
 	for _, d := range decisions {
 		if d.Acts() {
 			h.state = h.state.Ended(RunResult{ID: d.ID(), Mode: d.Rule.Mode, At: epoch.Add(at), NoAction: idle})
@@ -45,7 +45,7 @@ func leaking(ids ...closewait.ProcessID) (holders []*closewait.Holder) {
 func TestACooldownIsDoubledAtEachRelapse(t *testing.T) {
 	longInterval := config(rule())
 	longInterval.Interval, longInterval.Limits = 10*time.Hour, rules.Limits{Actions: 100, Per: time.Minute}
-	h := &place{t: t, policy: New(longInterval, Options{Enforce: true}), holders: leaking(alice)}
+	h := &simulation{t: t, policy: New(longInterval, Options{Enforce: true}), holders: leaking(alice)}
 	h.round(0, "leak/10 pending")
 	now, cooldown := time.Minute, 10*time.Minute
 	for range 9 {
@@ -59,7 +59,7 @@ func TestACooldownIsDoubledAtEachRelapse(t *testing.T) {
 func TestPeaceForAsLongAgainIsNoRelapse(t *testing.T) {
 	c := config(rule())
 	c.Interval = 10 * time.Hour
-	h := &place{t: t, policy: New(c, Options{Enforce: true}), holders: leaking(alice)}
+	h := &simulation{t: t, policy: New(c, Options{Enforce: true}), holders: leaking(alice)}
 	h.round(0, "leak/10 pending")
 	h.end(time.Minute, h.round(time.Minute, "leak/10 act"), false)
 	h.end(21*time.Minute, h.round(21*time.Minute, "leak/10 act"), false)
@@ -69,7 +69,7 @@ func TestPeaceForAsLongAgainIsNoRelapse(t *testing.T) {
 func TestLimits(t *testing.T) {
 	c := config(rule(func(r *rules.Rule) { r.Cooldown = time.Second }))
 	c.Limits = rules.Limits{Actions: 2, Per: 10 * time.Minute}
-	h := &place{t: t, policy: New(c, Options{Enforce: true}), holders: leaking(alice, bob, carol)}
+	h := &simulation{t: t, policy: New(c, Options{Enforce: true}), holders: leaking(alice, bob, carol)}
 	h.round(0, "leak/10 pending, leak/11 pending, leak/12 pending")
 	first := h.round(time.Minute, "leak/10 act, leak/11 act, leak/12 budget")
 	if got, want := first[2].Reason(), "1 actions required, 0 left within limits"; got != want {
@@ -85,7 +85,7 @@ func TestLimits(t *testing.T) {
 func TestAReloadResetsNothing(t *testing.T) {
 	c := config(rule())
 	c.Limits.Actions = 1
-	h := &place{t: t, policy: New(c, Options{Enforce: true}), holders: leaking(alice, bob)}
+	h := &simulation{t: t, policy: New(c, Options{Enforce: true}), holders: leaking(alice, bob)}
 	h.round(0, "leak/10 pending, leak/11 pending")
 	acted := h.round(time.Minute, "leak/10 act, leak/11 budget")
 	h.policy = New(c, Options{Enforce: true})
@@ -160,7 +160,7 @@ func TestTheBreaker(t *testing.T) {
 }
 
 func TestTheBreakerLetsGoAfterTheCooldown(t *testing.T) {
-	h := &place{t: t, policy: policy(rule()), holders: leaking(alice, bob, carol)}
+	h := &simulation{t: t, policy: policy(rule()), holders: leaking(alice, bob, carol)}
 	h.round(0, "leak/10 pending, leak/11 pending, leak/12 pending")
 	h.round(time.Minute, "leak/10 breaker, leak/11 breaker, leak/12 breaker")
 	h.holders = leaking(alice)
@@ -173,7 +173,7 @@ func TestTheBreakerLetsGoAfterTheCooldown(t *testing.T) {
 func TestWhatKILLDidNotEndIsNotTriedAgain(t *testing.T) {
 	c := config(rule(func(r *rules.Rule) { r.Cooldown = time.Second }))
 	c.Interval = 10 * time.Minute
-	h := &place{t: t, policy: New(c, Options{Enforce: true}), holders: leaking(alice)}
+	h := &simulation{t: t, policy: New(c, Options{Enforce: true}), holders: leaking(alice)}
 	h.round(0, "leak/10 pending")
 	d := h.round(time.Minute, "leak/10 act")
 	h.state = h.state.Ended(RunResult{ID: d[0].ID(), Mode: rules.Enforce, At: epoch.Add(2 * time.Minute), Unkillable: true})
@@ -185,14 +185,14 @@ func TestWhatKILLDidNotEndIsNotTriedAgain(t *testing.T) {
 		h.round(at, "")
 	}
 	if n := len(h.state.limiters[rules.Enforce].unkillable); n != 0 {
-		t.Errorf("%d processes are remembered that ended long ago", n)
+		t.Errorf("%d processes that ended long ago are remembered", n)
 	}
 }
 
 func TestWhereNothingWasDoneThereIsNoRelapse(t *testing.T) {
 	c := config(rule())
 	c.Interval = time.Hour
-	h := &place{t: t, policy: New(c, Options{Enforce: true}), holders: leaking(alice)}
+	h := &simulation{t: t, policy: New(c, Options{Enforce: true}), holders: leaking(alice)}
 	h.round(0, "leak/10 pending")
 	h.end(time.Minute, h.round(time.Minute, "leak/10 act"), true)
 	h.end(11*time.Minute, h.round(11*time.Minute, "leak/10 act"), true)

@@ -11,8 +11,9 @@ import (
 // minCoverage is the share of the sockets whose owner must be known for a round to count.
 const minCoverage = 0.95
 
-// A longer time without a View than this number of intervals is a gap: what was known before says
-// little. Less than minGap is none, as any program has to wait on a busy host.
+// A time without a View of more than this number of intervals is a gap: what was known before it
+// says little. A time shorter than minGap is never a gap, because on a busy host every program has
+// to wait.
 const (
 	gapIntervals = 3
 	minGap       = 2 * time.Second
@@ -21,19 +22,18 @@ const (
 // Policy decides by a Config under the Options of this start of the program. It is never changed; a
 // reload makes another one.
 type Policy struct {
-	config *rules.Config
-	rules  []rules.Rule // with the Mode in force
-	ends   []bool       // by rule: some step can end a process
-	own    []closewait.ProcessID
-	// refused holds the rules that must not act, and why.
-	refused map[string]string
+	config  *rules.Config
+	rules   []rules.Rule // with the Mode in force
+	ends    []bool       // by rule: some step can end a process
+	own     []closewait.ProcessID
+	refused map[string]string // rules that must not act, by name, and why
 }
 
 // Options are the parts of a Policy that are not in the rules file.
 type Options struct {
 	Enforce bool                  // --reaper.enforce: without it every rule is in dry run
 	Own     []closewait.ProcessID // this program and its ancestors
-	Refused map[string]string     // rules whose steps cannot be carried out, and why: see SelfTest
+	Refused map[string]string     // rules that must not act, by name, and why
 }
 
 // New returns the Policy of a Config.
@@ -64,9 +64,6 @@ func (p *Policy) Limits() rules.Limits { return p.config.Limits }
 
 // Interval is the time between two rounds.
 func (p *Policy) Interval() time.Duration { return p.config.Interval }
-
-// Refuses reports whether some rule must not act because its steps cannot be carried out.
-func (p *Policy) Refuses() bool { return len(p.refused) > 0 }
 
 // MaxGap is the longest time between two Views for which the earlier one still counts.
 func (p *Policy) MaxGap() time.Duration { return max(gapIntervals*p.config.Interval, minGap) }

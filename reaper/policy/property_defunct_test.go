@@ -8,7 +8,7 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-// reset makes a socket of some process defunct, for all who hold it.
+// reset makes a socket of some process defunct, for all its holders.
 func (c *chaos) reset() {
 	ids := c.ids()
 	if len(ids) == 0 {

@@ -14,7 +14,7 @@ import (
 	"closewait_exporter/reaper/step"
 )
 
-// chaos makes up a host, and checks the decisions about it.
+// chaos is a host on which random events happen. It checks all decisions about the host.
 type chaos struct {
 	t      *testing.T
 	rng    *rand.Rand
@@ -26,7 +26,7 @@ type chaos struct {
 	cookie uint64
 	alive  map[closewait.ProcessID]*closewait.Holder
 	runs   []Decision
-	done   []time.Time // actions
+	done   []time.Time // when actions were taken
 	events int
 	acted  int
 }
@@ -51,7 +51,7 @@ func chaosConfig(rng *rand.Rand) *rules.Config {
 	return c
 }
 
-// live changes the host a little.
+// live makes a few random changes to the host.
 func (c *chaos) live() {
 	for range 1 + c.rng.IntN(3) {
 		c.events++
@@ -141,7 +141,7 @@ func (c *chaos) observe() *closewait.View {
 	return v
 }
 
-// event is one thing that happens.
+// event lets time pass and one random event happen.
 func (c *chaos) event() {
 	c.events++
 	c.now += time.Duration(c.rng.IntN(int(12 * time.Second)))

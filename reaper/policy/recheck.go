@@ -7,7 +7,7 @@ import (
 	"closewait_exporter/reaper/condition"
 )
 
-// RecheckResult is what a later View says about a process that was decided about.
+// RecheckResult is the result of Recheck.
 type RecheckResult struct {
 	Label Label // why no further step may be run; empty if one may
 	Why   string
@@ -17,9 +17,9 @@ type RecheckResult struct {
 	GroupOf func(closewait.ProcessID) string // empty for a process that is not in the View
 }
 
-// Recheck makes the checks that led to a decision again, as far as they concern the process and its
+// Recheck repeats the checks that led to a decision, as far as they concern the process and its
 // sockets. The State is the one after the decision; process holds the current facts. It is safe for
-// concurrent use.
+// concurrent use, also with Decide.
 func (p *Policy) Recheck(view *closewait.View, s State, d *Decision, process *closewait.Process) RecheckResult {
 	if label, why := ViewUnusable(view); label != unlabelled {
 		return RecheckResult{Label: label, Why: why}
@@ -39,7 +39,7 @@ func (p *Policy) Recheck(view *closewait.View, s State, d *Decision, process *cl
 	case !condition.Running(process):
 		result.Label, result.Why = condition.LabelStopped, fmt.Sprintf("stopped or traced (state %c)", process.State)
 	}
-	for socket := range e.suspects() {
+	for socket := range e.candidateSockets() {
 		result.Sockets[socket.ID] = nil
 	}
 	for _, socket := range e.Evidence() {

@@ -13,11 +13,11 @@ import (
 // bounded by Limits. A State and the ones that Decide derives from it share a cache, so that
 // Decide, Unknown and Explain must not be called on them concurrently.
 type State struct {
-	policy   *Policy
-	judgedBy *Policy   // by which the ruleStates were made
-	began    time.Time // the first round
-	last     time.Time // the last round that counted
-	unusable Label     // why the last round did not count
+	policy      *Policy
+	evaluatedBy *Policy   // made the ruleStates
+	began       time.Time // the first round
+	last        time.Time // the last round that counted
+	unusable    Label     // why the last round did not count
 	// observedSince is the end of the last gap; what happened before it is no evidence. Zero: no
 	// gap.
 	observedSince time.Time
@@ -31,30 +31,30 @@ type State struct {
 	matches   *matchCache
 }
 
-// processState holds what is found out once per process, for as long as its program stays the same.
+// processState holds results that stay valid as long as the process runs the same program.
 type processState struct {
 	*closewait.Holder
 	group           string
 	rules           []ruleState // by rule
 	protection      string      // why no rule may act on the process
 	protectionKnown bool
-	observedSince   time.Time // when it was last seen stopped, or a gap ended: what happened before is no evidence
+	observedSince   time.Time // it was last seen stopped, or a gap ended: what happened before is no evidence
 	candidate       [2]bool   // by Mode: a rule has selected the process in this round
 }
 
 // ruleState is the state of a rule and a process. It is small because there is one for each pair.
 type ruleState struct {
-	verdict
+	matchState
 	decided labelCode     // in the last round
 	enough  bool          // there is enough evidence
 	since   time.Duration // when it became enough, after State.began
 }
 
-// verdict says whether a rule matches a process.
-type verdict uint8
+// matchState says whether a rule matches a process.
+type matchState uint8
 
 const (
-	unmatched verdict = iota
+	notMatchedYet matchState = iota
 	matches
 	differs
 	unreadable // unknown: the command line could not be read
@@ -109,7 +109,7 @@ func (s State) after(view *closewait.View) State {
 // carryOver makes the states of the processes of a View. What is known about a program stays known
 // as long as nothing has changed that rules depend on.
 func (s *State) carryOver(view *closewait.View, before *State) {
-	s.judgedBy = s.policy
+	s.evaluatedBy = s.policy
 	n := len(s.policy.rules)
 	states := make([]ruleState, len(view.Holders)*n)
 	s.processes = make([]processState, len(view.Holders))
@@ -117,7 +117,7 @@ func (s *State) carryOver(view *closewait.View, before *State) {
 	for i, h := range view.Holders {
 		p := &s.processes[i]
 		*p = processState{Holder: h, rules: states[i*n : (i+1)*n : (i+1)*n], observedSince: s.observedSince}
-		p.carryOver(before.byID[h.ID], view.Taken, before.judgedBy == s.policy)
+		p.carryOver(before.byID[h.ID], view.Taken, before.evaluatedBy == s.policy)
 		s.byID[h.ID] = p
 	}
 }

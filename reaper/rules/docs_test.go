@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/step"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 const (

@@ -78,7 +78,8 @@ rules.yml:9: interval: "never" is not a duration: write numbers with units, such
 rules.yml:10: limits.actions: "many" is not a count: write a whole number, such as 2`)
 }
 
-// TestTheSearchForALineEnds: where it would take too long, the line is where package yaml gave up.
+// TestTheSearchForALineEnds: if it would take too long, the line is the one where package yaml gave
+// up.
 func TestTheSearchForALineEnds(t *testing.T) {
 	wantError(t, "rules: '"+strings.Repeat("\n  - name: x", 20_000),
 		"rules.yml:20001: not YAML: found unexpected end of stream: check indentation, quotes and brackets here and in the line above")

@@ -16,7 +16,7 @@ type Ignore struct {
 // Matches reports whether a socket never counts as evidence.
 func (i *Ignore) Matches(s *closewait.Facts) bool {
 	return slices.Contains(i.LocalPort, s.Local.Port()) ||
-		slices.ContainsFunc(i.Remote, func(e Endpoint) bool { return e.Contains(s.Remote) })
+		slices.ContainsFunc(i.Remote, func(e Endpoint) bool { return e.contains(s.Remote) })
 }
 
 // Endpoint is a set of remote addresses with one port or all ports.
@@ -25,7 +25,7 @@ type Endpoint struct {
 	Port   uint16       // 0: any
 }
 
-// Contains reports whether a remote end is in the set. A v4-mapped address counts as IPv4.
-func (e Endpoint) Contains(remote netip.AddrPort) bool {
+// contains reports whether a remote end is in the set. A v4-mapped address counts as IPv4.
+func (e Endpoint) contains(remote netip.AddrPort) bool {
 	return e.Prefix.Contains(remote.Addr().Unmap().WithZone("")) && (e.Port == 0 || e.Port == remote.Port())
 }

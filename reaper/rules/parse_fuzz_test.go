@@ -8,15 +8,15 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
 	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/document"
 	"closewait_exporter/reaper/step"
-
-	"github.com/google/go-cmp/cmp"
 )
 
-// FuzzParse: whatever is in the file, it is refused line by line or all that the reaper relies on
-// holds.
+// FuzzParse: every file is either refused with problems in order of their lines, or has all
+// properties that the reaper relies on.
 func FuzzParse(f *testing.F) {
 	example, err := os.ReadFile("testdata/every-key.yml")
 	if err != nil {
@@ -57,7 +57,7 @@ func checkProblems(t *testing.T, err error, text string) {
 	}
 }
 
-// unsound lists what must not be in a valid Config.
+// unsound returns the properties that a valid Config must have and this one lacks.
 func unsound(c *Config) (why []string) {
 	must := func(holds bool, format string, args ...any) {
 		if !holds {

@@ -11,11 +11,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/document"
 	"closewait_exporter/reaper/step"
-
-	"github.com/google/go-cmp/cmp"
 )
 
 // sameConfig compares expressions by their text.

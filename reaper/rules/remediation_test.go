@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestARuleThatAnyClientCanTriggerIsRefused: a client can put sockets of a healthy server into
-// CLOSE_WAIT, as many as it likes, for as long as the server lets it.
+// TestARuleThatAnyClientCanTriggerIsRefused: a client can put any number of sockets of a healthy
+// server into CLOSE_WAIT, until the server closes them.
 func TestARuleThatAnyClientCanTriggerIsRefused(t *testing.T) {
 	const (
 		term   = "signal: {name: TERM}"

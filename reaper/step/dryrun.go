@@ -57,7 +57,11 @@ func (h *dryRunHandle) Signal(name string) error {
 	return nil
 }
 
-func (*dryRunHandle) RaiseNoFile(uint64) (before, after uint64, err error) { return 0, 0, nil }
+// RaiseNoFile returns the soft limit, which does not change.
+func (h *dryRunHandle) RaiseNoFile(uint64) (before, after uint64, err error) {
+	now, err := h.handle.Describe()
+	return now.MaxFDs, now.MaxFDs, err
+}
 
 func (*dryRunHandle) Destroy(_ context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
 	return wouldCut(sockets), nil

@@ -26,13 +26,13 @@ type ProcessHandle interface {
 	Describe() (closewait.Process, error)
 	// Halted reports whether the process cannot run: stopped, traced, or frozen by its cgroup.
 	Halted() (bool, error)
-	// Verify returns the sockets that the process still holds in the given state: CLOSE_WAIT or
-	// defunct.
+	// Verify returns the sockets that the process still holds and that are still in the same state:
+	// CLOSE_WAIT or defunct.
 	Verify(context.Context, []*closewait.Socket) ([]*closewait.Socket, error)
 	// RaiseNoFile raises the soft limit of open descriptors, to the hard limit at most.
 	RaiseNoFile(to uint64) (before, after uint64, err error)
-	// Destroy ends connections that are still the same and in CLOSE_WAIT by a RST, Shutdown by a
-	// FIN. The descriptors stay open. Defunct sockets are skipped.
+	// Destroy ends connections by a RST, Shutdown by a FIN, if they are still the same and in
+	// CLOSE_WAIT. The descriptors stay open. Defunct sockets are skipped.
 	Destroy(context.Context, []*closewait.Socket) (closewait.SocketCounts, error)
 	Shutdown(context.Context, []*closewait.Socket) (closewait.SocketCounts, error)
 	Signal(name string) error // such as TERM
@@ -43,7 +43,9 @@ type ProcessHandle interface {
 
 // Rights are what the exporter may do to processes of any user: nil, or why not.
 type Rights struct {
-	RaiseNoFile error // for processes of the exporter's own user
+	// RaiseNoFile is about processes of the exporter's own user. If the kernel refuses the step for
+	// another user, the remediation ends without a harsher step.
+	RaiseNoFile error
 	Destroy     error
 	Shutdown    error
 	ThreadDump  error

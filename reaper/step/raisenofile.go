@@ -47,8 +47,7 @@ func (r RaiseNoFile) String() string {
 // Traits implements Step.
 func (RaiseNoFile) Traits() Traits { return Traits{} }
 
-// Permitted implements Step. The right to raise the limit of any user is not required at start: if
-// it is refused, the remediation ends before anything was changed.
+// Permitted implements Step. See Rights.RaiseNoFile.
 func (RaiseNoFile) Permitted(r Rights) error { return r.RaiseNoFile }
 
 // Apply implements Step.

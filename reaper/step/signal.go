@@ -34,9 +34,9 @@ type Signal struct {
 	Wait time.Duration // for the process to end
 }
 
-// signalEnds maps the signals that a step can send to whether they end a process that does not
-// handle them (signal(7)). Signals that stop a process are missing: a stopped program closes
-// nothing, and no later step would continue it.
+// signalEnds has the signals that a step can send. The value is true if the signal ends a process
+// that does not handle it (signal(7)). Signals that stop a process are not allowed: a stopped
+// program closes nothing, and no later step would continue it.
 var signalEnds = map[string]bool{
 	"HUP": true, "INT": true, "QUIT": true, "ILL": true, "TRAP": true, "ABRT": true, "BUS": true, "FPE": true, "KILL": true,
 	"USR1": true, "SEGV": true, "USR2": true, "PIPE": true, "ALRM": true, "TERM": true, "STKFLT": true, "XCPU": true, "XFSZ": true,

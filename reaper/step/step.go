@@ -63,10 +63,10 @@ type Step interface {
 type Traits struct {
 	EndsProcess bool // it can end the process
 	RequestsEnd bool // it asks the process to end
-	Kills       bool // no step after it can do more
-	Guards      bool // it decides whether the steps after it are run
-	NeedsLife   bool // it has no use after a step that requests the end of the process
-	AppliesOnce bool // to one target, however many processes hold the sockets
+	Kills       bool // it cannot be handled or ignored, so later steps are never reached
+	Guards      bool // it decides whether later steps run
+	NeedsLife   bool // it is useless after a step that requests the end of the process
+	AppliesOnce bool // to one target, even if several processes hold the sockets
 
 	Wait time.Duration // for the process to end; 0: one interval between rounds
 }

@@ -68,33 +68,34 @@ func (r *remediation) checkTarget(ctx context.Context, t *target, next step.Step
 	case halted:
 		return nil, &stop{aborted, condition.LabelStopped, "the process is stopped or frozen"}, nil
 	}
-	f, err := r.find(ctx, t, again)
+	c, err := r.verifyEvidence(ctx, t, again)
 	if err != nil {
 		return nil, nil, err
 	}
 	if took := time.Since(view.Taken); took > maxCheckTime {
 		return nil, &stop{aborted, policy.LabelGap, fmt.Sprintf("the check before the step took %s, so its result may be out of date", took)}, nil
 	}
-	return f.evidence, r.stillJustified(f, next), nil
+	return c.evidence, r.stillJustified(c, next), nil
 }
 
-// findings are the evidence of a decision as it is now.
-type findings struct {
-	evidence []*closewait.Socket // that still meets every condition
-	stuck    int                 // cut by an earlier step, and the descriptor is still open
-	free     int                 // no target has a descriptor any more
+// evidenceCheck is the current state of the evidence of a decision. Each socket that is not in
+// evidence is counted once.
+type evidenceCheck struct {
+	evidence []*closewait.Socket // still meets every condition
+	stuck    int                 // cut by an earlier step, but the descriptor is still open
+	free     int                 // no target has a descriptor of it any more
 	foreign  int                 // a process that is no target holds it too
 	changed  int                 // held, but with traffic again, or no longer in CLOSE_WAIT without being cut
 	complete bool                // every process of the host could be read
 }
 
-// find reads the holders of the evidence again, and verifies each socket by its cookie.
-func (r *remediation) find(ctx context.Context, t *target, again policy.RecheckResult) (f findings, err error) {
+// verifyEvidence reads the holders of the evidence again, and verifies each socket by its cookie.
+func (r *remediation) verifyEvidence(ctx context.Context, t *target, again policy.RecheckResult) (c evidenceCheck, err error) {
 	holders, err := r.executor.Holders(ctx, r.Evidence)
 	if err != nil {
-		return f, err
+		return c, err
 	}
-	f.complete = holders.Complete
+	c.complete = holders.Complete
 	var candidates []*closewait.Socket
 	for _, s := range r.Evidence {
 		// A socket that was defunct from the start was not cut. One that was cut may be seen again
@@ -102,22 +103,22 @@ func (r *remediation) find(ctx context.Context, t *target, again policy.RecheckR
 		now, seen := again.Sockets[s.ID]
 		switch of := holders.Of[s.ID]; {
 		case !r.anyHolds(of):
-			f.free++
+			c.free++
 		case !seen && r.cut && !s.Defunct:
-			f.stuck++
+			c.stuck++
 		case now == nil:
-			f.changed++
+			c.changed++
 		case !r.allAffected(of, again):
-			f.foreign++
+			c.foreign++
 		default:
 			candidates = append(candidates, now)
 		}
 	}
 	if len(candidates) > 0 {
-		f.evidence, err = t.Verify(ctx, candidates)
-		f.changed += len(candidates) - len(f.evidence)
+		c.evidence, err = t.Verify(ctx, candidates)
+		c.changed += len(candidates) - len(c.evidence)
 	}
-	return f, err
+	return c, err
 }
 
 // allAffected reports whether the rule may affect all holders: if it ends processes they must be
@@ -134,17 +135,17 @@ func (r *remediation) allAffected(holders []closewait.ProcessID, again policy.Re
 
 // stillJustified returns why the next step must not be run; nil if it may. Descriptors of
 // connections that an earlier step has ended still leak: only closing them is a cure.
-func (r *remediation) stillJustified(f findings, next step.Step) *stop {
+func (r *remediation) stillJustified(c evidenceCheck, next step.Step) *stop {
 	required := r.Rule.When.MinSockets()
-	free := fmt.Sprintf("%d of %d sockets are released", f.free, len(r.Evidence))
+	free := fmt.Sprintf("%d of %d sockets are released", c.free, len(r.Evidence))
 	switch {
-	case len(r.Evidence)-f.free < required && r.tried:
+	case len(r.Evidence)-c.free < required && r.tried:
 		return &stop{recovered, policy.LabelRecovered, free}
-	case len(r.Evidence)-f.free < required:
+	case len(r.Evidence)-c.free < required:
 		return &stop{aborted, policy.LabelRecovered, free + " before the first step"}
-	case len(f.evidence)+f.stuck < required:
-		return &stop{aborted, condition.LabelPending, fmt.Sprintf("%s, %d are held by other processes too, %d have changed", free, f.foreign, f.changed)}
-	case !f.complete && next != nil:
+	case len(c.evidence)+c.stuck < required:
+		return &stop{aborted, condition.LabelPending, fmt.Sprintf("%s, %d are held by other processes too, %d have changed", free, c.foreign, c.changed)}
+	case !c.complete && next != nil:
 		return &stop{aborted, policy.LabelIncompleteScan, "some process could not be read, so the sockets may have other holders"}
 	}
 	return nil
