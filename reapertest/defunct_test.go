@@ -35,14 +35,14 @@ func resetAll(t *testing.T, scanner string) {
 	}
 	rules, targets := preamble, map[string]*target{}
 	for _, l := range leaks {
-		v := startTarget(t, leaktest.Where{}, l.name, strings.Fields(l.flags+" --sockets=6")...)
-		targets[l.name] = v
-		rules += rule(l.name, v.exe, l.rule)
+		p := startTarget(t, leaktest.Where{}, l.name, strings.Fields(l.flags+" --sockets=6")...)
+		targets[l.name] = p
+		rules += rule(l.name, p.exe, l.rule)
 	}
 	e := enforcing(t, strings.ReplaceAll(rules, "age: 1s", "age: 1h"), scanner)
 	e.awaitRounds(3)
-	for _, v := range targets {
-		v.Do("reset 6")
+	for _, p := range targets {
+		p.Do("reset 6")
 	}
 	e.awaitRounds(3)
 	write(t, e.rules, rules)
