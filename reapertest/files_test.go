@@ -41,7 +41,7 @@ func TestCooldownsAndBudgetSurviveARestart(t *testing.T) {
 	p := startTarget(t, leaktest.Where{}, "again", "--outbound=3", "--ignore-sigterm")
 	f := newFiles(t, preamble+rule("again", p.exe, outbound+"steps: [signal: {name: TERM, wait: 300ms}]\n"))
 	e := f.start(t, "--reaper.enforce")
-	e.awaitSeries(reaped("again", "aborted"), 1)
+	e.awaitSeries(remediations("again", "aborted"), 1)
 	e.close()
 	e = f.start(t, "--reaper.enforce")
 	e.awaitSeries(decisions("again", "cooldown"), 5)

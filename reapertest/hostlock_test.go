@@ -18,7 +18,7 @@ func TestOnlyOneReaperActsOnAHost(t *testing.T) {
 		t.Errorf("the second reaper acts: %v", values.about(decisions("locked", "act")))
 	}
 	first.crash()
-	second.awaitSeries(reaped("locked", "terminated"), 1)
+	second.awaitSeries(remediations("locked", "terminated"), 1)
 	if second.scrape()[suspended("host_lock")] != 0 {
 		t.Error("it acts, and reports that it is suspended")
 	}

@@ -65,7 +65,7 @@ func TestAThreadDumpOfARealJVM(t *testing.T) {
     when: {sockets: 5, age: 1s, direction: outbound}
     steps: [thread_dump: {}]
 `, source))
-	e.awaitSeries(reaped("jvm", "aborted"), 1) // the leak is still there
+	e.awaitSeries(remediations("jvm", "aborted"), 1) // the leak is still there
 	prints("Full thread dump")
 	if values := e.scrape(); values[actions("jvm", "thread_dump")] != 1 || values[failures("jvm", "thread_dump")] != 0 {
 		t.Errorf("%v", values.about(decisions("jvm", "act")))

@@ -38,7 +38,7 @@ func TestNoMoreIsDoneThanLimitsAllow(t *testing.T) {
 	exes, members := startTargets(t, "limited", 4)
 	text := preamble + "  - name: limited\n    mode: enforce\n    match: {exe: '" + exes + "'}\n    " + outbound + "    " + soft
 	e := enforcing(t, strings.Replace(text, "actions: 100", "actions: 2", 1))
-	e.awaitSeries(reaped("limited", "terminated"), 2)
+	e.awaitSeries(remediations("limited", "terminated"), 2)
 	e.awaitSeries(decisions("limited", "budget"), 10)
 	if n := ended(members); n != 2 {
 		t.Errorf("%d processes have ended, want 2", n)

@@ -33,9 +33,11 @@ func fixed(text string) func(*testing.T, *target) string {
 }
 
 func terminated(rule string) []string {
-	return []string{decisions(rule, "act"), reaped(rule, "terminated")}
+	return []string{decisions(rule, "act"), remediations(rule, "terminated")}
 }
-func killed(rule string) []string { return []string{decisions(rule, "act"), reaped(rule, "killed")} }
+func killed(rule string) []string {
+	return []string{decisions(rule, "act"), remediations(rule, "killed")}
+}
 
 func decided(decision string) func(string) []string {
 	return func(rule string) []string { return []string{decisions(rule, decision)} }
@@ -148,10 +150,10 @@ func (s *scenario) verify(t *testing.T, e *exporter, p *target) {
 	}
 	values := e.scrape()
 	if got := values[fmt.Sprintf("closewait_reaper_released_sockets_total{rule=%q}", s.name)]; got < 2 {
-		t.Errorf("%v sockets came free", got)
+		t.Errorf("%v sockets were released", got)
 	}
 	if got := values[fmt.Sprintf("closewait_reaper_released_fds_total{rule=%q}", s.name)]; got < 2 {
-		t.Errorf("%v descriptors came free", got)
+		t.Errorf("%v descriptors were released", got)
 	}
 	var events []string
 	for _, r := range e.records(t, s.name) {

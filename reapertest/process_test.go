@@ -20,7 +20,7 @@ func TestAServerAndItsWorkersEndTogether(t *testing.T) {
 	e := enforcing(t, preamble+rule("prefork", p.exe, "when: {age: 1s}\n"+anyPeer+hard))
 	await(t, func() (bool, string) {
 		values := e.scrape()
-		done := values[reaped("prefork", "terminated")]+values[reaped("prefork", "killed")] > 0
+		done := values[remediations("prefork", "terminated")]+values[remediations("prefork", "killed")] > 0
 		return done, fmt.Sprint(values.about(`rule="prefork"}`))
 	})
 	for i, pidfd := range family {
@@ -51,7 +51,7 @@ func TestAWorkerIsNotEndedForWhatAnotherHoldsToo(t *testing.T) {
 func TestATargetWhoseMainThreadHasEnded(t *testing.T) {
 	p := startTarget(t, leaktest.Where{}, "headless", "--outbound=3", "--zombie-leader")
 	e := enforcing(t, preamble+rule("headless", p.exe, outbound+"steps: [signal: {name: KILL, wait: 20s}]\n"))
-	e.awaitSeries(reaped("headless", "killed"), 1)
+	e.awaitSeries(remediations("headless", "killed"), 1)
 	if p.alive() {
 		t.Error("it is still running")
 	}
@@ -66,7 +66,7 @@ func TestAStoppedProcessGetsTimeToClose(t *testing.T) {
 		t.Errorf("acted upon %v times while it was stopped", n)
 	}
 	p.Signal(syscall.SIGCONT)
-	e.awaitSeries(reaped("stopped", "terminated"), 1)
+	e.awaitSeries(remediations("stopped", "terminated"), 1)
 }
 
 // TestNoSignalWhereItIsNotNeededAnyMore changes the situation while a guard runs.
@@ -80,10 +80,10 @@ func TestNoSignalWhereItIsNotNeededAnyMore(t *testing.T) {
 		change               func(*target)
 		lives                bool
 	}{
-		{"ends-itself", wait("ends-itself"), reaped("ends-itself", "recovered"), func(p *target) { p.Signal(syscall.SIGKILL) }, false},
-		{"closes", wait("closes"), reaped("closes", "recovered"), func(p *target) { p.Do("close 3") }, true},
+		{"ends-itself", wait("ends-itself"), remediations("ends-itself", "recovered"), func(p *target) { p.Signal(syscall.SIGKILL) }, false},
+		{"closes", wait("closes"), remediations("closes", "recovered"), func(p *target) { p.Do("close 3") }, true},
 		{"halts", wait("halts"), decisions("halts", "stopped"), func(p *target) { p.Signal(syscall.SIGSTOP) }, true},
-		{"closes-one", wait("closes-one"), reaped("closes-one", "terminated"), func(p *target) { p.Do("close 1") }, false},
+		{"closes-one", wait("closes-one"), remediations("closes-one", "terminated"), func(p *target) { p.Do("close 1") }, false},
 	}
 	rules, targets := preamble, map[string]*target{}
 	for _, c := range changes {
@@ -128,7 +128,7 @@ func TestMildStepsAreFollowedByHarsherOnes(t *testing.T) {
 	}
 	e := enforcing(t, rules)
 	for i, step := range steps {
-		e.awaitSeries(reaped(step, "terminated"), 1)
+		e.awaitSeries(remediations(step, "terminated"), 1)
 		values := e.scrape()
 		if values[actions(step, step)] != 1 || values[actions(step, "signal")] != 1 || values[failures(step, step)] != 0 || targets[i].alive() {
 			t.Errorf("%s: %v", step, values.about(actions(step, step)))
@@ -143,7 +143,7 @@ func TestRaisingTheLimitOfDescriptors(t *testing.T) {
 	e := enforcing(t, preamble+rule("raised", p.exe, outbound+"steps: [raise_nofile: {to: 200}, signal: {name: TERM, wait: 20s}]\n"))
 	await(t, func() (bool, string) {
 		values := e.scrape()
-		return values[reaped("raised", "terminated")]+values[decisions("raised", "suspended")] > 0, fmt.Sprint(values.about(decisions("raised", "act")))
+		return values[remediations("raised", "terminated")]+values[decisions("raised", "suspended")] > 0, fmt.Sprint(values.about(decisions("raised", "act")))
 	})
 	values := e.scrape()
 	if values[suspended("refused")] != 0 {
