@@ -31,21 +31,41 @@ func TestArchitecture(t *testing.T) {
 		"os/exec", "syscall",
 	}
 	allowed := map[string][]string{
-		"closewait":               {},
-		"kernel/action":           {module + "closewait", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/fdscan", "golang.org/x/sys/unix", "syscall", "os/exec"},
-		"kernel/host":             {module + "closewait", "golang.org/x/sys/unix", "github.com/prometheus/procfs"},
-		"kernel/procfs":           {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},
-		"kernel/sockdiag":         {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix", "syscall"},
-		"kernel/fdscan":           {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},
-		"kernel/bpf":              {module + "kernel/host", "github.com/cilium/ebpf", "golang.org/x/sys/unix"},
-		"kernel/scan":             {module + "closewait", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/bpf", module + "kernel/fdscan", "golang.org/x/sys/unix"},
-		"kernel/bpf/bare":         {"github.com/cilium/ebpf", "golang.org/x/sys/unix"},
-		"collector":               {module + "closewait", "github.com/prometheus/client_golang"},
-		"report":                  {module + "closewait"},
-		"page":                    {module + "closewait", module + "report", module + "reaper/status"},
-		"docs":                    {},
-		"web":                     {module + "internal/logging", "github.com/prometheus/client_golang"},
-		"internal/logging":        {},
+		"closewait": {},
+
+		"kernel/host":     {module + "closewait", "golang.org/x/sys/unix", "github.com/prometheus/procfs"},
+		"kernel/procfs":   {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},
+		"kernel/sockdiag": {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix", "syscall"},
+		"kernel/fdscan":   {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},
+		"kernel/bpf":      {module + "kernel/host", "github.com/cilium/ebpf", "golang.org/x/sys/unix"},
+		"kernel/bpf/bare": {"github.com/cilium/ebpf", "golang.org/x/sys/unix"},
+		"kernel/scan":     {module + "closewait", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/bpf", module + "kernel/fdscan", "golang.org/x/sys/unix"},
+		"kernel/action":   {module + "closewait", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/fdscan", "golang.org/x/sys/unix", "syscall", "os/exec"},
+
+		"collector": {module + "closewait", "github.com/prometheus/client_golang"},
+		"report":    {module + "closewait"},
+		"page":      {module + "closewait", module + "report", module + "reaper/status"},
+		"docs":      {},
+		"web":       {"github.com/prometheus/client_golang"},
+
+		"reaper/document":  {},
+		"reaper/condition": {module + "closewait", module + "reaper/document"},
+		"reaper/step":      {module + "closewait", module + "reaper/document"},
+		"reaper/rules":     {module + "closewait", module + "reaper/document", module + "reaper/condition", module + "reaper/step"},
+		"reaper/policy": {
+			module + "closewait", module + "reaper/document", module + "reaper/condition", module + "reaper/step", module + "reaper/rules",
+		},
+		"reaper/status": {},
+		"reaper": {
+			module + "closewait", module + "reaper/status", module + "reaper/condition", module + "reaper/step", module + "reaper/rules", module + "reaper/policy",
+			module + "collector", "github.com/prometheus/client_golang", "syscall",
+		},
+		"reaper/internal/fixture": {module + "closewait", module + "reaper/condition", module + "reaper/rules", module + "reaper/step"},
+
+		"internal/logging": {},
+		"internal/app":     {module, "github.com/prometheus/client_golang", "syscall"},
+		".":                {module + "internal/app", "syscall"},
+
 		"internal/leaktest":       {module, "golang.org/x/sys/unix", "os/exec", "syscall"},
 		"internal/leaktest/tcp":   {"golang.org/x/sys/unix"},
 		"internal/leaktest/truth": {},
@@ -53,22 +73,7 @@ func TestArchitecture(t *testing.T) {
 		"internal/hosttest":       {"golang.org/x/sys/unix", "os/exec", "syscall"},
 		"internal/promtest":       {module + "internal/leaktest", "os/exec", "syscall"},
 		"internal/browsertest":    {"os/exec"},
-		"cmd/leak":                {module + "internal/leaktest/tcp", module + "internal/leaktest/truth", "golang.org/x/sys/unix", "os/exec", "syscall"},
-		"reaper/status":           {},
-		"internal/app":            {module, "github.com/prometheus/client_golang", "syscall"},
-		".":                       {module + "internal/app", "syscall"},
-		"reaper/document":         {},
-		"reaper/condition":        {module + "closewait", module + "reaper/document"},
-		"reaper/step":             {module + "closewait", module + "reaper/document"},
-		"reaper/rules":            {module + "closewait", module + "reaper/document", module + "reaper/condition", module + "reaper/step"},
-		"reaper/policy": {
-			module + "closewait", module + "reaper/document", module + "reaper/condition", module + "reaper/step", module + "reaper/rules",
-		},
-		"reaper/internal/fixture": {module + "closewait", module + "reaper/condition", module + "reaper/rules", module + "reaper/step"},
-		"reaper": {
-			module + "closewait", module + "reaper/status", module + "reaper/condition", module + "reaper/step", module + "reaper/rules", module + "reaper/policy",
-			module + "collector", "github.com/prometheus/client_golang", "syscall",
-		},
+		"cmd/leak":                {module + "internal/leaktest/tcp", module + "internal/leaktest/truth", "golang.org/x/sys/unix", "syscall"},
 	}
 	packages := parsePackages(t)
 	for dir, rules := range allowed {
