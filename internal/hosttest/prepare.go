@@ -6,8 +6,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// furnish mounts a /proc for the new host and sets its loopback interface up.
-func furnish() error {
+// prepare mounts a /proc for the new host and sets its loopback interface up.
+func prepare() error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
