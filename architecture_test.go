@@ -70,7 +70,7 @@ func TestArchitecture(t *testing.T) {
 		"internal/leaktest/tcp":   {"golang.org/x/sys/unix"},
 		"internal/leaktest/truth": {},
 		"internal/kerneltest":     {module + "internal/hosttest", "golang.org/x/sys/unix", "syscall"},
-		"internal/hosttest":       {"golang.org/x/sys/unix", "os/exec", "syscall"},
+		"internal/hosttest":       {module + "internal/leaktest/tcp", "golang.org/x/sys/unix", "os/exec", "syscall"},
 		"internal/promtest":       {module + "internal/leaktest", "os/exec", "syscall"},
 		"internal/browsertest":    {"os/exec"},
 		"cmd/leak":                {module + "internal/leaktest/tcp", module + "internal/leaktest/truth", "golang.org/x/sys/unix", "syscall"},
