@@ -175,7 +175,7 @@ func (c *container) checkLog(missing []string) {
 	c.store.t.Helper()
 	log := c.log()
 	var got []string
-	for _, match := range regexp.MustCompile(`without (.*?) these `).FindAllStringSubmatch(log, -1) {
+	for _, match := range regexp.MustCompile(`not visible without (.*?): `).FindAllStringSubmatch(log, -1) {
 		got = append(got, match[1])
 	}
 	if !slices.Equal(got, missing) || !strings.Contains(log, `version=1.2.3`) || !strings.Contains(log, "scanner=ebpf") {

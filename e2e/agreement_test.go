@@ -71,59 +71,59 @@ func summaryOfSS(t *testing.T, rows []leaktest.Row) summary {
 	for _, row := range leaktest.SSOf(t, nil, "listening") {
 		listening[row.Local.Port()] = true
 	}
-	a := summary{Sockets: len(rows), Unread: map[string]int{}, Services: map[string]int{}}
+	found := summary{Sockets: len(rows), Unread: map[string]int{}, Services: map[string]int{}}
 	remotes := map[netip.Addr]bool{}
 	for _, row := range rows {
 		remotes[row.Remote.Addr()] = true
 		if slices.ContainsFunc(row.Users, func(u leaktest.User) bool { return u.PID != row.Users[0].PID }) {
-			a.Shared++
+			found.Shared++
 		}
 		if row.Timer == "keepalive" {
-			a.Keepalive++
+			found.Keepalive++
 		}
-		a.UnreadBytes += uint64(max(row.RecvQ, 1) - 1)
-		a.Unread[[]string{"none", "fin", "data"}[min(row.RecvQ, 2)]]++
+		found.UnreadBytes += uint64(max(row.RecvQ, 1) - 1)
+		found.Unread[[]string{"none", "fin", "data"}[min(row.RecvQ, 2)]]++
 		if listening[row.Local.Port()] {
-			a.Services[fmt.Sprint("inbound ", row.Local.Port())]++
+			found.Services[fmt.Sprint("inbound ", row.Local.Port())]++
 		} else {
-			a.Services[fmt.Sprint("outbound ", row.Remote.Port())]++
+			found.Services[fmt.Sprint("outbound ", row.Remote.Port())]++
 		}
 	}
-	a.Remotes = len(remotes)
-	return a
+	found.Remotes = len(remotes)
+	return found
 }
 
 func summaryOfMetrics(m metrics, pid int) summary {
 	m.t.Helper()
 	one := func(name string) int { m.t.Helper(); return int(m.one("closewait_process_"+name, of(pid)...)) }
-	a := summary{
+	found := summary{
 		Sockets: m.sockets(pid), Shared: one("shared_sockets"), Keepalive: one("keepalive_sockets"),
 		Remotes: one("remote_addresses"), UnreadBytes: uint64(one("recv_queue_bytes")),
 		Unread: map[string]int{}, Services: map[string]int{},
 	}
 	for _, s := range m.all("closewait_process_sockets_by_unread", of(pid)...) {
 		if s.value > 0 {
-			a.Unread[s.labels["unread"]] = int(s.value)
+			found.Unread[s.labels["unread"]] = int(s.value)
 		}
 	}
 	for _, s := range m.all("closewait_process_sockets_by_service", of(pid)...) {
-		a.Services[s.labels["direction"]+" "+s.labels["port"]] = int(s.value)
+		found.Services[s.labels["direction"]+" "+s.labels["port"]] = int(s.value)
 	}
-	return a
+	return found
 }
 
 func summaryOfList(p listedProcess) summary {
-	a := summary{
+	found := summary{
 		Sockets: p.Sockets, Shared: p.Shared, Keepalive: p.Keepalive, Remotes: p.Addresses, UnreadBytes: p.RecvQueueBytes,
 		Unread: map[string]int{}, Services: map[string]int{},
 	}
 	for class, n := range p.Unread {
 		if n > 0 {
-			a.Unread[class] = n
+			found.Unread[class] = n
 		}
 	}
 	for _, s := range p.Services {
-		a.Services[fmt.Sprint(s.Direction, " ", s.Port)] = s.Sockets
+		found.Services[fmt.Sprint(s.Direction, " ", s.Port)] = s.Sockets
 	}
-	return a
+	return found
 }

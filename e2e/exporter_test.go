@@ -51,7 +51,7 @@ func start(t testing.TB, cmd *exec.Cmd) *exporter {
 	listening := make(chan string, 1)
 	go func() {
 		defer close(e.ended)
-		e.log.Take(stderr, listening)
+		e.log.Record(stderr, listening)
 		_ = cmd.Wait() // end reads the status
 	}()
 	t.Cleanup(e.destroy)

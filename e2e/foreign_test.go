@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"os"
@@ -12,6 +11,7 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -95,18 +95,28 @@ func requestAndClose(t *testing.T, host string, port uint16) {
 
 // requestAndHalfClose is a client that sends a request, closes its half and reads until the test
 // ends.
-func requestAndHalfClose(t *testing.T, host string, port uint16) {
+func requestAndHalfClose(t *testing.T, host string, port uint16) { stream(t, host, port) }
+
+// stream is requestAndHalfClose for halfclose.py. It returns a function that returns the latest
+// time that the server has sent; the server sent it at that time or later.
+func stream(t *testing.T, host string, port uint16) (latest func() time.Time) {
 	t.Helper()
 	connection := request(t, host, port)
 	if err := connection.CloseWrite(); err != nil {
 		t.Fatal(err)
 	}
+	var nanoseconds atomic.Int64
 	read := make(chan struct{})
 	go func() {
 		defer close(read)
-		_, _ = io.Copy(io.Discard, connection)
+		for lines := bufio.NewScanner(connection); lines.Scan(); {
+			if n, err := strconv.ParseInt(lines.Text(), 10, 64); err == nil {
+				nanoseconds.Store(n)
+			}
+		}
 	}()
 	t.Cleanup(func() { connection.Close(); <-read })
+	return func() time.Time { return time.Unix(0, nanoseconds.Load()) }
 }
 
 // request connects and sends a line.

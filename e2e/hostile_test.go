@@ -61,7 +61,7 @@ func TestHostileNamesDoNoHarm(t *testing.T) {
 		requireHarmless(t, page)
 	})
 	t.Run("Prometheus", func(t *testing.T) {
-		p := promtest.StartPrometheus(t, map[string][]string{"classic": {askingFor(t, "text/plain", e.address)}, "openmetrics": {e.address}})
+		p := promtest.StartPrometheus(t, map[string][]string{"classic": {startFormatProxy(t, "text/plain", e.address)}, "openmetrics": {e.address}})
 		for name, pid := range pids {
 			t.Log("waiting for", name)
 			p.Await(t, fmt.Sprintf(`sum(closewait_process_sockets{pid="%d"})`, pid), 4, 4) // by both jobs
@@ -69,12 +69,12 @@ func TestHostileNamesDoNoHarm(t *testing.T) {
 	})
 	for _, args := range [][]string{{"list"}, {"list", "--sockets"}, {"list", "--output=json"}} {
 		t.Run(strings.Join(args, " "), func(t *testing.T) {
-			var notes strings.Builder
+			var stderr strings.Builder
 			command := exec.Command(program(t), args...)
-			command.Stderr = &notes
+			command.Stderr = &stderr
 			out, err := command.Output()
 			must(t, err)
-			requireHarmless(t, string(out)+notes.String())
+			requireHarmless(t, string(out)+stderr.String())
 			requireAllNamed(t, string(out), pids)
 			if args[len(args)-1] == "--output=json" && !json.Valid(out) {
 				t.Errorf("no valid JSON:\n%s", out)

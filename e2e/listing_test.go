@@ -19,7 +19,7 @@ type listing struct {
 	Processes []listedProcess
 	Sockets   []listedSocket
 
-	notes string // its stderr
+	stderr string
 }
 
 type listedProcess struct {
@@ -64,13 +64,13 @@ func listAs(t testing.TB, attr *syscall.SysProcAttr, args ...string) listing {
 	t.Helper()
 	cmd := exec.Command(program(t), append([]string{"list", "--output=json", "--sockets"}, args...)...)
 	cmd.SysProcAttr = attr
-	var notes bytes.Buffer
-	cmd.Stderr = &notes
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
 	out, err := cmd.Output()
 	if err != nil {
-		t.Fatalf("list: %v\n%s", err, &notes)
+		t.Fatalf("list: %v\n%s", err, &stderr)
 	}
-	l := listing{notes: notes.String()}
+	l := listing{stderr: stderr.String()}
 	if err := json.Unmarshal(out, &l); err != nil {
 		t.Fatalf("list: %v\n%s", err, out)
 	}

@@ -40,7 +40,7 @@ func TestANewUserFollowsTheReadme(t *testing.T) {
 		awaitPage(t, u, address, `closewait_process_sockets{comm="leaky-shop"`)
 		awaitOutput(t, u, "http://"+address+"/metrics")
 		awaitOutput(t, u, "leaky-shop ")
-		awaitOutput(t, u, "Ctrl-C ends it all")
+		awaitOutput(t, u, "Ctrl-C stops everything")
 		u.interrupt(t, address)
 	})
 }
@@ -89,7 +89,7 @@ func startSession(t *testing.T, dir string, env []string, line string) *session 
 	go func() {
 		defer close(s.ended)
 		defer out.Close()
-		s.output.Take(out, make(chan string)) // until all writers have ended
+		s.output.Record(out, make(chan string)) // until all writers have ended
 		_ = s.cmd.Wait()
 	}()
 	t.Cleanup(func() {

@@ -53,15 +53,15 @@ func TestAPersonOpensThePage(t *testing.T) {
 	t.Run("on a phone", func(t *testing.T) {
 		const phone = 390
 		tab := browser.Open(t, url, browsertest.View{Width: phone, Height: 844, NoScript: true})
-		if got := browsertest.Ask[int](tab, width); got > phone {
+		if got := browsertest.Evaluate[int](tab, width); got > phone {
 			t.Errorf("%d pixels wide, want %d at most", got, phone)
 		}
-		requireQuiet(t, tab)
+		requireEmptyConsole(t, tab)
 	})
 	t.Run("dark", func(t *testing.T) {
 		light := browser.Open(t, url, desktop)
 		dark := browser.Open(t, url, browsertest.View{Width: desktop.Width, Height: desktop.Height, Dark: true})
-		if a, b := browsertest.Ask[string](light, background), browsertest.Ask[string](dark, background); a == b {
+		if a, b := browsertest.Evaluate[string](light, background), browsertest.Evaluate[string](dark, background); a == b {
 			t.Errorf("the background is %s both times", a)
 		}
 	})
@@ -75,7 +75,7 @@ func requireReadable(t *testing.T, browser *browsertest.Browser, url string, lea
 	t.Helper()
 	tab := browser.Open(t, url, browsertest.View{Width: desktop.Width, Height: desktop.Height, NoScript: true})
 	requireOrder(t, tab, leaks)
-	text := browsertest.Ask[string](tab, everything)
+	text := browsertest.Evaluate[string](tab, everything)
 	for _, want := range []string{"billing-api", "<base href=//x>", `<s id=p>\n\u202e`, "dry run", "signal TERM", "by rule shop-leak"} {
 		if !strings.Contains(text, want) {
 			t.Errorf("%q is not on the page:\n%s", want, text)
@@ -87,23 +87,23 @@ func requireReadable(t *testing.T, browser *browsertest.Browser, url string, lea
 	tab.Follow("table.processes th.sockets a")
 	slices.Reverse(bySockets)
 	requireOrder(t, tab, bySockets)
-	requireQuiet(t, tab)
+	requireEmptyConsole(t, tab)
 }
 
 // requireNoScript checks that the page has no script, and that an injected one does not run.
 func requireNoScript(t *testing.T, browser *browsertest.Browser, url string) {
 	t.Helper()
 	tab := browser.Open(t, url, desktop)
-	if n := browsertest.Ask[int](tab, `document.querySelectorAll("script, base, #p, [onclick], [onload], [onerror]").length`); n != 0 {
+	if n := browsertest.Evaluate[int](tab, `document.querySelectorAll("script, base, #p, [onclick], [onload], [onerror]").length`); n != 0 {
 		t.Errorf("%d elements that must come from the name of a process", n)
 	}
-	requireQuiet(t, tab)
-	browsertest.Ask[bool](tab, `(() => { const s = document.createElement("script"); s.textContent = "window.ran = true"; document.body.append(s); return true })()`)
-	if browsertest.Ask[bool](tab, `window.ran === true`) {
+	requireEmptyConsole(t, tab)
+	browsertest.Evaluate[bool](tab, `(() => { const s = document.createElement("script"); s.textContent = "window.ran = true"; document.body.append(s); return true })()`)
+	if browsertest.Evaluate[bool](tab, `window.ran === true`) {
 		t.Error("an injected script runs")
 	}
-	if complaints := strings.Join(tab.Complaints(), "\n"); !strings.Contains(complaints, "Content Security Policy") {
-		t.Errorf("the policy does not forbid it: %q", complaints)
+	if messages := strings.Join(tab.ConsoleMessages(), "\n"); !strings.Contains(messages, "Content Security Policy") {
+		t.Errorf("the policy does not forbid it: %q", messages)
 	}
 }
 
@@ -142,7 +142,7 @@ func requireOrder(t *testing.T, tab *browsertest.Tab, leaks []*leaktest.Leak) {
 	for _, l := range leaks {
 		want = append(want, strconv.Itoa(l.PID))
 	}
-	for _, pid := range browsertest.Ask[[]string](tab, pids) {
+	for _, pid := range browsertest.Evaluate[[]string](tab, pids) {
 		if slices.Contains(want, pid) {
 			got = append(got, pid)
 		}
@@ -152,10 +152,10 @@ func requireOrder(t *testing.T, tab *browsertest.Tab, leaks []*leaktest.Leak) {
 	}
 }
 
-func requireQuiet(t *testing.T, tab *browsertest.Tab) {
+func requireEmptyConsole(t *testing.T, tab *browsertest.Tab) {
 	t.Helper()
-	for _, complaint := range tab.Complaints() {
-		t.Errorf("the browser reports %q", complaint)
+	for _, message := range tab.ConsoleMessages() {
+		t.Errorf("the browser reports %q", message)
 	}
 }
 

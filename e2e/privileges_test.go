@@ -48,7 +48,7 @@ func TestSaysWhatItCannotSee(t *testing.T) {
 				return m.sockets(own.PID) == 4 && (!tt.away || m.sockets(away.PID) == 2), "not listed"
 			})
 			l := listAs(t, attr())
-			for text, source := range map[string]string{startLine(e): "the log", l.notes: "list"} {
+			for text, source := range map[string]string{startLine(e): "the log", l.stderr: "list"} {
 				requireMentioned(t, source, text, tt.lost, tt.kept)
 			}
 			if m.one("closewait_scan_success") != 1 {

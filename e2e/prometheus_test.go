@@ -28,7 +28,7 @@ func TestPrometheusScrapesIt(t *testing.T) {
 	started := time.Now()
 	l := leaktest.Start(t, "--sockets="+strconv.Itoa(sockets))
 	e := serve(t)
-	p := promtest.StartPrometheus(t, map[string][]string{"classic": {askingFor(t, "text/plain", e.address)}, "openmetrics": {askingFor(t, "application/openmetrics-text", e.address)}})
+	p := promtest.StartPrometheus(t, map[string][]string{"classic": {startFormatProxy(t, "text/plain", e.address)}, "openmetrics": {startFormatProxy(t, "application/openmetrics-text", e.address)}})
 
 	for _, job := range []string{"classic", "openmetrics"} {
 		t.Run(job, func(t *testing.T) {
@@ -79,9 +79,9 @@ func requireCleanPage(t *testing.T, e *exporter) {
 	}
 }
 
-// askingFor starts a proxy through which the exporter is scraped in one format: Prometheus 2.42 has
-// no setting for it.
-func askingFor(t *testing.T, format, exporter string) (address string) {
+// startFormatProxy starts a proxy through which the exporter is scraped in one format: Prometheus
+// 2.42 has no setting for it.
+func startFormatProxy(t *testing.T, format, exporter string) (address string) {
 	t.Helper()
 	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) {
 		r.SetURL(&url.URL{Scheme: "http", Host: exporter})

@@ -41,16 +41,16 @@ func TestThePageFitsWithoutWarnings(t *testing.T) {
 		for name, view := range views {
 			t.Run(page+" "+name, func(t *testing.T) {
 				tab := browser.Open(t, server.URL, view)
-				if width := browsertest.Ask[int](tab, "document.documentElement.scrollWidth"); width > int(view.Width) {
+				if width := browsertest.Evaluate[int](tab, "document.documentElement.scrollWidth"); width > int(view.Width) {
 					t.Errorf("it is %d pixels wide, the screen is %d", width, view.Width)
 				}
-				for _, complaint := range tab.Complaints() {
+				for _, complaint := range tab.ConsoleMessages() {
 					if page != "failed" { // Chromium mentions the status 503
 						t.Errorf("the browser reports %q", complaint)
 					}
 				}
-				colours[browsertest.Ask[string](tab, "getComputedStyle(document.body).backgroundColor")] = view.Dark
-				keep(t, page+"-"+name, tab.Picture)
+				colours[browsertest.Evaluate[string](tab, "getComputedStyle(document.body).backgroundColor")] = view.Dark
+				keep(t, page+"-"+name, tab.FullScreenshot)
 			})
 		}
 	}
@@ -68,7 +68,7 @@ func TestThePictureInTheDocuments(t *testing.T) {
 	server := httptest.NewServer(pageOf(shop(), nil, dryRunReaper))
 	t.Cleanup(server.Close)
 	const enough = 890 // pixels: to the end of the table of processes
-	keep(t, "page", browsertest.Start(t).Open(t, server.URL, browsertest.View{Width: desktop.Width, Height: enough}).Screen)
+	keep(t, "page", browsertest.Start(t).Open(t, server.URL, browsertest.View{Width: desktop.Width, Height: enough}).Screenshot)
 }
 
 // keep writes a picture on request.

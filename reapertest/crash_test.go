@@ -36,9 +36,9 @@ func crashCycle(t *testing.T, crashes int) {
 	var targets []*target
 	exes := ""
 	for i := range leaks {
-		v := startTarget(t, leaktest.Where{}, fmt.Sprint("crash", i), "--outbound=3", "--ignore-sigterm")
-		targets = append(targets, v)
-		exes += "|" + regexp.QuoteMeta(v.exe)
+		p := startTarget(t, leaktest.Where{}, fmt.Sprint("crash", i), "--outbound=3", "--ignore-sigterm")
+		targets = append(targets, p)
+		exes += "|" + regexp.QuoteMeta(p.exe)
 	}
 	f := newFiles(t, fmt.Sprintf(`
 interval: 100ms
@@ -62,8 +62,8 @@ rules:
 	e.awaitSeries(decisions("crash", "budget"), 5)
 	e.awaitRounds(10)
 	values, ended := e.scrape(), 0
-	for _, v := range targets {
-		if !v.alive() {
+	for _, p := range targets {
+		if !p.alive() {
 			ended++
 		}
 	}

@@ -35,14 +35,14 @@ func resetAll(t *testing.T, scanner string) {
 	}
 	rules, targets := preamble, map[string]*target{}
 	for _, l := range leaks {
-		v := startTarget(t, leaktest.Where{}, l.name, strings.Fields(l.flags+" --sockets=6")...)
-		targets[l.name] = v
-		rules += rule(l.name, v.exe, l.rule)
+		p := startTarget(t, leaktest.Where{}, l.name, strings.Fields(l.flags+" --sockets=6")...)
+		targets[l.name] = p
+		rules += rule(l.name, p.exe, l.rule)
 	}
 	e := enforcing(t, strings.ReplaceAll(rules, "age: 1s", "age: 1h"), scanner)
 	e.awaitRounds(3)
-	for _, v := range targets {
-		v.Do("reset 6")
+	for _, p := range targets {
+		p.Do("reset 6")
 	}
 	e.awaitRounds(3)
 	write(t, e.rules, rules)
@@ -51,10 +51,10 @@ func resetAll(t *testing.T, scanner string) {
 		if !l.cured {
 			continue
 		}
-		e.awaitSeries(reaped(l.name, "terminated"), 1)
+		e.awaitSeries(remediations(l.name, "terminated"), 1)
 		values := e.scrape()
 		if freed := values[fmt.Sprintf("closewait_reaper_released_sockets_total{rule=%q}", l.name)]; targets[l.name].alive() || freed < 6 {
-			t.Errorf("%s: alive is %v, %v sockets came free: %v", l.name, targets[l.name].alive(), freed, values.about(`rule="`+l.name+`"}`))
+			t.Errorf("%s: alive is %v, %v sockets were released: %v", l.name, targets[l.name].alive(), freed, values.about(`rule="`+l.name+`"}`))
 		}
 	}
 	e.awaitSeries(decisions("reset-fds", "enough_fds"), 5)
@@ -80,13 +80,13 @@ func TestADestroyedLeakIsStillALeak(t *testing.T) {
 	further := startTarget(t, leaktest.Where{NetNS: true}, "destroyed-then", "--outbound=3")
 	e := enforcing(t, preamble+rule("destroyed", alone.exe, when+"steps: [destroy: {}]\n")+
 		rule("destroyed-then", further.exe, when+"steps: [destroy: {}, signal: {name: TERM, wait: 20s}]\n"))
-	e.awaitSeries(reaped("destroyed", "aborted"), 1)
-	e.awaitSeries(reaped("destroyed-then", "terminated"), 1)
+	e.awaitSeries(remediations("destroyed", "aborted"), 1)
+	e.awaitSeries(remediations("destroyed-then", "terminated"), 1)
 	values := e.scrape()
 	released := func(name string) float64 {
 		return values[fmt.Sprintf("closewait_reaper_released_fds_total{rule=%q}", name)]
 	}
-	if !alone.alive() || values[reaped("destroyed", "recovered")] != 0 || released("destroyed") != 0 {
+	if !alone.alive() || values[remediations("destroyed", "recovered")] != 0 || released("destroyed") != 0 {
 		t.Errorf("destroy alone counts as a cure: %v", values.about(`rule="destroyed"}`))
 	}
 	if further.alive() || released("destroyed-then") < 3 || values[failures("destroyed-then", "destroy")] != 0 {

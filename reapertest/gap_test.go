@@ -27,7 +27,7 @@ func TestTimeWithoutScansIsNoEvidence(t *testing.T) {
 	healing.Do("close 3")
 
 	e.awaitSeries(decisions("leaks", "gap"), 1)
-	e.awaitSeries(reaped("leaks", "terminated"), 1)
+	e.awaitSeries(remediations("leaks", "terminated"), 1)
 	if after := e.records(t, "leaks")[0].Time.Sub(resumed); after < age {
 		t.Errorf("acted upon %v after the gap, which must not count: want at least %v", after, age)
 	}

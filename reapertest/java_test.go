@@ -65,7 +65,7 @@ func TestAThreadDumpOfARealJVM(t *testing.T) {
     when: {sockets: 5, age: 1s, direction: outbound}
     steps: [thread_dump: {}]
 `, source))
-	e.awaitSeries(reaped("jvm", "aborted"), 1) // the leak is still there
+	e.awaitSeries(remediations("jvm", "aborted"), 1) // the leak is still there
 	prints("Full thread dump")
 	if values := e.scrape(); values[actions("jvm", "thread_dump")] != 1 || values[failures("jvm", "thread_dump")] != 0 {
 		t.Errorf("%v", values.about(decisions("jvm", "act")))
@@ -77,11 +77,11 @@ func TestAThreadDumpOfARealJVM(t *testing.T) {
 
 // TestNoThreadDumpOfAGoProgram: it would end on SIGQUIT. The steps after it are not run either.
 func TestNoThreadDumpOfAGoProgram(t *testing.T) {
-	v := startTarget(t, leaktest.Where{}, "java", "--outbound=3")
-	e := enforcing(t, preamble+rule("nojvm", v.exe, outbound+"steps: [thread_dump: {}, signal: {name: TERM, wait: 20s}]\n"))
+	p := startTarget(t, leaktest.Where{}, "java", "--outbound=3")
+	e := enforcing(t, preamble+rule("nojvm", p.exe, outbound+"steps: [thread_dump: {}, signal: {name: TERM, wait: 20s}]\n"))
 	e.awaitSeries(failures("nojvm", "thread_dump"), 1)
 	e.awaitSeries(decisions("nojvm", "cooldown"), 3)
-	if values := e.scrape(); values[actions("nojvm", "signal")] != 0 || !v.alive() {
+	if values := e.scrape(); values[actions("nojvm", "signal")] != 0 || !p.alive() {
 		t.Errorf("it was signalled: %v", values.about(decisions("nojvm", "act")))
 	}
 }

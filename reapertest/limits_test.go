@@ -18,16 +18,16 @@ func startTargets(t *testing.T, name string, size int) (exes string, members []*
 	t.Helper()
 	var paths []string
 	for i := range size {
-		v := startTarget(t, leaktest.Where{}, fmt.Sprint(name, i), "--outbound=3")
-		members = append(members, v)
-		paths = append(paths, regexp.QuoteMeta(v.exe))
+		p := startTarget(t, leaktest.Where{}, fmt.Sprint(name, i), "--outbound=3")
+		members = append(members, p)
+		paths = append(paths, regexp.QuoteMeta(p.exe))
 	}
 	return strings.Join(paths, "|"), members
 }
 
 func ended(members []*target) (n int) {
-	for _, v := range members {
-		if !v.alive() {
+	for _, p := range members {
+		if !p.alive() {
 			n++
 		}
 	}
@@ -38,7 +38,7 @@ func TestNoMoreIsDoneThanLimitsAllow(t *testing.T) {
 	exes, members := startTargets(t, "limited", 4)
 	text := preamble + "  - name: limited\n    mode: enforce\n    match: {exe: '" + exes + "'}\n    " + outbound + "    " + soft
 	e := enforcing(t, strings.Replace(text, "actions: 100", "actions: 2", 1))
-	e.awaitSeries(reaped("limited", "terminated"), 2)
+	e.awaitSeries(remediations("limited", "terminated"), 2)
 	e.awaitSeries(decisions("limited", "budget"), 10)
 	if n := ended(members); n != 2 {
 		t.Errorf("%d processes have ended, want 2", n)
@@ -60,12 +60,12 @@ func TestARuleThatHitsTooManyAtOnceIsSuspended(t *testing.T) {
 }
 
 func TestNothingIsDoneWithoutTheFlag(t *testing.T) {
-	v := startTarget(t, leaktest.Where{}, "flagless", "--outbound=3")
-	e := newFiles(t, preamble+rule("flagless", v.exe, outbound+hard)).start(t)
+	p := startTarget(t, leaktest.Where{}, "flagless", "--outbound=3")
+	e := newFiles(t, preamble+rule("flagless", p.exe, outbound+hard)).start(t)
 	e.awaitSeries(decisions("flagless", "dry_run"), 1)
 	e.awaitSeries(decisions("flagless", "cooldown"), 5)
 	values := e.scrape()
-	if values[`closewait_reaper_info{mode="dry_run"}`] != 1 || values[actions("flagless", "signal")] != 0 || !v.alive() {
+	if values[`closewait_reaper_info{mode="dry_run"}`] != 1 || values[actions("flagless", "signal")] != 0 || !p.alive() {
 		t.Errorf("it acts: %v", values.about(decisions("flagless", "act")))
 	}
 }
@@ -73,9 +73,9 @@ func TestNothingIsDoneWithoutTheFlag(t *testing.T) {
 // TestTheEndOfTheExporterEndsItsRemediations ends it while a guard runs.
 func TestTheEndOfTheExporterEndsItsRemediations(t *testing.T) {
 	started := filepath.Join(t.TempDir(), "started")
-	v := startTarget(t, leaktest.Where{}, "interrupted", "--outbound=3")
-	text := guarded("touch "+started+"; exec sleep 4711")(t, v)
-	e := enforcing(t, preamble+rule("interrupted", v.exe, text))
+	p := startTarget(t, leaktest.Where{}, "interrupted", "--outbound=3")
+	text := guarded("touch "+started+"; exec sleep 4711")(t, p)
+	e := enforcing(t, preamble+rule("interrupted", p.exe, text))
 	await(t, func() (bool, string) {
 		_, err := os.Stat(started)
 		return err == nil, "the guard does not run"
@@ -89,7 +89,7 @@ func TestTheEndOfTheExporterEndsItsRemediations(t *testing.T) {
 		t.Errorf("the guard is still running: %v", guards)
 	}
 	records := e.records(t, "interrupted")
-	if last := records[len(records)-1]; last.Event != "end" || last.Result != "aborted" || !v.alive() {
-		t.Errorf("the last record is %+v; the process is alive: %v", last, v.alive())
+	if last := records[len(records)-1]; last.Event != "end" || last.Result != "aborted" || !p.alive() {
+		t.Errorf("the last record is %+v; the process is alive: %v", last, p.alive())
 	}
 }

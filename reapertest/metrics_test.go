@@ -95,7 +95,7 @@ func failures(rule, action string) string {
 	return fmt.Sprintf(`closewait_reaper_action_failures_total{action=%q,mode="enforce",rule=%q}`, action, rule)
 }
 
-func reaped(rule, result string) string {
+func remediations(rule, result string) string {
 	return fmt.Sprintf(`closewait_reaper_remediations_total{result=%q,rule=%q}`, result, rule)
 }
 

@@ -22,7 +22,7 @@ type scenario struct {
 	name    string
 	where   leaktest.Where
 	leak    string // flags
-	rule    func(t *testing.T, v *target) string
+	rule    func(t *testing.T, p *target) string
 	want    func(rule string) []string // series that become 1 at least
 	lives   bool                       // no action is taken on it; otherwise it ends
 	signals float64                    // number of signals sent, if it ends
@@ -33,9 +33,11 @@ func fixed(text string) func(*testing.T, *target) string {
 }
 
 func terminated(rule string) []string {
-	return []string{decisions(rule, "act"), reaped(rule, "terminated")}
+	return []string{decisions(rule, "act"), remediations(rule, "terminated")}
 }
-func killed(rule string) []string { return []string{decisions(rule, "act"), reaped(rule, "killed")} }
+func killed(rule string) []string {
+	return []string{decisions(rule, "act"), remediations(rule, "killed")}
+}
 
 func decided(decision string) func(string) []string {
 	return func(rule string) []string { return []string{decisions(rule, decision)} }
@@ -43,8 +45,8 @@ func decided(decision string) func(string) []string {
 
 // ignoring is a rule that ignores the remote end of the sockets, with its port shifted.
 func ignoring(shift uint16) func(*testing.T, *target) string {
-	return func(_ *testing.T, v *target) string {
-		to := v.Backends[0]
+	return func(_ *testing.T, p *target) string {
+		to := p.Backends[0]
 		return fmt.Sprintf("ignore: {remote: ['10.9.9.0/24', '%s']}\n", strings.Replace(to.String(), fmt.Sprint(to.Port()), fmt.Sprint(to.Port()+shift), 1)) + outbound + soft
 	}
 }
@@ -107,19 +109,19 @@ func guardedWithin(timeout, script string) func(*testing.T, *target) string {
 func TestWhatResreapDidIsDone(t *testing.T) {
 	rules, targets := preamble, map[string]*target{}
 	for _, s := range options {
-		v := startTarget(t, s.where, s.name, strings.Fields(s.leak)...)
-		targets[s.name] = v
-		rules += rule(s.name, v.exe, s.rule(t, v))
+		p := startTarget(t, s.where, s.name, strings.Fields(s.leak)...)
+		targets[s.name] = p
+		rules += rule(s.name, p.exe, s.rule(t, p))
 	}
 	e := enforcing(t, rules)
 	for _, s := range options {
 		t.Run(s.name, func(t *testing.T) { s.verify(t, e, targets[s.name]) })
 	}
-	e.awaitRounds(10) // time for actions that must not be taken
+	e.awaitRounds(20) // 6 s, longer than any when.age: time for actions that must not be taken
 	values := e.scrape()
 	for _, s := range options {
-		if v := targets[s.name]; v.alive() != s.lives {
-			t.Errorf("%s: alive is %v, want %v: %v", s.name, v.alive(), s.lives, values.about("rule=\""+s.name+"\"}"))
+		if p := targets[s.name]; p.alive() != s.lives {
+			t.Errorf("%s: alive is %v, want %v: %v", s.name, p.alive(), s.lives, values.about("rule=\""+s.name+"\"}"))
 		}
 		if got := values[actions(s.name, "signal")]; got != s.signals {
 			t.Errorf("%s: %v signals sent, want %v: %v", s.name, got, s.signals, values.about("rule=\""+s.name+"\"}"))
@@ -134,7 +136,7 @@ func TestWhatResreapDidIsDone(t *testing.T) {
 }
 
 // verify waits for the expected result of a scenario, and checks its records.
-func (s *scenario) verify(t *testing.T, e *exporter, v *target) {
+func (s *scenario) verify(t *testing.T, e *exporter, p *target) {
 	if s.want != nil {
 		for _, series := range s.want(s.name) {
 			e.awaitSeriesIn(t, series, 1)
@@ -143,21 +145,21 @@ func (s *scenario) verify(t *testing.T, e *exporter, v *target) {
 	if s.lives {
 		return
 	}
-	if v.alive() {
+	if p.alive() {
 		t.Error("the process has not ended")
 	}
 	values := e.scrape()
 	if got := values[fmt.Sprintf("closewait_reaper_released_sockets_total{rule=%q}", s.name)]; got < 2 {
-		t.Errorf("%v sockets came free", got)
+		t.Errorf("%v sockets were released", got)
 	}
 	if got := values[fmt.Sprintf("closewait_reaper_released_fds_total{rule=%q}", s.name)]; got < 2 {
-		t.Errorf("%v descriptors came free", got)
+		t.Errorf("%v descriptors were released", got)
 	}
 	var events []string
 	for _, r := range e.records(t, s.name) {
 		events = append(events, r.Event)
-		if r.PID != v.PID {
-			t.Errorf("%s of process %d, want %d", r.Event, r.PID, v.PID)
+		if r.PID != p.PID {
+			t.Errorf("%s of process %d, want %d", r.Event, r.PID, p.PID)
 		}
 	}
 	if len(events) < 3 || events[0] != "decision" || events[len(events)-1] != "end" {

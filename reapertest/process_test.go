@@ -12,15 +12,15 @@ import (
 )
 
 func TestAServerAndItsWorkersEndTogether(t *testing.T) {
-	v := startTarget(t, leaktest.Where{}, "prefork", "--sockets=3", "--children=3", "--comm=prefork")
-	family := []int{v.pidfd}
-	for _, pid := range v.Children {
+	p := startTarget(t, leaktest.Where{}, "prefork", "--sockets=3", "--children=3", "--comm=prefork")
+	family := []int{p.pidfd}
+	for _, pid := range p.Children {
 		family = append(family, openProcess(t, pid))
 	}
-	e := enforcing(t, preamble+rule("prefork", v.exe, "when: {age: 1s}\n"+anyPeer+hard))
+	e := enforcing(t, preamble+rule("prefork", p.exe, "when: {age: 1s}\n"+anyPeer+hard))
 	await(t, func() (bool, string) {
 		values := e.scrape()
-		done := values[reaped("prefork", "terminated")]+values[reaped("prefork", "killed")] > 0
+		done := values[remediations("prefork", "terminated")]+values[remediations("prefork", "killed")] > 0
 		return done, fmt.Sprint(values.about(`rule="prefork"}`))
 	})
 	for i, pidfd := range family {
@@ -39,34 +39,34 @@ func TestAServerAndItsWorkersEndTogether(t *testing.T) {
 
 // TestAWorkerIsNotEndedForWhatAnotherHoldsToo has a protected process that holds the same sockets.
 func TestAWorkerIsNotEndedForWhatAnotherHoldsToo(t *testing.T) {
-	v := startTarget(t, leaktest.Where{}, "sharing", "--sockets=3", "--children=1", "--comm=sharing")
-	e := enforcing(t, fmt.Sprintf("protect: {exe: ['%s']}\n", v.exe)+preamble+rule("sharing", v.exe, "when: {age: 1s}\n"+anyPeer+hard))
+	p := startTarget(t, leaktest.Where{}, "sharing", "--sockets=3", "--children=1", "--comm=sharing")
+	e := enforcing(t, fmt.Sprintf("protect: {exe: ['%s']}\n", p.exe)+preamble+rule("sharing", p.exe, "when: {age: 1s}\n"+anyPeer+hard))
 	e.awaitSeries(decisions("sharing", "protected"), 20)
-	if values := e.scrape(); values[decisions("sharing", "act")] != 0 || !v.alive() {
+	if values := e.scrape(); values[decisions("sharing", "act")] != 0 || !p.alive() {
 		t.Errorf("it was acted upon: %v", values.about(decisions("sharing", "act")))
 	}
 }
 
 // TestATargetWhoseMainThreadHasEnded: /proc/PID/exe cannot be read.
 func TestATargetWhoseMainThreadHasEnded(t *testing.T) {
-	v := startTarget(t, leaktest.Where{}, "headless", "--outbound=3", "--zombie-leader")
-	e := enforcing(t, preamble+rule("headless", v.exe, outbound+"steps: [signal: {name: KILL, wait: 20s}]\n"))
-	e.awaitSeries(reaped("headless", "killed"), 1)
-	if v.alive() {
+	p := startTarget(t, leaktest.Where{}, "headless", "--outbound=3", "--zombie-leader")
+	e := enforcing(t, preamble+rule("headless", p.exe, outbound+"steps: [signal: {name: KILL, wait: 20s}]\n"))
+	e.awaitSeries(remediations("headless", "killed"), 1)
+	if p.alive() {
 		t.Error("it is still running")
 	}
 }
 
 func TestAStoppedProcessGetsTimeToClose(t *testing.T) {
-	v := startTarget(t, leaktest.Where{}, "stopped", "--outbound=3")
-	v.Signal(syscall.SIGSTOP)
-	e := enforcing(t, preamble+rule("stopped", v.exe, outbound+soft))
+	p := startTarget(t, leaktest.Where{}, "stopped", "--outbound=3")
+	p.Signal(syscall.SIGSTOP)
+	e := enforcing(t, preamble+rule("stopped", p.exe, outbound+soft))
 	e.awaitSeries(decisions("stopped", "stopped"), 10)
 	if n := e.scrape()[decisions("stopped", "act")]; n != 0 {
 		t.Errorf("acted upon %v times while it was stopped", n)
 	}
-	v.Signal(syscall.SIGCONT)
-	e.awaitSeries(reaped("stopped", "terminated"), 1)
+	p.Signal(syscall.SIGCONT)
+	e.awaitSeries(remediations("stopped", "terminated"), 1)
 }
 
 // TestNoSignalWhereItIsNotNeededAnyMore changes the situation while a guard runs.
@@ -80,16 +80,16 @@ func TestNoSignalWhereItIsNotNeededAnyMore(t *testing.T) {
 		change               func(*target)
 		lives                bool
 	}{
-		{"ends-itself", wait("ends-itself"), reaped("ends-itself", "recovered"), func(v *target) { v.Signal(syscall.SIGKILL) }, false},
-		{"closes", wait("closes"), reaped("closes", "recovered"), func(v *target) { v.Do("close 3") }, true},
-		{"halts", wait("halts"), decisions("halts", "stopped"), func(v *target) { v.Signal(syscall.SIGSTOP) }, true},
-		{"closes-one", wait("closes-one"), reaped("closes-one", "terminated"), func(v *target) { v.Do("close 1") }, false},
+		{"ends-itself", wait("ends-itself"), remediations("ends-itself", "recovered"), func(p *target) { p.Signal(syscall.SIGKILL) }, false},
+		{"closes", wait("closes"), remediations("closes", "recovered"), func(p *target) { p.Do("close 3") }, true},
+		{"halts", wait("halts"), decisions("halts", "stopped"), func(p *target) { p.Signal(syscall.SIGSTOP) }, true},
+		{"closes-one", wait("closes-one"), remediations("closes-one", "terminated"), func(p *target) { p.Do("close 1") }, false},
 	}
 	rules, targets := preamble, map[string]*target{}
 	for _, c := range changes {
-		v := startTarget(t, leaktest.Where{}, c.name, "--outbound=3")
-		targets[c.name] = v
-		rules += rule(c.name, v.exe, guarded(c.script)(t, v))
+		p := startTarget(t, leaktest.Where{}, c.name, "--outbound=3")
+		targets[c.name] = p
+		rules += rule(c.name, p.exe, guarded(c.script)(t, p))
 	}
 	e := enforcing(t, rules)
 	for _, c := range changes {
@@ -122,13 +122,13 @@ func TestMildStepsAreFollowedByHarsherOnes(t *testing.T) {
 	steps := []string{"destroy", "shutdown"}
 	rules, targets := preamble, []*target{}
 	for _, step := range steps {
-		v := startTarget(t, leaktest.Where{}, step, "--outbound=3")
-		targets = append(targets, v)
-		rules += rule(step, v.exe, outbound+"steps: ["+step+": {}, "+then)
+		p := startTarget(t, leaktest.Where{}, step, "--outbound=3")
+		targets = append(targets, p)
+		rules += rule(step, p.exe, outbound+"steps: ["+step+": {}, "+then)
 	}
 	e := enforcing(t, rules)
 	for i, step := range steps {
-		e.awaitSeries(reaped(step, "terminated"), 1)
+		e.awaitSeries(remediations(step, "terminated"), 1)
 		values := e.scrape()
 		if values[actions(step, step)] != 1 || values[actions(step, "signal")] != 1 || values[failures(step, step)] != 0 || targets[i].alive() {
 			t.Errorf("%s: %v", step, values.about(actions(step, step)))
@@ -139,20 +139,20 @@ func TestMildStepsAreFollowedByHarsherOnes(t *testing.T) {
 // TestRaisingTheLimitOfDescriptors depends on the capabilities of the tests. Without them the rule
 // must be refused as a whole.
 func TestRaisingTheLimitOfDescriptors(t *testing.T) {
-	v := startTarget(t, leaktest.Where{}, "raised", "--outbound=3", "--nofile=100")
-	e := enforcing(t, preamble+rule("raised", v.exe, outbound+"steps: [raise_nofile: {to: 200}, signal: {name: TERM, wait: 20s}]\n"))
+	p := startTarget(t, leaktest.Where{}, "raised", "--outbound=3", "--nofile=100")
+	e := enforcing(t, preamble+rule("raised", p.exe, outbound+"steps: [raise_nofile: {to: 200}, signal: {name: TERM, wait: 20s}]\n"))
 	await(t, func() (bool, string) {
 		values := e.scrape()
-		return values[reaped("raised", "terminated")]+values[decisions("raised", "suspended")] > 0, fmt.Sprint(values.about(decisions("raised", "act")))
+		return values[remediations("raised", "terminated")]+values[decisions("raised", "suspended")] > 0, fmt.Sprint(values.about(decisions("raised", "act")))
 	})
 	values := e.scrape()
 	if values[suspended("refused")] != 0 {
-		if values[decisions("raised", "act")] != 0 || !v.alive() || !strings.Contains(e.log.String(), "CAP_SYS_RESOURCE") {
+		if values[decisions("raised", "act")] != 0 || !p.alive() || !strings.Contains(e.log.String(), "CAP_SYS_RESOURCE") {
 			t.Errorf("the rule is carried out in part: %v", values.about(decisions("raised", "act")))
 		}
 		t.Skip("needs CAP_SYS_RESOURCE, which is missing here: the rule was refused as a whole")
 	}
-	if values[actions("raised", "raise_nofile")] != 1 || values[failures("raised", "raise_nofile")] != 0 || v.alive() {
+	if values[actions("raised", "raise_nofile")] != 1 || values[failures("raised", "raise_nofile")] != 0 || p.alive() {
 		t.Errorf("%v", values.about(decisions("raised", "act")))
 	}
 }

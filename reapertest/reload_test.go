@@ -32,7 +32,7 @@ func TestReloading(t *testing.T) {
 			first := preamble + rule("cooling", cooling.exe, outbound+"steps: [signal: {name: TERM, wait: 300ms}]\n")
 			second := first + rule("later", later.exe, outbound+soft)
 			e := enforcing(t, first)
-			e.awaitSeries(reaped("cooling", "aborted"), 1)
+			e.awaitSeries(remediations("cooling", "aborted"), 1)
 			e.awaitSeries(decisions("cooling", "cooldown"), 1)
 			before := e.scrape()
 
@@ -51,7 +51,7 @@ func TestReloading(t *testing.T) {
 			write(t, e.rules, second)
 			reload(t, e, true)
 			e.awaitSeries(reloadOK, 1)
-			e.awaitSeries(reaped("later", "terminated"), 1)
+			e.awaitSeries(remediations("later", "terminated"), 1)
 			e.awaitRounds(10)
 			values = e.scrape()
 			if values[decisions("cooling", "act")] != 1 || values["closewait_reaper_budget_remaining"] != 98 {

@@ -70,7 +70,7 @@ func openProcess(t testing.TB, pid int) int {
 }
 
 // alive reports whether the process runs or is stopped.
-func (v *target) alive() bool { return living(v.pidfd) }
+func (p *target) alive() bool { return living(p.pidfd) }
 
 func living(pidfd int) bool {
 	for {

@@ -13,7 +13,7 @@ type children struct {
 	comm          string
 	exitWithStdin bool
 	pids          []int
-	lifeline      []int // a pipe that closes when we end, and the children end with it
+	stdinPipe     []int // a pipe that closes when we end, and the children end with it
 }
 
 // start starts a copy of this program that has the descriptors and does nothing. It ends when
@@ -51,11 +51,11 @@ func (c *children) stdin() (int, error) {
 	if err := unix.Fstat(unix.Stdin, &stat); err == nil && c.exitWithStdin && stat.Mode&unix.S_IFMT == unix.S_IFIFO {
 		return unix.Stdin, nil
 	}
-	if c.lifeline == nil {
-		c.lifeline = make([]int, 2)
-		if err := unix.Pipe2(c.lifeline, unix.O_CLOEXEC); err != nil {
+	if c.stdinPipe == nil {
+		c.stdinPipe = make([]int, 2)
+		if err := unix.Pipe2(c.stdinPipe, unix.O_CLOEXEC); err != nil {
 			return 0, fmt.Errorf("start a child: %w", err)
 		}
 	}
-	return c.lifeline[0], nil
+	return c.stdinPipe[0], nil
 }

@@ -66,7 +66,7 @@ func (f *flags) process(cmd *kingpin.CmdClause) {
 	cmd.Flag("nofile", "Soft limit of open descriptors.").Uint64Var(&o.nofile)
 	cmd.Flag("ignore-sigterm", "Ignore SIGTERM.").BoolVar(&o.ignoreSIGTERM)
 	cmd.Flag("lo-up", "Set the loopback interface up, in a new network namespace.").BoolVar(&o.loUp)
-	cmd.Flag("exit-with-stdin", "End when stdin is closed, so that nothing stays behind when the starter dies.").BoolVar(&o.exitWithStdin)
+	cmd.Flag("exit-with-stdin", "End when stdin is closed, as it is when the parent process ends.").BoolVar(&o.exitWithStdin)
 }
 
 // parse parses the flags that are not plain, and checks all of them.

@@ -7,7 +7,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// hold is what a child does: it keeps the descriptors that it was given and reads none of them.
+// hold runs in a child. It keeps the descriptors that it was given and reads none of them.
 func hold(comm string, receive bool) error {
 	if err := rename(comm); err != nil {
 		return err

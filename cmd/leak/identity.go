@@ -9,7 +9,7 @@ import (
 	"syscall"
 	"unicode/utf8"
 
-	"golang.org/x/sys/unix"
+	"closewait_exporter/internal/leaktest/tcp"
 )
 
 // identity says as what kind of process to leak.
@@ -60,7 +60,7 @@ func (i *identity) apply() error {
 		}
 	}
 	if i.loUp {
-		return raiseLoopback()
+		return tcp.RaiseLoopback()
 	}
 	return nil
 }
@@ -86,27 +86,6 @@ func limitDescriptors(soft uint64) error {
 	limit.Cur = soft
 	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
 		return fmt.Errorf("--nofile=%d: the hard limit is %d: %w", soft, limit.Max, err)
-	}
-	return nil
-}
-
-// raiseLoopback does what `ip link set lo up` does: in a new network namespace it is down.
-func raiseLoopback() error {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return fmt.Errorf("set lo up: %w", err)
-	}
-	defer unix.Close(fd)
-	lo, err := unix.NewIfreq("lo")
-	if err != nil {
-		return fmt.Errorf("set lo up: %w", err)
-	}
-	if err := unix.IoctlIfreq(fd, unix.SIOCGIFFLAGS, lo); err != nil {
-		return fmt.Errorf("set lo up: %w", err)
-	}
-	lo.SetUint16(lo.Uint16() | unix.IFF_UP)
-	if err := unix.IoctlIfreq(fd, unix.SIOCSIFFLAGS, lo); err != nil {
-		return fmt.Errorf("set lo up (needs CAP_NET_ADMIN in the namespace): %w", err)
 	}
 	return nil
 }

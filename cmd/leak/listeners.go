@@ -63,8 +63,8 @@ func (l *listeners) addrs() []netip.AddrPort {
 	return addrs
 }
 
-// accept accepts connections until one is wanted. Others are of strangers that have found the port;
-// they stay open, like everything here.
+// accept accepts connections until one is wanted. Connections of other programs that have found the
+// port stay open, like everything here.
 func (l *listeners) accept(wanted func(addrPair) bool) (fd int, p addrPair, err error) {
 	for {
 		fd, remote, err := tcp.Accept(l.fds)

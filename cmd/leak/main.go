@@ -27,7 +27,7 @@ func run(args []string) error {
 	app := kingpin.New("leak", "Forgets to close its TCP connections, on purpose. Server and client in one, on loopback only.")
 	app.HelpFlag.Short('h')
 	app.Command("shop", "Run a server that leaks a socket of some kind each second, for a demonstration.").Default()
-	server := app.Command("server", "Leak exactly what the flags say, write one line of JSON when all of it exists, and run until SIGTERM or SIGINT. "+
+	server := app.Command("server", "Leak what the flags ask for, write one line of JSON when all of it exists, and run until SIGTERM or SIGINT. "+
 		"Reads commands from stdin and answers each line with such a line of JSON: leak N, close N (the oldest), accept N, "+
 		"reset N (the oldest become defunct), discard N (close the oldest defunct ones), read, state. Several commands may share a line, separated by semicolons.")
 	flags := serverFlags(server)

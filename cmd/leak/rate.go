@@ -10,7 +10,7 @@ import (
 // time.
 const shortestTick = 20 * time.Millisecond
 
-// rate says how many things are due.
+// rate counts the things that are due.
 type rate struct {
 	ticks     <-chan time.Time // nil: never
 	perSecond float64

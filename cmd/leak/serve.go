@@ -24,7 +24,7 @@ func serve(o options, end endMainThread) error {
 	if err := s.makeAll(); err != nil {
 		return err
 	}
-	if err := s.sharing.share(s); err != nil {
+	if err := share(s); err != nil {
 		return err
 	}
 	if o.zombieLeader {

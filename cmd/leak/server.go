@@ -88,7 +88,7 @@ func (s *server) enqueue(to *listeners, n int) (queued int, err error) {
 		s.expect(l.pair(local), left)
 		err = tcp.Write(fd, left.payload())
 	}
-	return len(clients), errors.Join(err, tcp.Leave(clients))
+	return len(clients), errors.Join(err, tcp.CloseAll(clients))
 }
 
 // expect records a connection that waits to be accepted.

@@ -17,19 +17,19 @@ type sharing struct {
 // perMessage is the number of descriptors in one message (SCM_MAX_FD is 253).
 const perMessage = 250
 
-// share gives the leaked sockets of a server to other processes, as asked for.
-func (o sharing) share(s *server) error {
-	for range o.children {
+// share gives the leaked sockets of a server to other processes, as the options ask for.
+func share(s *server) error {
+	for range s.options.children {
 		if err := inherit(s); err != nil {
 			return err
 		}
 	}
-	if o.pass {
+	if s.pass {
 		if err := passOn(s); err != nil {
 			return err
 		}
 	}
-	if o.inFlight {
+	if s.inFlight {
 		return sendAway(s)
 	}
 	return nil

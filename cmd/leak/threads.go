@@ -40,7 +40,7 @@ func onOwnThread(o options, program func(options, endMainThread) error) error {
 	case err := <-done:
 		return err
 	case <-leave:
-		// Syscall tells the runtime that this thread may not come back, and the runtime goes on
+		// Syscall tells the runtime that this thread may not return, and the runtime continues
 		// without it. RawSyscall would stop the world for ever at the next garbage collection.
 		_, _, errno := syscall.Syscall(syscall.SYS_EXIT, 0, 0, 0)
 		return fmt.Errorf("end the main thread: %w", errno)

@@ -58,9 +58,9 @@ func (p *Tab) Follow(selector string) {
 	}
 }
 
-// Ask returns the value of a JavaScript expression. It works even with NoScript, which affects only
-// the page.
-func Ask[T any](p *Tab, expression string) T {
+// Evaluate returns the value of a JavaScript expression. It works even with NoScript, which affects
+// only the page.
+func Evaluate[T any](p *Tab, expression string) T {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, maxWait)
 	defer cancel()
@@ -71,12 +71,12 @@ func Ask[T any](p *Tab, expression string) T {
 	return value
 }
 
-// Complaints returns the console messages so far: errors, warnings, violations of its policies, and
-// output of scripts.
-func (p *Tab) Complaints() []string {
+// ConsoleMessages returns the console messages so far: errors, warnings, violations of the policies
+// of the page, and output of scripts.
+func (p *Tab) ConsoleMessages() []string {
 	p.t.Helper()
 	const end = "end of messages"
-	Ask[bool](p, fmt.Sprintf("console.debug(%q) === undefined", end))
+	Evaluate[bool](p, fmt.Sprintf("console.debug(%q) === undefined", end))
 	var all []string
 	for {
 		message, err, more := p.next()
@@ -90,16 +90,16 @@ func (p *Tab) Complaints() []string {
 	}
 }
 
-// Picture returns the whole page as PNG.
-func (p *Tab) Picture() []byte {
+// FullScreenshot returns the whole page as PNG.
+func (p *Tab) FullScreenshot() []byte {
 	const lossless = 100
-	return p.shoot(chromedp.FullScreenshot(lossless))
+	return p.screenshot(chromedp.FullScreenshot(lossless))
 }
 
-// Screen returns the part of the page that is visible without scrolling, as PNG.
-func (p *Tab) Screen() []byte { return p.shoot(chromedp.CaptureScreenshot()) }
+// Screenshot returns the part of the page that is visible without scrolling, as PNG.
+func (p *Tab) Screenshot() []byte { return p.screenshot(chromedp.CaptureScreenshot()) }
 
-func (p *Tab) shoot(shot chromedp.Action[[]byte]) []byte {
+func (p *Tab) screenshot(shot chromedp.Action[[]byte]) []byte {
 	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, maxWait)
 	defer cancel()

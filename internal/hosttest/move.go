@@ -12,16 +12,16 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// variable tells a test binary that it runs on its own host, and whether that is furnished. The
-// workers of a fuzz test inherit it and run there too.
+// variable is the environment variable that tells a test binary that it runs on its own host, and
+// whether that host is prepared. The workers of a fuzz test inherit it and run there too.
 const (
-	variable        = "CLOSEWAIT_TEST_HOST"
-	bare, furnished = "bare", "furnished"
+	variable             = "CLOSEWAIT_TEST_HOST"
+	unprepared, prepared = "unprepared", "prepared"
 )
 
-// Bare goes into the environment of a test binary that a test has started in new namespaces: Move
-// then furnishes them.
-const Bare = variable + "=" + bare
+// Unprepared goes into the environment of a test binary that a test starts in new namespaces: Move
+// then prepares them.
+const Unprepared = variable + "=" + unprepared
 
 // Own reports whether the tests run on their own host.
 func Own() bool { return os.Getenv(variable) != "" }
@@ -39,13 +39,13 @@ func Require(t testing.TB) {
 // then run here.
 func Move() error {
 	switch {
-	case os.Getenv(variable) == furnished:
+	case os.Getenv(variable) == prepared:
 		return nil
-	case os.Getenv(variable) == bare:
-		if err := furnish(); err != nil {
-			end(fmt.Errorf("furnish the host of the tests: %w", err))
+	case os.Getenv(variable) == unprepared:
+		if err := prepare(); err != nil {
+			end(fmt.Errorf("prepare the host of the tests: %w", err))
 		}
-		return os.Setenv(variable, furnished)
+		return os.Setenv(variable, prepared)
 	case os.Geteuid() != 0:
 		return errors.New("needs root, for its own namespaces: run it with sudo")
 	}
@@ -60,7 +60,7 @@ func runInside() error {
 	signals := make(chan os.Signal, 1)
 	signal.Notify(signals, unix.SIGQUIT, unix.SIGINT, unix.SIGTERM)
 	inside := exec.Command("/proc/self/exe", os.Args[1:]...)
-	inside.Env = append(os.Environ(), Bare)
+	inside.Env = append(os.Environ(), Unprepared)
 	inside.Stdin, inside.Stdout, inside.Stderr = os.Stdin, os.Stdout, os.Stderr
 	inside.SysProcAttr = &syscall.SysProcAttr{
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNET | unix.CLONE_NEWNS,

@@ -28,7 +28,7 @@ func Listen(t testing.TB, network, address string, options ...func(*net.ListenCo
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { l.Close() })
+	t.Cleanup(func() { _ = l.Close() })
 	return l.(*net.TCPListener)
 }
 
@@ -46,12 +46,12 @@ func ConnectTo(t testing.TB, l *net.TCPListener, address string, dialer *net.Dia
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { client.Close() })
+	t.Cleanup(func() { _ = client.Close() })
 	server, err := l.AcceptTCP()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { server.Close() })
+	t.Cleanup(func() { _ = server.Close() })
 	return &Connection{Client: client.(*net.TCPConn), Server: server, t: t}
 }
 

@@ -119,7 +119,7 @@ func (l *Leak) receive() error {
 	if state.Error != "" {
 		return fmt.Errorf("leak reports: %s", state.Error)
 	}
-	l.State = l.outside(state)
+	l.State = l.translatePIDs(state)
 	return nil
 }
 

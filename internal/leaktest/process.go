@@ -46,8 +46,8 @@ func (p process) awaitEnd() error {
 	}
 }
 
-// outside replaces the pids of the program's pid namespace by ours.
-func (l *Leak) outside(s truth.State) truth.State {
+// translatePIDs replaces the pids of the program's pid namespace by ours.
+func (l *Leak) translatePIDs(s truth.State) truth.State {
 	if !l.pidNS {
 		return s
 	}

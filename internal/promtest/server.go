@@ -38,7 +38,7 @@ func Start(t testing.TB, command *exec.Cmd) (address string) {
 	output := &Transcript{}
 	go func() {
 		defer close(ended)
-		output.Take(stderr, listens)
+		output.Record(stderr, listens)
 		_ = command.Wait() // the error is that it was killed
 	}()
 	t.Cleanup(func() {
@@ -64,9 +64,9 @@ type Transcript struct {
 	text strings.Builder
 }
 
-// Take reads to the end, and sends the first address that the program logs as the one it listens
+// Record reads to the end, and sends the first address that the program logs as the one it listens
 // on.
-func (s *Transcript) Take(from io.Reader, listens chan<- string) {
+func (s *Transcript) Record(from io.Reader, listens chan<- string) {
 	for lines := bufio.NewReader(from); ; {
 		line, err := lines.ReadString('\n')
 		s.mu.Lock()

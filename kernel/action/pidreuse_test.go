@@ -31,7 +31,7 @@ func TestNoOtherProcessIsHitWhenPidsAreUsedAgain(t *testing.T) {
 	}
 	leaktest.RequireRoot(t)
 	cmd := exec.Command("/proc/self/exe", "-test.v", "-test.run=^"+t.Name()+"$")
-	cmd.Env = append(os.Environ(), insideVariable+"=1", hosttest.Bare)
+	cmd.Env = append(os.Environ(), insideVariable+"=1", hosttest.Unprepared)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET, Pdeathsig: unix.SIGKILL}
 	out, err := cmd.CombinedOutput()
 	if err != nil || !bytes.Contains(out, []byte("--- PASS: "+t.Name())) {

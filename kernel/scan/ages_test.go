@@ -14,7 +14,7 @@ const (
 	pause = 1200 * time.Millisecond
 )
 
-func TestAgesOfSocketsLeakedBeforeTheFirstLookAreTrue(t *testing.T) {
+func TestAgesOfSocketsLeakedBeforeTheFirstScanAreTrue(t *testing.T) {
 	listener := listen(t, "127.0.0.1:0")
 	ns := netNSOf(t, os.Getpid())
 	idle, talkative, late := connect(t, listener), connect(t, listener), connect(t, listener)
@@ -25,7 +25,7 @@ func TestAgesOfSocketsLeakedBeforeTheFirstLookAreTrue(t *testing.T) {
 	late.send("all at once")
 	late.closePeer()
 	talkative.closePeer()
-	time.Sleep(pause)
+	time.Sleep(pause) // and the others as well
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		scanner := openTracked(t, e, scan.Options{})
 		v := scanner.view()

@@ -1,15 +1,17 @@
 """An asyncio server that keeps sending after the client has closed its half: a legitimate half-close.
-The connection is in CLOSE_WAIT and is no leak."""
+The connection is in CLOSE_WAIT and is no leak. Each line that it sends is the time, in nanoseconds
+since 1970."""
 
 import asyncio
 import os
 import sys
+import time
 
 
 async def serve(reader, writer):
     await reader.read()
     while True:
-        writer.write(b"tick\n")
+        writer.write(b"%d\n" % time.time_ns())
         await writer.drain()
         await asyncio.sleep(0.05)
 

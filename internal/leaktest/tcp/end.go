@@ -19,10 +19,10 @@ const (
 	LastACK   State = 9
 )
 
-// Leave closes clients. It sends the FIN of each, waits until the kernel has delivered all of them,
-// so that each server is in CLOSE_WAIT, and then closes the descriptors. The kernel keeps each end
-// in FIN_WAIT2 for tcp_fin_timeout (60 s).
-func Leave(clients []int) error {
+// CloseAll closes clients. It sends the FIN of each, waits until the kernel has delivered all of
+// them, so that each server is in CLOSE_WAIT, and then closes the descriptors. The kernel keeps
+// each end in FIN_WAIT2 for tcp_fin_timeout (60 s).
+func CloseAll(clients []int) error {
 	for _, fd := range clients {
 		if err := unix.Shutdown(fd, unix.SHUT_WR); err != nil {
 			return fmt.Errorf("shut down a client: %w", err)

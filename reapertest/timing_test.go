@@ -38,7 +38,7 @@ func TestALeakIsActedUponInTime(t *testing.T) {
 		complete[l.name] = time.Now()
 	}
 	for _, l := range leaks {
-		e.awaitSeries(reaped(l.name, "terminated"), 1)
+		e.awaitSeries(remediations(l.name, "terminated"), 1)
 	}
 	gaps := e.scrape()[decisions("outbound", "gap")]
 	for _, l := range leaks {
