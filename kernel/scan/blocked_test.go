@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/leaktest/tcp"
 )
 
 // blockedProcess is the test binary in blockedRole.
@@ -57,11 +60,11 @@ const blockedRole = "blocked"
 // block leaks a socket, maps a page, and when it reads a line it writes to the page and unmaps it
 // at the same time.
 func block(file string, orders io.Reader) error {
-	socket, err := leakOne()
+	socket, err := leakSocket()
 	if err != nil {
 		return err
 	}
-	defer socket.Close()
+	defer unix.Close(socket)
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
@@ -90,6 +93,21 @@ func block(file string, orders io.Reader) error {
 		return err
 	}
 	return unix.Munmap(page)
+}
+
+// leakSocket returns the descriptor of a socket in CLOSE_WAIT.
+func leakSocket() (int, error) {
+	listener, address, err := tcp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), false)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(listener)
+	client, _, err := tcp.Connect(netip.Addr{}, address)
+	if err != nil {
+		return -1, err
+	}
+	server, _, err := tcp.Accept([]int{listener})
+	return server, errors.Join(err, tcp.Leave([]int{client}))
 }
 
 // awaitBlockedThread returns when a thread of this process is in uninterruptible sleep.

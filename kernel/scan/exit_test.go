@@ -11,7 +11,6 @@ import (
 	"time"
 
 	"closewait_exporter/internal/hosttest"
-
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -25,8 +24,8 @@ func TestProcessesThatEndDuringAScanAreNoFault(t *testing.T) {
 	program := leaktest.Build(t)
 	stable := leaktest.Start(t, "--sockets=3")
 	shared := connect(t, listen(t, "127.0.0.1:0"))
-	shared.closePeer()
-	file, err := shared.server.File()
+	shared.CloseClient()
+	file, err := shared.Server.File()
 	if err != nil {
 		t.Fatal(err)
 	}

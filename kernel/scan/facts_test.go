@@ -7,11 +7,10 @@ import (
 	"strconv"
 	"testing"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/kernel/scan"
 )
 
@@ -21,12 +20,12 @@ func TestFactsThatChangeAreSeenAtTheNextLook(t *testing.T) {
 	hosttest.Require(t)
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		c := connect(t, listen(t, "127.0.0.1:0"))
-		file, err := c.server.File()
+		file, err := c.Server.File()
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		c.shutPeer()
+		c.HalfCloseClient()
 		shell := exec.Command("/bin/sh", "-c", "read -r _; exec tail -f /dev/null")
 		shell.ExtraFiles = []*os.File{file}
 		commands, err := shell.StdinPipe()

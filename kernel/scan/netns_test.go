@@ -11,11 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -63,10 +62,10 @@ func TestASocketBelongsToTheNamespaceInWhichItWasMade(t *testing.T) {
 	ns := netNSOf(t, there.PID)
 	var c *connection
 	inNamespaceOf(t, there.PID, func() { c = connect(t, listen(t, "127.0.0.1:0")) })
-	c.closePeer()
+	c.CloseClient()
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		v := openTracked(t, e, scan.Options{}).view()
-		if s := v.socket(ns, c.local, c.remote); s.Direction != closewait.Inbound {
+		if s := v.socket(ns, c.Local(), c.Remote()); s.Direction != closewait.Inbound {
 			t.Errorf("%v, want inbound", s.Direction)
 		}
 		if h := v.holder(os.Getpid()); h.Held.Len() != 1 || h.NetNS != netNSOf(t, os.Getpid()) {

@@ -6,10 +6,9 @@ import (
 	"syscall"
 	"testing"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/kernel/scan"
 )
 
@@ -95,7 +94,7 @@ func TestSocketsOutliveTheLastProcessOfTheirNamespace(t *testing.T) {
 	var c *connection
 	ns := netNSOf(t, there.process.Pid)
 	inNamespaceOf(t, there.process.Pid, func() { c = connect(t, listen(t, "127.0.0.1:0")) })
-	c.shutPeer()
+	c.HalfCloseClient()
 	there.stop()
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		v := openTracked(t, e, scan.Options{}).view()
@@ -106,7 +105,7 @@ func TestSocketsOutliveTheLastProcessOfTheirNamespace(t *testing.T) {
 		if n := v.held(os.Getpid()); n != want || v.Namespaces != 1+want || v.UnreadableNamespaces != 0 {
 			t.Fatalf("%d sockets, %d namespaces, %d of them unread, want %d, %d and 0", n, v.Namespaces, v.UnreadableNamespaces, want, 1+want)
 		}
-		if want == 1 && v.socket(ns, c.local, c.remote).ID.Cookie == 0 {
+		if want == 1 && v.socket(ns, c.Local(), c.Remote()).ID.Cookie == 0 {
 			t.Error("no cookie is known")
 		}
 	})
@@ -123,7 +122,7 @@ func TestANamespaceInWhichOnlyAThreadLives(t *testing.T) {
 		c = connect(t, listen(t, "127.0.0.1:0"))
 		abandon(t, listen(t, "127.0.0.1:0"))
 	})
-	c.shutPeer()
+	c.HalfCloseClient()
 	go onOtherThread(func() {
 		stay <- enterNamespaceOf(there.process.Pid)
 		<-done

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"closewait_exporter/internal/hosttest"
-
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -94,7 +93,7 @@ func TestNetlinkThatStopsWorkingIsAnError(t *testing.T) {
 func TestAScanThatIsCalledOffIsNoFault(t *testing.T) {
 	hosttest.Require(t)
 	c := connect(t, listen(t, "127.0.0.1:0"))
-	c.closePeer()
+	c.CloseClient()
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		scanner := openTracked(t, e, scan.Options{})
 		ctx, cancel := context.WithCancel(t.Context())

@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/leaktest/tcp"
 )
 
 // defunct compares with what inspecting the sockets has shown, without the sockets that are no
@@ -39,7 +40,7 @@ func (s *comparison) defunct(seen map[string]sample, held map[uint64]*heldSocket
 }
 
 func (s *comparison) isDefunct(inode uint64, h *heldSocket) bool {
-	return h.state == tcpClose && !s.noise[inode]
+	return h.state == tcp.Closed && !s.noise[inode]
 }
 
 // named describes a socket for the message of a failed test.
@@ -79,7 +80,7 @@ func (s *comparison) missing(e *trackedScanner, seen scanned, held map[uint64]*h
 	for _, row := range seen.defunct {
 		shown[row.Inode] = true
 		h := held[row.Inode]
-		if h == nil || h.state != tcpClose {
+		if h == nil || h.state != tcp.Closed {
 			s.t.Errorf("%s: defunct: %+v, and it is %+v", e.kind.name, row, h)
 			continue
 		}

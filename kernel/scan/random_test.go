@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"closewait_exporter/internal/hosttest"
-
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/internal/leaktest/truth"
 	"closewait_exporter/kernel/scan"
@@ -78,7 +77,7 @@ func randomCommand(random *rand.Rand, l *leaktest.Leak) string {
 	case 3:
 		return fmt.Sprintf("reset %d", random.IntN(min(closable, 3)+1))
 	case 4:
-		return fmt.Sprintf("bury %d", random.IntN(countDefunct(l, l.PID)+1))
+		return fmt.Sprintf("discard %d", random.IntN(countDefunct(l, l.PID)+1))
 	default:
 		return fmt.Sprintf("leak %d", random.IntN(6))
 	}

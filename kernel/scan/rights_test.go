@@ -6,11 +6,10 @@ import (
 	"syscall"
 	"testing"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -93,7 +92,7 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 				if n, want := got.Holders[leak.PID].Defunct, min(2, before[leak.PID].Held); n != want {
 					t.Errorf("%d sockets of process %d are seen to be defunct, want %d", n, leak.PID, want)
 				}
-				leak.Do("bury 2")
+				leak.Do("discard 2")
 				leak.Do("leak 2")
 			}
 		})

@@ -7,11 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -90,23 +89,23 @@ func TestASocketThatIsPassedOnLeavesOneHolderAndEntersTheOther(t *testing.T) {
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		listener := listen(t, "127.0.0.1:0")
 		kept, given := connect(t, listener), connect(t, listener)
-		kept.closePeer()
-		given.closePeer()
+		kept.CloseClient()
+		given.CloseClient()
 		ns := netNSOf(t, os.Getpid())
 		scanner := openTracked(t, e, scan.Options{Refresh: always})
-		since := scanner.view().socket(ns, given.local, given.remote).Since
-		file, err := given.server.File()
+		since := scanner.view().socket(ns, given.Local(), given.Remote()).Since
+		file, err := given.Server.File()
 		if err != nil {
 			t.Fatal(err)
 		}
-		given.server.Close()
+		given.Server.Close()
 		child := keepOpen(t, file)
 		v := scanner.await(func(v view) (bool, string) { return v.held(child.Pid) == 1 && v.held(os.Getpid()) == 1, v.String() })
 		us, they := v.holder(os.Getpid()), v.holder(child.Pid)
 		if us.Entered != 2 || us.Left != 1 || they.Entered != 1 || they.Left != 0 {
 			t.Errorf("entered and left: we %d and %d, they %d and %d, want 2 1 1 0", us.Entered, us.Left, they.Entered, they.Left)
 		}
-		if s := v.socket(ns, given.local, given.remote); !s.Since.Equal(since) {
+		if s := v.socket(ns, given.Local(), given.Remote()); !s.Since.Equal(since) {
 			t.Errorf("since %v, before it changed hands %v", s.Since, since)
 		}
 		if v.Durations.Count != 0 {
@@ -145,9 +144,9 @@ func TestSocketsInFlightHaveNoHolder(t *testing.T) {
 
 func TestAProcessWithSeveralDescriptorsOfASocketCountsItOnce(t *testing.T) {
 	c := connect(t, listen(t, "127.0.0.1:0"))
-	c.closePeer()
+	c.CloseClient()
 	for range 3 {
-		file, err := c.server.File()
+		file, err := c.Server.File()
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -3,14 +3,15 @@ package scan_test
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"testing"
 
-	"closewait_exporter/internal/hosttest"
-
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/leaktest/tcp"
 	"closewait_exporter/kernel/scan"
 )
 
@@ -149,7 +150,7 @@ func TestMultipathSocketsOfGoServersAreFound(t *testing.T) {
 	listener := listen(t, "127.0.0.1:0", func(c *net.ListenConfig) { c.SetMultipathTCP(true) })
 	abandon(t, listener)
 	for range 2 {
-		connect(t, listener).closePeer()
+		connect(t, listener).CloseClient()
 	}
 	abandon(t, listener)
 	abandon(t, listener)
@@ -167,11 +168,11 @@ func TestMultipathSocketsOfGoServersAreFound(t *testing.T) {
 // abandon connects to a listener and closes the connection before it is accepted.
 func abandon(t testing.TB, l *net.TCPListener) {
 	t.Helper()
-	client, err := net.Dial("tcp", l.Addr().String())
+	client, _, err := tcp.Connect(netip.Addr{}, l.Addr().(*net.TCPAddr).AddrPort())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := client.Close(); err != nil {
+	if err := tcp.Leave([]int{client}); err != nil {
 		t.Fatal(err)
 	}
 }

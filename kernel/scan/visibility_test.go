@@ -4,11 +4,11 @@ import (
 	"slices"
 	"testing"
 
-	"closewait_exporter/closewait"
-	"closewait_exporter/kernel/host"
-
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 )
 
 func TestVisibilitySaysWhichCapabilityIsMissingAndWhatIsLostByIt(t *testing.T) {
