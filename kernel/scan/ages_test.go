@@ -14,7 +14,7 @@ const (
 	pause = 1200 * time.Millisecond
 )
 
-func TestAgesOfSocketsLeakedBeforeTheFirstLookAreTrue(t *testing.T) {
+func TestAgesOfSocketsLeakedBeforeTheFirstScanAreTrue(t *testing.T) {
 	listener := listen(t, "127.0.0.1:0")
 	ns := netNSOf(t, os.Getpid())
 	idle, talkative, late := connect(t, listener), connect(t, listener), connect(t, listener)

@@ -23,15 +23,15 @@ type closedStep struct {
 	change map[string]string
 	want   string // see remains
 	missed bool   // the dump shows nothing, as one that races with churn may
-	costly bool   // it is not the time to judge suspects again
+	costly bool   // it is not the time to check suspects again
 }
 
 // scan carries out the scan of a step.
 func (step closedStep) scan(t *testing.T, s *procfsScanner) *closewait.Snapshot {
 	t.Helper()
-	s.closed.judgeCost = 0 // what this machine takes to ask is not the matter
+	s.closed.recheckCost = 0 // the real cost must not matter
 	if step.costly {
-		s.closed.judgeCost, s.closed.judgedAt = time.Hour, time.Now()
+		s.closed.recheckCost, s.closed.recheckedAt = time.Hour, time.Now()
 	}
 	if !step.missed {
 		snapshot, err := s.Scan(t.Context())

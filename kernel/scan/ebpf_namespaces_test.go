@@ -36,7 +36,7 @@ func TestAPidNamespaceHasPidsOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestWhereTimesOrPidsAreOthersNetlinkIsUsed(t *testing.T) {
+func TestNetlinkIsUsedWherePidsOrStartTimesDiffer(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=3")
 	for name, c := range map[string]struct {
@@ -65,9 +65,9 @@ func TestWhereTimesOrPidsAreOthersNetlinkIsUsed(t *testing.T) {
 	}
 }
 
-// TestAMillionDescriptorsWithoutSocketsAreNoEnd opens enough descriptors before the first socket
+// TestAMillionDescriptorsWithoutSocketsDoNotEndAScan opens enough descriptors before the first socket
 // that read(2) of an iterator fails with EAGAIN (MAX_ITER_OBJECTS in kernel/bpf/bpf_iter.c).
-func TestAMillionDescriptorsWithoutSocketsAreNoEnd(t *testing.T) {
+func TestAMillionDescriptorsWithoutSocketsDoNotEndAScan(t *testing.T) {
 	hosttest.Require(t)
 	const each, most = 18_000, 1_050_000
 	var limit unix.Rlimit

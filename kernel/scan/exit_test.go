@@ -15,7 +15,7 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-func TestProcessesThatEndDuringAScanAreNoFault(t *testing.T) {
+func TestProcessesThatEndDuringAScanAreNoError(t *testing.T) {
 	hosttest.Require(t)
 	const (
 		sockets = 5

@@ -14,9 +14,9 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// TestFactsThatChangeAreSeenAtTheNextLook: what a scanner remembers of a process must not outlive
+// TestFactsThatChangeAreSeenByTheNextScan: what a scanner remembers of a process must not outlive
 // it.
-func TestFactsThatChangeAreSeenAtTheNextLook(t *testing.T) {
+func TestFactsThatChangeAreSeenByTheNextScan(t *testing.T) {
 	hosttest.Require(t)
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		c := connect(t, listen(t, "127.0.0.1:0"))

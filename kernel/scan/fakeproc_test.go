@@ -168,9 +168,9 @@ func TestWhatIsMissingOfAProcessStaysEmpty(t *testing.T) {
 	}
 }
 
-// TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn adds malformed files to a tree with a good process
+// TestMalformedFilesAreScanErrorsAndTheScanContinues adds malformed files to a tree with a good process
 // in it.
-func TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn(t *testing.T) {
+func TestMalformedFilesAreScanErrorsAndTheScanContinues(t *testing.T) {
 	for name, c := range map[string]struct {
 		files      map[string]string
 		stage      string // of the one fault; empty: none

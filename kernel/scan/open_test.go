@@ -90,7 +90,7 @@ func TestNetlinkThatStopsWorkingIsAnError(t *testing.T) {
 	}
 }
 
-func TestAScanThatIsCalledOffIsNoFault(t *testing.T) {
+func TestAScanThatIsCancelledIsNoScanError(t *testing.T) {
 	hosttest.Require(t)
 	c := connect(t, listen(t, "127.0.0.1:0"))
 	c.CloseClient()

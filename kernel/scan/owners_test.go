@@ -69,7 +69,7 @@ func resolve(ctx context.Context, s *procfsScanner, at time.Time, sockets []clos
 	return err
 }
 
-func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
+func TestDescriptorsAreReadWhenTheyMustBe(t *testing.T) {
 	one := []closewait.SocketSample{accepted(11, 1)}
 	zombie := strings.NewReplacer(" S ", " Z ").Replace(alive(100, 5)["100/stat"])
 	for name, sequence := range map[string][]resolveStep{
@@ -182,7 +182,7 @@ func describeOwners(sockets []closewait.SocketSample) string {
 	return strings.Join(all, ", ")
 }
 
-func TestLooksThatNoNewSocketAsksForTakeAHundredthOfTheTime(t *testing.T) {
+func TestWalksThatNoNewSocketCausesTakeAHundredthOfTheTime(t *testing.T) {
 	dir := t.TempDir()
 	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11)))
 	s := openFake(t, dir, Options{Refresh: time.Second})

@@ -10,7 +10,7 @@ import (
 	"closewait_exporter/internal/kerneltest"
 )
 
-func TestAWalkThatIsCalledOffForgetsNothing(t *testing.T) {
+func TestACancelledWalkForgetsNothing(t *testing.T) {
 	dir := t.TempDir()
 	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12)))
 	s := openFake(t, dir, Options{})

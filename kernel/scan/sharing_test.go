@@ -55,9 +55,9 @@ func TestAParentThatHasClosedItsCopyHoldsNothing(t *testing.T) {
 	})
 }
 
-// TestAHolderThatHasDiedIsMissedAtOnce also holds while the dead parent is a zombie, which it is
+// TestAHolderThatHasDiedIsRemovedAtOnce also holds while the dead parent is a zombie, which it is
 // until the end of the test.
-func TestAHolderThatHasDiedIsMissedAtOnce(t *testing.T) {
+func TestAHolderThatHasDiedIsRemovedAtOnce(t *testing.T) {
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		l := leaktest.Start(t, "--sockets=3", "--children=1")
 		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})

@@ -39,9 +39,9 @@ func withEachShortage(t *testing.T, test func(*resourceShortage)) {
 	})
 }
 
-// TestTooFewDescriptorsOfOurOwnAreAnErrorOrAFaultAndNeverAWrongNumber leaves a scanner few
+// TestTooFewDescriptorsOfOurOwnAreAnErrorAndNeverAWrongNumber leaves a scanner few
 // descriptors, so that opening fails at one point of the scan after the other.
-func TestTooFewDescriptorsOfOurOwnAreAnErrorOrAFaultAndNeverAWrongNumber(t *testing.T) {
+func TestTooFewDescriptorsOfOurOwnAreAnErrorAndNeverAWrongNumber(t *testing.T) {
 	withEachShortage(t, func(s *resourceShortage) {
 		s.open()
 		s.complete("at first")

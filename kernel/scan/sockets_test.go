@@ -62,7 +62,7 @@ func TestUnreadClassesAndBytesAreThoseOfTheProgram(t *testing.T) {
 	})
 }
 
-func TestWhatReadingChangesIsSeenAtTheNextLook(t *testing.T) {
+func TestWhatReadingChangesIsSeenByTheNextScan(t *testing.T) {
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		l := leaktest.Start(t, "--sockets=5", "--unread=10")
 		scanner := openTracked(t, e, scan.Options{})
