@@ -21,7 +21,7 @@ func TestAgesOfSocketsLeakedBeforeTheFirstScanAreTrue(t *testing.T) {
 	talkative.send("the first of several")
 	idle.CloseClient()
 	time.Sleep(pause) // an age has to grow: there is no other way
-	talkative.send("words")
+	talkative.send("more data")
 	late.send("all at once")
 	late.CloseClient()
 	talkative.CloseClient()
@@ -73,7 +73,7 @@ func TestAgesGrowWithTimeAndNothingElse(t *testing.T) {
 		first := scanner.view()
 		since := first.socket(ns, c.Local(), c.Remote()).Since
 		c.readAll()
-		c.reply("words that arrive") // a movement, acknowledged, but still the same CLOSE_WAIT
+		c.reply("data that arrives") // is acknowledged, which does not change the time of CLOSE_WAIT
 		second := scanner.view()
 		s := second.socket(ns, c.Local(), c.Remote())
 		if !s.Since.Equal(since) || s.UnreadBytes() != 0 {

@@ -31,7 +31,7 @@ func startBlocked(t *testing.T, file string) blockedProcess {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", file)
 	cmd.Env = append(os.Environ(), roleVariable+"="+blockedRole, "GORACE=atexit_sleep_ms=0")
-	stderr := new(strings.Builder) // after the thaw, the write faults
+	stderr := new(strings.Builder) // the write after the thaw causes a page fault
 	cmd.Stderr = stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -59,7 +59,7 @@ const blockedRole = "blocked"
 
 // block leaks a socket, maps a page, and when it reads a line it writes to the page and unmaps it
 // at the same time.
-func block(file string, orders io.Reader) error {
+func block(file string, commands io.Reader) error {
 	socket, err := leakSocket()
 	if err != nil {
 		return err
@@ -78,9 +78,9 @@ func block(file string, orders io.Reader) error {
 	if err != nil {
 		return err
 	}
-	first := page[0] // so that it is there
+	first := page[0] // so that the page is in memory
 	fmt.Fprintln(os.Stdout, "ready")
-	if _, err := bufio.NewReader(orders).ReadString('\n'); err != nil {
+	if _, err := bufio.NewReader(commands).ReadString('\n'); err != nil {
 		return err
 	}
 	writing := make(chan struct{})

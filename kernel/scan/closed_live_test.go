@@ -46,7 +46,7 @@ func TestASocketThatBecomesDefunctStaysTheSameUntilItIsClosed(t *testing.T) {
 			for _, address := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0"} {
 				t.Run(name+", "+address, func(t *testing.T) {
 					c := connect(t, listen(t, address))
-					c.send("words")
+					c.send("data")
 					c.HalfCloseClient()
 					scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
 					v := scanner.view()
@@ -171,8 +171,8 @@ func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
 				if v := scanner.view(); len(v.defunct) != 0 {
 					t.Errorf("after its end: %+v", v.defunct)
 				}
-				if faults := scanErrorsOf(scanner.host); len(faults) != 0 {
-					t.Errorf("faults %v", faults)
+				if scanErrors := scanErrorsOf(scanner.host); len(scanErrors) != 0 {
+					t.Errorf("scan errors %v", scanErrors)
 				}
 			})
 		})

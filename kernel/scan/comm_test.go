@@ -35,9 +35,9 @@ func TestNamesOfProcessesAreSeenByteForByte(t *testing.T) {
 			before := time.Now()
 			l := leaktest.Start(t, "--sockets=1", "--comm="+c.given)
 			withEachScanner(t, func(t *testing.T, e scannerKind) {
-				looking := openTracked(t, e, scan.Options{})
-				looking.view() // what is known of a process afterwards can be told by BPF and not by /proc
-				h := looking.view().holder(l.PID)
+				scanner := openTracked(t, e, scan.Options{})
+				scanner.view() // from the second scan on, BPF reports some facts in place of /proc
+				h := scanner.view().holder(l.PID)
 				if h.Comm != c.want || h.Group() != c.want {
 					t.Errorf("comm %q, group %q, want %q", h.Comm, h.Group(), c.want)
 				}
@@ -55,10 +55,10 @@ func TestNamesOfProcessesAreSeenByteForByte(t *testing.T) {
 func TestFactsOfAProcess(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=7", "--nofile=321", "--drop-uid="+strconv.Itoa(unprivilegedID))
-	looking := map[string]*trackedScanner{}
+	opened := map[string]*trackedScanner{}
 	for _, e := range scannerKinds {
-		looking[e.name] = openTracked(t, e, scan.Options{})
-		looking[e.name].view()
+		opened[e.name] = openTracked(t, e, scan.Options{})
+		opened[e.name].view()
 	}
 	for name, signal := range map[string]unix.Signal{"S": unix.SIGCONT, "T": unix.SIGSTOP} {
 		l.Signal(signal)
@@ -67,7 +67,7 @@ func TestFactsOfAProcess(t *testing.T) {
 			return state == name, state
 		})
 		withEachScanner(t, func(t *testing.T, e scannerKind) {
-			for _, e := range []*trackedScanner{openTracked(t, e, scan.Options{}), looking[e.name]} { // at first sight, and again
+			for _, e := range []*trackedScanner{openTracked(t, e, scan.Options{}), opened[e.name]} { // in its first scan, and in a later one
 				v := e.view()
 				v.agreesWithTruth(l)
 				h := v.holder(l.PID)

@@ -98,11 +98,11 @@ func TestNamespacesThatComeAndGoDisturbNothing(t *testing.T) {
 			}
 		}
 		stop()
-		if faults := scanErrorsOf(scanner.host); len(faults) != 0 {
-			t.Errorf("faults %v: what vanishes is none", faults)
+		if scanErrors := scanErrorsOf(scanner.host); len(scanErrors) != 0 {
+			t.Errorf("scan errors %v: a namespace that vanishes is none", scanErrors)
 		}
 		if most < 3 {
-			t.Errorf("at most %d namespaces were seen: the test does not test", most)
+			t.Errorf("at most %d namespaces were seen, want 3 or more", most)
 		}
 	})
 }
@@ -127,7 +127,7 @@ func TestScansLeaveNothingOpenAndPinNoNamespace(t *testing.T) {
 			if _, err := scanner.Scan(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if i == scans/10 { // the Go runtime has the threads that it wants by now
+			if i == scans/10 { // the Go runtime has started its threads by now
 				fds, threads = count(t, "/proc/self/fd/*"), count(t, "/proc/self/task/*")
 			}
 		}

@@ -38,11 +38,11 @@ func TestWhatHoldsNoConnectionIsNotDefunct(t *testing.T) {
 	hosttest.Require(t)
 	actor := startActor(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET})
 	for name, acts := range map[string][]operation{
-		"never connected":               {{Do: "bluff", Size: 0}, {Do: "bluff", Size: 0, Which: 1}},
-		"bound":                         {{Do: "bluff", Size: 1}, {Do: "bluff", Size: 1, Which: 1}},
-		"a listener that was shut down": {{Do: "bluff", Size: 2}, {Do: "bluff", Size: 2, Which: 1}},
-		"refused":                       {{Do: "bluff", Size: 3}, {Do: "bluff", Size: 3, Which: 1}},
-		"still connecting":              {{Do: "bluff", Size: 4}, {Do: "bluff", Size: 4, Which: 1}},
+		"never connected":               {{Do: "noise", Size: 0}, {Do: "noise", Size: 0, Which: 1}},
+		"bound":                         {{Do: "noise", Size: 1}, {Do: "noise", Size: 1, Which: 1}},
+		"a listener that was shut down": {{Do: "noise", Size: 2}, {Do: "noise", Size: 2, Which: 1}},
+		"refused":                       {{Do: "noise", Size: 3}, {Do: "noise", Size: 3, Which: 1}},
+		"still connecting":              {{Do: "noise", Size: 4}, {Do: "noise", Size: 4, Which: 1}},
 		"disconnected after use":        {{Do: "connect", Size: accepted}, {Do: "disconnect"}, {Do: "close", Which: 1}},
 		"disconnected after use, IPv6":  {{Do: "connect", Which: 2, Size: accepted}, {Do: "disconnect"}, {Do: "close", Which: 1}},
 		"a listener that closed":        {{Do: "connect", Size: unaccepted}, {Do: "reopen"}, {Do: "close"}},

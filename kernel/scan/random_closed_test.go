@@ -56,7 +56,7 @@ func (s *comparison) follows(e *trackedScanner, seen scanned, held map[uint64]*h
 	s.t.Helper()
 	leaktest.Eventually(s.t, timeout, func() (bool, string) {
 		missing := s.missing(e, seen, held)
-		if len(missing) > 0 { // it judges those again that went by way of another state, but not at each scan
+		if len(missing) > 0 { // it does not check at each scan the sockets that were in another state
 			seen = s.scanTwice(e)
 		}
 		return len(missing) == 0, e.kind.name + " has lost\n" + strings.Join(missing, "\n")

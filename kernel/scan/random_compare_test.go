@@ -67,8 +67,8 @@ func (s *comparison) scanTwice(e *trackedScanner) scanned {
 			seen.since[key] = snapshot.Taken.Add(-row.SinceLastAck)
 		}
 	}
-	if faults := scanErrorsOf(e.host); len(faults) > 0 {
-		s.t.Errorf("%s: faults %v", e.kind.name, faults)
+	if scanErrors := scanErrorsOf(e.host); len(scanErrors) > 0 {
+		s.t.Errorf("%s: scan errors %v", e.kind.name, scanErrors)
 	}
 	return seen
 }

@@ -67,8 +67,8 @@ type comparison struct {
 	// For each scanner that reads tables the descriptors of the sockets in its last scan, by inode.
 	descriptors map[string]map[uint64]string
 
-	repeated int            // rounds in which something moved while all looked
-	seen     map[string]int // rows of each kind, so that it shows what was tested
+	repeated int            // rounds in which something changed between the scans
+	seen     map[string]int // rows of each kind, to show what was tested
 }
 
 // connectionKey identifies a connection by its namespace and addresses.
@@ -100,8 +100,8 @@ var frequencies = []struct {
 	do    string
 	times int
 }{
-	{"connect", 12}, {"accept", 3}, {"reopen", 1}, {"say", 5}, {"hear", 5}, {"halve", 4}, {"close", 6}, {"reset", 2}, {"dup", 2},
-	{"dress", 4}, {"disconnect", 1}, {"bluff", 2}, {"fork", 2}, {"reap", 1}, {"send", 1}, {"receive", 1}, {"thread", 1}, {"join", 1},
+	{"connect", 12}, {"accept", 3}, {"reopen", 1}, {"write", 5}, {"read", 5}, {"shutdown", 4}, {"close", 6}, {"reset", 2}, {"dup", 2},
+	{"set", 4}, {"disconnect", 1}, {"noise", 2}, {"fork", 2}, {"reap", 1}, {"send", 1}, {"receive", 1}, {"thread", 1}, {"join", 1},
 }
 
 func (s *comparison) runRandom() {

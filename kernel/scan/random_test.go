@@ -35,7 +35,7 @@ func TestRandomSequencesAreSeenAsSsSeesThem(t *testing.T) {
 	var all []*trackedScanner
 	for _, e := range scannerKinds {
 		all = append(all, openTracked(t, e, scan.Options{Refresh: time.Hour, Workers: 1 + random.IntN(3)}))
-		all[len(all)-1].view() // what was not seen in CLOSE_WAIT cannot be followed from there
+		all[len(all)-1].view() // a socket that was never seen in CLOSE_WAIT cannot be followed
 	}
 	var history []string
 	for end := time.Now().Add(lasts); time.Now().Before(end) && !t.Failed(); {
@@ -44,7 +44,7 @@ func TestRandomSequencesAreSeenAsSsSeesThem(t *testing.T) {
 		history = append(history, fmt.Sprintf("%d: %s", i, command))
 		leaks[i].Do(command)
 		for _, scanner := range all {
-			if len(leaks[i].Children) > 0 { // one that closes while another holds on is missed only then
+			if len(leaks[i].Children) > 0 { // only then it notices that one holder has closed while another has not
 				scan.RefreshNow(scanner.Scanner)
 			}
 			v := scanner.view()
@@ -52,7 +52,7 @@ func TestRandomSequencesAreSeenAsSsSeesThem(t *testing.T) {
 				v.agreesWithTruth(l)
 			}
 		}
-		if random.IntN(4) == 0 && stateOf(t, leaks[i].PID) != 'Z' { // ss cannot look there
+		if random.IntN(4) == 0 && stateOf(t, leaks[i].PID) != 'Z' { // ss does not find its descriptors
 			for _, scanner := range all {
 				scanner.view().agrees(leaks[i])
 			}

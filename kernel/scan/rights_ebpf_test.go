@@ -30,7 +30,7 @@ func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 		t.Fatalf("scanner %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
 	}
 	if missing, want := capabilitiesOf(got.Visibility), []string{"CAP_SYS_PTRACE", "CAP_SYS_ADMIN"}; !slices.Equal(missing, want) {
-		t.Errorf("it says that it lacks %q, want %q", missing, want)
+		t.Errorf("missing %q, want %q", missing, want)
 	}
 	for name, leak := range map[string]*leaktest.Leak{"of root": roots, "of another user": others, "elsewhere": elsewhere, "without a leader": headless} {
 		if h, want := got.Holders[leak.PID], (reportedHolder{Held: 4, Unaccepted: 2, Defunct: 2, Entered: 6}); h != want {

@@ -68,11 +68,11 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 					t.Errorf("the process %s holds %d, want %d", name, n, p.want)
 				}
 			}
-			if blind := c.unresolved > 0; (got.Coverage < 1) != blind || (got.Denied > 0) != blind {
+			if partial := c.unresolved > 0; (got.Coverage < 1) != partial || (got.Denied > 0) != partial {
 				t.Errorf("coverage %v and %d processes denied, with %d unresolved", got.Coverage, got.Denied, c.unresolved)
 			}
 			if missing := capabilitiesOf(got.Visibility); !slices.Equal(missing, c.missing) {
-				t.Errorf("it says that it misses %q, want %q", missing, c.missing)
+				t.Errorf("missing %q, want %q", missing, c.missing)
 			}
 			ns := netNSOf(t, elsewhere.PID)
 			for _, s := range got.Sockets {

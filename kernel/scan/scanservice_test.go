@@ -121,7 +121,7 @@ func (l *scanService) handle(o scanRequest) (r scanResponse, err error) {
 		return r, nil
 	}
 	if l.scanner == nil {
-		return r, errors.New("look without scanner: the first order has to open a Scanner")
+		return r, errors.New("no scanner is open: the first request has to open one")
 	}
 	snapshot, err := l.scanner.Scan(context.Background())
 	r.Visibility, r.ScanErrors = l.scanner.visibility, scanErrorsOf(l.scanner.host)
@@ -152,13 +152,13 @@ func (r *scanResponse) fill(v *closewait.View) {
 
 // scanErrorsOf returns the errors that have occurred.
 func scanErrorsOf(h *host.Host) map[string]uint64 {
-	faults := map[string]uint64{}
-	for fault, n := range h.Errors.Snapshot() {
+	scanErrors := map[string]uint64{}
+	for scanError, n := range h.Errors.Snapshot() {
 		if n > 0 {
-			faults[fault.Stage+"/"+fault.Reason] = n
+			scanErrors[scanError.Stage+"/"+scanError.Reason] = n
 		}
 	}
-	return faults
+	return scanErrors
 }
 
 // leaveHeadroom lowers the limit of descriptors so that n more can be opened, whatever numbers

@@ -128,7 +128,7 @@ func TestSocketsInFlightHaveNoHolder(t *testing.T) {
 			t.Run(name, func(t *testing.T) {
 				scanner := openTracked(t, e, scan.Options{})
 				scanner.host.SeesAllProcesses = c.all
-				for range 3 { // it does not change when they are looked for again
+				for range 3 { // a further search does not change it
 					v := scanner.view()
 					if n := v.Sockets.Of(closewait.IPv4, c.want); n != 3 || len(v.Ownerless) != 3 || v.find(l.PID) != nil {
 						t.Errorf("%d of owner %v, want 3: %v", n, c.want, v)

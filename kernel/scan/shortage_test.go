@@ -101,7 +101,7 @@ func (s *resourceShortage) complete(when string) {
 
 // honest checks that what a scan finds despite the shortage is right, and that the rest is an
 // error or a counted error.
-func (s *resourceShortage) honest(left int, got scanResponse, faults uint64) {
+func (s *resourceShortage) honest(left int, got scanResponse, scanErrors uint64) {
 	s.t.Helper()
 	if got.Error != "" && !strings.Contains(got.Error, "too many open files") {
 		s.t.Errorf("%d left: error %q does not say what is wrong", left, got.Error)
@@ -115,13 +115,13 @@ func (s *resourceShortage) honest(left int, got scanResponse, faults uint64) {
 			s.t.Errorf("%d left: process %d: %+v, want %+v", left, pid, h, want)
 		}
 	}
-	if got.Error == "" && len(got.Holders) < len(s.want) && faults == 0 {
-		s.t.Errorf("%d left: some of %v are missing and there is no fault", left, got.Holders)
+	if got.Error == "" && len(got.Holders) < len(s.want) && scanErrors == 0 {
+		s.t.Errorf("%d left: some are missing of %v, and no error was counted", left, got.Holders)
 	}
 }
 
-func countLimits(faults map[string]uint64) (n uint64) {
-	for name, times := range faults {
+func countLimits(scanErrors map[string]uint64) (n uint64) {
+	for name, times := range scanErrors {
 		if strings.HasSuffix(name, "/limit") {
 			n += times
 		}
@@ -144,7 +144,7 @@ func TestAShortageMakesNoSocketDefunct(t *testing.T) {
 			l.Do("close 2")
 			got := service.ask(scanRequest{Headroom: &left, Scan: true})
 			if n := got.Holders[l.PID].Defunct; n > 3 || got.Error == "" && n < 3 && countLimits(got.ScanErrors) == 0 {
-				t.Errorf("with %d descriptors left %d are defunct, want 3, or a fault or an error: %v %s", left, n, got.ScanErrors, got.Error)
+				t.Errorf("with %d descriptors left %d are defunct, want 3, or an error: %v %s", left, n, got.ScanErrors, got.Error)
 			}
 			again := noShortage
 			leaktest.Eventually(t, timeout, func() (bool, string) {

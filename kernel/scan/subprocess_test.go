@@ -59,7 +59,7 @@ func startRole(t testing.TB, role string, attr *syscall.SysProcAttr, behind ...s
 		t.Fatalf("run %v again: %v", command, err)
 	}
 	stop := sync.OnceFunc(func() {
-		in.Close() // there are no more orders: it ends
+		in.Close() // the end of its requests
 		kill := time.AfterFunc(timeout, func() { _ = cmd.Process.Kill() })
 		defer kill.Stop()
 		if err := cmd.Wait(); err != nil {
@@ -67,9 +67,9 @@ func startRole(t testing.TB, role string, attr *syscall.SysProcAttr, behind ...s
 		}
 	})
 	t.Cleanup(stop)
-	reports := bufio.NewScanner(out)
-	reports.Buffer(nil, 64<<20)
-	return &subprocess{t, cmd.Process, json.NewEncoder(in), reports, stop}
+	responses := bufio.NewScanner(out)
+	responses.Buffer(nil, 64<<20)
+	return &subprocess{t, cmd.Process, json.NewEncoder(in), responses, stop}
 }
 
 // ask sends a request and returns the response, which may be an error.
@@ -81,10 +81,10 @@ func (r *subprocess) ask(o scanRequest) scanResponse {
 }
 
 // exchange sends a request and reads the response into a variable.
-func (r *subprocess) exchange(order, answer any) {
+func (r *subprocess) exchange(request, response any) {
 	r.t.Helper()
-	if err := r.requests.Encode(order); err != nil {
-		r.t.Fatalf("give an order to process %d: %v", r.process.Pid, err)
+	if err := r.requests.Encode(request); err != nil {
+		r.t.Fatalf("send a request to process %d: %v", r.process.Pid, err)
 	}
 	answered := make(chan bool, 1)
 	go func() { answered <- r.responses.Scan() }()
@@ -98,7 +98,7 @@ func (r *subprocess) exchange(order, answer any) {
 		<-answered
 		r.t.Fatalf("no answer from process %d in %v", r.process.Pid, timeout)
 	}
-	if err := json.Unmarshal(r.responses.Bytes(), answer); err != nil {
+	if err := json.Unmarshal(r.responses.Bytes(), response); err != nil {
 		r.t.Fatal(err)
 	}
 }

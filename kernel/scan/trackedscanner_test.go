@@ -13,11 +13,11 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// scannerKind is a scanner, with what it is allowed not to know.
+// scannerKind is a scanner, with what it can know.
 type scannerKind struct {
 	name    string
-	cookies bool // it knows cookies, and times from before it first looked
-	walks   bool // it looks for holders in /proc/PID/fd, and for namespaces in /proc/PID/ns
+	cookies bool // it knows cookies, and times from before its first scan
+	walks   bool // it searches for holders in /proc/PID/fd, and for namespaces in /proc/PID/ns
 }
 
 var scannerKinds = []scannerKind{

@@ -131,7 +131,7 @@ func TestAnAcceptedSocketIsHeldAndKeepsItsAge(t *testing.T) {
 		if h.Held.Len() != 2 || h.Unaccepted.Len() != 1 {
 			t.Errorf("%d held and %d unaccepted, want 2 and 1", h.Held.Len(), h.Unaccepted.Len())
 		}
-		if !e.cookies { // it takes them for other sockets, as its contract says
+		if !e.cookies { // without cookies it takes them for other sockets
 			return
 		}
 		if s := v.socket(ns, first.Local, first.Remote); !s.Since.Equal(since) {
