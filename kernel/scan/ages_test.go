@@ -26,13 +26,13 @@ func TestAgesOfSocketsLeakedBeforeTheFirstScanAreTrue(t *testing.T) {
 	late.CloseClient()
 	talkative.CloseClient()
 	time.Sleep(pause)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner := openTracked(t, e, scan.Options{})
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{})
 		v := scanner.view()
 		for name, c := range map[string]*connection{"idle": idle, "data before the end": talkative, "data and the end at once": late} {
 			s := v.socket(ns, c.Local(), c.Remote())
 			age, most, least := s.Age(v.Taken), v.Taken.Sub(c.closing), v.Taken.Sub(c.closed)-exact
-			if !e.cookies {
+			if !kind.cookies {
 				least = 0 // it knows nothing of what was before
 			}
 			if age > most || age < least {
@@ -46,10 +46,10 @@ func TestAgesOfSocketsLeakedBeforeTheFirstScanAreTrue(t *testing.T) {
 }
 
 func TestAgesNeverExceedTheTruth(t *testing.T) {
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		listener := listen(t, "127.0.0.1:0")
 		ns := netNSOf(t, os.Getpid())
-		scanner := openTracked(t, e, scan.Options{})
+		scanner := openTracked(t, kind, scan.Options{})
 		for range 40 {
 			c := connect(t, listener)
 			c.CloseClient()
@@ -64,12 +64,12 @@ func TestAgesNeverExceedTheTruth(t *testing.T) {
 }
 
 func TestAgesGrowWithTimeAndNothingElse(t *testing.T) {
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		c := connect(t, listen(t, "127.0.0.1:0"))
 		c.send("unread")
 		c.HalfCloseClient()
 		ns := netNSOf(t, os.Getpid())
-		scanner := openTracked(t, e, scan.Options{})
+		scanner := openTracked(t, kind, scan.Options{})
 		first := scanner.view()
 		since := first.socket(ns, c.Local(), c.Remote()).Since
 		c.readAll()

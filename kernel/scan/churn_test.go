@@ -19,8 +19,8 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 	useHashTable(t, "16")
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=300", "--listen=127.0.0.1:0", "--listen=[::1]:0")
 	leaktest.Where{NetNSOf: l.PID}.Start(t, "--churn=10000")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner := openTracked(t, e, scan.Options{Refresh: always})
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{Refresh: always})
 		since := map[closewait.SocketID]time.Time{}
 		scans, incomplete, first := 0, 0, time.Now()
 		for deadline := first.Add(3 * time.Second); time.Now().Before(deadline); scans++ {
@@ -31,7 +31,7 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 			if h.Held.Len() < sockets {
 				incomplete++
 			}
-			if !e.cookies {
+			if !kind.cookies {
 				continue // it cannot ask for single sockets: what it misses two times in a row has left
 			}
 			if h.Entered > sockets || h.Left > 0 {
@@ -45,7 +45,7 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 			}
 		}
 		t.Logf("%d scans, of which %d missed some socket", scans, incomplete)
-		if e.cookies && len(since) != sockets {
+		if kind.cookies && len(since) != sockets {
 			t.Errorf("%d sockets seen in all, want %d", len(since), sockets)
 		}
 	})

@@ -41,14 +41,14 @@ var waysToEnd = map[string]func(*testing.T, *connection){
 
 func TestASocketThatBecomesDefunctStaysTheSameUntilItIsClosed(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		for name, end := range waysToEnd {
 			for _, address := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0"} {
 				t.Run(name+", "+address, func(t *testing.T) {
 					c := connect(t, listen(t, address))
 					c.send("data")
 					c.HalfCloseClient()
-					scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+					scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 					v := scanner.view()
 					if len(v.defunct) != 0 || v.held(os.Getpid()) != 1 {
 						t.Fatalf("at first %d defunct: %v", len(v.defunct), v)
@@ -106,7 +106,7 @@ func (v view) showsDefunct(want closewait.Facts, holders ...int) {
 
 func TestADescriptorThatIsAnotherSocketNowIsNotDefunct(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		c, other := connect(t, listen(t, "127.0.0.1:0")), connect(t, listen(t, "127.0.0.1:0"))
 		c.HalfCloseClient()
 		file, err := c.Server.File()
@@ -120,7 +120,7 @@ func TestADescriptorThatIsAnotherSocketNowIsNotDefunct(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { alive.Close() })
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 		scanner.view()
 		if err := errors.Join(c.Client.SetLinger(0), c.Client.Close(), tcp.AwaitState(int(file.Fd()), tcp.Closed)); err != nil {
 			t.Fatal(err)
@@ -153,9 +153,9 @@ func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
 		"of several processes in one namespace, two listeners": {where: leaktest.Where{NetNS: true}, flags: []string{"--children=1", "--listen=[::]:0", "--connect=127.0.0.1", "--listen=127.0.0.1:0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withEachScanner(t, func(t *testing.T, e scannerKind) {
+			withEachScanner(t, func(t *testing.T, kind scannerKind) {
 				l := c.where.Start(t, append(c.flags, "--sockets=5", "--defunct=1")...)
-				scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+				scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 				for _, command := range []string{"state", "reset 3", "reset 1", "discard 2", "discard 1", "leak 1", "reset 2", "discard 3"} {
 					l.Do(command)
 					scanner.view().agreesWithTruth(l)
@@ -181,9 +181,9 @@ func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
 
 // TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce also holds while the process is a zombie.
 func TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce(t *testing.T) {
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		l := leaktest.Start(t, "--sockets=3", "--children=1")
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 		scanner.view()
 		l.Do("reset 3")
 		scanner.view().agreesWithTruth(l)
@@ -203,11 +203,11 @@ func TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce(t *testing.T) {
 
 func TestAWalkFindsNewHoldersOfDefunctSockets(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		listener := listen(t, "127.0.0.1:0")
 		c, later := connect(t, listener), connect(t, listener)
 		c.HalfCloseClient()
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 		scanner.view()
 		c.ResetClient()
 		want := asDefunct(scanner.view().defunct[0].Facts)
@@ -244,8 +244,8 @@ func connectionWithoutPackets(t *testing.T, prepare func(*connection)) (c *conne
 
 func TestASocketInLastACKIsNotDefunct(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 		var want closewait.Facts
 		c, restore := connectionWithoutPackets(t, func(*connection) { want = asDefunct(scanner.view().holder(os.Getpid()).Held.Sockets[0].Facts) })
 		if err := c.Server.CloseWrite(); err != nil {
@@ -265,8 +265,8 @@ func TestASocketInLastACKIsNotDefunct(t *testing.T) {
 
 func TestKeepaliveWithoutAnswerMakesASocketDefunct(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 		c, _ := connectionWithoutPackets(t, func(c *connection) {
 			scanner.view()
 			if err := c.Server.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 1}); err != nil {

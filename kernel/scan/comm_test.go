@@ -34,8 +34,8 @@ func TestNamesOfProcessesAreSeenByteForByte(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := time.Now()
 			l := leaktest.Start(t, "--sockets=1", "--comm="+c.given)
-			withEachScanner(t, func(t *testing.T, e scannerKind) {
-				scanner := openTracked(t, e, scan.Options{})
+			withEachScanner(t, func(t *testing.T, kind scannerKind) {
+				scanner := openTracked(t, kind, scan.Options{})
 				scanner.view() // from the second scan on, BPF reports some facts in place of /proc
 				h := scanner.view().holder(l.PID)
 				if h.Comm != c.want || h.Group() != c.want {
@@ -56,9 +56,9 @@ func TestFactsOfAProcess(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=7", "--nofile=321", "--drop-uid="+strconv.Itoa(unprivilegedID))
 	opened := map[string]*trackedScanner{}
-	for _, e := range scannerKinds {
-		opened[e.name] = openTracked(t, e, scan.Options{})
-		opened[e.name].view()
+	for _, kind := range scannerKinds {
+		opened[kind.name] = openTracked(t, kind, scan.Options{})
+		opened[kind.name].view()
 	}
 	for name, signal := range map[string]unix.Signal{"S": unix.SIGCONT, "T": unix.SIGSTOP} {
 		l.Signal(signal)
@@ -66,9 +66,9 @@ func TestFactsOfAProcess(t *testing.T) {
 			state := string(stateOf(t, l.PID))
 			return state == name, state
 		})
-		withEachScanner(t, func(t *testing.T, e scannerKind) {
-			for _, e := range []*trackedScanner{openTracked(t, e, scan.Options{}), opened[e.name]} { // in its first scan, and in a later one
-				v := e.view()
+		withEachScanner(t, func(t *testing.T, kind scannerKind) {
+			for _, scanner := range []*trackedScanner{openTracked(t, kind, scan.Options{}), opened[kind.name]} { // in its first scan, and in a later one
+				v := scanner.view()
 				v.agreesWithTruth(l)
 				h := v.holder(l.PID)
 				if h.UID != unprivilegedID || h.User != "nobody" {

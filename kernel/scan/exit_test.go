@@ -30,8 +30,8 @@ func TestProcessesThatEndDuringAScanAreNoError(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { file.Close() })
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner := openTracked(t, e, scan.Options{Refresh: always, Workers: 2})
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{Refresh: always, Workers: 2})
 		stopLeaks := inLoop(t, 1, func() error { return leakAndDie(program, sockets) })
 		stopHolders := inLoop(t, 2, func() error { // holds a socket of ours for a moment
 			cmd := exec.Command("true")
@@ -39,7 +39,7 @@ func TestProcessesThatEndDuringAScanAreNoError(t *testing.T) {
 			return cmd.Run()
 		})
 		mostEntered := uint64(sockets)
-		if !e.cookies {
+		if !kind.cookies {
 			mostEntered *= 2 // it takes an accepted socket for another one
 		}
 		mostEntered++ // a child of ours has our socket for a moment, before its exec

@@ -18,7 +18,7 @@ import (
 // it.
 func TestFactsThatChangeAreSeenByTheNextScan(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		c := connect(t, listen(t, "127.0.0.1:0"))
 		file, err := c.Server.File()
 		if err != nil {
@@ -37,7 +37,7 @@ func TestFactsThatChangeAreSeenByTheNextScan(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = shell.Process.Kill(); _ = shell.Wait() })
 
-		scanner := openTracked(t, e, scan.Options{})
+		scanner := openTracked(t, kind, scan.Options{})
 		process := func() closewait.Process {
 			if h := scanner.view().find(shell.Process.Pid); h != nil {
 				return h.Process

@@ -23,7 +23,7 @@ func TestWithoutCloseWaitNoDescriptorDirectoryIsOpened(t *testing.T) {
 		t.Skipf("needs strace: %v", err)
 	}
 	leaktest.Start(t, "--established=5") // a healthy program
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		trace := filepath.Join(t.TempDir(), "trace")
 		service := startScanService(t, nil, strace, "--seccomp-bpf", "-f", "-e", "trace=open,openat", "-o", trace)
 		opened := func() int {
@@ -40,7 +40,7 @@ func TestWithoutCloseWaitNoDescriptorDirectoryIsOpened(t *testing.T) {
 			}
 			return got
 		}
-		run(&scan.Options{Scanner: e.name, Refresh: always})
+		run(&scan.Options{Scanner: kind.name, Refresh: always})
 		for range 3 {
 			if got := run(nil); len(got.Sockets) != 0 {
 				t.Fatalf("%d sockets in CLOSE_WAIT are left by other tests: %+v", len(got.Sockets), got.Sockets)
@@ -51,7 +51,7 @@ func TestWithoutCloseWaitNoDescriptorDirectoryIsOpened(t *testing.T) {
 		}
 		leaktest.Start(t, "--sockets=1")
 		run(nil)
-		if n := opened(); (n > 0) != e.walks {
+		if n := opened(); (n > 0) != kind.walks {
 			t.Errorf("%d were opened for a leaked socket", n) // the counting works
 		}
 	})

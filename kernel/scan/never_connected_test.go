@@ -21,12 +21,12 @@ func startActor(t testing.TB, attr *syscall.SysProcAttr) *subprocess {
 }
 
 // do has an actor carry out operations.
-func (r *subprocess) do(acts ...operation) {
-	r.t.Helper()
+func (p *subprocess) do(acts ...operation) {
+	p.t.Helper()
 	for _, next := range acts {
 		var done operationResult
-		if r.exchange(next, &done); done.Error != "" {
-			r.t.Fatal(done.Error)
+		if p.exchange(next, &done); done.Error != "" {
+			p.t.Fatal(done.Error)
 		}
 	}
 }
@@ -51,8 +51,8 @@ func TestWhatHoldsNoConnectionIsNotDefunct(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			actor.do(acts...)
-			withEachScanner(t, func(t *testing.T, e scannerKind) {
-				scanner := openTracked(t, e, scan.Options{})
+			withEachScanner(t, func(t *testing.T, kind scannerKind) {
+				scanner := openTracked(t, kind, scan.Options{})
 				scanner.view()
 				if v := scanner.view(); len(v.defunct) != 0 {
 					t.Errorf("defunct: %+v", v.defunct)
@@ -69,14 +69,14 @@ func TestASocketThatWasResetBeforeItWasAcceptedIsDefunctAfterwards(t *testing.T)
 	hosttest.Require(t)
 	actor := startActor(t, nil)
 	actor.do(operation{Do: "connect", Size: unaccepted}, operation{Do: "reset"})
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		if v := openTracked(t, e, scan.Options{}).view(); len(v.defunct) != 0 || v.Sockets.Total() != 0 {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		if v := openTracked(t, kind, scan.Options{}).view(); len(v.defunct) != 0 || v.Sockets.Total() != 0 {
 			t.Errorf("before it is accepted: %+v, %v", v.defunct, v)
 		}
 	})
 	actor.do(operation{Do: "accept"})
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		if n := len(v.defunct); v.AllDefunct && n != 1 || !v.AllDefunct && n != 0 {
 			t.Fatalf("%d defunct, and it sees all of them: %v", n, v.AllDefunct)
 		}
@@ -96,10 +96,10 @@ func TestSocketsOutliveTheLastProcessOfTheirNamespace(t *testing.T) {
 	inNamespaceOf(t, there.process.Pid, func() { c = connect(t, listen(t, "127.0.0.1:0")) })
 	c.HalfCloseClient()
 	there.stop()
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		want := 1
-		if e.walks {
+		if kind.walks {
 			want = 0
 		}
 		if n := v.held(os.Getpid()); n != want || v.Namespaces != 1+want || v.UnreadableNamespaces != 0 {
@@ -131,10 +131,10 @@ func TestANamespaceInWhichOnlyAThreadLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	there.stop()
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		held, waiting := v.held(os.Getpid()), v.unaccepted(os.Getpid())
-		if want := !e.walks; (held == 1) != want || (waiting == 1) != want {
+		if want := !kind.walks; (held == 1) != want || (waiting == 1) != want {
 			t.Errorf("%d held, %d unaccepted; that all is seen: want %v", held, waiting, want)
 		}
 	})

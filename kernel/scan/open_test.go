@@ -94,8 +94,8 @@ func TestAScanThatIsCancelledIsNoScanError(t *testing.T) {
 	hosttest.Require(t)
 	c := connect(t, listen(t, "127.0.0.1:0"))
 	c.CloseClient()
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner := openTracked(t, e, scan.Options{})
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{})
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if snapshot, err := scanner.Scan(ctx); !errors.Is(err, context.Canceled) || snapshot != nil {
@@ -111,9 +111,9 @@ func TestAScanThatIsCancelledIsNoScanError(t *testing.T) {
 }
 
 func TestTheVisibilitySaysWhatIsInUse(t *testing.T) {
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		s := openTracked(t, e, scan.Options{Namespaces: scan.OwnNamespace}).visibility
-		if s.Scanner != e.name || s.Namespaces != scan.OwnNamespace || s.Fallback != "" {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		s := openTracked(t, kind, scan.Options{Namespaces: scan.OwnNamespace}).visibility
+		if s.Scanner != kind.name || s.Namespaces != scan.OwnNamespace || s.Fallback != "" {
 			t.Errorf("visibility %+v", s)
 		}
 	})

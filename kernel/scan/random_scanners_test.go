@@ -86,8 +86,8 @@ func newComparison(t *testing.T, seed uint64) *comparison {
 	} {
 		s.actors = append(s.actors, startActor(t, attr))
 	}
-	open := func(e scannerKind) *trackedScanner {
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour, Workers: 1 + s.random.IntN(2)})
+	open := func(kind scannerKind) *trackedScanner {
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour, Workers: 1 + s.random.IntN(2)})
 		scanner.host.SeesAllProcesses = true
 		return scanner
 	}

@@ -33,8 +33,8 @@ func TestRandomSequencesAreSeenAsSsSeesThem(t *testing.T) {
 		leaktest.Where{PIDNS: true}.Start(t, "--sockets=3", "--unaccepted=10"),
 	}
 	var all []*trackedScanner
-	for _, e := range scannerKinds {
-		all = append(all, openTracked(t, e, scan.Options{Refresh: time.Hour, Workers: 1 + random.IntN(3)}))
+	for _, kind := range scannerKinds {
+		all = append(all, openTracked(t, kind, scan.Options{Refresh: time.Hour, Workers: 1 + random.IntN(3)}))
 		all[len(all)-1].view() // a socket that was never seen in CLOSE_WAIT cannot be followed
 	}
 	var history []string

@@ -21,8 +21,8 @@ func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 	others := leaktest.Where{UID: unprivilegedID - 1}.Start(t, append(what, "--private-fdtable")...)
 	elsewhere := leaktest.Where{NetNS: true}.Start(t, what...)
 	headless := leaktest.Where{NetNS: true}.Start(t, append(what, "--zombie-leader")...)
-	l := startScanService(t, with(unix.CAP_BPF, unix.CAP_PERFMON))
-	got := l.ask(scanRequest{Open: &scan.Options{Refresh: always}, Scan: true})
+	service := startScanService(t, with(unix.CAP_BPF, unix.CAP_PERFMON))
+	got := service.ask(scanRequest{Open: &scan.Options{Refresh: always}, Scan: true})
 	if got.Error != "" {
 		t.Fatal(got.Error)
 	}
@@ -66,8 +66,8 @@ func TestOneOfTheTwoCapabilitiesIsNotEnough(t *testing.T) {
 	own := leaktest.Where{UID: unprivilegedID}.Start(t, "--sockets=2")
 	for name, rights := range map[string]uintptr{"CAP_BPF alone": unix.CAP_BPF, "CAP_PERFMON alone": unix.CAP_PERFMON} {
 		t.Run(name, func(t *testing.T) {
-			l := startScanService(t, with(rights))
-			got := l.ask(scanRequest{Open: &scan.Options{}, Scan: true})
+			service := startScanService(t, with(rights))
+			got := service.ask(scanRequest{Open: &scan.Options{}, Scan: true})
 			if got.Error != "" {
 				t.Fatal(got.Error)
 			}
@@ -77,7 +77,7 @@ func TestOneOfTheTwoCapabilitiesIsNotEnough(t *testing.T) {
 			if why := got.Visibility.Fallback; !strings.Contains(why, "CAP_BPF and CAP_PERFMON") || !strings.Contains(why, "not permitted") {
 				t.Errorf("it does not say what is missing: %q", why)
 			}
-			if got := l.ask(scanRequest{Open: &scan.Options{Scanner: scan.ScannerEBPF}}); !strings.Contains(got.Error, "CAP_PERFMON") {
+			if got := service.ask(scanRequest{Open: &scan.Options{Scanner: scan.ScannerEBPF}}); !strings.Contains(got.Error, "CAP_PERFMON") {
 				t.Errorf("when ebpf was asked for: %q", got.Error)
 			}
 		})

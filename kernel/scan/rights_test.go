@@ -49,8 +49,8 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 		{"all that is needed", with(read, ptrace, admin), 3, 4, 9, 0, true, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := startScanService(t, c.rights)
-			got := l.ask(scanRequest{Open: &scan.Options{}, Scan: true})
+			service := startScanService(t, c.rights)
+			got := service.ask(scanRequest{Open: &scan.Options{}, Scan: true})
 			if got.Error != "" {
 				t.Fatal(got.Error)
 			}
@@ -87,7 +87,7 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 			for _, leak := range []*leaktest.Leak{own, roots, elsewhere} {
 				leak.Do("reset 2")
 			}
-			got = l.ask(scanRequest{Scan: true})
+			got = service.ask(scanRequest{Scan: true})
 			for _, leak := range []*leaktest.Leak{own, roots, elsewhere} {
 				if n, want := got.Holders[leak.PID].Defunct, min(2, before[leak.PID].Held); n != want {
 					t.Errorf("%d sockets of process %d are seen to be defunct, want %d", n, leak.PID, want)

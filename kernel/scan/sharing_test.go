@@ -21,8 +21,8 @@ const always = time.Nanosecond
 func TestEveryHolderCountsASharedSocketAndTheHostOnce(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=4", "--children=2")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		v.agrees(l)
 		for _, pid := range append(l.Children, l.PID) {
 			if h := v.holder(pid).Held; h.Len() != 4 || h.Shared != 4 {
@@ -37,9 +37,9 @@ func TestEveryHolderCountsASharedSocketAndTheHostOnce(t *testing.T) {
 
 func TestAParentThatHasClosedItsCopyHoldsNothing(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		l := leaktest.Start(t, "--sockets=3", "--children=2")
-		scanner := openTracked(t, e, scan.Options{Refresh: always})
+		scanner := openTracked(t, kind, scan.Options{Refresh: always})
 		scanner.view()
 		l.Do("close 3")
 		v := scanner.await(func(v view) (bool, string) { return v.held(l.PID) == 0, v.String() })
@@ -58,9 +58,9 @@ func TestAParentThatHasClosedItsCopyHoldsNothing(t *testing.T) {
 // TestAHolderThatHasDiedIsRemovedAtOnce also holds while the dead parent is a zombie, which it is
 // until the end of the test.
 func TestAHolderThatHasDiedIsRemovedAtOnce(t *testing.T) {
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		l := leaktest.Start(t, "--sockets=3", "--children=1")
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 		scanner.view().holder(l.PID)
 		l.Signal(unix.SIGKILL)
 		awaitZombie(t, l.PID)
@@ -76,8 +76,8 @@ func TestAHolderThatHasDiedIsRemovedAtOnce(t *testing.T) {
 
 func TestSocketsThatWerePassedOnBelongToTheReceiver(t *testing.T) {
 	l := leaktest.Start(t, "--sockets=3", "--pass")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		v.agrees(l)
 		if parent, child := v.held(l.PID), v.held(l.Children[0]); parent != 0 || child != 3 {
 			t.Errorf("the sender holds %d and the receiver %d, want 0 and 3", parent, child)
@@ -86,13 +86,13 @@ func TestSocketsThatWerePassedOnBelongToTheReceiver(t *testing.T) {
 }
 
 func TestASocketThatIsPassedOnLeavesOneHolderAndEntersTheOther(t *testing.T) {
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		listener := listen(t, "127.0.0.1:0")
 		kept, given := connect(t, listener), connect(t, listener)
 		kept.CloseClient()
 		given.CloseClient()
 		ns := netNSOf(t, os.Getpid())
-		scanner := openTracked(t, e, scan.Options{Refresh: always})
+		scanner := openTracked(t, kind, scan.Options{Refresh: always})
 		since := scanner.view().socket(ns, given.Local(), given.Remote()).Since
 		file, err := given.Server.File()
 		if err != nil {
@@ -117,7 +117,7 @@ func TestASocketThatIsPassedOnLeavesOneHolderAndEntersTheOther(t *testing.T) {
 func TestSocketsInFlightHaveNoHolder(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=3", "--in-flight")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		for name, c := range map[string]struct {
 			all  bool // every process of the host is visible
 			want closewait.Owner
@@ -126,7 +126,7 @@ func TestSocketsInFlightHaveNoHolder(t *testing.T) {
 			"unresolved where a process may be hidden":                 {false, closewait.OwnerUnresolved},
 		} {
 			t.Run(name, func(t *testing.T) {
-				scanner := openTracked(t, e, scan.Options{})
+				scanner := openTracked(t, kind, scan.Options{})
 				scanner.host.SeesAllProcesses = c.all
 				for range 3 { // a further search does not change it
 					v := scanner.view()
@@ -152,8 +152,8 @@ func TestAProcessWithSeveralDescriptorsOfASocketCountsItOnce(t *testing.T) {
 		}
 		t.Cleanup(func() { file.Close() })
 	}
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		h := openTracked(t, e, scan.Options{}).view().holder(os.Getpid())
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		h := openTracked(t, kind, scan.Options{}).view().holder(os.Getpid())
 		if h.Held.Len() != 1 || h.Held.Shared != 0 {
 			t.Errorf("%d held, %d shared, want 1 and 0", h.Held.Len(), h.Held.Shared)
 		}

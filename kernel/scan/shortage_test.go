@@ -31,8 +31,8 @@ func withEachShortage(t *testing.T, test func(*resourceShortage)) {
 	family := leaktest.Start(t, "--sockets=3", "--unaccepted=2", "--children=1")
 	alone := leaktest.Start(t, "--sockets=4")
 	elsewhere := leaktest.Where{NetNS: true}.Start(t, "--sockets=5")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		test(&resourceShortage{t, startScanService(t, nil), scan.Options{Scanner: e.name, Refresh: always}, map[int]reportedHolder{
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		test(&resourceShortage{t, startScanService(t, nil), scan.Options{Scanner: kind.name, Refresh: always}, map[int]reportedHolder{
 			family.PID: {Held: 3, Unaccepted: 2, Entered: 5}, family.Children[0]: {Held: 3, Entered: 3},
 			alone.PID: {Held: 4, Entered: 4}, elsewhere.PID: {Held: 5, Entered: 5},
 		}, elsewhere.PID})
@@ -133,11 +133,11 @@ func countLimits(scanErrors map[string]uint64) (n uint64) {
 // closed by their program and others by their peer.
 func TestAShortageMakesNoSocketDefunct(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		service := startScanService(t, nil)
 		for left := range enough {
 			l := leaktest.Where{NetNS: left%2 == 0}.Start(t, "--sockets=6")
-			if got := service.ask(scanRequest{Open: &scan.Options{Scanner: e.name, Refresh: time.Hour}, Scan: true}); got.Holders[l.PID].Held != 6 {
+			if got := service.ask(scanRequest{Open: &scan.Options{Scanner: kind.name, Refresh: time.Hour}, Scan: true}); got.Holders[l.PID].Held != 6 {
 				t.Fatalf("at first %+v; %s", got.Holders, got.Error)
 			}
 			l.Do("reset 3")
