@@ -23,10 +23,6 @@ type LiveSocket struct {
 	UID                  uint32
 }
 
-// tcpCloseWait is TCP_CLOSE_WAIT of include/net/tcp_states.h. Package host has it too, but its
-// tests import this package.
-const tcpCloseWait = 8
-
 // LiveSockets makes listeners and sockets in CLOSE_WAIT on the loopback, and returns them by
 // description. They are closed at the end of the test.
 func LiveSockets(t *testing.T) map[string]LiveSocket {
