@@ -69,7 +69,7 @@ func TestArchitecture(t *testing.T) {
 		"internal/leaktest":       {module, "golang.org/x/sys/unix", "os/exec", "syscall"},
 		"internal/leaktest/tcp":   {"golang.org/x/sys/unix"},
 		"internal/leaktest/truth": {},
-		"internal/kerneltest":     {module + "internal/hosttest", "golang.org/x/sys/unix", "syscall"},
+		"internal/kerneltest":     {module + "internal/hosttest", module + "internal/leaktest", "golang.org/x/sys/unix", "syscall"},
 		"internal/hosttest":       {module + "internal/leaktest/tcp", "golang.org/x/sys/unix", "os/exec", "syscall"},
 		"internal/promtest":       {module + "internal/leaktest", "os/exec", "syscall"},
 		"internal/browsertest":    {"os/exec"},

@@ -39,7 +39,6 @@ func (s *server) run(command string) error {
 	word, argument, counted := strings.Cut(command, " ")
 	do := map[string]func(int) error{
 		"leak": s.leak, "close": s.close, "accept": s.accept, "reset": s.reset, "discard": s.discard,
-		"bury": s.discard, // until no test of kernel/ says bury
 	}[word]
 	switch {
 	case word == "read" && !counted:

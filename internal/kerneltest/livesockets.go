@@ -1,12 +1,14 @@
 package kerneltest
 
 import (
+	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"syscall"
 	"testing"
-	"time"
+
+	"closewait_exporter/internal/leaktest"
 
 	"golang.org/x/sys/unix"
 )
@@ -20,10 +22,6 @@ type LiveSocket struct {
 	BytesRead, BytesSent uint64 // received and sent by the kernel; the FIN counts as one
 	UID                  uint32
 }
-
-// tcpCloseWait is TCP_CLOSE_WAIT of include/net/tcp_states.h. Package host has it too, but its
-// tests import this package.
-const tcpCloseWait = 8
 
 // LiveSockets makes listeners and sockets in CLOSE_WAIT on the loopback, and returns them by
 // description. They are closed at the end of the test.
@@ -40,13 +38,14 @@ func LiveSockets(t *testing.T) map[string]LiveSocket {
 		{"IPv6", "tcp6", "::1", "::1"},
 		{"v4-mapped on a dual-stack wildcard", "tcp", "::", "127.0.0.1"},
 	} {
-		listener, err := config.Listen(t.Context(), place.network, net.JoinHostPort(place.listen, "0"))
+		l, err := config.Listen(t.Context(), place.network, net.JoinHostPort(place.listen, "0"))
 		if err != nil {
 			t.Logf("no %s here: %v", place.name, err)
 			continue
 		}
-		t.Cleanup(func() { _ = listener.Close() })
-		made[place.name+" listener"] = Describe(t, listener.(*net.TCPListener))
+		t.Cleanup(func() { _ = l.Close() })
+		listener := l.(*net.TCPListener)
+		made[place.name+" listener"] = Describe(t, listener)
 		_, port, err := net.SplitHostPort(listener.Addr().String())
 		if err != nil {
 			t.Fatal(err)
@@ -59,35 +58,24 @@ func LiveSockets(t *testing.T) map[string]LiveSocket {
 	return made
 }
 
-// closeWait makes a connection whose peer sends some data and closes, and accepts it. If read is
+// closeWait makes a connection whose client sends some data and closes, and accepts it. If read is
 // true, it reads the data and the end of file.
-func closeWait(t *testing.T, listener net.Listener, to, data string, read bool) LiveSocket {
+func closeWait(t *testing.T, listener *net.TCPListener, to, data string, read bool) LiveSocket {
 	t.Helper()
-	peer, err := net.Dial("tcp", to)
-	if err != nil {
+	c := leaktest.ConnectTo(t, listener, to, &net.Dialer{})
+	if _, err := c.Client.Write([]byte(data)); err != nil {
 		t.Fatal(err)
 	}
-	conn, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
-	if _, err := peer.Write([]byte(data)); err != nil {
-		t.Fatal(err)
-	}
-	if err := peer.Close(); err != nil {
-		t.Fatal(err)
-	}
-	AwaitState(t, conn.(*net.TCPConn), tcpCloseWait)
+	c.CloseClient()
 	if read {
-		if n, err := conn.Read(make([]byte, len(data)+1)); n != len(data) || err != nil {
+		if n, err := c.Server.Read(make([]byte, len(data)+1)); n != len(data) || err != nil {
 			t.Fatalf("read %d bytes, %v, want %d", n, err, len(data))
 		}
-		if _, err := conn.Read(make([]byte, 1)); err == nil {
+		if _, err := c.Server.Read(make([]byte, 1)); err == nil {
 			t.Fatal("there is more to read than was written")
 		}
 	}
-	s := Describe(t, conn.(*net.TCPConn))
+	s := Describe(t, c.Server)
 	s.BytesRead = uint64(len(data)) + 1 // the FIN counts
 	if !read {
 		s.RecvQueue = uint32(len(data)) + 1
@@ -107,29 +95,6 @@ func Descriptor(t *testing.T, s syscall.Conn, f func(fd int)) {
 	}
 }
 
-// AwaitState waits until a connection is in a TCP state.
-func AwaitState(t *testing.T, conn *net.TCPConn, state uint8) {
-	t.Helper()
-	deadline := time.Now().Add(10 * time.Second)
-	Descriptor(t, conn, func(fd int) {
-		for tcpState(t, fd) != state {
-			if time.Now().After(deadline) {
-				t.Fatalf("state %d, want %d", tcpState(t, fd), state)
-			}
-			time.Sleep(time.Millisecond)
-		}
-	})
-}
-
-func tcpState(t *testing.T, fd int) uint8 {
-	t.Helper()
-	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return info.State
-}
-
 // Describe returns the facts of a socket by system calls on its descriptor. It leaves out the queue
 // and the numbers of bytes.
 func Describe(t *testing.T, s syscall.Conn) LiveSocket {
@@ -138,10 +103,14 @@ func Describe(t *testing.T, s syscall.Conn) LiveSocket {
 	Descriptor(t, s, func(fd int) {
 		var file unix.Stat_t
 		cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_COOKIE)
-		if err != nil || unix.Fstat(fd, &file) != nil {
+		if err := errors.Join(err, unix.Fstat(fd, &file)); err != nil {
 			t.Fatal(err)
 		}
-		made.State, made.Inode, made.Cookie = tcpState(t, fd), file.Ino, cookie
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err != nil {
+			t.Fatal(err)
+		}
+		made.State, made.Inode, made.Cookie = info.State, file.Ino, cookie
 		local, err := unix.Getsockname(fd)
 		if err != nil {
 			t.Fatal(err)

@@ -8,14 +8,8 @@ import (
 	"testing"
 
 	"closewait_exporter/internal/kerneltest"
-	"closewait_exporter/kernel/host"
+	"closewait_exporter/internal/leaktest"
 )
-
-// halfClosed is an accepted connection in CLOSE_WAIT. Its peer can still read.
-type halfClosed struct {
-	accepted *net.TCPConn
-	peer     *net.TCPConn
-}
 
 // place is a kind of addresses between which a connection is made.
 type place struct{ name, network, listen, dial string }
@@ -26,54 +20,35 @@ var places = []place{
 	{"v4-mapped", "tcp", "[::]:0", "127.0.0.1"},
 }
 
-// connect makes a connection whose peer has closed its half.
-func (p place) connect(t *testing.T) halfClosed {
+// connect makes a connection whose client has closed its half.
+func (p place) connect(t *testing.T) *leaktest.Connection {
 	t.Helper()
-	var config net.ListenConfig
-	config.SetMultipathTCP(false)
-	listener, err := config.Listen(t.Context(), p.network, p.listen)
-	if err != nil {
-		t.Fatal(err)
-	}
+	listener := leaktest.Listen(t, p.network, p.listen)
 	defer listener.Close()
+	return p.connectTo(t, listener, &net.Dialer{})
+}
+
+// connectTo makes a connection to a listener at this place. Its client has closed its half.
+func (p place) connectTo(t *testing.T, listener *net.TCPListener, dialer *net.Dialer) *leaktest.Connection {
+	t.Helper()
 	_, port, err := net.SplitHostPort(listener.Addr().String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	return connect(t, listener, net.JoinHostPort(p.dial, port), &net.Dialer{})
-}
-
-func connect(t *testing.T, listener net.Listener, to string, dialer *net.Dialer) halfClosed {
-	t.Helper()
-	peer, err := dialer.Dial("tcp", to)
-	if err != nil {
-		t.Fatal(err)
-	}
-	accepted, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	c := halfClosed{accepted.(*net.TCPConn), peer.(*net.TCPConn)}
-	t.Cleanup(func() {
-		_ = c.accepted.Close()
-		_ = c.peer.Close()
-	})
-	if err := c.peer.CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
-	kerneltest.AwaitState(t, c.accepted, host.TCPCloseWait)
+	c := leaktest.ConnectTo(t, listener, net.JoinHostPort(p.dial, port), dialer)
+	c.HalfCloseClient()
 	return c
 }
 
-// detach returns a file with the accepted end, which it closes otherwise.
-func (c halfClosed) detach(t *testing.T) *os.File {
+// detach returns a file with the server's end, which it closes otherwise.
+func detach(t *testing.T, c *leaktest.Connection) *os.File {
 	t.Helper()
-	file, err := c.accepted.File()
+	file, err := c.Server.File()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = file.Close() })
-	_ = c.accepted.Close()
+	_ = c.Server.Close()
 	return file
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/kerneltest"
+	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/sockdiag"
 )
@@ -126,7 +127,7 @@ func TestNoForeignSocketIsDestroyedWhenPortsAreUsedAgain(t *testing.T) {
 						t.Fatalf("%s: %+v, %v", name, counts, err)
 					}
 				}
-				requireUntouched(t, r.peer)
+				requireUntouched(t, r.Client)
 			}
 		})
 	}
@@ -134,37 +135,30 @@ func TestNoForeignSocketIsDestroyedWhenPortsAreUsedAgain(t *testing.T) {
 
 // reconnector makes the same connection again and again.
 type reconnector struct {
-	halfClosed
-	listener net.Listener
-	to       string
-	dialer   *net.Dialer
+	*leaktest.Connection // nil before the first
+
+	at       place
+	listener *net.TCPListener
+	dialer   net.Dialer
 }
 
 func newReconnector(t *testing.T, at place) *reconnector {
 	t.Helper()
-	var config net.ListenConfig
-	config.SetMultipathTCP(false)
-	listener, err := config.Listen(t.Context(), at.network, at.listen)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = listener.Close() })
-	_, port, _ := net.SplitHostPort(listener.Addr().String())
-	return &reconnector{listener: listener, to: net.JoinHostPort(at.dial, port), dialer: &net.Dialer{}}
+	return &reconnector{at: at, listener: leaktest.Listen(t, at.network, at.listen)}
 }
 
 // reconnect resets the connection, so that its addresses are free at once, and makes it again.
 func (r *reconnector) reconnect(t *testing.T) *closewait.Socket {
 	t.Helper()
-	if r.peer != nil {
-		r.dialer.LocalAddr = r.peer.LocalAddr()
-		_ = r.peer.SetLinger(0)
-		_ = r.peer.Close()
-		_ = r.accepted.SetLinger(0)
-		_ = r.accepted.Close()
+	if r.Connection != nil {
+		r.dialer.LocalAddr = r.Client.LocalAddr()
+		_ = r.Client.SetLinger(0)
+		_ = r.Client.Close()
+		_ = r.Server.SetLinger(0)
+		_ = r.Server.Close()
 	}
-	r.halfClosed = connect(t, r.listener, r.to, r.dialer)
-	live := kerneltest.Describe(t, r.accepted)
+	r.Connection = r.at.connectTo(t, r.listener, &r.dialer)
+	live := kerneltest.Describe(t, r.Server)
 	h, err := host.Open(host.DefaultPath)
 	if err != nil {
 		t.Fatal(err)

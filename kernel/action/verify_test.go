@@ -95,17 +95,13 @@ func TestSocketsOfANamespaceWithoutProcessesAreGone(t *testing.T) {
 // request names the interface. IPv6 connections of link-local addresses are bound to one too.
 func TestDestroyFindsASocketThatIsBoundToAnInterface(t *testing.T) {
 	e := newExecutor(t)
-	config := net.ListenConfig{Control: func(_, _ string, c syscall.RawConn) (err error) {
-		_ = c.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), "lo") })
-		return err
-	}}
-	config.SetMultipathTCP(false)
-	listener, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	connect(t, listener, listener.Addr().String(), &net.Dialer{})
+	listener := leaktest.Listen(t, "tcp", "127.0.0.1:0", func(config *net.ListenConfig) {
+		config.Control = func(_, _ string, c syscall.RawConn) (err error) {
+			_ = c.Control(func(fd uintptr) { err = unix.BindToDevice(int(fd), "lo") })
+			return err
+		}
+	})
+	leaktest.Connect(t, listener).HalfCloseClient()
 	h := openHandle(t, e, os.Getpid())
 	counts, err := h.Destroy(t.Context(), closeWaitSocketsOf(t, os.Getpid()))
 	if err != nil || counts != (closewait.SocketCounts{Done: 1}) {

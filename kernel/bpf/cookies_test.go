@@ -12,33 +12,46 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/leaktest/tcp"
 )
+
+func cookieOf(t *testing.T, c *leaktest.Connection) (cookie uint64) {
+	t.Helper()
+	raw, err := c.Server.SyscallConn()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var failed error
+	if err := raw.Control(func(fd uintptr) { cookie, failed = unix.GetsockoptUint64(int(fd), unix.SOL_SOCKET, unix.SO_COOKIE) }); err != nil || failed != nil {
+		t.Fatal(err, failed)
+	}
+	return cookie
+}
 
 // TestNewSocketsGetCookies makes sockets after the pass over files that assigns cookies to all.
 func TestNewSocketsGetCookies(t *testing.T) {
 	leaktest.RequireRoot(t)
-	listener := listen(t, "127.0.0.1:0", false)
+	listener := leaktest.Listen(t, "tcp", "127.0.0.1:0")
 	it := opened(t, objectProgWalk)
-	var news []connection
+	var news []*leaktest.Connection
 	for range 3 {
-		c := connect(t, listener)
-		closeWrite(t, c.client)
-		awaitEnd(t, c.server)
+		c := leaktest.Connect(t, listener)
+		c.HalfCloseClient()
 		news = append(news, c)
 	}
 	walk := func(each func(*Socket)) ([]error, error) { return it.walker.walk(t.Context(), each) }
 	atFirst := closeWaits(t, walk, os.Getpid())
 	for _, c := range news {
-		if s := atFirst[remoteOf(c)]; len(s) != 1 || s[0].Cookie != 0 || s[0].Cookieless != 1 {
-			t.Errorf("%v at first: %+v, want one without cookie", remoteOf(c), s)
+		if s := atFirst[c.Remote()]; len(s) != 1 || s[0].Cookie != 0 || s[0].Cookieless != 1 {
+			t.Errorf("%v at first: %+v, want one without cookie", c.Remote(), s)
 		}
 	}
 	all := func(each func(*Socket)) ([]error, error) { return it.Sockets(t.Context(), each) }
 	for range 2 {
 		found := closeWaits(t, all, os.Getpid())
 		for _, c := range news {
-			if s := found[remoteOf(c)]; len(s) != 1 || s[0].Cookie != cookieOf(t, c) || s[0].Cookieless != 0 {
-				t.Errorf("%v: %+v, want one with cookie %d", remoteOf(c), s, cookieOf(t, c))
+			if s := found[c.Remote()]; len(s) != 1 || s[0].Cookie != cookieOf(t, c) || s[0].Cookieless != 0 {
+				t.Errorf("%v: %+v, want one with cookie %d", c.Remote(), s, cookieOf(t, c))
 			}
 		}
 		if len(found) != len(news) {
@@ -50,15 +63,14 @@ func TestNewSocketsGetCookies(t *testing.T) {
 // TestSocketsOfManyProcessesGetCookiesInOnePass asks for more processes than are read one by one.
 func TestSocketsOfManyProcessesGetCookiesInOnePass(t *testing.T) {
 	leaktest.RequireRoot(t)
-	listener := listen(t, "127.0.0.1:0", false)
+	listener := leaktest.Listen(t, "tcp", "127.0.0.1:0")
 	it := opened(t, objectProgWalk)
-	c, other := connect(t, listener), connect(t, listener)
-	for _, c := range []connection{c, other} {
-		closeWrite(t, c.client)
-		awaitEnd(t, c.server)
+	c, other := leaktest.Connect(t, listener), leaktest.Connect(t, listener)
+	for _, c := range []*leaktest.Connection{c, other} {
+		c.HalfCloseClient()
 	}
 	walk := func(each func(*Socket)) ([]error, error) { return it.walker.walk(t.Context(), each) }
-	inode := closeWaits(t, walk, os.Getpid())[remoteOf(c)][0].Inode
+	inode := closeWaits(t, walk, os.Getpid())[c.Remote()][0].Inode
 	for _, processes := range []int{1, manyProcesses + 1} {
 		cookieless := map[heldSocket]uint8{{uint32(os.Getpid()), inode}: 1}
 		for unused := uint32(1 << 30); len(cookieless) < processes; unused++ {
@@ -66,7 +78,7 @@ func TestSocketsOfManyProcessesGetCookiesInOnePass(t *testing.T) {
 		}
 		assign := func(each func(*Socket)) ([]error, error) { return it.assignCookies(t.Context(), cookieless, each) }
 		found := closeWaits(t, assign, os.Getpid())
-		if s := found[remoteOf(c)]; len(found) != 1 || len(s) != 1 || s[0].Cookie != cookieOf(t, c) {
+		if s := found[c.Remote()]; len(found) != 1 || len(s) != 1 || s[0].Cookie != cookieOf(t, c) {
 			t.Errorf("of %d processes: %+v, want one with cookie %d", processes, found, cookieOf(t, c))
 		}
 	}
@@ -76,7 +88,7 @@ func TestSocketsOfManyProcessesGetCookiesInOnePass(t *testing.T) {
 // not have.
 func TestNewSocketsInATableOfAThreadGetCookies(t *testing.T) {
 	leaktest.RequireRoot(t)
-	listener := listen(t, "127.0.0.1:0", false)
+	listener := leaktest.Listen(t, "tcp", "127.0.0.1:0")
 	it := opened(t, objectProgWalk)
 	remote := make(chan netip.AddrPort)
 	done := make(chan struct{})
@@ -85,12 +97,8 @@ func TestNewSocketsInATableOfAThreadGetCookies(t *testing.T) {
 		if err := unix.Unshare(unix.CLONE_FILES); err != nil {
 			t.Error(err)
 		}
-		client, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err != nil {
-			t.Error(err)
-		}
 		to := listener.Addr().(*net.TCPAddr).AddrPort()
-		if err := unix.Connect(client, &unix.SockaddrInet4{Addr: to.Addr().As4(), Port: int(to.Port())}); err != nil {
+		if _, _, err := tcp.Connect(netip.Addr{}, to); err != nil { // the descriptor is closed with the table
 			t.Error(err)
 		}
 		remote <- to

@@ -57,7 +57,7 @@ if child:
 func TestATableThatGrowsIsReadCompletely(t *testing.T) {
 	leaktest.RequireRoot(t)
 	const sockets, rounds = 3500, 20
-	listen(t, "127.0.0.1:0", false)
+	leaktest.Listen(t, "tcp", "127.0.0.1:0")
 	it := opened(t, objectProgWalk)
 	program := exec.Command(leaktest.RequireProgram(t, "python3"), "-c", holder, strconv.Itoa(sockets))
 	stdin, err := program.StdinPipe()

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"net"
 	"os"
 	"testing"
 
@@ -41,15 +42,16 @@ func TestAllProgramsReadTheSame(t *testing.T) {
 	want := map[endpoint]bool{}
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
 		for _, mptcp := range []bool{false, true} {
-			listener := listen(t, address, mptcp)
+			listener := leaktest.Listen(t, "tcp", address, func(c *net.ListenConfig) { c.SetMultipathTCP(mptcp) })
 			want[endpoint{host.TCPListen, listener.Addr().String(), ""}] = true
-			half, reset := connect(t, listener), connect(t, listener)
-			write(t, half.client, "12345")
-			closeWrite(t, half.client)
-			awaitEnd(t, half.server)
-			abort(t, reset)
-			want[endpoint{host.TCPCloseWait, half.server.LocalAddr().String(), half.server.RemoteAddr().String()}] = true
-			want[endpoint{host.TCPClose, reset.server.LocalAddr().String(), reset.server.RemoteAddr().String()}] = true
+			half, reset := leaktest.Connect(t, listener), leaktest.Connect(t, listener)
+			if _, err := half.Client.Write([]byte("12345")); err != nil {
+				t.Fatal(err)
+			}
+			half.HalfCloseClient()
+			reset.ResetClient()
+			want[endpoint{host.TCPCloseWait, half.Local().String(), half.Remote().String()}] = true
+			want[endpoint{host.TCPClose, reset.Local().String(), reset.Remote().String()}] = true
 		}
 	}
 	records := map[string]map[endpoint]objectRecord{}

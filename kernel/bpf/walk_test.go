@@ -35,12 +35,11 @@ func closeWaits(t *testing.T, sockets func(func(*Socket)) ([]error, error), pid 
 func TestTablesOfAnySizeAreWalkedToTheEnd(t *testing.T) {
 	leaktest.RequireRoot(t)
 	const room, run = 1024, 8192 // MAX_RECORDS and CHUNK * CHUNKS in walk.h
-	listener := listen(t, "127.0.0.1:0", false)
+	listener := leaktest.Listen(t, "tcp", "127.0.0.1:0")
 	it := opened(t, objectProgWalk)
-	c := connect(t, listener)
-	closeWrite(t, c.client)
-	awaitEnd(t, c.server)
-	file, err := c.server.File()
+	c := leaktest.Connect(t, listener)
+	c.HalfCloseClient()
+	file, err := c.Server.File()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +49,7 @@ func TestTablesOfAnySizeAreWalkedToTheEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer null.Close()
-	want := []uint32{fdOf(t, c.server), uint32(file.Fd())}
+	want := []uint32{fdOf(t, c.Server), uint32(file.Fd())}
 	for i := range 2*run + 10 {
 		of := null
 		if i < 2*room+5 || i > 2*run {
@@ -68,7 +67,7 @@ func TestTablesOfAnySizeAreWalkedToTheEnd(t *testing.T) {
 	all := func(each func(*Socket)) ([]error, error) { return it.Sockets(t.Context(), each) }
 	for range 2 { // the cookie is assigned in the first pass at the latest
 		var got []uint32
-		for _, s := range closeWaits(t, all, os.Getpid())[remoteOf(c)] {
+		for _, s := range closeWaits(t, all, os.Getpid())[c.Remote()] {
 			got = append(got, s.Fd)
 		}
 		if slices.Sort(want); !slices.Equal(slices.Sorted(slices.Values(got)), want) {

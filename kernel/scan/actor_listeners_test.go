@@ -5,6 +5,8 @@ import (
 	"net/netip"
 
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/leaktest/tcp"
 )
 
 // place is an address on which an actor listens, and the address to which its clients connect.
@@ -45,8 +47,8 @@ func openListener(p place) (*listener, error) {
 		unix.Close(fd)
 		return nil, err
 	}
-	local, err := unix.Getsockname(fd)
-	return &listener{p, fd, addrPortOfSockaddr(local).Port()}, err
+	local, err := tcp.LocalAddr(fd)
+	return &listener{p, fd, local.Port()}, err
 }
 
 // connect connects a client.
@@ -56,9 +58,8 @@ func (d *listener) connect(protocol int) (client int, local, remote netip.AddrPo
 		return -1, local, remote, err
 	}
 	if err = unix.Connect(client, sockaddr(remote)); err == nil {
-		var sa unix.Sockaddr
-		if sa, err = unix.Getsockname(client); err == nil {
-			return client, addrPortOfSockaddr(sa), remote, unix.SetNonblock(client, true)
+		if local, err = tcp.LocalAddr(client); err == nil {
+			return client, local, remote, unix.SetNonblock(client, true)
 		}
 	}
 	unix.Close(client)
@@ -72,7 +73,7 @@ func (d *listener) accept() (fd int, caller netip.AddrPort, err error) {
 	if err != nil {
 		return -1, caller, err
 	}
-	return fd, addrPortOfSockaddr(sa), nil
+	return fd, addrPortOfSockaddr(sa), nil // getpeername(2) fails if the client has reset it
 }
 
 // asSeenBy returns an address as a socket of this listener shows it: v4-mapped if the listener is

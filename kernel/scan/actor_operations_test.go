@@ -14,10 +14,10 @@ import (
 // nothing.
 var operations = map[string]func(*actor, operation) error{
 	"connect": (*actor).connect, "accept": (*actor).accept, "reopen": (*actor).reopen,
-	"say": onEnd((*heldEnd).write), "hear": onEnd((*heldEnd).read), "halve": onEnd((*heldEnd).shutWrite),
+	"write": onEnd((*heldEnd).write), "read": onEnd((*heldEnd).read), "shutdown": onEnd((*heldEnd).shutWrite),
 	"close": onEnd((*heldEnd).close), "reset": onEnd((*heldEnd).reset), "dup": onEnd((*heldEnd).dup),
-	"dress": onEnd((*heldEnd).setAttribute), "disconnect": (*actor).disconnect,
-	"bluff": (*actor).addNoise, "fork": (*actor).fork, "reap": (*actor).reap,
+	"set": onEnd((*heldEnd).setAttribute), "disconnect": (*actor).disconnect,
+	"noise": (*actor).addNoise, "fork": (*actor).fork, "reap": (*actor).reap,
 	"send": (*actor).send, "receive": (*actor).receive, "thread": (*actor).startThread, "join": (*actor).endThread,
 }
 
@@ -77,7 +77,7 @@ func (a *actor) accept(next operation) error {
 		}
 	}
 	unix.Close(fd)
-	return errors.New("accepted a stranger: " + caller.String())
+	return errors.New("accepted an unknown client: " + caller.String())
 }
 
 // reopen closes a listener and opens another one on the same place. Connections that wait to be
@@ -210,9 +210,9 @@ func (a *actor) addNoise(next operation) error {
 	switch bind := func() error { return unix.Bind(fd, sockaddr(netip.AddrPortFrom(loopback, 0))) }; next.Size % 5 {
 	case 1:
 		err = bind()
-	case 2: // a listener that stopped to be one
+	case 2: // a listener that was shut down
 		err = errors.Join(bind(), unix.Listen(fd, 1), unix.Shutdown(fd, unix.SHUT_RDWR))
-	case 3: // unprivilegedID listens on port 1
+	case 3: // nothing listens on port 1
 		err = unix.SetNonblock(fd, true)
 		if refused := unix.Connect(fd, sockaddr(netip.AddrPortFrom(loopback, 1))); refused == nil {
 			err = errors.New("port 1 is open")
@@ -225,9 +225,9 @@ func (a *actor) addNoise(next operation) error {
 
 // addUnanswered opens a listener that drops all packets, and a client that waits for its answer.
 func (a *actor) addUnanswered(fd int, loopback netip.Addr) error {
-	deaf := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K} // 0 bytes of each packet
-	err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &deaf})
-	if errors.Is(err, unix.EPERM) { // what the filters of all users take may be used up
+	dropAll := unix.SockFilter{Code: unix.BPF_RET | unix.BPF_K} // 0 bytes of each packet
+	err := unix.SetsockoptSockFprog(fd, unix.SOL_SOCKET, unix.SO_ATTACH_FILTER, &unix.SockFprog{Len: 1, Filter: &dropAll})
+	if errors.Is(err, unix.EPERM) { // the memory for socket filters may be used up
 		return a.addNonConnection(fd)
 	}
 	err = errors.Join(err, unix.Bind(fd, sockaddr(netip.AddrPortFrom(loopback, 0))), unix.Listen(fd, 1), a.addNonConnection(fd))
@@ -247,7 +247,7 @@ func (a *actor) addUnanswered(fd int, loopback netip.Addr) error {
 		return err
 	}
 	if err := unix.Connect(client, local); !errors.Is(err, unix.EINPROGRESS) {
-		return fmt.Errorf("connect to who hears nothing: %w", err)
+		return fmt.Errorf("connect to a listener that drops all packets: %w", err)
 	}
 	return nil
 }

@@ -45,11 +45,11 @@ func (a *actor) fork(next operation) error {
 		defer file.Close()
 		cmd.ExtraFiles = append(cmd.ExtraFiles, file)
 	}
-	life, err := cmd.StdinPipe()
+	stdin, err := cmd.StdinPipe()
 	if err != nil {
 		return err
 	}
-	a.children = append(a.children, &child{cmd, life})
+	a.children = append(a.children, &child{cmd, stdin})
 	return cmd.Start()
 }
 

@@ -30,7 +30,7 @@ type operation struct {
 type operationResult struct {
 	Error string
 	Ends  []end
-	Noise []uint64 // inodes of sockets that hold no connection, and of what never was one
+	Noise []uint64 // inodes of sockets that are no connection, or not any more
 }
 
 // end is one end of a connection.
@@ -46,7 +46,7 @@ type actor struct {
 	listeners   []*listener
 	ends        []*heldEnd
 	noise       []int
-	noiseInodes []uint64 // inodes of decoys
+	noiseInodes []uint64 // inodes of the noise, and of what is no connection any more
 	children    []*child
 	threads     []*thread
 	channel     [2]int // a pair of sockets through which others are sent
@@ -63,8 +63,8 @@ type heldEnd struct {
 
 // child is a process that has inherited sockets.
 type child struct {
-	cmd  *exec.Cmd
-	life io.Closer
+	cmd   *exec.Cmd
+	stdin io.Closer
 }
 
 func serveOperations(in io.Reader, out io.Writer) error {
@@ -175,9 +175,9 @@ func (a *actor) endChildren() {
 }
 
 func (c *child) end() {
-	c.life.Close()
+	c.stdin.Close()
 	_ = c.cmd.Process.Kill()
-	_ = c.cmd.Wait() // killed: the error says so
+	_ = c.cmd.Wait() // the error is that it was killed
 }
 
 func inodeOf(fd int) (uint64, error) {

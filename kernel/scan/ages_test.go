@@ -19,20 +19,20 @@ func TestAgesOfSocketsLeakedBeforeTheFirstScanAreTrue(t *testing.T) {
 	ns := netNSOf(t, os.Getpid())
 	idle, talkative, late := connect(t, listener), connect(t, listener), connect(t, listener)
 	talkative.send("the first of several")
-	idle.closePeer()
+	idle.CloseClient()
 	time.Sleep(pause) // an age has to grow: there is no other way
-	talkative.send("words")
+	talkative.send("more data")
 	late.send("all at once")
-	late.closePeer()
-	talkative.closePeer()
+	late.CloseClient()
+	talkative.CloseClient()
 	time.Sleep(pause) // and the others as well
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner := openTracked(t, e, scan.Options{})
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{})
 		v := scanner.view()
 		for name, c := range map[string]*connection{"idle": idle, "data before the end": talkative, "data and the end at once": late} {
-			s := v.socket(ns, c.local, c.remote)
+			s := v.socket(ns, c.Local(), c.Remote())
 			age, most, least := s.Age(v.Taken), v.Taken.Sub(c.closing), v.Taken.Sub(c.closed)-exact
-			if !e.cookies {
+			if !kind.cookies {
 				least = 0 // it knows nothing of what was before
 			}
 			if age > most || age < least {
@@ -46,36 +46,36 @@ func TestAgesOfSocketsLeakedBeforeTheFirstScanAreTrue(t *testing.T) {
 }
 
 func TestAgesNeverExceedTheTruth(t *testing.T) {
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		listener := listen(t, "127.0.0.1:0")
 		ns := netNSOf(t, os.Getpid())
-		scanner := openTracked(t, e, scan.Options{})
+		scanner := openTracked(t, kind, scan.Options{})
 		for range 40 {
 			c := connect(t, listener)
-			c.closePeer()
+			c.CloseClient()
 			v := scanner.view()
-			s := v.socket(ns, c.local, c.remote)
+			s := v.socket(ns, c.Local(), c.Remote())
 			if age, truth := s.Age(v.Taken), v.Taken.Sub(c.closing); age > truth {
 				t.Errorf("age %v, and the client closed %v ago", age, truth)
 			}
-			c.server.Close()
+			c.Server.Close()
 		}
 	})
 }
 
 func TestAgesGrowWithTimeAndNothingElse(t *testing.T) {
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		c := connect(t, listen(t, "127.0.0.1:0"))
 		c.send("unread")
-		c.shutPeer()
+		c.HalfCloseClient()
 		ns := netNSOf(t, os.Getpid())
-		scanner := openTracked(t, e, scan.Options{})
+		scanner := openTracked(t, kind, scan.Options{})
 		first := scanner.view()
-		since := first.socket(ns, c.local, c.remote).Since
+		since := first.socket(ns, c.Local(), c.Remote()).Since
 		c.readAll()
-		c.reply("words that arrive") // a movement, acknowledged, but still the same CLOSE_WAIT
+		c.reply("data that arrives") // is acknowledged, which does not change the time of CLOSE_WAIT
 		second := scanner.view()
-		s := second.socket(ns, c.local, c.remote)
+		s := second.socket(ns, c.Local(), c.Remote())
 		if !s.Since.Equal(since) || s.UnreadBytes() != 0 {
 			t.Errorf("since %v with %d bytes unread, want %v as before, and 0", s.Since, s.UnreadBytes(), since)
 		}

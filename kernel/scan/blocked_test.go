@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/leaktest/tcp"
 )
 
 // blockedProcess is the test binary in blockedRole.
@@ -28,7 +31,7 @@ func startBlocked(t *testing.T, file string) blockedProcess {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe", file)
 	cmd.Env = append(os.Environ(), roleVariable+"="+blockedRole, "GORACE=atexit_sleep_ms=0")
-	stderr := new(strings.Builder) // after the thaw, the write faults
+	stderr := new(strings.Builder) // the write after the thaw causes a page fault
 	cmd.Stderr = stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -56,12 +59,12 @@ const blockedRole = "blocked"
 
 // block leaks a socket, maps a page, and when it reads a line it writes to the page and unmaps it
 // at the same time.
-func block(file string, orders io.Reader) error {
-	socket, err := leakOne()
+func block(file string, commands io.Reader) error {
+	socket, err := leakSocket()
 	if err != nil {
 		return err
 	}
-	defer socket.Close()
+	defer unix.Close(socket)
 	f, err := os.OpenFile(file, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return err
@@ -75,9 +78,9 @@ func block(file string, orders io.Reader) error {
 	if err != nil {
 		return err
 	}
-	first := page[0] // so that it is there
+	first := page[0] // so that the page is in memory
 	fmt.Fprintln(os.Stdout, "ready")
-	if _, err := bufio.NewReader(orders).ReadString('\n'); err != nil {
+	if _, err := bufio.NewReader(commands).ReadString('\n'); err != nil {
 		return err
 	}
 	writing := make(chan struct{})
@@ -90,6 +93,21 @@ func block(file string, orders io.Reader) error {
 		return err
 	}
 	return unix.Munmap(page)
+}
+
+// leakSocket returns the descriptor of a socket in CLOSE_WAIT.
+func leakSocket() (int, error) {
+	listener, address, err := tcp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), false)
+	if err != nil {
+		return -1, err
+	}
+	defer unix.Close(listener)
+	client, _, err := tcp.Connect(netip.Addr{}, address)
+	if err != nil {
+		return -1, err
+	}
+	server, _, err := tcp.Accept([]int{listener})
+	return server, errors.Join(err, tcp.CloseAll([]int{client}))
 }
 
 // awaitBlockedThread returns when a thread of this process is in uninterruptible sleep.

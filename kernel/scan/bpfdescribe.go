@@ -9,8 +9,8 @@ import (
 	"closewait_exporter/kernel/procfs"
 )
 
-// bpfDescriptions describes holders, and remembers the descriptions. BPF shows a version of each
-// process, from which follows which facts are still true.
+// bpfDescriptions describes holders, and remembers the descriptions. BPF reports a version of each
+// process, which changes when remembered facts may be outdated.
 type bpfDescriptions struct {
 	describer *procfs.Describer
 	iterator  *bpf.Iterator

@@ -17,7 +17,7 @@ import (
 // they report pids of the pid namespace of this process, and start times of the host.
 func openIterator(h *host.Host) (*bpf.Iterator, error) {
 	if !h.PIDsAreOurs {
-		return nil, fmt.Errorf("%s shows another pid namespace than the one of this process, whose pids BPF reports", h.Path)
+		return nil, fmt.Errorf("%s shows another pid namespace: BPF reports the pids of the namespace of this process", h.Path)
 	}
 	iterator, err := bpf.New()
 	if err != nil {
@@ -30,7 +30,7 @@ func openIterator(h *host.Host) (*bpf.Iterator, error) {
 	return iterator, nil
 }
 
-// checkIterator compares what BPF and /proc report about this process.
+// checkIterator compares the start time of this process according to BPF and to /proc.
 func checkIterator(h *host.Host, iterator *bpf.Iterator) error {
 	pid := os.Getpid()
 	dir, err := h.Proc.OpenPID(pid)
@@ -47,7 +47,7 @@ func checkIterator(h *host.Host, iterator *bpf.Iterator) error {
 		switch {
 		case int(p.Pid) != pid || p.Thread != p.Pid:
 		case startOf(p.Start) != self.Start:
-			found = fmt.Errorf("BPF says that the exporter started at tick %d and %s that it was %d: a time namespace", startOf(p.Start), h.Path, self.Start)
+			found = fmt.Errorf("the exporter started at tick %d according to BPF and at tick %d according to %s: it runs in a time namespace", startOf(p.Start), self.Start, h.Path)
 		default:
 			found = nil
 		}

@@ -5,19 +5,19 @@ import (
 	"time"
 )
 
-// bpfSchedule decides when the ebpf scanner does what is expensive: to read all descriptors, and
-// to dump all namespaces.
+// bpfSchedule decides when the ebpf scanner does the expensive work: reading all descriptors and
+// dumping all namespaces.
 type bpfSchedule struct {
 	refresh time.Duration // Options.Refresh
 
-	quiet    bool          // the last scan that has read all descriptors has found no socket
-	walkedAt time.Time     // the last time that it has read all descriptors
+	quiet    bool          // the last scan that read all descriptors found no socket
+	walkedAt time.Time     // the last time that all descriptors were read
 	walkCost time.Duration // what that cost
 	dumpedAt time.Time     // the last dump of all namespaces
-	dumpCost time.Duration // what that cost; 0: there was none
+	dumpCost time.Duration // what that cost; 0 before the first
 }
 
-// costOfDump is the assumed cost of the dump of a namespace before one was measured.
+// costOfDump is the assumed cost of a dump of one namespace, until one has been measured.
 const costOfDump = time.Millisecond
 
 // dumpIsCheaper reports whether dumps of all namespaces should replace reading all descriptors:
@@ -29,7 +29,7 @@ func (b *bpfSchedule) dumpIsCheaper(namespaces int) bool {
 	return !due && b.quiet && b.walkCost >= cmp.Or(b.dumpCost, time.Duration(namespaces)*costOfDump)
 }
 
-// smallHost is the cost of reading all descriptors where some 10,000 are open.
+// smallHost is what reading all descriptors costs where about 10,000 are open.
 const smallHost = 10 * time.Millisecond
 
 // dumpIsDue reports whether all namespaces are to be dumped: for at most a hundredth of the time,

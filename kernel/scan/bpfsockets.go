@@ -40,7 +40,7 @@ type bpfBuffers struct {
 // take returns the buffers without content, and none if most of their memory was not used.
 func (b *bpfBuffers) take() bpfBuffers {
 	last := *b
-	*b = bpfBuffers{} // if the scan needs more memory, the old memory must be free for the collector
+	*b = bpfBuffers{} // so that the old memory can be collected if the scan needs more
 	if cap(last.byInode) > 4*len(last.byInode)+1000 {
 		return bpfBuffers{}
 	}
@@ -115,9 +115,7 @@ func fillIn(row *closewait.SocketSample, ns closewait.NetNS, record *bpf.Socket,
 		row.Defunct = true
 		return
 	}
-	since := func(jiffies uint32) time.Duration { // the difference of two times in whole ticks
-		return max(time.Duration(jiffies)*tick-tick, 0)
-	}
+	since := func(jiffies uint32) time.Duration { return atLeast(time.Duration(jiffies)*tick, tick) }
 	row.RecvQueue, row.SendQueue, row.Timer = record.RecvQueue, record.SendQueue, closewait.Timer(record.Timer)
 	row.HasTimes = true
 	row.SinceLastAck = since(record.SinceLastAck)
@@ -152,8 +150,8 @@ func (b *bpfScan) join() {
 	b.set.sockets = sockets
 }
 
-// sameSocket returns the number of rows that are of the same socket as the first, and moves them
-// to the beginning. Two sockets can have the same inode, because inodes repeat after 2^32.
+// sameSocket moves the rows of the same socket as the first to the beginning, and returns their
+// number. Two sockets can have the same inode, because inodes repeat after 2^32.
 func (b *bpfScan) sameSocket(rows []fdscan.InodeIndex) int {
 	sockets := b.set.sockets
 	n := 1

@@ -15,7 +15,7 @@ type unheldSockets struct {
 	inFlight map[closewait.NetNS]bool    // namespaces in which an orphan was found twice
 }
 
-// first reports whether there was no scan yet.
+// first reports whether no scan has been completed yet.
 func (u *unheldSockets) first() bool { return u.orphans == nil }
 
 // assign fills in the owners of the sockets from an index on, which dumps have added. It removes

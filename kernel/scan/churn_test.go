@@ -5,9 +5,8 @@ import (
 	"testing"
 	"time"
 
-	"closewait_exporter/internal/hosttest"
-
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -20,11 +19,11 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 	useHashTable(t, "16")
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=300", "--listen=127.0.0.1:0", "--listen=[::1]:0")
 	leaktest.Where{NetNSOf: l.PID}.Start(t, "--churn=10000")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner := openTracked(t, e, scan.Options{Refresh: always})
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{Refresh: always})
 		since := map[closewait.SocketID]time.Time{}
-		looks, incomplete, first := 0, 0, time.Now()
-		for deadline := first.Add(3 * time.Second); time.Now().Before(deadline); looks++ {
+		scans, incomplete, first := 0, 0, time.Now()
+		for deadline := first.Add(3 * time.Second); time.Now().Before(deadline); scans++ {
 			h := scanner.view().holder(l.PID)
 			if h.Held.Len() > sockets {
 				t.Fatalf("%d sockets held, of %d", h.Held.Len(), sockets)
@@ -32,11 +31,11 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 			if h.Held.Len() < sockets {
 				incomplete++
 			}
-			if !e.cookies {
-				continue // nothing can be asked twice: what it misses two times in a row has left
+			if !kind.cookies {
+				continue // it cannot ask for single sockets: what it misses two times in a row has left
 			}
 			if h.Entered > sockets || h.Left > 0 {
-				t.Fatalf("after %d looks %d entered and %d left, want at most %d and 0", looks, h.Entered, h.Left, sockets)
+				t.Fatalf("after %d scans %d entered and %d left, want at most %d and 0", scans, h.Entered, h.Left, sockets)
 			}
 			for _, s := range h.Held.Sockets {
 				if before, known := since[s.ID]; known && !s.Since.Equal(before) {
@@ -45,8 +44,8 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 				since[s.ID] = s.Since
 			}
 		}
-		t.Logf("%d looks, of which %d missed some socket", looks, incomplete)
-		if e.cookies && len(since) != sockets {
+		t.Logf("%d scans, of which %d missed some socket", scans, incomplete)
+		if kind.cookies && len(since) != sockets {
 			t.Errorf("%d sockets seen in all, want %d", len(since), sockets)
 		}
 	})

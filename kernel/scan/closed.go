@@ -19,50 +19,50 @@ import (
 // happens when there are new sockets in CLOSE_WAIT. If the last known descriptor is closed before
 // that, the socket is lost, though another descriptor may keep it open.
 //
-// Two programs deceive it: a program that connects a closed socket again (connect(2) with
-// AF_UNSPEC), until the new connection is in CLOSE_WAIT too; and a program that shuts a socket
-// down and then binds it to a device, because the kernel searches only the sockets of that
-// device.
+// It reports a socket as closed by mistake in two cases: where a program connects a closed socket
+// again (connect(2) with AF_UNSPEC), until the new connection is in CLOSE_WAIT too; and where a
+// program shuts a socket down and then binds it to a device, because the kernel then searches only
+// the sockets of that device.
 //
-// The memory is bounded by the descriptors of the host: each of them is checked again, and
-// forgotten when it is closed.
+// The number of descriptors of the host bounds the memory: each closed socket is checked again, and
+// forgotten when its descriptors are closed.
 type closedSockets struct {
 	host   *host.Host
 	reader *namespaceReader
 
-	known     []deadSocketCandidate // closed sockets, those first that were checked longest ago
+	known     []deadSocketCandidate // closed sockets, in the order of their last check
 	checkedAt time.Time             // the last check of some of them
 
-	suspects  []deadSocketCandidate // have left CLOSE_WAIT, and may be in another state, or were missed, or unread
-	judgedAt  time.Time             // the last time that the suspects were judged again
-	judgeCost time.Duration
+	suspects    []deadSocketCandidate // have left CLOSE_WAIT: in another state, missed by a dump, or not read
+	recheckedAt time.Time             // the last time that the suspects were checked again
+	recheckCost time.Duration         // what that cost
 }
 
 // minChecked is the minimum number of closed sockets that each scan checks again, which takes
 // about a millisecond.
 const minChecked = 250
 
-// maxJudged bounds the memory that is needed if many sockets leave CLOSE_WAIT at the same time.
-const maxJudged = 10_000
+// maxClassified bounds the memory that is needed if many sockets leave CLOSE_WAIT at the same time.
+const maxClassified = 10_000
 
 // update finds the sockets that have left CLOSE_WAIT since the last scan and are closed now, and
 // checks some of the closed sockets again. It must run before the owners are resolved, which may
-// forget the sockets that have left. A socket that has left costs one link to read, where its
-// appearance has cost a walk. update returns the accepted sockets that the last scan saw in
-// CLOSE_WAIT and this one does not, at most maxConfirmed.
+// forget the sockets that have left. For each of them it reads one link. update returns the
+// accepted sockets that the last scan saw in CLOSE_WAIT and this one does not, at most
+// maxConfirmed.
 func (d *closedSockets) update(ctx context.Context, scan *tableScan, owners *ownerTable) (missed []closewait.Facts) {
-	d.judgeSuspects(ctx, scan)
+	d.recheckSuspects(ctx, scan)
 	all := left(scan, owners)
 	for _, e := range all[:min(len(all), maxConfirmed)] {
 		missed = append(missed, owners.listedFacts(e))
 	}
 	held := slices.DeleteFunc(all, func(e *ownerEntry) bool { return e.holders == nil })
-	for left := range slices.Chunk(held, maxJudged) {
-		batch := make([]deadSocketCandidate, len(left))
-		for i, e := range left {
+	for entries := range slices.Chunk(held, maxClassified) {
+		batch := make([]deadSocketCandidate, len(entries))
+		for i, e := range entries {
 			batch[i] = deadSocketCandidate{Facts: owners.closedFacts(e), holders: e.holderList(), handles: slices.Clone(owners.handlesOf(e))}
 		}
-		d.judge(ctx, scan.set.reached, batch)
+		d.classify(ctx, scan.set.reached, batch)
 	}
 	d.check(scan.taken)
 	return missed
@@ -85,24 +85,24 @@ func left(scan *tableScan, owners *ownerTable) (left []*ownerEntry) {
 	return left
 }
 
-// judgeSuspects judges the suspects of earlier scans again, for at most a hundredth of the time:
-// a socket that its program has shut down can be in LAST_ACK for a quarter of an hour.
-func (d *closedSockets) judgeSuspects(ctx context.Context, scan *tableScan) {
+// recheckSuspects classifies the suspects of earlier scans again, for at most a hundredth of the
+// time: a socket that its program has shut down can be in LAST_ACK for a quarter of an hour.
+func (d *closedSockets) recheckSuspects(ctx context.Context, scan *tableScan) {
 	started := time.Now()
-	if len(d.suspects) == 0 || scan.taken.Sub(d.judgedAt) < costShare*d.judgeCost {
+	if len(d.suspects) == 0 || scan.taken.Sub(d.recheckedAt) < costShare*d.recheckCost {
 		return
 	}
 	suspects := d.suspects
 	d.suspects = nil
-	d.judge(ctx, scan.set.reached, suspects)
-	d.judgedAt, d.judgeCost = scan.taken, time.Since(started)
+	d.classify(ctx, scan.set.reached, suspects)
+	d.recheckedAt, d.recheckCost = scan.taken, time.Since(started)
 }
 
-// judge finds out which sockets that have left CLOSE_WAIT are closed: those that a descriptor
-// shows and that are in no table. As a socket can be closed between the two checks, the
-// descriptors are read once more at the end. A socket that is in CLOSE_WAIT after all, because
-// the dump has missed it, stays a suspect: its connection may end before a dump shows it again.
-func (d *closedSockets) judge(ctx context.Context, namespaces []host.Namespace, sockets []deadSocketCandidate) {
+// classify finds out which sockets that have left CLOSE_WAIT are closed: a descriptor still refers
+// to them, and no table has them. As a program can close its descriptor between the two checks, the
+// descriptors are read again at the end. A socket that is still in CLOSE_WAIT, because the dump has
+// missed it, stays a suspect: its connection may end before a dump shows it again.
+func (d *closedSockets) classify(ctx context.Context, namespaces []host.Namespace, sockets []deadSocketCandidate) {
 	sockets, _ = checkHolders(d.host, sockets)
 	d.reader.findStates(ctx, namespaces, sockets)
 	var absent []deadSocketCandidate
@@ -120,8 +120,8 @@ func (d *closedSockets) judge(ctx context.Context, namespaces []host.Namespace, 
 	}
 }
 
-// check reads the descriptors of closed sockets again: of some at each scan in turn, and of as
-// many as cost a hundredth of the time.
+// check reads the descriptors of closed sockets again, some at each scan in turn: at least
+// minChecked, and more as long as that takes less than a hundredth of the time.
 func (d *closedSockets) check(now time.Time) {
 	started := time.Now()
 	share := now.Sub(d.checkedAt) / costShare
@@ -137,9 +137,8 @@ func (d *closedSockets) check(now time.Time) {
 	}
 }
 
-// addTo adds the closed sockets to the sockets of a scan. Processes that have ended are removed
-// from their holders at once. It must run after the owners are resolved, which then know what the
-// scan has seen.
+// addTo adds the closed sockets to the sockets of a scan. It first removes holders that have ended.
+// It must run after the owners are resolved, which then know what the scan has seen.
 func (d *closedSockets) addTo(scan *tableScan, owners *ownerTable) {
 	d.forgetSeen(scan, owners)
 	for i := range d.known {
@@ -156,8 +155,8 @@ func (d *closedSockets) addTo(scan *tableScan, owners *ownerTable) {
 	}
 }
 
-// forgetSeen forgets the sockets that the scan sees in CLOSE_WAIT: a dump had only missed them,
-// or their programs have connected them again. When they leave CLOSE_WAIT they are judged again.
+// forgetSeen forgets the sockets that the scan has read in CLOSE_WAIT: a dump had only missed them,
+// or their programs have connected them again. They are classified again when they leave it.
 func (d *closedSockets) forgetSeen(scan *tableScan, owners *ownerTable) {
 	seen := func(c deadSocketCandidate) bool {
 		e := owners.find(c.Inode, c.ID.Cookie)

@@ -36,7 +36,7 @@ func TestManyDefunctSocketsAreCheap(t *testing.T) {
 	if ordinary.cpu > cold.cpu/4 {
 		t.Errorf("a scan that knows them takes %v, more than a quarter of the first, %v", ordinary.cpu, cold.cpu)
 	}
-	l.Do("bury 10000")
+	l.Do("discard 10000")
 	for scans := 0; known() > 0; scans++ {
 		if err := scan(); err != nil || scans > sockets/minChecked {
 			t.Fatalf("after %d scans %d are left of those that were closed; %v", scans, known(), err)

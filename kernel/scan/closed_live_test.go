@@ -1,6 +1,7 @@
 package scan_test
 
 import (
+	"errors"
 	"fmt"
 	"net"
 	"os"
@@ -10,63 +11,52 @@ import (
 	"testing"
 	"time"
 
-	"closewait_exporter/internal/hosttest"
-
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/leaktest/tcp"
 	"closewait_exporter/kernel/scan"
 )
 
-// States of a TCP socket, from include/net/tcp_states.h.
-const (
-	tcpClose   = 7
-	tcpLastACK = 9
-)
-
-// deaths are ways in which a socket in CLOSE_WAIT becomes defunct.
-var deaths = map[string]func(*testing.T, *connection){
-	"a RST of the peer": func(t *testing.T, c *connection) {
-		if err := c.client.SetLinger(0); err != nil {
-			t.Fatal(err)
-		}
-		c.client.Close()
-	},
-	"a word to a peer that has gone": func(t *testing.T, c *connection) {
-		c.client.Close()
-		if _, err := c.server.Write([]byte("are you there?")); err != nil {
+// waysToEnd are ways in which the connection of a socket in CLOSE_WAIT ends.
+var waysToEnd = map[string]func(*testing.T, *connection){
+	"a RST of the peer": func(_ *testing.T, c *connection) { c.ResetClient() },
+	"data to a peer that has gone": func(t *testing.T, c *connection) {
+		c.Client.Close()
+		if _, err := c.Server.Write([]byte("are you there?")); err != nil {
 			t.Fatal(err)
 		}
 	},
 	"SOCK_DESTROY": func(t *testing.T, c *connection) {
-		filter := fmt.Sprintf("sport = :%d and dport = :%d", c.local.Port(), c.remote.Port())
+		filter := fmt.Sprintf("sport = :%d and dport = :%d", c.Local().Port(), c.Remote().Port())
 		if out, err := exec.Command("ss", "-tK", "state", "close-wait", filter).CombinedOutput(); err != nil {
 			t.Skipf("needs ss: %v\n%s", err, out)
 		}
-		c.client.Close() // the RST has made that one defunct too
+		c.Client.Close() // the RST has closed it too
 	},
 }
 
 func TestASocketThatBecomesDefunctStaysTheSameUntilItIsClosed(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		for name, die := range deaths {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		for name, end := range waysToEnd {
 			for _, address := range []string{"127.0.0.1:0", "[::1]:0", "[::]:0"} {
 				t.Run(name+", "+address, func(t *testing.T) {
 					c := connect(t, listen(t, address))
-					c.send("words")
-					c.shutPeer()
-					scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+					c.send("data")
+					c.HalfCloseClient()
+					scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 					v := scanner.view()
 					if len(v.defunct) != 0 || v.held(os.Getpid()) != 1 {
 						t.Fatalf("at first %d defunct: %v", len(v.defunct), v)
 					}
 					before := v.holder(os.Getpid()).Held.Sockets[0]
 					want := asDefunct(before.Facts)
-					die(t, c)
-					awaitTCP(t, c.server, tcpClose)
+					end(t, c)
+					c.AwaitServer(tcp.Closed)
 					for range 3 {
 						v := scanner.view()
 						v.showsDefunct(want, os.Getpid())
@@ -74,12 +64,12 @@ func TestASocketThatBecomesDefunctStaysTheSameUntilItIsClosed(t *testing.T) {
 							t.Errorf("since %v, in CLOSE_WAIT since %v", after.Since, before.Since)
 						}
 					}
-					c.server.Close()
+					c.Server.Close()
 					if v := scanner.view(); len(v.defunct) != 0 {
 						t.Errorf("after it was closed: %+v", v.defunct)
 					}
-					if faults := scanErrorsOf(scanner.host); len(faults) != 0 {
-						t.Errorf("faults %v", faults)
+					if counted := scanErrorsOf(scanner.host); len(counted) != 0 {
+						t.Errorf("scan errors %v", counted)
 					}
 				})
 			}
@@ -102,7 +92,7 @@ func (v view) showsDefunct(want closewait.Facts, holders ...int) {
 	}
 	got := v.defunct[0]
 	facts := got.Facts
-	if v.AllDefunct { // who sees the socket itself knows what was sent
+	if v.AllDefunct { // ebpf reads the socket itself, with the numbers of bytes
 		facts = asDefunct(facts)
 	}
 	if facts != want {
@@ -114,42 +104,27 @@ func (v view) showsDefunct(want closewait.Facts, holders ...int) {
 	}
 }
 
-func awaitTCP(t *testing.T, conn *net.TCPConn, want uint8) {
-	t.Helper()
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaktest.Eventually(t, timeout, func() (bool, string) {
-		var info *unix.TCPInfo
-		var asked error
-		err := raw.Control(func(fd uintptr) { info, asked = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) })
-		if err != nil || asked != nil {
-			t.Fatal(err, asked)
-		}
-		return info.State == want, fmt.Sprintf("in state %d, want %d", info.State, want)
-	})
-}
-
 func TestADescriptorThatIsAnotherSocketNowIsNotDefunct(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		c, other := connect(t, listen(t, "127.0.0.1:0")), connect(t, listen(t, "127.0.0.1:0"))
-		c.shutPeer()
-		file, err := c.server.File()
+		c.HalfCloseClient()
+		file, err := c.Server.File()
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { file.Close() })
-		c.server.Close()
-		alive, err := other.server.File()
+		c.Server.Close()
+		alive, err := other.Server.File()
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { alive.Close() })
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 		scanner.view()
-		deaths["a RST of the peer"](t, c)
+		if err := errors.Join(c.Client.SetLinger(0), c.Client.Close(), tcp.AwaitState(int(file.Fd()), tcp.Closed)); err != nil {
+			t.Fatal(err)
+		}
 		if v := scanner.view(); len(v.defunct) != 1 {
 			t.Fatalf("%d defunct, want 1", len(v.defunct))
 		}
@@ -168,20 +143,20 @@ func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
 		where leaktest.Where
 		flags []string
 	}{
-		"in a network namespace":                                  {where: leaktest.Where{NetNS: true}, flags: []string{"--listen=127.0.0.1:0", "--listen=[::1]:0"}},
-		"in a pid namespace":                                      {where: leaktest.Where{PIDNS: true}},
-		"of another user":                                         {where: leaktest.Where{UID: unprivilegedID}},
-		"in the table of a single thread":                         {flags: []string{"--private-fdtable"}},
-		"of a process whose leader has ended":                     {flags: []string{"--zombie-leader"}},
-		"of such a process, and in the table of a single thread":  {flags: []string{"--zombie-leader", "--private-fdtable"}},
-		"of several processes":                                    {flags: []string{"--children=2"}},
-		"of several processes in one namespace, and on two doors": {where: leaktest.Where{NetNS: true}, flags: []string{"--children=1", "--listen=[::]:0", "--connect=127.0.0.1", "--listen=127.0.0.1:0"}},
+		"in a network namespace":                               {where: leaktest.Where{NetNS: true}, flags: []string{"--listen=127.0.0.1:0", "--listen=[::1]:0"}},
+		"in a pid namespace":                                   {where: leaktest.Where{PIDNS: true}},
+		"of another user":                                      {where: leaktest.Where{UID: unprivilegedID}},
+		"in the table of a single thread":                      {flags: []string{"--private-fdtable"}},
+		"of a process whose leader has ended":                  {flags: []string{"--zombie-leader"}},
+		"of such a process, in the table of a single thread":   {flags: []string{"--zombie-leader", "--private-fdtable"}},
+		"of several processes":                                 {flags: []string{"--children=2"}},
+		"of several processes in one namespace, two listeners": {where: leaktest.Where{NetNS: true}, flags: []string{"--children=1", "--listen=[::]:0", "--connect=127.0.0.1", "--listen=127.0.0.1:0"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withEachScanner(t, func(t *testing.T, e scannerKind) {
+			withEachScanner(t, func(t *testing.T, kind scannerKind) {
 				l := c.where.Start(t, append(c.flags, "--sockets=5", "--defunct=1")...)
-				scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
-				for _, command := range []string{"state", "reset 3", "reset 1", "bury 2", "bury 1", "leak 1", "reset 2", "bury 3"} {
+				scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
+				for _, command := range []string{"state", "reset 3", "reset 1", "discard 2", "discard 1", "leak 1", "reset 2", "discard 3"} {
 					l.Do(command)
 					scanner.view().agreesWithTruth(l)
 					if t.Failed() {
@@ -196,8 +171,8 @@ func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
 				if v := scanner.view(); len(v.defunct) != 0 {
 					t.Errorf("after its end: %+v", v.defunct)
 				}
-				if faults := scanErrorsOf(scanner.host); len(faults) != 0 {
-					t.Errorf("faults %v", faults)
+				if scanErrors := scanErrorsOf(scanner.host); len(scanErrors) != 0 {
+					t.Errorf("scan errors %v", scanErrors)
 				}
 			})
 		})
@@ -206,9 +181,9 @@ func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
 
 // TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce also holds while the process is a zombie.
 func TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce(t *testing.T) {
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		l := leaktest.Start(t, "--sockets=3", "--children=1")
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 		scanner.view()
 		l.Do("reset 3")
 		scanner.view().agreesWithTruth(l)
@@ -228,33 +203,33 @@ func TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce(t *testing.T) {
 
 func TestAWalkFindsNewHoldersOfDefunctSockets(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		listener := listen(t, "127.0.0.1:0")
 		c, later := connect(t, listener), connect(t, listener)
-		c.shutPeer()
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+		c.HalfCloseClient()
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 		scanner.view()
-		deaths["a RST of the peer"](t, c)
+		c.ResetClient()
 		want := asDefunct(scanner.view().defunct[0].Facts)
-		file, err := c.server.File()
+		file, err := c.Server.File()
 		if err != nil {
 			t.Fatal(err)
 		}
 		child := keepOpen(t, file)
-		later.closePeer() // what is new in CLOSE_WAIT asks for a walk
+		later.CloseClient() // a new socket in CLOSE_WAIT causes a walk
 		scanner.await(func(v view) (bool, string) { return v.held(os.Getpid()) > 0, v.String() }).showsDefunct(want, os.Getpid(), child.Pid)
-		c.server.Close()
+		c.Server.Close()
 		scanner.view().showsDefunct(want, child.Pid)
 	})
 }
 
-// silent is a connection in another network namespace whose loopback interface is down, so that
-// no packet arrives.
-func silent(t *testing.T, prepare func(*connection)) (c *connection, restore func()) {
+// connectionWithoutPackets returns a connection in another network namespace whose loopback
+// interface is down. restore sets it up.
+func connectionWithoutPackets(t *testing.T, prepare func(*connection)) (c *connection, restore func()) {
 	t.Helper()
 	there := leaktest.Where{NetNS: true}.Start(t)
 	inNamespaceOf(t, there.PID, func() { c = connect(t, listen(t, "127.0.0.1:0")) })
-	c.shutPeer()
+	c.HalfCloseClient()
 	prepare(c)
 	set := func(state string) {
 		out, err := exec.Command("nsenter", "--net=/proc/"+strconv.Itoa(there.PID)+"/ns/net", "--", "ip", "link", "set", "lo", state).CombinedOutput()
@@ -263,44 +238,44 @@ func silent(t *testing.T, prepare func(*connection)) (c *connection, restore fun
 		}
 	}
 	set("down")
-	c.client.Close() // which would be defunct too, in the end
+	c.Client.Close() // it would be closed too, in the end
 	return c, func() { set("up") }
 }
 
 func TestASocketInLastACKIsNotDefunct(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 		var want closewait.Facts
-		c, restore := silent(t, func(*connection) { want = asDefunct(scanner.view().holder(os.Getpid()).Held.Sockets[0].Facts) })
-		if err := c.server.CloseWrite(); err != nil {
+		c, restore := connectionWithoutPackets(t, func(*connection) { want = asDefunct(scanner.view().holder(os.Getpid()).Held.Sockets[0].Facts) })
+		if err := c.Server.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
-		awaitTCP(t, c.server, tcpLastACK)
+		c.AwaitServer(tcp.LastACK)
 		for range 3 {
 			if v := scanner.view(); len(v.defunct) != 0 {
 				t.Fatalf("%+v", v.defunct)
 			}
 		}
 		restore()
-		awaitTCP(t, c.server, tcpClose)
+		c.AwaitServer(tcp.Closed)
 		scanner.await(func(v view) (bool, string) { return len(v.defunct) == 1, v.String() }).showsDefunct(want, os.Getpid())
 	})
 }
 
 func TestKeepaliveWithoutAnswerMakesASocketDefunct(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
-		c, _ := silent(t, func(c *connection) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
+		c, _ := connectionWithoutPackets(t, func(c *connection) {
 			scanner.view()
-			if err := c.server.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 1}); err != nil {
+			if err := c.Server.SetKeepAliveConfig(net.KeepAliveConfig{Enable: true, Idle: time.Second, Interval: time.Second, Count: 1}); err != nil {
 				t.Fatal(err)
 			}
 		})
-		awaitTCP(t, c.server, tcpClose)
+		c.AwaitServer(tcp.Closed)
 		v := scanner.view()
-		if len(v.defunct) != 1 || v.defunct[0].Remote != c.remote {
+		if len(v.defunct) != 1 || v.defunct[0].Remote != c.Remote() {
 			t.Errorf("%+v", v.defunct)
 		}
 	})

@@ -21,17 +21,17 @@ var (
 type closedStep struct {
 	name   string
 	change map[string]string
-	want   string // see remains
-	missed bool   // the dump shows nothing, as one that races with churn may
-	costly bool   // it is not the time to judge suspects again
+	want   string // see describeSockets
+	missed bool   // the dump shows nothing, as it may where many connections come and go
+	costly bool   // it is not the time to check suspects again
 }
 
 // scan carries out the scan of a step.
 func (step closedStep) scan(t *testing.T, s *procfsScanner) *closewait.Snapshot {
 	t.Helper()
-	s.closed.judgeCost = 0 // what this machine takes to ask is not the matter
+	s.closed.recheckCost = 0 // the real cost must not matter
 	if step.costly {
-		s.closed.judgeCost, s.closed.judgedAt = time.Hour, time.Now()
+		s.closed.recheckCost, s.closed.recheckedAt = time.Hour, time.Now()
 	}
 	if !step.missed {
 		snapshot, err := s.Scan(t.Context())
@@ -58,7 +58,7 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 	}
 	begin := closedStep{name: "in CLOSE_WAIT", want: "4242 100"}
 	for name, sequence := range map[string][]closedStep{
-		"a socket that dies": {
+		"a socket whose connection ends": {
 			begin,
 			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
 			{name: "and stays so", want: "4242 defunct 100"},
@@ -117,24 +117,24 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 			{name: "there again", want: "4242 100"},
 			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
 		},
-		"a socket that one dump misses and that dies before the next": {
+		"a socket that one dump misses and whose connection ends before the next": {
 			begin,
 			{name: "missed", missed: true},
 			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
 		},
-		"a socket that two dumps miss and that dies then": {
+		"a socket that two dumps miss and whose connection ends then": {
 			begin,
 			{name: "missed", missed: true},
 			{name: "missed again", missed: true},
 			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
 		},
-		"a socket that could not be asked for, comes back, and dies before it is asked for again": {
+		"a socket that could not be asked for, comes back, and ends before it is asked for again": {
 			begin,
 			{name: "not readable", change: map[string]string{"100/net/tcp": link + "tcp"}},
 			{name: "in CLOSE_WAIT again", change: table(fakeRow), want: "4242 100", costly: true},
 			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
 		},
-		"a socket that dies, is connected again, and dies again": {
+		"a socket whose connection ends, is made again, and ends again": {
 			begin,
 			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
 			{name: "in CLOSE_WAIT again", change: table(fakeRow), want: "4242 100"},

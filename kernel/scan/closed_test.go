@@ -32,7 +32,7 @@ func openWithClosed(t *testing.T, n int) (s *procfsScanner, dir string) {
 	return s, dir
 }
 
-func TestDefunctSocketsAreLookedAtInTurnForAHundredthOfTheTime(t *testing.T) {
+func TestDefunctSocketsAreCheckedInTurnForAHundredthOfTheTime(t *testing.T) {
 	const n = 3*minChecked - 10
 	s, dir := openWithClosed(t, n)
 	closedOnes := map[string]string{}
@@ -61,7 +61,7 @@ func TestDefunctSocketsAreLookedAtInTurnForAHundredthOfTheTime(t *testing.T) {
 	}
 }
 
-func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotLookIntoThem(t *testing.T) {
+func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotReadThem(t *testing.T) {
 	first, second, third := closewait.ProcessID{PID: 100, Start: 5}, closewait.ProcessID{PID: 200, Start: 6}, closewait.ProcessID{PID: 300, Start: 7}
 	for name, c := range map[string]struct {
 		change map[string]string

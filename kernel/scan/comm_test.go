@@ -7,10 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -35,10 +34,10 @@ func TestNamesOfProcessesAreSeenByteForByte(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			before := time.Now()
 			l := leaktest.Start(t, "--sockets=1", "--comm="+c.given)
-			withEachScanner(t, func(t *testing.T, e scannerKind) {
-				looking := openTracked(t, e, scan.Options{})
-				looking.view() // what is known of a process afterwards can be told by BPF and not by /proc
-				h := looking.view().holder(l.PID)
+			withEachScanner(t, func(t *testing.T, kind scannerKind) {
+				scanner := openTracked(t, kind, scan.Options{})
+				scanner.view() // from the second scan on, BPF reports some facts in place of /proc
+				h := scanner.view().holder(l.PID)
 				if h.Comm != c.want || h.Group() != c.want {
 					t.Errorf("comm %q, group %q, want %q", h.Comm, h.Group(), c.want)
 				}
@@ -56,10 +55,10 @@ func TestNamesOfProcessesAreSeenByteForByte(t *testing.T) {
 func TestFactsOfAProcess(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=7", "--nofile=321", "--drop-uid="+strconv.Itoa(unprivilegedID))
-	looking := map[string]*trackedScanner{}
-	for _, e := range scannerKinds {
-		looking[e.name] = openTracked(t, e, scan.Options{})
-		looking[e.name].view()
+	opened := map[string]*trackedScanner{}
+	for _, kind := range scannerKinds {
+		opened[kind.name] = openTracked(t, kind, scan.Options{})
+		opened[kind.name].view()
 	}
 	for name, signal := range map[string]unix.Signal{"S": unix.SIGCONT, "T": unix.SIGSTOP} {
 		l.Signal(signal)
@@ -67,9 +66,9 @@ func TestFactsOfAProcess(t *testing.T) {
 			state := string(stateOf(t, l.PID))
 			return state == name, state
 		})
-		withEachScanner(t, func(t *testing.T, e scannerKind) {
-			for _, e := range []*trackedScanner{openTracked(t, e, scan.Options{}), looking[e.name]} { // at first sight, and again
-				v := e.view()
+		withEachScanner(t, func(t *testing.T, kind scannerKind) {
+			for _, scanner := range []*trackedScanner{openTracked(t, kind, scan.Options{}), opened[kind.name]} { // in its first scan, and in a later one
+				v := scanner.view()
 				v.agreesWithTruth(l)
 				h := v.holder(l.PID)
 				if h.UID != unprivilegedID || h.User != "nobody" {

@@ -61,7 +61,7 @@ func TestSingleSocketsAreConfirmed(t *testing.T) {
 	if n != 2+1 {
 		t.Errorf("%d confirmed after most were closed, want the 2 unaccepted ones and the last of the others", n)
 	}
-	if faults := s.host.Errors.Snapshot()[closewait.ScanError{Stage: host.StageSockets, Reason: host.ReasonOther}]; faults != 0 {
-		t.Errorf("%d faults", faults)
+	if scanErrors := s.host.Errors.Snapshot()[closewait.ScanError{Stage: host.StageSockets, Reason: host.ReasonOther}]; scanErrors != 0 {
+		t.Errorf("%d scan errors", scanErrors)
 	}
 }

@@ -2,7 +2,7 @@
 // whose connection is over but whose descriptor is still open.
 //
 // A Scanner returns a Snapshot for each Scan. There are three: the ebpf scanner (ebpf.go) reads
-// the descriptors of all processes by BPF iterators; the netlink scanner (netlink.go) and the
+// the descriptors of all processes with BPF iterators; the netlink scanner (netlink.go) and the
 // procfs scanner (procfs.go) read the socket tables of the kernel and then search /proc for the
 // holders (tablescan.go). They differ in what they can know, and share the parts:
 // namespacereader.go reads the sockets of network namespaces, listeners.go finds the listener of
@@ -10,7 +10,6 @@
 // the tables, missed.go asks for sockets that a dump has missed, and holders.go describes the
 // holders.
 //
-// A Scan makes a value for what belongs to it alone (tableScan, bpfScan). What a scanner keeps
-// from scan to scan is a field of the scanner, and memory that is only used again is in its
-// buffers.
+// The state of a single scan is in a value of its own (tableScan, bpfScan). A scanner's fields are
+// what it keeps from scan to scan; memory that the next scan only reuses is in its buffers.
 package scan

@@ -12,8 +12,8 @@ import (
 	"closewait_exporter/kernel/sockdiag"
 )
 
-// ebpfScanner reads the descriptors of all processes by BPF iterators, which show every socket
-// that a process holds, with its holder. Sockets without a descriptor are found by dumps of some
+// ebpfScanner reads the descriptors of all processes with BPF iterators, which report every socket
+// that a process holds, with its holder. It finds sockets without a descriptor by dumps of some
 // namespaces.
 type ebpfScanner struct {
 	host     *host.Host

@@ -7,10 +7,9 @@ import (
 	"strings"
 	"testing"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -37,12 +36,12 @@ func TestAPidNamespaceHasPidsOfItsOwn(t *testing.T) {
 	})
 }
 
-func TestWhereTimesOrPidsAreOthersNetlinkIsUsed(t *testing.T) {
+func TestNetlinkIsUsedWherePidsOrStartTimesDiffer(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=3")
 	for name, c := range map[string]struct {
 		behind []string
-		says   string
+		reason string
 	}{
 		"the /proc of another pid namespace": {[]string{"unshare", "--pid", "--fork"}, "another pid namespace"},
 		"a time namespace":                   {[]string{"unshare", "--time", "--boottime=1000", "--fork"}, "a time namespace"},
@@ -53,22 +52,22 @@ func TestWhereTimesOrPidsAreOthersNetlinkIsUsed(t *testing.T) {
 			}
 			service := startScanService(t, nil, c.behind...)
 			got := service.ask(scanRequest{Open: &scan.Options{}, Scan: true})
-			if got.Visibility.Scanner != scan.ScannerNetlink || !strings.Contains(got.Visibility.Fallback, c.says) {
+			if got.Visibility.Scanner != scan.ScannerNetlink || !strings.Contains(got.Visibility.Fallback, c.reason) {
 				t.Errorf("scanner %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
 			}
 			if got.Holders[l.PID].Held != 3 {
 				t.Errorf("holders %v, want 3 sockets of %d; %s", got.Holders, l.PID, got.Error)
 			}
-			if got := service.ask(scanRequest{Open: &scan.Options{Scanner: scan.ScannerEBPF}}); !strings.Contains(got.Error, c.says) {
+			if got := service.ask(scanRequest{Open: &scan.Options{Scanner: scan.ScannerEBPF}}); !strings.Contains(got.Error, c.reason) {
 				t.Errorf("when ebpf was asked for: %q", got.Error)
 			}
 		})
 	}
 }
 
-// TestAMillionDescriptorsWithoutSocketsAreNoEnd opens enough descriptors before the first socket
-// that read(2) of an iterator fails with EAGAIN (MAX_ITER_OBJECTS in kernel/bpf/bpf_iter.c).
-func TestAMillionDescriptorsWithoutSocketsAreNoEnd(t *testing.T) {
+// TestAMillionDescriptorsWithoutSocketsDoNotEndAScan opens enough descriptors before the first
+// socket that read(2) of an iterator fails with EAGAIN (MAX_ITER_OBJECTS in kernel/bpf/bpf_iter.c).
+func TestAMillionDescriptorsWithoutSocketsDoNotEndAScan(t *testing.T) {
 	hosttest.Require(t)
 	const each, most = 18_000, 1_050_000
 	var limit unix.Rlimit
@@ -93,7 +92,7 @@ func TestAMillionDescriptorsWithoutSocketsAreNoEnd(t *testing.T) {
 	last := 0
 	for range most / each {
 		cmd := exec.Command("cat")
-		life, err := cmd.StdinPipe()
+		stdin, err := cmd.StdinPipe()
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -102,14 +101,14 @@ func TestAMillionDescriptorsWithoutSocketsAreNoEnd(t *testing.T) {
 		}
 		last = cmd.Process.Pid
 		t.Cleanup(func() {
-			life.Close()
+			stdin.Close()
 			_ = cmd.Process.Kill()
-			_ = cmd.Wait() // killed: the error says so
+			_ = cmd.Wait() // the error is that it was killed
 		})
 	}
 	closeAll()
 	if n := count(t, "/proc/"+strconv.Itoa(last)+"/fd/*"); n < each {
-		t.Fatalf("the last process has inherited %d descriptors, not %d: this test does not test", n, each)
+		t.Fatalf("the last process has inherited %d descriptors, want at least %d", n, each)
 	}
 	after := leaktest.Start(t, "--sockets=3")
 	scanner := openTracked(t, scannerKinds[0], scan.Options{})

@@ -11,12 +11,11 @@ import (
 	"time"
 
 	"closewait_exporter/internal/hosttest"
-
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
 
-func TestProcessesThatEndDuringAScanAreNoFault(t *testing.T) {
+func TestProcessesThatEndDuringAScanAreNoError(t *testing.T) {
 	hosttest.Require(t)
 	const (
 		sockets = 5
@@ -25,14 +24,14 @@ func TestProcessesThatEndDuringAScanAreNoFault(t *testing.T) {
 	program := leaktest.Build(t)
 	stable := leaktest.Start(t, "--sockets=3")
 	shared := connect(t, listen(t, "127.0.0.1:0"))
-	shared.closePeer()
-	file, err := shared.server.File()
+	shared.CloseClient()
+	file, err := shared.Server.File()
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { file.Close() })
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner := openTracked(t, e, scan.Options{Refresh: always, Workers: 2})
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{Refresh: always, Workers: 2})
 		stopLeaks := inLoop(t, 1, func() error { return leakAndDie(program, sockets) })
 		stopHolders := inLoop(t, 2, func() error { // holds a socket of ours for a moment
 			cmd := exec.Command("true")
@@ -40,15 +39,15 @@ func TestProcessesThatEndDuringAScanAreNoFault(t *testing.T) {
 			return cmd.Run()
 		})
 		mostEntered := uint64(sockets)
-		if !e.cookies {
-			mostEntered *= 2 // to it, a socket that is accepted is another one
+		if !kind.cookies {
+			mostEntered *= 2 // it takes an accepted socket for another one
 		}
-		mostEntered++ // a child of ours has the one of ours for a moment, before its exec
+		mostEntered++ // a child of ours has our socket for a moment, before its exec
 		seen := map[int]bool{}
 		for start := time.Now(); time.Since(start) < 2*time.Second || len(seen) < enough && time.Since(start) < timeout; {
 			v := scanner.view()
 			if n := v.held(stable.PID); n != 3 {
-				t.Fatalf("the one that stays holds %d, want 3", n)
+				t.Fatalf("the process that stays holds %d, want 3", n)
 			}
 			if n := v.held(os.Getpid()); n != 1 {
 				t.Fatalf("we hold %d, want 1", n)
@@ -63,10 +62,10 @@ func TestProcessesThatEndDuringAScanAreNoFault(t *testing.T) {
 		stopLeaks()
 		stopHolders()
 		if len(seen) < enough {
-			t.Errorf("%d processes were seen: the test does not test", len(seen))
+			t.Errorf("only %d processes were seen", len(seen))
 		}
-		if faults := scanErrorsOf(scanner.host); len(faults) != 0 {
-			t.Errorf("faults %v", faults)
+		if scanErrors := scanErrorsOf(scanner.host); len(scanErrors) != 0 {
+			t.Errorf("scan errors %v", scanErrors)
 		}
 		v := scanner.await(func(v view) (bool, string) { return v.Sockets.Total() == 4, v.String() })
 		if len(v.Holders) != 2 || v.holder(stable.PID).Left != 0 {
@@ -90,9 +89,9 @@ func leakAndDie(program string, sockets int) error {
 	if err := cmd.Start(); err != nil {
 		return err
 	}
-	_, said := bufio.NewReader(out).ReadString('\n')
+	_, started := bufio.NewReader(out).ReadString('\n')
 	killed := cmd.Process.Kill()
 	_, rest := io.Copy(io.Discard, out)
-	_ = cmd.Wait() // killed, so it fails
-	return errors.Join(said, killed, rest)
+	_ = cmd.Wait() // the error is that it was killed
+	return errors.Join(started, killed, rest)
 }

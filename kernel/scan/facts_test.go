@@ -7,26 +7,25 @@ import (
 	"strconv"
 	"testing"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/kernel/scan"
 )
 
-// TestFactsThatChangeAreSeenAtTheNextLook: what a scanner remembers of a process must not outlive
+// TestFactsThatChangeAreSeenByTheNextScan: what a scanner remembers of a process must not outlive
 // it.
-func TestFactsThatChangeAreSeenAtTheNextLook(t *testing.T) {
+func TestFactsThatChangeAreSeenByTheNextScan(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		c := connect(t, listen(t, "127.0.0.1:0"))
-		file, err := c.server.File()
+		file, err := c.Server.File()
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer file.Close()
-		c.shutPeer()
+		c.HalfCloseClient()
 		shell := exec.Command("/bin/sh", "-c", "read -r _; exec tail -f /dev/null")
 		shell.ExtraFiles = []*os.File{file}
 		commands, err := shell.StdinPipe()
@@ -38,7 +37,7 @@ func TestFactsThatChangeAreSeenAtTheNextLook(t *testing.T) {
 		}
 		t.Cleanup(func() { _ = shell.Process.Kill(); _ = shell.Wait() })
 
-		scanner := openTracked(t, e, scan.Options{})
+		scanner := openTracked(t, kind, scan.Options{})
 		process := func() closewait.Process {
 			if h := scanner.view().find(shell.Process.Pid); h != nil {
 				return h.Process

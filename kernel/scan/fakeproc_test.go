@@ -87,9 +87,9 @@ func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[cl
 		t.Fatal(err)
 	}
 	snapshot.Sockets = slices.DeleteFunc(snapshot.Sockets, func(s closewait.SocketSample) bool { return s.ID.NetNS != fakeNS })
-	faults := s.host.Errors.Snapshot()
-	maps.DeleteFunc(faults, func(_ closewait.ScanError, n uint64) bool { return n == 0 })
-	return snapshot, faults
+	scanErrors := s.host.Errors.Snapshot()
+	maps.DeleteFunc(scanErrors, func(_ closewait.ScanError, n uint64) bool { return n == 0 })
+	return snapshot, scanErrors
 }
 
 // fakeFacts returns the facts of the only process that holds the socket of fakeProcess.
@@ -102,9 +102,9 @@ func fakeFacts() closewait.Process {
 }
 
 func TestAFakeProcIsReadAsARealOne(t *testing.T) {
-	snapshot, faults := fakeScan(t, fakeProcess())
-	if len(faults) != 0 {
-		t.Errorf("faults %v", faults)
+	snapshot, scanErrors := fakeScan(t, fakeProcess())
+	if len(scanErrors) != 0 {
+		t.Errorf("scan errors %v", scanErrors)
 	}
 	if diff := cmp.Diff([]closewait.Process{fakeFacts()}, snapshot.Processes); diff != "" {
 		t.Errorf("facts (-want +got):\n%s", diff)
@@ -131,7 +131,7 @@ func TestWhatIsMissingOfAProcessStaysEmpty(t *testing.T) {
 	for name, c := range map[string]struct {
 		file, content string
 		want          func(*closewait.Process)
-		faults        map[closewait.ScanError]uint64
+		scanErrors    map[closewait.ScanError]uint64
 	}{
 		"no cgroup":     {"100/cgroup", gone, func(p *closewait.Process) { p.Unit = "" }, none},
 		"an odd cgroup": {"100/cgroup", "\x00\xff:::\n\n", func(p *closewait.Process) { p.Unit = "" }, none},
@@ -157,20 +157,20 @@ func TestWhatIsMissingOfAProcessStaysEmpty(t *testing.T) {
 			if c.content == gone {
 				delete(tree, c.file)
 			}
-			snapshot, faults := fakeScan(t, tree)
+			snapshot, scanErrors := fakeScan(t, tree)
 			if diff := cmp.Diff([]closewait.Process{want}, snapshot.Processes); diff != "" {
 				t.Errorf("facts (-want +got):\n%s", diff)
 			}
-			if diff := cmp.Diff(c.faults, faults); diff != "" {
-				t.Errorf("faults (-want +got):\n%s", diff)
+			if diff := cmp.Diff(c.scanErrors, scanErrors); diff != "" {
+				t.Errorf("scan errors (-want +got):\n%s", diff)
 			}
 		})
 	}
 }
 
-// TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn adds malformed files to a tree with a good process
-// in it.
-func TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn(t *testing.T) {
+// TestMalformedFilesAreScanErrorsAndTheScanContinues adds malformed files to a tree with a good
+// process in it.
+func TestMalformedFilesAreScanErrorsAndTheScanContinues(t *testing.T) {
 	for name, c := range map[string]struct {
 		files      map[string]string
 		stage      string // of the one fault; empty: none
@@ -193,14 +193,14 @@ func TestWhatMakesNoSenseIsAFaultAndTheScanGoesOn(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			tree := fakeProcess()
 			maps.Copy(tree, c.files)
-			snapshot, faults := fakeScan(t, tree)
-			for fault, n := range faults {
-				if fault.Stage != c.stage || n != 1 {
-					t.Errorf("%d faults %+v", n, fault)
+			snapshot, scanErrors := fakeScan(t, tree)
+			for scanError, n := range scanErrors {
+				if scanError.Stage != c.stage || n != 1 {
+					t.Errorf("%d scan errors %+v", n, scanError)
 				}
 			}
-			if (len(faults) == 0) != (c.stage == "") {
-				t.Errorf("faults %v, want one of stage %q", faults, c.stage)
+			if (len(scanErrors) == 0) != (c.stage == "") {
+				t.Errorf("scan errors %v, want one of stage %q", scanErrors, c.stage)
 			}
 			v := closewait.NewTracker(nil).Update(snapshot)
 			if n := v.Sockets.Of(closewait.IPv4, closewait.OwnerUnresolved); n != c.unresolved {

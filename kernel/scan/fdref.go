@@ -10,7 +10,7 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// noDescriptor replaces the number of a descriptor that is another file by now, or none.
+// noDescriptor replaces the number of a descriptor that has been closed or is another file by now.
 const noDescriptor = -1
 
 // fdRef pairs a socket with a process that is believed to hold it.
@@ -56,8 +56,8 @@ func checkHolders(h *host.Host, sockets []deadSocketCandidate) (still []deadSock
 	return slices.DeleteFunc(sockets, deadSocketCandidate.hasNoHolder), complete
 }
 
-// checkProcess drops the descriptors of one process that are not their sockets any more, or
-// cannot be read. If this process is out of descriptors or memory it leaves them as they are,
+// checkProcess drops the descriptors of one process that are no longer their sockets, or cannot be
+// read. If this process is out of descriptors or memory it leaves them as they are,
 // because that says nothing about them.
 func checkProcess(h *host.Host, refs []fdRef) error {
 	dir, err := h.OpenProcess(refs[0].process())

@@ -10,10 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -30,9 +29,9 @@ func TestAProcessWhoseCmdlineHangsDoesNotStallAScan(t *testing.T) {
 		t.Fatal(err)
 	}
 	awaitHang(t, "/proc/"+strconv.Itoa(process.pid)+"/cmdline")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		started := time.Now()
-		h := openTracked(t, e, scan.Options{}).view().holder(process.pid)
+		h := openTracked(t, kind, scan.Options{}).view().holder(process.pid)
 		if took := time.Since(started); took > 5*time.Second {
 			t.Errorf("the scan took %v", took)
 		}

@@ -18,7 +18,7 @@ func newHolderSet(h *host.Host) *holderSet {
 	return &holderSet{host: h, lives: map[closewait.ProcessID]bool{}}
 }
 
-// isAlive reports whether a process lives. It reads that once in a scan, and adds the process.
+// isAlive reports whether a process lives. It checks that once in a scan, and adds the process.
 func (s *holderSet) isAlive(id closewait.ProcessID) bool {
 	lives, known := s.lives[id]
 	if !known {

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"closewait_exporter/internal/hosttest"
-
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -23,8 +22,8 @@ func TestWithoutCloseWaitNoDescriptorDirectoryIsOpened(t *testing.T) {
 	if err != nil {
 		t.Skipf("needs strace: %v", err)
 	}
-	leaktest.Start(t, "--established=5") // connections, and nothing wrong with them
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	leaktest.Start(t, "--established=5") // a healthy program
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		trace := filepath.Join(t.TempDir(), "trace")
 		service := startScanService(t, nil, strace, "--seccomp-bpf", "-f", "-e", "trace=open,openat", "-o", trace)
 		opened := func() int {
@@ -34,16 +33,16 @@ func TestWithoutCloseWaitNoDescriptorDirectoryIsOpened(t *testing.T) {
 			}
 			return len(opensDescriptors.FindAll(log, -1))
 		}
-		look := func(options *scan.Options) scanResponse {
+		run := func(options *scan.Options) scanResponse {
 			got := service.ask(scanRequest{Open: options, Scan: true})
 			if got.Error != "" {
 				t.Fatal(got.Error)
 			}
 			return got
 		}
-		look(&scan.Options{Scanner: e.name, Refresh: always})
+		run(&scan.Options{Scanner: kind.name, Refresh: always})
 		for range 3 {
-			if got := look(nil); len(got.Sockets) != 0 {
+			if got := run(nil); len(got.Sockets) != 0 {
 				t.Fatalf("%d sockets in CLOSE_WAIT are left by other tests: %+v", len(got.Sockets), got.Sockets)
 			}
 		}
@@ -51,9 +50,9 @@ func TestWithoutCloseWaitNoDescriptorDirectoryIsOpened(t *testing.T) {
 			t.Errorf("%d directories of descriptors were opened", n)
 		}
 		leaktest.Start(t, "--sockets=1")
-		look(nil)
-		if n := opened(); (n > 0) != e.walks {
-			t.Errorf("%d were opened for a leaked socket", n) // else the test would not test
+		run(nil)
+		if n := opened(); (n > 0) != kind.walks {
+			t.Errorf("%d were opened for a leaked socket", n) // the counting works
 		}
 	})
 }

@@ -12,7 +12,7 @@ type listeners struct {
 	at    map[endpoint][]uint64 // inodes; several with SO_REUSEPORT
 	ports map[port]struct{}
 
-	asked  port // the last one that direction was asked for: many connections have the same
+	asked  port // the port of the last call of direction, because many connections have the same
 	answer closewait.Direction
 }
 
@@ -45,7 +45,7 @@ func (l *listeners) add(ns closewait.NetNS, local netip.AddrPort, inode uint64) 
 	l.asked = port{}
 }
 
-// direction is inbound when something listens on the local port.
+// direction returns Inbound if a socket listens on the local port, else Outbound.
 func (l *listeners) direction(ns closewait.NetNS, local netip.AddrPort) closewait.Direction {
 	if asks := (port{ns, local.Port()}); asks != l.asked {
 		l.asked, l.answer = asks, closewait.Outbound

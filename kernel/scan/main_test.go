@@ -12,8 +12,8 @@ import (
 
 // Environment variables that tell the test binary what it is run for.
 const (
-	roleVariable  = "KERNEL_TEST_ROLE" // not for tests: see play
-	benchVariable = "CLOSEWAIT_BENCH"  // to measure the host as it is
+	roleVariable  = "KERNEL_TEST_ROLE" // set in the process of a role: see runRole
+	benchVariable = "CLOSEWAIT_BENCH"  // set by make bench, which measures the host as it is
 )
 
 func TestMain(m *testing.M) {

@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"closewait_exporter/internal/hosttest"
-
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -21,30 +20,30 @@ func TestNearlyTwentyThousandSocketsInOneProcess(t *testing.T) {
 		return n == sockets, fmt.Sprintf("ss sees %d sockets, not %d", n, sockets)
 	})
 	all := make([]*trackedScanner, len(scannerKinds))
-	for i, e := range scannerKinds {
-		all[i] = openTracked(t, e, scan.Options{})
+	for i, kind := range scannerKinds {
+		all[i] = openTracked(t, kind, scan.Options{})
 		for range 2 {
 			// A scan may miss some sockets while the other ends change state, which takes longer on a loaded
 			// machine. What must never happen is that one of them counts as left, or as entered twice.
 			h := all[i].await(func(v view) (bool, string) {
-				return v.held(l.PID) == sockets, fmt.Sprintf("%s: %d held, want %d", e.name, v.held(l.PID), sockets)
+				return v.held(l.PID) == sockets, fmt.Sprintf("%s: %d held, want %d", kind.name, v.held(l.PID), sockets)
 			}).holder(l.PID)
 			if h.Held.Len() != sockets || h.Entered != sockets || h.Left != 0 {
-				t.Errorf("%s: %d held, %d entered, %d left, want %d, %[4]d and 0", e.name, h.Held.Len(), h.Entered, h.Left, sockets)
+				t.Errorf("%s: %d held, %d entered, %d left, want %d, %[4]d and 0", kind.name, h.Held.Len(), h.Entered, h.Left, sockets)
 			}
 			if h.OpenFDs < sockets || h.MaxFDs != 20_000 {
-				t.Errorf("%s: %d of %d descriptors", e.name, h.OpenFDs, h.MaxFDs)
+				t.Errorf("%s: %d of %d descriptors", kind.name, h.OpenFDs, h.MaxFDs)
 			}
 		}
 	}
 	l.Do("close 18500")
-	for i, e := range scannerKinds {
+	for i, kind := range scannerKinds {
 		h := all[i].await(func(v view) (bool, string) { // a socket has left when two scans have missed it
 			left := uint64(sockets - v.held(l.PID))
-			return v.held(l.PID) == kept && v.holder(l.PID).Left == left, fmt.Sprintf("%s: %d held, want %d", e.name, v.held(l.PID), kept)
+			return v.held(l.PID) == kept && v.holder(l.PID).Left == left, fmt.Sprintf("%s: %d held, want %d", kind.name, v.held(l.PID), kept)
 		}).holder(l.PID)
 		if h.Held.Len() != kept || h.Entered != sockets || h.Left != sockets-kept {
-			t.Errorf("%s: %d held, %d entered, %d left, want %d, %d and %d", e.name, h.Held.Len(), h.Entered, h.Left, kept, sockets, sockets-kept)
+			t.Errorf("%s: %d held, %d entered, %d left, want %d, %d and %d", kind.name, h.Held.Len(), h.Entered, h.Left, kept, sockets, sockets-kept)
 		}
 	}
 }

@@ -10,8 +10,8 @@ import (
 	"closewait_exporter/kernel/sockdiag"
 )
 
-// maxConfirmed bounds the number of sockets that a scan asks for one by one. A dump misses a few;
-// if that many are missing, a process has ended and nearly all of them have left CLOSE_WAIT.
+// maxConfirmed is the maximum number of sockets that a scan asks for one by one. A dump misses only
+// a few; where more are missing, a process has ended and nearly all of them have left CLOSE_WAIT.
 const maxConfirmed = 10_000
 
 // missedSockets are sockets in CLOSE_WAIT that dumps may have missed. A dump reads a hash table
@@ -24,9 +24,9 @@ type missedSockets struct {
 }
 
 // confirm returns the sockets that two scans in a row have not listed and that the kernel still
-// has in CLOSE_WAIT. left are the sockets that the last scan has listed and this one has not, as
-// far as the scanner knows them; unheld selects the sockets of this scan that would not be in
-// left of the next one. Sockets of namespaces that could not be read wait for a later scan.
+// has in CLOSE_WAIT. left are the sockets that the last scan listed and this one did not, as far as
+// the scanner remembers them; unheld selects the sockets of this scan that the scanner does not
+// remember. Sockets of namespaces that could not be read wait for a later scan.
 func (m *missedSockets) confirm(set *socketSet, left []closewait.Facts, unheld func(*closewait.SocketSample) bool, unread []closewait.NetNS) (confirmed []closewait.SocketID) {
 	m.absent, m.listed = notListed(m.absent, set.sockets), notListed(m.listed, set.sockets)
 	still := m.ask(m.absent, set.reached)

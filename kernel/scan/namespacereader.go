@@ -92,8 +92,8 @@ func (r *namespaceReader) findAgain(ctx context.Context, lost []closewait.NetNS)
 	return slices.DeleteFunc(all, func(ns host.Namespace) bool { return !slices.Contains(lost, ns.ID) }), nil
 }
 
-// visit calls done with the result for each namespace, the own one first: the result of dump,
-// which runs in the namespace, or the result of readTable where netlink cannot be used.
+// visit calls dump in each namespace, the own one first, or readTable where netlink cannot be used.
+// It calls done with each result.
 func (r *namespaceReader) visit(list []host.Namespace, dump, readTable func(host.Namespace) error, done func(host.Namespace, error)) {
 	if r.dumper != nil && len(list) > 0 && list[0].Own {
 		done(list[0], dump(list[0]))
@@ -104,7 +104,7 @@ func (r *namespaceReader) visit(list []host.Namespace, dump, readTable func(host
 			switch {
 			case err == nil:
 				err = dump(ns)
-			case host.Denied(err): // by a user namespace or a security module, whatever our capabilities
+			case host.Denied(err): // by a user namespace or a security module, despite our capabilities
 				err = readTable(ns)
 			}
 			done(ns, err)

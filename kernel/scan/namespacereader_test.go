@@ -54,8 +54,8 @@ func TestANamespaceOutlivesTheProcessThroughWhichItWasToBeReached(t *testing.T) 
 			check("the process has ended", found, 2)
 			second.Stop()
 			check("all its processes have ended", found, 0)
-			if faults := h.Errors.Snapshot(); faults[closewait.ScanError{Stage: host.StageSockets, Reason: host.ReasonOther}] != 0 {
-				t.Errorf("faults %v", faults)
+			if scanErrors := h.Errors.Snapshot(); scanErrors[closewait.ScanError{Stage: host.StageSockets, Reason: host.ReasonOther}] != 0 {
+				t.Errorf("scan errors %v", scanErrors)
 			}
 		})
 	}

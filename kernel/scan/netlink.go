@@ -8,8 +8,8 @@ import (
 	"closewait_exporter/kernel/sockdiag"
 )
 
-// netlinkScanner reads the sockets of each namespace by sock_diag dumps, which tell cookies, ages
-// and queues.
+// netlinkScanner reads the sockets of each namespace by sock_diag dumps, which include cookies,
+// ages and queues.
 type netlinkScanner struct {
 	*tableScanner
 	missed missedSockets

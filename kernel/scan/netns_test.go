@@ -11,11 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -24,8 +23,8 @@ func TestSocketsInOtherNamespacesAreSeen(t *testing.T) {
 	here := leaktest.Start(t, "--sockets=1")
 	there := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--outbound=2", "--unaccepted=4", "--listen=127.0.0.1:0", "--listen=[::1]:0")
 	guest := leaktest.Where{NetNSOf: there.PID}.Start(t, "--sockets=2")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		for _, l := range []*leaktest.Leak{here, there, guest} {
 			v.agrees(l)
 			if h := v.holder(l.PID); h.NetNS != netNSOf(t, l.PID) {
@@ -36,7 +35,7 @@ func TestSocketsInOtherNamespacesAreSeen(t *testing.T) {
 			t.Errorf("%d namespaces read and %d not, want 2 and 0", v.Namespaces, v.UnreadableNamespaces)
 		}
 
-		v = openTracked(t, e, scan.Options{Namespaces: scan.OwnNamespace}).view()
+		v = openTracked(t, kind, scan.Options{Namespaces: scan.OwnNamespace}).view()
 		if v.Namespaces != 1 || v.held(here.PID) != 1 || v.find(there.PID) != nil {
 			t.Errorf("with its own namespace only, %d namespaces: %v", v.Namespaces, v)
 		}
@@ -46,8 +45,8 @@ func TestSocketsInOtherNamespacesAreSeen(t *testing.T) {
 func TestTheSameAddressInTwoNamespacesIsTwo(t *testing.T) {
 	args := []string{"--listen=127.0.0.1:4001", "--idle-listen=127.0.0.1:4002", "--sockets=2", "--unaccepted=2"}
 	one, two := leaktest.Where{NetNS: true}.Start(t, args...), leaktest.Where{NetNS: true}.Start(t, append(args, "--outbound=1")...)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		v.agrees(one)
 		v.agrees(two)
 		for _, l := range []*leaktest.Leak{one, two} {
@@ -63,10 +62,10 @@ func TestASocketBelongsToTheNamespaceInWhichItWasMade(t *testing.T) {
 	ns := netNSOf(t, there.PID)
 	var c *connection
 	inNamespaceOf(t, there.PID, func() { c = connect(t, listen(t, "127.0.0.1:0")) })
-	c.closePeer()
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
-		if s := v.socket(ns, c.local, c.remote); s.Direction != closewait.Inbound {
+	c.CloseClient()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
+		if s := v.socket(ns, c.Local(), c.Remote()); s.Direction != closewait.Inbound {
 			t.Errorf("%v, want inbound", s.Direction)
 		}
 		if h := v.holder(os.Getpid()); h.Held.Len() != 1 || h.NetNS != netNSOf(t, os.Getpid()) {
@@ -78,8 +77,8 @@ func TestASocketBelongsToTheNamespaceInWhichItWasMade(t *testing.T) {
 func TestNamespacesThatComeAndGoDisturbNothing(t *testing.T) {
 	hosttest.Require(t)
 	here, there := leaktest.Start(t, "--sockets=2"), leaktest.Where{NetNS: true}.Start(t, "--sockets=3")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner := openTracked(t, e, scan.Options{})
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{})
 		stop := inLoop(t, 3, func() error {
 			// Two processes in turn: the namespace outlives the first, through which it may be
 			// entered.
@@ -99,11 +98,11 @@ func TestNamespacesThatComeAndGoDisturbNothing(t *testing.T) {
 			}
 		}
 		stop()
-		if faults := scanErrorsOf(scanner.host); len(faults) != 0 {
-			t.Errorf("faults %v: what vanishes is none", faults)
+		if scanErrors := scanErrorsOf(scanner.host); len(scanErrors) != 0 {
+			t.Errorf("scan errors %v: a namespace that vanishes is none", scanErrors)
 		}
 		if most < 3 {
-			t.Errorf("at most %d namespaces were seen: the test does not test", most)
+			t.Errorf("at most %d namespaces were seen, want 3 or more", most)
 		}
 	})
 }
@@ -113,14 +112,14 @@ func TestScansLeaveNothingOpenAndPinNoNamespace(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--unaccepted=1")
 	watch := pairOfInterfaces(t, l.PID)
 	allScanned := t
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner, err := open(scan.Options{Scanner: e.name, Refresh: always})
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner, err := open(scan.Options{Scanner: kind.name, Refresh: always})
 		if err != nil {
 			t.Fatal(err)
 		}
 		allScanned.Cleanup(scanner.Close) // not before the namespace has to be gone
 		scans := 1000
-		if !e.cookies {
+		if !kind.cookies {
 			scans = 200 // each formats all sockets of every namespace
 		}
 		var fds, threads int
@@ -128,7 +127,7 @@ func TestScansLeaveNothingOpenAndPinNoNamespace(t *testing.T) {
 			if _, err := scanner.Scan(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			if i == scans/10 { // the Go runtime has the threads that it wants by now
+			if i == scans/10 { // the Go runtime has started its threads by now
 				fds, threads = count(t, "/proc/self/fd/*"), count(t, "/proc/self/task/*")
 			}
 		}

@@ -6,10 +6,9 @@ import (
 	"syscall"
 	"testing"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/kernel/scan"
 )
 
@@ -22,12 +21,12 @@ func startActor(t testing.TB, attr *syscall.SysProcAttr) *subprocess {
 }
 
 // do has an actor carry out operations.
-func (r *subprocess) do(acts ...operation) {
-	r.t.Helper()
+func (p *subprocess) do(acts ...operation) {
+	p.t.Helper()
 	for _, next := range acts {
 		var done operationResult
-		if r.exchange(next, &done); done.Error != "" {
-			r.t.Fatal(done.Error)
+		if p.exchange(next, &done); done.Error != "" {
+			p.t.Fatal(done.Error)
 		}
 	}
 }
@@ -39,11 +38,11 @@ func TestWhatHoldsNoConnectionIsNotDefunct(t *testing.T) {
 	hosttest.Require(t)
 	actor := startActor(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET})
 	for name, acts := range map[string][]operation{
-		"never connected":               {{Do: "bluff", Size: 0}, {Do: "bluff", Size: 0, Which: 1}},
-		"bound":                         {{Do: "bluff", Size: 1}, {Do: "bluff", Size: 1, Which: 1}},
-		"a listener that was shut down": {{Do: "bluff", Size: 2}, {Do: "bluff", Size: 2, Which: 1}},
-		"refused":                       {{Do: "bluff", Size: 3}, {Do: "bluff", Size: 3, Which: 1}},
-		"still connecting":              {{Do: "bluff", Size: 4}, {Do: "bluff", Size: 4, Which: 1}},
+		"never connected":               {{Do: "noise", Size: 0}, {Do: "noise", Size: 0, Which: 1}},
+		"bound":                         {{Do: "noise", Size: 1}, {Do: "noise", Size: 1, Which: 1}},
+		"a listener that was shut down": {{Do: "noise", Size: 2}, {Do: "noise", Size: 2, Which: 1}},
+		"refused":                       {{Do: "noise", Size: 3}, {Do: "noise", Size: 3, Which: 1}},
+		"still connecting":              {{Do: "noise", Size: 4}, {Do: "noise", Size: 4, Which: 1}},
 		"disconnected after use":        {{Do: "connect", Size: accepted}, {Do: "disconnect"}, {Do: "close", Which: 1}},
 		"disconnected after use, IPv6":  {{Do: "connect", Which: 2, Size: accepted}, {Do: "disconnect"}, {Do: "close", Which: 1}},
 		"a listener that closed":        {{Do: "connect", Size: unaccepted}, {Do: "reopen"}, {Do: "close"}},
@@ -52,8 +51,8 @@ func TestWhatHoldsNoConnectionIsNotDefunct(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			actor.do(acts...)
-			withEachScanner(t, func(t *testing.T, e scannerKind) {
-				scanner := openTracked(t, e, scan.Options{})
+			withEachScanner(t, func(t *testing.T, kind scannerKind) {
+				scanner := openTracked(t, kind, scan.Options{})
 				scanner.view()
 				if v := scanner.view(); len(v.defunct) != 0 {
 					t.Errorf("defunct: %+v", v.defunct)
@@ -70,14 +69,14 @@ func TestASocketThatWasResetBeforeItWasAcceptedIsDefunctAfterwards(t *testing.T)
 	hosttest.Require(t)
 	actor := startActor(t, nil)
 	actor.do(operation{Do: "connect", Size: unaccepted}, operation{Do: "reset"})
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		if v := openTracked(t, e, scan.Options{}).view(); len(v.defunct) != 0 || v.Sockets.Total() != 0 {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		if v := openTracked(t, kind, scan.Options{}).view(); len(v.defunct) != 0 || v.Sockets.Total() != 0 {
 			t.Errorf("before it is accepted: %+v, %v", v.defunct, v)
 		}
 	})
 	actor.do(operation{Do: "accept"})
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		if n := len(v.defunct); v.AllDefunct && n != 1 || !v.AllDefunct && n != 0 {
 			t.Fatalf("%d defunct, and it sees all of them: %v", n, v.AllDefunct)
 		}
@@ -95,18 +94,18 @@ func TestSocketsOutliveTheLastProcessOfTheirNamespace(t *testing.T) {
 	var c *connection
 	ns := netNSOf(t, there.process.Pid)
 	inNamespaceOf(t, there.process.Pid, func() { c = connect(t, listen(t, "127.0.0.1:0")) })
-	c.shutPeer()
+	c.HalfCloseClient()
 	there.stop()
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		want := 1
-		if e.walks {
+		if kind.walks {
 			want = 0
 		}
 		if n := v.held(os.Getpid()); n != want || v.Namespaces != 1+want || v.UnreadableNamespaces != 0 {
 			t.Fatalf("%d sockets, %d namespaces, %d of them unread, want %d, %d and 0", n, v.Namespaces, v.UnreadableNamespaces, want, 1+want)
 		}
-		if want == 1 && v.socket(ns, c.local, c.remote).ID.Cookie == 0 {
+		if want == 1 && v.socket(ns, c.Local(), c.Remote()).ID.Cookie == 0 {
 			t.Error("no cookie is known")
 		}
 	})
@@ -123,7 +122,7 @@ func TestANamespaceInWhichOnlyAThreadLives(t *testing.T) {
 		c = connect(t, listen(t, "127.0.0.1:0"))
 		abandon(t, listen(t, "127.0.0.1:0"))
 	})
-	c.shutPeer()
+	c.HalfCloseClient()
 	go onOtherThread(func() {
 		stay <- enterNamespaceOf(there.process.Pid)
 		<-done
@@ -132,10 +131,10 @@ func TestANamespaceInWhichOnlyAThreadLives(t *testing.T) {
 		t.Fatal(err)
 	}
 	there.stop()
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		held, waiting := v.held(os.Getpid()), v.unaccepted(os.Getpid())
-		if want := !e.walks; (held == 1) != want || (waiting == 1) != want {
+		if want := !kind.walks; (held == 1) != want || (waiting == 1) != want {
 			t.Errorf("%d held, %d unaccepted; that all is seen: want %v", held, waiting, want)
 		}
 	})

@@ -8,7 +8,6 @@ import (
 	"testing"
 
 	"closewait_exporter/internal/hosttest"
-
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -42,7 +41,7 @@ func TestTheBestScannerThatWorksIsUsedAndSaysWhyNoBetterOne(t *testing.T) {
 		name    string
 		forbid  scanRequest
 		scanner string
-		says    []string // why not a better one
+		reasons []string // why not a better one
 	}{
 		{"all work", scanRequest{}, scan.ScannerEBPF, nil},
 		{"netlink alone is forbidden", scanRequest{NoNetlink: true}, scan.ScannerEBPF, nil},
@@ -57,12 +56,12 @@ func TestTheBestScannerThatWorksIsUsedAndSaysWhyNoBetterOne(t *testing.T) {
 			if got.Error != "" {
 				t.Fatal(got.Error)
 			}
-			if got.Visibility.Scanner != c.scanner || (got.Visibility.Fallback != "") != (len(c.says) > 0) {
+			if got.Visibility.Scanner != c.scanner || (got.Visibility.Fallback != "") != (len(c.reasons) > 0) {
 				t.Errorf("scanner %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
 			}
-			for _, word := range c.says {
-				if !strings.Contains(got.Visibility.Fallback, word) {
-					t.Errorf("%q does not say %q", got.Visibility.Fallback, word)
+			for _, reason := range c.reasons {
+				if !strings.Contains(got.Visibility.Fallback, reason) {
+					t.Errorf("%q does not say %q", got.Visibility.Fallback, reason)
 				}
 			}
 			if h := got.Holders[l.PID]; h.Held != 3 || h.Unaccepted != 2 {
@@ -70,7 +69,7 @@ func TestTheBestScannerThatWorksIsUsedAndSaysWhyNoBetterOne(t *testing.T) {
 			}
 			for scanner, forbidden := range map[string]bool{scan.ScannerEBPF: c.forbid.NoBPF, scan.ScannerNetlink: c.forbid.NoNetlink} {
 				got = service.ask(scanRequest{Open: &scan.Options{Scanner: scanner}})
-				if says := strings.Contains(got.Error, scanner) && strings.Contains(got.Error, "--collector.scanner=auto"); says != forbidden {
+				if refused := strings.Contains(got.Error, scanner) && strings.Contains(got.Error, "--collector.scanner=auto"); refused != forbidden {
 					t.Errorf("error %q when %s was asked for", got.Error, scanner)
 				}
 			}
@@ -87,23 +86,23 @@ func TestNetlinkThatStopsWorkingIsAnError(t *testing.T) {
 	}
 	got = service.ask(scanRequest{NoNetlink: true, Scan: true})
 	if !strings.Contains(got.Error, "read sockets") || len(got.Holders) != 0 || got.ScanErrors["sockets/other"] == 0 {
-		t.Errorf("error %q, holders %v, faults %v", got.Error, got.Holders, got.ScanErrors)
+		t.Errorf("error %q, holders %v, scan errors %v", got.Error, got.Holders, got.ScanErrors)
 	}
 }
 
-func TestAScanThatIsCalledOffIsNoFault(t *testing.T) {
+func TestAScanThatIsCancelledIsNoScanError(t *testing.T) {
 	hosttest.Require(t)
 	c := connect(t, listen(t, "127.0.0.1:0"))
-	c.closePeer()
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		scanner := openTracked(t, e, scan.Options{})
+	c.CloseClient()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{})
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
 		if snapshot, err := scanner.Scan(ctx); !errors.Is(err, context.Canceled) || snapshot != nil {
 			t.Errorf("snapshot %v, error %v", snapshot, err)
 		}
-		if faults := scanErrorsOf(scanner.host); len(faults) != 0 {
-			t.Errorf("faults %v", faults)
+		if scanErrors := scanErrorsOf(scanner.host); len(scanErrors) != 0 {
+			t.Errorf("scan errors %v", scanErrors)
 		}
 		if v := scanner.view(); v.held(os.Getpid()) != 1 {
 			t.Errorf("after that: %v", v)
@@ -112,10 +111,10 @@ func TestAScanThatIsCalledOffIsNoFault(t *testing.T) {
 }
 
 func TestTheVisibilitySaysWhatIsInUse(t *testing.T) {
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		s := openTracked(t, e, scan.Options{Namespaces: scan.OwnNamespace}).visibility
-		if s.Scanner != e.name || s.Namespaces != scan.OwnNamespace || s.Fallback != "" {
-			t.Errorf("sight %+v", s)
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		s := openTracked(t, kind, scan.Options{Namespaces: scan.OwnNamespace}).visibility
+		if s.Scanner != kind.name || s.Namespaces != scan.OwnNamespace || s.Fallback != "" {
+			t.Errorf("visibility %+v", s)
 		}
 	})
 	s, err := open(scan.Options{})

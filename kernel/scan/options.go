@@ -20,7 +20,7 @@ const (
 	OwnNamespace  = host.OwnNamespace
 )
 
-// Scanners and NamespaceScopes are the closed sets, for flags.
+// Scanners and NamespaceScopes list all values of the two options, for flags.
 var (
 	Scanners        = []string{ScannerAuto, ScannerEBPF, ScannerNetlink, ScannerProcFS}
 	NamespaceScopes = []string{AllNamespaces, OwnNamespace}

@@ -5,8 +5,8 @@ import (
 	"closewait_exporter/kernel/fdscan"
 )
 
-// ownerEntry is what a walk has found out about a socket, and what does not change while the
-// socket lives. There is one for each known socket, so it is small.
+// ownerEntry has what a walk has found out about a socket, and the facts that do not change while
+// the socket lives. There is one for each known socket, so it is small.
 type ownerEntry struct {
 	cookie     uint64                 // differs if another socket has got the inode; 0 for listeners
 	holders    *[]closewait.ProcessID // shared with other sockets; nil: no holder was found

@@ -11,9 +11,9 @@ import (
 )
 
 // ownerCache remembers who holds which socket, so that descriptors are read only if there is a
-// socket that was not seen before. Without it a scan has the same result and takes longer. The
-// exception is a process that has become a holder by fork or SCM_RIGHTS, or has closed its
-// descriptor while another one keeps the socket open: the next walk finds that, after
+// socket that was not seen before. Without it a scan would take longer and have the same result,
+// with one exception: a process that has become a holder by fork or SCM_RIGHTS, or has closed its
+// descriptor while another one keeps the socket open, is noticed by the next walk, after
 // Options.Refresh or a hundred times the cost of a walk, whichever is longer.
 type ownerCache struct {
 	host    *host.Host
@@ -31,7 +31,7 @@ type ownerCache struct {
 // is due.
 const maxVainWalks = 2
 
-// costShare bounds the cost of work that can wait: it takes a hundredth of the time.
+// costShare bounds the cost of work that can wait: it takes at most 1/costShare of the time.
 const costShare = 100
 
 // resolve fills in the directions, owners and holders of the sockets of a scan. It updates the
@@ -108,8 +108,8 @@ func stillValid(e *ownerEntry, holders *holderSet) bool {
 	return true
 }
 
-// walk searches all descriptors for the holders of all sockets: once the descriptors are read, it
-// costs little to find the holders of all sockets and not only of new ones.
+// walk reads all descriptors and finds the holders of all sockets, not only of new ones: that adds
+// little to the cost of reading.
 func (c *ownerCache) walk(ctx context.Context, scan *tableScan, closed *closedSockets) (pids []int, err error) {
 	if pids, err = c.host.ListPIDs(); err != nil {
 		return nil, err

@@ -24,7 +24,7 @@ type resolveStep struct {
 	change  map[string]string
 	sockets []closewait.SocketSample
 	walks   bool
-	want    string // see owning
+	want    string // see describeOwners
 }
 
 // removed marks what a step removes from the tree.
@@ -69,7 +69,7 @@ func resolve(ctx context.Context, s *procfsScanner, at time.Time, sockets []clos
 	return err
 }
 
-func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
+func TestDescriptorsAreReadWhenTheyMustBe(t *testing.T) {
 	one := []closewait.SocketSample{accepted(11, 1)}
 	zombie := strings.NewReplacer(" S ", " Z ").Replace(alive(100, 5)["100/stat"])
 	for name, sequence := range map[string][]resolveStep{
@@ -80,9 +80,9 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 		"a socket that stays": {
 			{"the first one", 0, alive(100, 5, 11), one, true, "11: process 100"},
 			{"the same one", time.Second, nil, one, false, "11: process 100"},
-			{"just before it is old", time.Minute - 1, nil, one, false, "11: process 100"},
-			{"taken for granted long enough", time.Minute, nil, one, true, "11: process 100"},
-			{"that was a look too", 2*time.Minute - 1, nil, one, false, "11: process 100"},
+			{"just before they are outdated", time.Minute - 1, nil, one, false, "11: process 100"},
+			{"the holders are outdated", time.Minute, nil, one, true, "11: process 100"},
+			{"that was a walk too", 2*time.Minute - 1, nil, one, false, "11: process 100"},
 			{"it has left", 2*time.Minute - 1, nil, nil, false, ""},
 			{"and comes back, and is searched for again", 2*time.Minute - 1, nil, one, true, "11: process 100"},
 		},
@@ -110,11 +110,11 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 			{"which is known then", 2, nil, one, false, "11: process 200"},
 		},
 		"no process holds it": {
-			{"looked for", 0, alive(100, 5), one, true, "11: unresolved"},
+			{"searched for", 0, alive(100, 5), one, true, "11: unresolved"},
 			{"and again: it may have been between accept and its descriptor", 1, nil, one, true, "11: unresolved"},
 			{"and then believed", 2, nil, one, false, "11: unresolved"},
 			{"for a while", time.Minute, nil, one, false, "11: unresolved"},
-			{"somebody has received it", time.Minute + 1, alive(200, 5, 11), one, true, "11: process 200"},
+			{"another process has received it", time.Minute + 1, alive(200, 5, 11), one, true, "11: process 200"},
 		},
 		"a holder that shows a moment later": {
 			{"not there yet", 0, alive(100, 5), one, true, "11: unresolved"},
@@ -123,7 +123,7 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 		},
 		"an unaccepted socket": {
 			{"belongs to the holder of its listener", 0, alive(100, 5, 91), []closewait.SocketSample{waiting(1)}, true, "0: unaccepted 100"},
-			{"and another one needs no look", 1, nil, []closewait.SocketSample{waiting(1), waiting(2)}, false, "0: unaccepted 100, 0: unaccepted 100"},
+			{"and another one needs no walk", 1, nil, []closewait.SocketSample{waiting(1), waiting(2)}, false, "0: unaccepted 100, 0: unaccepted 100"},
 			{"the holder of the listener has died", 2, both(dead(100), alive(200, 6, 91)), []closewait.SocketSample{waiting(1)}, true, "0: unaccepted 200"},
 			{"it is accepted", 3, alive(200, 6, 12), []closewait.SocketSample{accepted(12, 1)}, true, "12: process 200"},
 		},
@@ -140,13 +140,13 @@ func TestDescriptorsAreLookedAtWhenTheyMustBe(t *testing.T) {
 			began := time.Now()
 			for _, g := range sequence {
 				changeTree(t, dir, g.change)
-				looked := s.owners.walkedAt
+				walkedAt := s.owners.walkedAt
 				if err := resolve(t.Context(), s, began.Add(g.at), g.sockets); err != nil {
 					t.Fatal(err)
 				}
 				s.owners.walkCost = 0 // the real cost must not matter
-				if looks := !s.owners.walkedAt.IsZero() && !s.owners.walkedAt.Equal(looked); looks != g.walks {
-					t.Errorf("%s: read descriptors: %v, want %v", g.name, looks, g.walks)
+				if walked := !s.owners.walkedAt.IsZero() && !s.owners.walkedAt.Equal(walkedAt); walked != g.walks {
+					t.Errorf("%s: read descriptors: %v, want %v", g.name, walked, g.walks)
 				}
 				if got := describeOwners(g.sockets); got != g.want {
 					t.Errorf("%s: %q, want %q", g.name, got, g.want)
@@ -182,23 +182,23 @@ func describeOwners(sockets []closewait.SocketSample) string {
 	return strings.Join(all, ", ")
 }
 
-func TestLooksThatNoNewSocketAsksForTakeAHundredthOfTheTime(t *testing.T) {
+func TestWalksThatNoNewSocketCausesTakeAHundredthOfTheTime(t *testing.T) {
 	dir := t.TempDir()
 	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11)))
 	s := openFake(t, dir, Options{Refresh: time.Second})
 	began := time.Now()
 	for _, c := range []struct {
-		at, cost time.Duration // cost of the look before
-		looks    bool
+		at, cost time.Duration // cost of the walk before
+		walks    bool
 	}{{0, 0, true}, {time.Second, 2 * time.Second, false}, {199 * time.Second, 2 * time.Second, false}, {200 * time.Second, 2 * time.Second, true},
 		{201 * time.Second, time.Millisecond, true}, {202*time.Second - 1, time.Millisecond, false}} {
-		looked := s.owners.walkedAt
+		walkedAt := s.owners.walkedAt
 		s.owners.walkCost = c.cost
 		if err := resolve(t.Context(), s, began.Add(c.at), []closewait.SocketSample{accepted(11, 1)}); err != nil {
 			t.Fatal(err)
 		}
-		if looks := !s.owners.walkedAt.Equal(looked); looks != c.looks {
-			t.Errorf("after %v, when a look takes %v: looked %v, want %v", c.at, c.cost, looks, c.looks)
+		if walked := !s.owners.walkedAt.Equal(walkedAt); walked != c.walks {
+			t.Errorf("after %v, when a walk takes %v: walked %v, want %v", c.at, c.cost, walked, c.walks)
 		}
 	}
 }

@@ -7,7 +7,7 @@ import (
 	"closewait_exporter/kernel/fdscan"
 )
 
-// ownerTable is what one walk has found out about the holders of sockets.
+// ownerTable has the result of one walk: the holders of sockets.
 type ownerTable struct {
 	entries []ownerEntry        // in the order of the dump before the walk
 	addrs   addrPairs           // the addresses of each entry

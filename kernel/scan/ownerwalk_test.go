@@ -10,7 +10,7 @@ import (
 	"closewait_exporter/internal/kerneltest"
 )
 
-func TestAWalkThatIsCalledOffForgetsNothing(t *testing.T) {
+func TestACancelledWalkForgetsNothing(t *testing.T) {
 	dir := t.TempDir()
 	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12)))
 	s := openFake(t, dir, Options{})
@@ -22,14 +22,14 @@ func TestAWalkThatIsCalledOffForgetsNothing(t *testing.T) {
 	if err := find(t.Context(), accepted(11, 1)); err != nil {
 		t.Fatal(err)
 	}
-	looked := s.owners.walkedAt
+	walkedAt := s.owners.walkedAt
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if err := find(ctx, accepted(11, 1), accepted(12, 2)); !errors.Is(err, context.Canceled) {
 		t.Errorf("error %v", err)
 	}
-	if !s.owners.walkedAt.Equal(looked) {
-		t.Error("half a look passes for a whole one")
+	if !s.owners.walkedAt.Equal(walkedAt) {
+		t.Error("a cancelled walk counts as a complete one")
 	}
 	if err := find(ctx, accepted(11, 1)); err != nil || describeOwners(sockets) != "11: process 100" {
 		t.Errorf("%s, %v, though nothing is new", describeOwners(sockets), err)

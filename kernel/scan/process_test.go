@@ -7,7 +7,6 @@ import (
 	"testing"
 
 	"closewait_exporter/internal/hosttest"
-
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -31,8 +30,8 @@ func TestSocketsInUnusualDescriptorTablesAreFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := leaktest.Start(t, append(args, "--sockets=3", "--unaccepted=2", "--outbound=1")...)
-			withEachScanner(t, func(t *testing.T, e scannerKind) {
-				scanner := openTracked(t, e, scan.Options{})
+			withEachScanner(t, func(t *testing.T, kind scannerKind) {
+				scanner := openTracked(t, kind, scan.Options{})
 				scanner.view()
 				v := scanner.view()
 				v.agreesWithTruth(l)
@@ -54,8 +53,8 @@ func TestSocketsInUnusualDescriptorTablesAreFound(t *testing.T) {
 func TestDescriptorsAreCountedWhenTheLeaderHasEnded(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=20", "--zombie-leader")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		if h := openTracked(t, e, scan.Options{}).view().holder(l.PID); !h.FDsKnown || h.OpenFDs < 20 {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		if h := openTracked(t, kind, scan.Options{}).view().holder(l.PID); !h.FDsKnown || h.OpenFDs < 20 {
 			t.Errorf("%d descriptors open (known: %v), and it holds 20 sockets", h.OpenFDs, h.FDsKnown)
 		}
 	})
@@ -63,8 +62,8 @@ func TestDescriptorsAreCountedWhenTheLeaderHasEnded(t *testing.T) {
 
 func TestANamespaceOfAProcessWhoseLeaderHasEndedIsRead(t *testing.T) {
 	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--zombie-leader")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		v.agreesWithTruth(l)
 		if v.Namespaces != 2 {
 			t.Errorf("%d namespaces, want 2", v.Namespaces)

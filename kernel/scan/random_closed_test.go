@@ -8,6 +8,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/leaktest/tcp"
 )
 
 // defunct compares with what inspecting the sockets has shown, without the sockets that are no
@@ -39,7 +40,7 @@ func (s *comparison) defunct(seen map[string]sample, held map[uint64]*heldSocket
 }
 
 func (s *comparison) isDefunct(inode uint64, h *heldSocket) bool {
-	return h.state == tcpClose && !s.noise[inode]
+	return h.state == tcp.Closed && !s.noise[inode]
 }
 
 // named describes a socket for the message of a failed test.
@@ -51,14 +52,14 @@ func (s *comparison) named(inode uint64, holders []int) string {
 // follows checks that a scanner that reads tables knows the closed sockets that it saw in
 // CLOSE_WAIT, if their descriptors are still the same. It may know more closed sockets, but must
 // report no open ones.
-func (s *comparison) follows(e *trackedScanner, seen scanned, held map[uint64]*heldSocket) {
+func (s *comparison) follows(scanner *trackedScanner, seen scanned, held map[uint64]*heldSocket) {
 	s.t.Helper()
 	leaktest.Eventually(s.t, timeout, func() (bool, string) {
-		missing := s.missing(e, seen, held)
-		if len(missing) > 0 { // it judges those again that went by way of another state, but not at each scan
-			seen = s.scanTwice(e)
+		missing := s.missing(scanner, seen, held)
+		if len(missing) > 0 { // it does not check at each scan the sockets that were in another state
+			seen = s.scanTwice(scanner)
 		}
-		return len(missing) == 0, e.kind.name + " has lost\n" + strings.Join(missing, "\n")
+		return len(missing) == 0, scanner.kind.name + " has lost\n" + strings.Join(missing, "\n")
 	})
 	memory := map[uint64]string{}
 	for _, list := range []map[string]sample{seen.alive, seen.defunct} {
@@ -68,29 +69,29 @@ func (s *comparison) follows(e *trackedScanner, seen scanned, held map[uint64]*h
 			}
 		}
 	}
-	s.descriptors[e.kind.name] = memory
+	s.descriptors[scanner.kind.name] = memory
 }
 
 // missing returns the sockets that the scanner could know to be closed and does not report. It
 // fails the test for sockets that it reports and that are not closed.
-func (s *comparison) missing(e *trackedScanner, seen scanned, held map[uint64]*heldSocket) (missing []string) {
+func (s *comparison) missing(scanner *trackedScanner, seen scanned, held map[uint64]*heldSocket) (missing []string) {
 	s.t.Helper()
 	shown := map[uint64]bool{}
 	for _, row := range seen.defunct {
 		shown[row.Inode] = true
 		h := held[row.Inode]
-		if h == nil || h.state != tcpClose {
-			s.t.Errorf("%s: defunct: %+v, and it is %+v", e.kind.name, row, h)
+		if h == nil || h.state != tcp.Closed {
+			s.t.Errorf("%s: defunct: %+v, and it is %+v", scanner.kind.name, row, h)
 			continue
 		}
 		for _, pid := range pidsOf(row.Holders) {
 			if !slices.Contains(h.holders, pid) {
-				s.t.Errorf("%s: defunct: %+v, which %d does not hold: %+v", e.kind.name, row, pid, h)
+				s.t.Errorf("%s: defunct: %+v, which %d does not hold: %+v", scanner.kind.name, row, pid, h)
 			}
 		}
 	}
 	for inode, h := range held {
-		if s.isDefunct(inode, h) && !h.multipath && !shown[inode] && s.descriptors[e.kind.name][inode] == fmt.Sprint(h.handles) {
+		if s.isDefunct(inode, h) && !h.multipath && !shown[inode] && s.descriptors[scanner.kind.name][inode] == fmt.Sprint(h.handles) {
 			missing = append(missing, s.named(inode, h.holders))
 		}
 	}

@@ -35,15 +35,15 @@ type scanned struct {
 }
 
 // scanTwice scans until everything is found that takes more than one scan.
-func (s *comparison) scanTwice(e *trackedScanner) scanned {
+func (s *comparison) scanTwice(scanner *trackedScanner) scanned {
 	s.t.Helper()
-	scan.RefreshNow(e.Scanner)
-	if _, err := e.Scan(s.t.Context()); err != nil {
+	scan.RefreshNow(scanner.Scanner)
+	if _, err := scanner.Scan(s.t.Context()); err != nil {
 		s.t.Fatal(err)
 	}
-	scan.RefreshNow(e.Scanner)
+	scan.RefreshNow(scanner.Scanner)
 	started := time.Now()
-	snapshot, err := e.Scan(s.t.Context())
+	snapshot, err := scanner.Scan(s.t.Context())
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -56,7 +56,7 @@ func (s *comparison) scanTwice(e *trackedScanner) scanned {
 			list = seen.defunct
 		}
 		if _, twice := list[key]; twice {
-			s.t.Errorf("%s: %s twice", e.kind.name, key)
+			s.t.Errorf("%s: %s twice", scanner.kind.name, key)
 		}
 		list[key] = sample{
 			row.ID.NetNS, row.Local.String(), row.Remote.String(), row.Inode, row.ID.Cookie, row.UID, row.Interface,
@@ -67,8 +67,8 @@ func (s *comparison) scanTwice(e *trackedScanner) scanned {
 			seen.since[key] = snapshot.Taken.Add(-row.SinceLastAck)
 		}
 	}
-	if faults := scanErrorsOf(e.host); len(faults) > 0 {
-		s.t.Errorf("%s: faults %v", e.kind.name, faults)
+	if scanErrors := scanErrorsOf(scanner.host); len(scanErrors) > 0 {
+		s.t.Errorf("%s: scan errors %v", scanner.kind.name, scanErrors)
 	}
 	return seen
 }

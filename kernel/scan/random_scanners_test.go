@@ -10,11 +10,10 @@ import (
 	"testing"
 	"time"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/kernel/scan"
 )
 
@@ -68,8 +67,8 @@ type comparison struct {
 	// For each scanner that reads tables the descriptors of the sockets in its last scan, by inode.
 	descriptors map[string]map[uint64]string
 
-	repeated int            // rounds in which something moved while all looked
-	seen     map[string]int // rows of each kind, so that it shows what was tested
+	repeated int            // rounds in which something changed between the scans
+	seen     map[string]int // rows of each kind, to show what was tested
 }
 
 // connectionKey identifies a connection by its namespace and addresses.
@@ -87,8 +86,8 @@ func newComparison(t *testing.T, seed uint64) *comparison {
 	} {
 		s.actors = append(s.actors, startActor(t, attr))
 	}
-	open := func(e scannerKind) *trackedScanner {
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour, Workers: 1 + s.random.IntN(2)})
+	open := func(kind scannerKind) *trackedScanner {
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour, Workers: 1 + s.random.IntN(2)})
 		scanner.host.SeesAllProcesses = true
 		return scanner
 	}
@@ -101,8 +100,8 @@ var frequencies = []struct {
 	do    string
 	times int
 }{
-	{"connect", 12}, {"accept", 3}, {"reopen", 1}, {"say", 5}, {"hear", 5}, {"halve", 4}, {"close", 6}, {"reset", 2}, {"dup", 2},
-	{"dress", 4}, {"disconnect", 1}, {"bluff", 2}, {"fork", 2}, {"reap", 1}, {"send", 1}, {"receive", 1}, {"thread", 1}, {"join", 1},
+	{"connect", 12}, {"accept", 3}, {"reopen", 1}, {"write", 5}, {"read", 5}, {"shutdown", 4}, {"close", 6}, {"reset", 2}, {"dup", 2},
+	{"set", 4}, {"disconnect", 1}, {"noise", 2}, {"fork", 2}, {"reap", 1}, {"send", 1}, {"receive", 1}, {"thread", 1}, {"join", 1},
 }
 
 func (s *comparison) runRandom() {

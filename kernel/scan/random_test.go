@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"closewait_exporter/internal/hosttest"
-
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/internal/leaktest/truth"
 	"closewait_exporter/kernel/scan"
@@ -34,9 +33,9 @@ func TestRandomSequencesAreSeenAsSsSeesThem(t *testing.T) {
 		leaktest.Where{PIDNS: true}.Start(t, "--sockets=3", "--unaccepted=10"),
 	}
 	var all []*trackedScanner
-	for _, e := range scannerKinds {
-		all = append(all, openTracked(t, e, scan.Options{Refresh: time.Hour, Workers: 1 + random.IntN(3)}))
-		all[len(all)-1].view() // what was not seen in CLOSE_WAIT cannot be followed from there
+	for _, kind := range scannerKinds {
+		all = append(all, openTracked(t, kind, scan.Options{Refresh: time.Hour, Workers: 1 + random.IntN(3)}))
+		all[len(all)-1].view() // a socket that was never seen in CLOSE_WAIT cannot be followed
 	}
 	var history []string
 	for end := time.Now().Add(lasts); time.Now().Before(end) && !t.Failed(); {
@@ -45,7 +44,7 @@ func TestRandomSequencesAreSeenAsSsSeesThem(t *testing.T) {
 		history = append(history, fmt.Sprintf("%d: %s", i, command))
 		leaks[i].Do(command)
 		for _, scanner := range all {
-			if len(leaks[i].Children) > 0 { // one that closes while another holds on is missed only then
+			if len(leaks[i].Children) > 0 { // only then it notices that one holder has closed while another has not
 				scan.RefreshNow(scanner.Scanner)
 			}
 			v := scanner.view()
@@ -53,7 +52,7 @@ func TestRandomSequencesAreSeenAsSsSeesThem(t *testing.T) {
 				v.agreesWithTruth(l)
 			}
 		}
-		if random.IntN(4) == 0 && stateOf(t, leaks[i].PID) != 'Z' { // ss cannot look there
+		if random.IntN(4) == 0 && stateOf(t, leaks[i].PID) != 'Z' { // ss does not find its descriptors
 			for _, scanner := range all {
 				scanner.view().agrees(leaks[i])
 			}
@@ -78,7 +77,7 @@ func randomCommand(random *rand.Rand, l *leaktest.Leak) string {
 	case 3:
 		return fmt.Sprintf("reset %d", random.IntN(min(closable, 3)+1))
 	case 4:
-		return fmt.Sprintf("bury %d", random.IntN(countDefunct(l, l.PID)+1))
+		return fmt.Sprintf("discard %d", random.IntN(countDefunct(l, l.PID)+1))
 	default:
 		return fmt.Sprintf("leak %d", random.IntN(6))
 	}

@@ -10,11 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/leaktest/tcp"
 )
 
 // heldSocket is a socket as its descriptors show it, in each thread of each process.
 type heldSocket struct {
-	state     uint8
+	state     tcp.State
 	multipath bool     // it is one of MPTCP
 	holders   []int    // ascending
 	handles   []string // descriptors with their processes
@@ -90,7 +91,7 @@ func inspect(pid, tid, fd int) *heldSocket {
 	}
 	defer unix.Close(copied)
 	if info, err := unix.GetsockoptTCPInfo(copied, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-		h.state = info.State
+		h.state = tcp.State(info.State)
 	}
 	protocol, err := unix.GetsockoptInt(copied, unix.SOL_SOCKET, unix.SO_PROTOCOL)
 	h.multipath = err == nil && protocol == unix.IPPROTO_MPTCP

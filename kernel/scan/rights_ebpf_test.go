@@ -5,10 +5,9 @@ import (
 	"strings"
 	"testing"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -22,8 +21,8 @@ func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 	others := leaktest.Where{UID: unprivilegedID - 1}.Start(t, append(what, "--private-fdtable")...)
 	elsewhere := leaktest.Where{NetNS: true}.Start(t, what...)
 	headless := leaktest.Where{NetNS: true}.Start(t, append(what, "--zombie-leader")...)
-	l := startScanService(t, with(unix.CAP_BPF, unix.CAP_PERFMON))
-	got := l.ask(scanRequest{Open: &scan.Options{Refresh: always}, Scan: true})
+	service := startScanService(t, with(unix.CAP_BPF, unix.CAP_PERFMON))
+	got := service.ask(scanRequest{Open: &scan.Options{Refresh: always}, Scan: true})
 	if got.Error != "" {
 		t.Fatal(got.Error)
 	}
@@ -31,7 +30,7 @@ func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 		t.Fatalf("scanner %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
 	}
 	if missing, want := capabilitiesOf(got.Visibility), []string{"CAP_SYS_PTRACE", "CAP_SYS_ADMIN"}; !slices.Equal(missing, want) {
-		t.Errorf("it says that it lacks %q, want %q", missing, want)
+		t.Errorf("missing %q, want %q", missing, want)
 	}
 	for name, leak := range map[string]*leaktest.Leak{"of root": roots, "of another user": others, "elsewhere": elsewhere, "without a leader": headless} {
 		if h, want := got.Holders[leak.PID], (reportedHolder{Held: 4, Unaccepted: 2, Defunct: 2, Entered: 6}); h != want {
@@ -67,8 +66,8 @@ func TestOneOfTheTwoCapabilitiesIsNotEnough(t *testing.T) {
 	own := leaktest.Where{UID: unprivilegedID}.Start(t, "--sockets=2")
 	for name, rights := range map[string]uintptr{"CAP_BPF alone": unix.CAP_BPF, "CAP_PERFMON alone": unix.CAP_PERFMON} {
 		t.Run(name, func(t *testing.T) {
-			l := startScanService(t, with(rights))
-			got := l.ask(scanRequest{Open: &scan.Options{}, Scan: true})
+			service := startScanService(t, with(rights))
+			got := service.ask(scanRequest{Open: &scan.Options{}, Scan: true})
 			if got.Error != "" {
 				t.Fatal(got.Error)
 			}
@@ -78,7 +77,7 @@ func TestOneOfTheTwoCapabilitiesIsNotEnough(t *testing.T) {
 			if why := got.Visibility.Fallback; !strings.Contains(why, "CAP_BPF and CAP_PERFMON") || !strings.Contains(why, "not permitted") {
 				t.Errorf("it does not say what is missing: %q", why)
 			}
-			if got := l.ask(scanRequest{Open: &scan.Options{Scanner: scan.ScannerEBPF}}); !strings.Contains(got.Error, "CAP_PERFMON") {
+			if got := service.ask(scanRequest{Open: &scan.Options{Scanner: scan.ScannerEBPF}}); !strings.Contains(got.Error, "CAP_PERFMON") {
 				t.Errorf("when ebpf was asked for: %q", got.Error)
 			}
 		})

@@ -6,11 +6,10 @@ import (
 	"syscall"
 	"testing"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -50,8 +49,8 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 		{"all that is needed", with(read, ptrace, admin), 3, 4, 9, 0, true, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			l := startScanService(t, c.rights)
-			got := l.ask(scanRequest{Open: &scan.Options{}, Scan: true})
+			service := startScanService(t, c.rights)
+			got := service.ask(scanRequest{Open: &scan.Options{}, Scan: true})
 			if got.Error != "" {
 				t.Fatal(got.Error)
 			}
@@ -69,11 +68,11 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 					t.Errorf("the process %s holds %d, want %d", name, n, p.want)
 				}
 			}
-			if blind := c.unresolved > 0; (got.Coverage < 1) != blind || (got.Denied > 0) != blind {
+			if partial := c.unresolved > 0; (got.Coverage < 1) != partial || (got.Denied > 0) != partial {
 				t.Errorf("coverage %v and %d processes denied, with %d unresolved", got.Coverage, got.Denied, c.unresolved)
 			}
 			if missing := capabilitiesOf(got.Visibility); !slices.Equal(missing, c.missing) {
-				t.Errorf("it says that it misses %q, want %q", missing, c.missing)
+				t.Errorf("missing %q, want %q", missing, c.missing)
 			}
 			ns := netNSOf(t, elsewhere.PID)
 			for _, s := range got.Sockets {
@@ -88,12 +87,12 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 			for _, leak := range []*leaktest.Leak{own, roots, elsewhere} {
 				leak.Do("reset 2")
 			}
-			got = l.ask(scanRequest{Scan: true})
+			got = service.ask(scanRequest{Scan: true})
 			for _, leak := range []*leaktest.Leak{own, roots, elsewhere} {
 				if n, want := got.Holders[leak.PID].Defunct, min(2, before[leak.PID].Held); n != want {
 					t.Errorf("%d sockets of process %d are seen to be defunct, want %d", n, leak.PID, want)
 				}
-				leak.Do("bury 2")
+				leak.Do("discard 2")
 				leak.Do("leak 2")
 			}
 		})

@@ -17,22 +17,19 @@ func sampleOf(ns closewait.NetNS, row *sockdiag.Row) closewait.SocketSample {
 			BytesSent: row.BytesSent, BytesAcked: row.BytesAcked, BytesReceived: row.BytesReceived,
 		},
 		HasTimes:      row.HasInfo,
-		SinceLastAck:  atLeast(row.LastAckRecv),
-		SinceLastData: atLeast(min(row.LastDataSent, row.LastDataRecv)),
+		SinceLastAck:  atLeast(time.Duration(row.LastAckRecv)*time.Millisecond, longestTick),
+		SinceLastData: atLeast(time.Duration(min(row.LastDataSent, row.LastDataRecv))*time.Millisecond, longestTick),
 	}
 	s.ID = socketID(ns, row.Cookie, &s.Facts)
 	return s
 }
 
-// longestTick is the tick of a kernel with CONFIG_HZ=100.
+// longestTick is the tick of a kernel with CONFIG_HZ=100. tcp_info does not include the real one.
 const longestTick = 10 * time.Millisecond
 
-// atLeast returns the time that has certainly passed when tcp_info reports this number of
-// milliseconds. The kernel subtracts two times in whole ticks, so the time that has passed can be
-// almost a tick less.
-func atLeast(milliseconds uint32) time.Duration {
-	return max(time.Duration(milliseconds)*time.Millisecond-longestTick, 0)
-}
+// atLeast returns the time that has certainly passed when the kernel reports this duration. The
+// kernel subtracts two times in whole ticks, so the time that has passed can be almost a tick less.
+func atLeast(reported, tick time.Duration) time.Duration { return max(reported-tick, 0) }
 
 // sampleOfTableRow converts a line of /proc/PID/net/tcp, which has no cookie and no times.
 func sampleOfTableRow(ns closewait.NetNS, row procfs.TCPRow) closewait.SocketSample {

@@ -35,8 +35,8 @@ var candidates = []candidate{
 }
 
 // Open opens the scanner that the options name, or the best one that works on this host. The Host
-// must stay open until the Scanner is closed. Visibility says what the Scanner can read, which
-// does not change.
+// must stay open until the Scanner is closed. The Visibility, which does not change, says what the
+// Scanner can read.
 func Open(h *host.Host, o Options) (Scanner, closewait.Visibility, error) {
 	o = o.withDefaults()
 	if !slices.Contains(Scanners, o.Scanner) {

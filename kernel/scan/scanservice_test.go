@@ -69,16 +69,16 @@ type scanService struct {
 }
 
 func serveScans(in io.Reader, out io.Writer) error {
-	l := &scanService{}
-	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &l.limit); err != nil {
+	s := &scanService{}
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &s.limit); err != nil {
 		return err
 	}
 	for lines := bufio.NewScanner(in); lines.Scan(); {
-		var o scanRequest
-		if err := json.Unmarshal(lines.Bytes(), &o); err != nil {
+		var request scanRequest
+		if err := json.Unmarshal(lines.Bytes(), &request); err != nil {
 			return err
 		}
-		r, err := l.handle(o)
+		r, err := s.handle(request)
 		if err != nil {
 			r.Error = err.Error()
 		}
@@ -89,13 +89,13 @@ func serveScans(in io.Reader, out io.Writer) error {
 	return nil
 }
 
-func (l *scanService) handle(o scanRequest) (r scanResponse, err error) {
-	if o.NoNetlink {
+func (s *scanService) handle(request scanRequest) (r scanResponse, err error) {
+	if request.NoNetlink {
 		if err := forbid(unix.SYS_SOCKET, unix.AF_NETLINK, unix.EAFNOSUPPORT); err != nil {
 			return r, err
 		}
 	}
-	if o.NoBPF {
+	if request.NoBPF {
 		const loadProgram, createMap, loadBTF = 5, 0, 18
 		for _, command := range []uint32{loadProgram, createMap, loadBTF} {
 			if err := forbid(unix.SYS_BPF, command, unix.EPERM); err != nil {
@@ -103,30 +103,30 @@ func (l *scanService) handle(o scanRequest) (r scanResponse, err error) {
 			}
 		}
 	}
-	if o.Open != nil {
-		if l.scanner != nil {
-			l.scanner.Close()
+	if request.Open != nil {
+		if s.scanner != nil {
+			s.scanner.Close()
 		}
-		if l.scanner, err = open(*o.Open); err != nil {
+		if s.scanner, err = open(*request.Open); err != nil {
 			return r, err
 		}
-		l.tracker = closewait.NewTracker([]float64{60})
+		s.tracker = closewait.NewTracker([]float64{60})
 	}
-	if o.Headroom != nil {
-		if err := l.leaveHeadroom(*o.Headroom); err != nil {
+	if request.Headroom != nil {
+		if err := s.leaveHeadroom(*request.Headroom); err != nil {
 			return r, err
 		}
 	}
-	if !o.Scan {
+	if !request.Scan {
 		return r, nil
 	}
-	if l.scanner == nil {
-		return r, errors.New("look without scanner: the first order has to open a Scanner")
+	if s.scanner == nil {
+		return r, errors.New("no scanner is open: the first request has to open one")
 	}
-	snapshot, err := l.scanner.Scan(context.Background())
-	r.Visibility, r.ScanErrors = l.scanner.visibility, scanErrorsOf(l.scanner.host)
+	snapshot, err := s.scanner.Scan(context.Background())
+	r.Visibility, r.ScanErrors = s.scanner.visibility, scanErrorsOf(s.scanner.host)
 	if err == nil {
-		r.fill(l.tracker.Update(snapshot))
+		r.fill(s.tracker.Update(snapshot))
 	}
 	return r, err
 }
@@ -152,20 +152,20 @@ func (r *scanResponse) fill(v *closewait.View) {
 
 // scanErrorsOf returns the errors that have occurred.
 func scanErrorsOf(h *host.Host) map[string]uint64 {
-	faults := map[string]uint64{}
-	for fault, n := range h.Errors.Snapshot() {
+	scanErrors := map[string]uint64{}
+	for scanError, n := range h.Errors.Snapshot() {
 		if n > 0 {
-			faults[fault.Stage+"/"+fault.Reason] = n
+			scanErrors[scanError.Stage+"/"+scanError.Reason] = n
 		}
 	}
-	return faults
+	return scanErrors
 }
 
 // leaveHeadroom lowers the limit of descriptors so that n more can be opened, whatever numbers
 // are free below the open ones.
-func (l *scanService) leaveHeadroom(n int) error {
+func (s *scanService) leaveHeadroom(n int) error {
 	if n < 0 {
-		return unix.Setrlimit(unix.RLIMIT_NOFILE, &l.limit)
+		return unix.Setrlimit(unix.RLIMIT_NOFILE, &s.limit)
 	}
 	entries, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -186,7 +186,7 @@ func (l *scanService) leaveHeadroom(n int) error {
 		}
 		if fd >= highest { // the descriptor of the directory was the highest, perhaps
 			unix.Close(fd)
-			return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(fd + n), Max: l.limit.Max})
+			return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(fd + n), Max: s.limit.Max})
 		}
 	}
 }

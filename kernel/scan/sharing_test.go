@@ -7,11 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"closewait_exporter/internal/hosttest"
-
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -22,8 +21,8 @@ const always = time.Nanosecond
 func TestEveryHolderCountsASharedSocketAndTheHostOnce(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=4", "--children=2")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		v.agrees(l)
 		for _, pid := range append(l.Children, l.PID) {
 			if h := v.holder(pid).Held; h.Len() != 4 || h.Shared != 4 {
@@ -38,9 +37,9 @@ func TestEveryHolderCountsASharedSocketAndTheHostOnce(t *testing.T) {
 
 func TestAParentThatHasClosedItsCopyHoldsNothing(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		l := leaktest.Start(t, "--sockets=3", "--children=2")
-		scanner := openTracked(t, e, scan.Options{Refresh: always})
+		scanner := openTracked(t, kind, scan.Options{Refresh: always})
 		scanner.view()
 		l.Do("close 3")
 		v := scanner.await(func(v view) (bool, string) { return v.held(l.PID) == 0, v.String() })
@@ -56,12 +55,12 @@ func TestAParentThatHasClosedItsCopyHoldsNothing(t *testing.T) {
 	})
 }
 
-// TestAHolderThatHasDiedIsMissedAtOnce also holds while the dead parent is a zombie, which it is
+// TestAHolderThatHasDiedIsRemovedAtOnce also holds while the dead parent is a zombie, which it is
 // until the end of the test.
-func TestAHolderThatHasDiedIsMissedAtOnce(t *testing.T) {
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+func TestAHolderThatHasDiedIsRemovedAtOnce(t *testing.T) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		l := leaktest.Start(t, "--sockets=3", "--children=1")
-		scanner := openTracked(t, e, scan.Options{Refresh: time.Hour})
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 		scanner.view().holder(l.PID)
 		l.Signal(unix.SIGKILL)
 		awaitZombie(t, l.PID)
@@ -77,8 +76,8 @@ func TestAHolderThatHasDiedIsMissedAtOnce(t *testing.T) {
 
 func TestSocketsThatWerePassedOnBelongToTheReceiver(t *testing.T) {
 	l := leaktest.Start(t, "--sockets=3", "--pass")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		v.agrees(l)
 		if parent, child := v.held(l.PID), v.held(l.Children[0]); parent != 0 || child != 3 {
 			t.Errorf("the sender holds %d and the receiver %d, want 0 and 3", parent, child)
@@ -87,26 +86,26 @@ func TestSocketsThatWerePassedOnBelongToTheReceiver(t *testing.T) {
 }
 
 func TestASocketThatIsPassedOnLeavesOneHolderAndEntersTheOther(t *testing.T) {
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		listener := listen(t, "127.0.0.1:0")
 		kept, given := connect(t, listener), connect(t, listener)
-		kept.closePeer()
-		given.closePeer()
+		kept.CloseClient()
+		given.CloseClient()
 		ns := netNSOf(t, os.Getpid())
-		scanner := openTracked(t, e, scan.Options{Refresh: always})
-		since := scanner.view().socket(ns, given.local, given.remote).Since
-		file, err := given.server.File()
+		scanner := openTracked(t, kind, scan.Options{Refresh: always})
+		since := scanner.view().socket(ns, given.Local(), given.Remote()).Since
+		file, err := given.Server.File()
 		if err != nil {
 			t.Fatal(err)
 		}
-		given.server.Close()
+		given.Server.Close()
 		child := keepOpen(t, file)
 		v := scanner.await(func(v view) (bool, string) { return v.held(child.Pid) == 1 && v.held(os.Getpid()) == 1, v.String() })
 		us, they := v.holder(os.Getpid()), v.holder(child.Pid)
 		if us.Entered != 2 || us.Left != 1 || they.Entered != 1 || they.Left != 0 {
 			t.Errorf("entered and left: we %d and %d, they %d and %d, want 2 1 1 0", us.Entered, us.Left, they.Entered, they.Left)
 		}
-		if s := v.socket(ns, given.local, given.remote); !s.Since.Equal(since) {
+		if s := v.socket(ns, given.Local(), given.Remote()); !s.Since.Equal(since) {
 			t.Errorf("since %v, before it changed hands %v", s.Since, since)
 		}
 		if v.Durations.Count != 0 {
@@ -118,7 +117,7 @@ func TestASocketThatIsPassedOnLeavesOneHolderAndEntersTheOther(t *testing.T) {
 func TestSocketsInFlightHaveNoHolder(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=3", "--in-flight")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		for name, c := range map[string]struct {
 			all  bool // every process of the host is visible
 			want closewait.Owner
@@ -127,9 +126,9 @@ func TestSocketsInFlightHaveNoHolder(t *testing.T) {
 			"unresolved where a process may be hidden":                 {false, closewait.OwnerUnresolved},
 		} {
 			t.Run(name, func(t *testing.T) {
-				scanner := openTracked(t, e, scan.Options{})
+				scanner := openTracked(t, kind, scan.Options{})
 				scanner.host.SeesAllProcesses = c.all
-				for range 3 { // it does not change when they are looked for again
+				for range 3 { // a further search does not change it
 					v := scanner.view()
 					if n := v.Sockets.Of(closewait.IPv4, c.want); n != 3 || len(v.Ownerless) != 3 || v.find(l.PID) != nil {
 						t.Errorf("%d of owner %v, want 3: %v", n, c.want, v)
@@ -145,16 +144,16 @@ func TestSocketsInFlightHaveNoHolder(t *testing.T) {
 
 func TestAProcessWithSeveralDescriptorsOfASocketCountsItOnce(t *testing.T) {
 	c := connect(t, listen(t, "127.0.0.1:0"))
-	c.closePeer()
+	c.CloseClient()
 	for range 3 {
-		file, err := c.server.File()
+		file, err := c.Server.File()
 		if err != nil {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { file.Close() })
 	}
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		h := openTracked(t, e, scan.Options{}).view().holder(os.Getpid())
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		h := openTracked(t, kind, scan.Options{}).view().holder(os.Getpid())
 		if h.Held.Len() != 1 || h.Held.Shared != 0 {
 			t.Errorf("%d held, %d shared, want 1 and 0", h.Held.Len(), h.Held.Shared)
 		}

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"closewait_exporter/internal/hosttest"
-
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/scan"
 )
@@ -32,17 +31,17 @@ func withEachShortage(t *testing.T, test func(*resourceShortage)) {
 	family := leaktest.Start(t, "--sockets=3", "--unaccepted=2", "--children=1")
 	alone := leaktest.Start(t, "--sockets=4")
 	elsewhere := leaktest.Where{NetNS: true}.Start(t, "--sockets=5")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		test(&resourceShortage{t, startScanService(t, nil), scan.Options{Scanner: e.name, Refresh: always}, map[int]reportedHolder{
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		test(&resourceShortage{t, startScanService(t, nil), scan.Options{Scanner: kind.name, Refresh: always}, map[int]reportedHolder{
 			family.PID: {Held: 3, Unaccepted: 2, Entered: 5}, family.Children[0]: {Held: 3, Entered: 3},
 			alone.PID: {Held: 4, Entered: 4}, elsewhere.PID: {Held: 5, Entered: 5},
 		}, elsewhere.PID})
 	})
 }
 
-// TestTooFewDescriptorsOfOurOwnAreAnErrorOrAFaultAndNeverAWrongNumber leaves a scanner few
+// TestTooFewDescriptorsOfOurOwnAreAnErrorAndNeverAWrongNumber leaves a scanner few
 // descriptors, so that opening fails at one point of the scan after the other.
-func TestTooFewDescriptorsOfOurOwnAreAnErrorOrAFaultAndNeverAWrongNumber(t *testing.T) {
+func TestTooFewDescriptorsOfOurOwnAreAnErrorAndNeverAWrongNumber(t *testing.T) {
 	withEachShortage(t, func(s *resourceShortage) {
 		s.open()
 		s.complete("at first")
@@ -102,7 +101,7 @@ func (s *resourceShortage) complete(when string) {
 
 // honest checks that what a scan finds despite the shortage is right, and that the rest is an
 // error or a counted error.
-func (s *resourceShortage) honest(left int, got scanResponse, faults uint64) {
+func (s *resourceShortage) honest(left int, got scanResponse, scanErrors uint64) {
 	s.t.Helper()
 	if got.Error != "" && !strings.Contains(got.Error, "too many open files") {
 		s.t.Errorf("%d left: error %q does not say what is wrong", left, got.Error)
@@ -116,13 +115,13 @@ func (s *resourceShortage) honest(left int, got scanResponse, faults uint64) {
 			s.t.Errorf("%d left: process %d: %+v, want %+v", left, pid, h, want)
 		}
 	}
-	if got.Error == "" && len(got.Holders) < len(s.want) && faults == 0 {
-		s.t.Errorf("%d left: some of %v are missing and there is no fault", left, got.Holders)
+	if got.Error == "" && len(got.Holders) < len(s.want) && scanErrors == 0 {
+		s.t.Errorf("%d left: some are missing of %v, and no error was counted", left, got.Holders)
 	}
 }
 
-func countLimits(faults map[string]uint64) (n uint64) {
-	for name, times := range faults {
+func countLimits(scanErrors map[string]uint64) (n uint64) {
+	for name, times := range scanErrors {
 		if strings.HasSuffix(name, "/limit") {
 			n += times
 		}
@@ -134,18 +133,18 @@ func countLimits(faults map[string]uint64) (n uint64) {
 // closed by their program and others by their peer.
 func TestAShortageMakesNoSocketDefunct(t *testing.T) {
 	hosttest.Require(t)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		service := startScanService(t, nil)
 		for left := range enough {
 			l := leaktest.Where{NetNS: left%2 == 0}.Start(t, "--sockets=6")
-			if got := service.ask(scanRequest{Open: &scan.Options{Scanner: e.name, Refresh: time.Hour}, Scan: true}); got.Holders[l.PID].Held != 6 {
+			if got := service.ask(scanRequest{Open: &scan.Options{Scanner: kind.name, Refresh: time.Hour}, Scan: true}); got.Holders[l.PID].Held != 6 {
 				t.Fatalf("at first %+v; %s", got.Holders, got.Error)
 			}
 			l.Do("reset 3")
 			l.Do("close 2")
 			got := service.ask(scanRequest{Headroom: &left, Scan: true})
 			if n := got.Holders[l.PID].Defunct; n > 3 || got.Error == "" && n < 3 && countLimits(got.ScanErrors) == 0 {
-				t.Errorf("with %d descriptors left %d are defunct, want 3, or a fault or an error: %v %s", left, n, got.ScanErrors, got.Error)
+				t.Errorf("with %d descriptors left %d are defunct, want 3, or an error: %v %s", left, n, got.ScanErrors, got.Error)
 			}
 			again := noShortage
 			leaktest.Eventually(t, timeout, func() (bool, string) {

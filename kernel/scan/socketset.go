@@ -56,7 +56,7 @@ type buffers struct {
 // socketSet returns an empty set in the memory of the last one.
 func (b *buffers) socketSet() *socketSet {
 	sockets := b.sockets
-	b.sockets = nil                         // if the set needs more memory, the old memory must be free for the collector
+	b.sockets = nil                         // so that the old memory can be collected if the set needs more
 	if cap(sockets) > 4*len(sockets)+1000 { // most sockets have gone
 		sockets = nil
 	}

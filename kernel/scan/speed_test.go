@@ -44,9 +44,9 @@ func TestSpeed(t *testing.T) {
 // healthyHost measures a host with many descriptors and nothing in CLOSE_WAIT.
 func healthyHost(r *benchReport) {
 	const processes, connections = 3, 8_350
-	e := openForSpeed(r.t, ScannerEBPF)
-	snapshot, err := e.scanner.Scan(r.t.Context())
-	e.scanner.Close()
+	s := openForSpeed(r.t, ScannerEBPF)
+	snapshot, err := s.scanner.Scan(r.t.Context())
+	s.scanner.Close()
 	if err != nil {
 		r.t.Fatal(err)
 	}
@@ -128,15 +128,15 @@ func (r *benchReport) scans() (bareCosts, map[string]cost) {
 	}
 	scanners := []string{ScannerEBPF, ScannerNetlink}
 	for _, scanner := range scanners {
-		e := openForSpeed(r.t, scanner)
-		defer e.scanner.Close()
+		s := openForSpeed(r.t, scanner)
+		defer s.scanner.Close()
 		for range maxVainWalks + 1 {
-			if err := e.scanAndTrack(); err != nil {
+			if err := s.scanAndTrack(); err != nil {
 				r.t.Fatal(err)
 			}
 		}
 		names = append(names, scanner+": repeated scan", scanner+": repeated scan and View")
-		contenders = append(contenders, e.scan, e.scanAndTrack)
+		contenders = append(contenders, s.scan, s.scanAndTrack)
 	}
 	costs := best(r.t, contenders...)
 	scans := map[string]cost{}
@@ -179,14 +179,14 @@ func receiveDump(buf []byte) error {
 func (r *benchReport) coldScan(scanner string, runs int) cost {
 	scan, view := cost{}, cost{}
 	for range runs {
-		e := openForSpeed(r.t, scanner)
+		s := openForSpeed(r.t, scanner)
 		var snapshot *closewait.Snapshot
 		scan = cheaper(scan, measure(r.t, func() (err error) {
-			snapshot, err = e.scanner.Scan(context.Background())
+			snapshot, err = s.scanner.Scan(context.Background())
 			return err
 		}))
-		view = cheaper(view, measure(r.t, func() error { e.tracker.Update(snapshot); return nil }))
-		e.scanner.Close()
+		view = cheaper(view, measure(r.t, func() error { s.tracker.Update(snapshot); return nil }))
+		s.scanner.Close()
 	}
 	r.add(scanner+": cold scan", scan)
 	r.add(scanner+": first View of it", view)
@@ -207,15 +207,15 @@ func openForSpeed(t *testing.T, name string) *speedScanner {
 	return &speedScanner{scanner, closewait.NewTracker([]float64{1, 60, 3600})}
 }
 
-func (e *speedScanner) scan() error {
-	_, err := e.scanner.Scan(context.Background())
+func (s *speedScanner) scan() error {
+	_, err := s.scanner.Scan(context.Background())
 	return err
 }
 
-func (e *speedScanner) scanAndTrack() error {
-	snapshot, err := e.scanner.Scan(context.Background())
+func (s *speedScanner) scanAndTrack() error {
+	snapshot, err := s.scanner.Scan(context.Background())
 	if err == nil {
-		e.tracker.Update(snapshot)
+		s.tracker.Update(snapshot)
 	}
 	return err
 }

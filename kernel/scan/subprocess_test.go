@@ -59,7 +59,7 @@ func startRole(t testing.TB, role string, attr *syscall.SysProcAttr, behind ...s
 		t.Fatalf("run %v again: %v", command, err)
 	}
 	stop := sync.OnceFunc(func() {
-		in.Close() // there are no more orders: it ends
+		in.Close() // the end of its requests
 		kill := time.AfterFunc(timeout, func() { _ = cmd.Process.Kill() })
 		defer kill.Stop()
 		if err := cmd.Wait(); err != nil {
@@ -67,39 +67,39 @@ func startRole(t testing.TB, role string, attr *syscall.SysProcAttr, behind ...s
 		}
 	})
 	t.Cleanup(stop)
-	reports := bufio.NewScanner(out)
-	reports.Buffer(nil, 64<<20)
-	return &subprocess{t, cmd.Process, json.NewEncoder(in), reports, stop}
+	responses := bufio.NewScanner(out)
+	responses.Buffer(nil, 64<<20)
+	return &subprocess{t, cmd.Process, json.NewEncoder(in), responses, stop}
 }
 
 // ask sends a request and returns the response, which may be an error.
-func (r *subprocess) ask(o scanRequest) scanResponse {
-	r.t.Helper()
+func (p *subprocess) ask(request scanRequest) scanResponse {
+	p.t.Helper()
 	var got scanResponse
-	r.exchange(o, &got)
+	p.exchange(request, &got)
 	return got
 }
 
 // exchange sends a request and reads the response into a variable.
-func (r *subprocess) exchange(order, answer any) {
-	r.t.Helper()
-	if err := r.requests.Encode(order); err != nil {
-		r.t.Fatalf("give an order to process %d: %v", r.process.Pid, err)
+func (p *subprocess) exchange(request, response any) {
+	p.t.Helper()
+	if err := p.requests.Encode(request); err != nil {
+		p.t.Fatalf("send a request to process %d: %v", p.process.Pid, err)
 	}
 	answered := make(chan bool, 1)
-	go func() { answered <- r.responses.Scan() }()
+	go func() { answered <- p.responses.Scan() }()
 	select {
 	case ok := <-answered:
 		if !ok {
-			r.t.Fatalf("process %d has ended: %v", r.process.Pid, r.responses.Err())
+			p.t.Fatalf("process %d has ended: %v", p.process.Pid, p.responses.Err())
 		}
 	case <-time.After(timeout):
-		_ = r.process.Kill()
+		_ = p.process.Kill()
 		<-answered
-		r.t.Fatalf("no answer from process %d in %v", r.process.Pid, timeout)
+		p.t.Fatalf("no answer from process %d in %v", p.process.Pid, timeout)
 	}
-	if err := json.Unmarshal(r.responses.Bytes(), answer); err != nil {
-		r.t.Fatal(err)
+	if err := json.Unmarshal(p.responses.Bytes(), response); err != nil {
+		p.t.Fatal(err)
 	}
 }
 

@@ -13,11 +13,11 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// scannerKind is a scanner, with what it is allowed not to know.
+// scannerKind is a scanner, with what it can know.
 type scannerKind struct {
 	name    string
-	cookies bool // it knows cookies, and times from before it first looked
-	walks   bool // it looks for holders in /proc/PID/fd, and for namespaces in /proc/PID/ns
+	cookies bool // it knows cookies, and times from before its first scan
+	walks   bool // it searches for holders in /proc/PID/fd, and for namespaces in /proc/PID/ns
 }
 
 var scannerKinds = []scannerKind{
@@ -27,9 +27,9 @@ var scannerKinds = []scannerKind{
 }
 
 // withEachScanner runs a test once for each scanner.
-func withEachScanner(t *testing.T, test func(t *testing.T, e scannerKind)) {
-	for _, e := range scannerKinds {
-		t.Run(e.name, func(t *testing.T) { test(t, e) })
+func withEachScanner(t *testing.T, test func(t *testing.T, kind scannerKind)) {
+	for _, kind := range scannerKinds {
+		t.Run(kind.name, func(t *testing.T) { test(t, kind) })
 	}
 }
 
@@ -67,25 +67,25 @@ func (s *hostScanner) Close() {
 	s.host.Close()
 }
 
-func openTracked(t testing.TB, e scannerKind, o scan.Options) *trackedScanner {
+func openTracked(t testing.TB, kind scannerKind, o scan.Options) *trackedScanner {
 	t.Helper()
-	o.Scanner = e.name
+	o.Scanner = kind.name
 	s, err := open(o)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(s.Close)
-	return &trackedScanner{s, t, e, closewait.NewTracker([]float64{1, 60, 3600})}
+	return &trackedScanner{s, t, kind, closewait.NewTracker([]float64{1, 60, 3600})}
 }
 
 // view scans once. It checks that nothing is counted twice.
-func (e *trackedScanner) view() view {
-	e.t.Helper()
-	snapshot, err := e.Scan(e.t.Context())
+func (s *trackedScanner) view() view {
+	s.t.Helper()
+	snapshot, err := s.Scan(s.t.Context())
 	if err != nil {
-		e.t.Fatalf("scan: %v", err)
+		s.t.Fatalf("scan: %v", err)
 	}
-	v := view{View: e.tracker.Update(snapshot), t: e.t, kind: e.kind}
+	v := view{View: s.tracker.Update(snapshot), t: s.t, kind: s.kind}
 	for _, s := range snapshot.Sockets {
 		if s.Defunct {
 			v.defunct = append(v.defunct, s)
@@ -96,11 +96,11 @@ func (e *trackedScanner) view() view {
 }
 
 // await scans until the condition holds.
-func (e *trackedScanner) await(condition func(view) (done bool, why string)) view {
-	e.t.Helper()
+func (s *trackedScanner) await(condition func(view) (done bool, why string)) view {
+	s.t.Helper()
 	var v view
-	leaktest.Eventually(e.t, timeout, func() (bool, string) {
-		v = e.view()
+	leaktest.Eventually(s.t, timeout, func() (bool, string) {
+		v = s.view()
 		return condition(v)
 	})
 	return v

@@ -3,14 +3,15 @@ package scan_test
 import (
 	"fmt"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"testing"
 
-	"closewait_exporter/internal/hosttest"
-
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/leaktest/tcp"
 	"closewait_exporter/kernel/scan"
 )
 
@@ -30,8 +31,8 @@ func TestUnacceptedSocketsBelongToTheHolderOfTheirListener(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			l := leaktest.Start(t, append(c.args, "--unaccepted=5", "--unread=fin", "--unread=7")...)
 			leaktest.Start(t, "--unaccepted=1") // another program of the same sort
-			withEachScanner(t, func(t *testing.T, e scannerKind) {
-				v := openTracked(t, e, scan.Options{}).view()
+			withEachScanner(t, func(t *testing.T, kind scannerKind) {
+				v := openTracked(t, kind, scan.Options{}).view()
 				v.agrees(l)
 				h := v.holder(l.PID)
 				if h.Unaccepted.Len() != 5 || h.Held.Len() != 0 {
@@ -50,8 +51,8 @@ func TestUnacceptedSocketsOfAPortSharedByProcessesBelongToAllOfThem(t *testing.T
 	one := leaktest.Start(t, "--idle-listen=127.0.0.1:0", "--reuseport=1", "--unaccepted=20")
 	port := one.IdleListeners[0].Port()
 	two := leaktest.Start(t, fmt.Sprintf("--idle-listen=127.0.0.1:%d", port), "--reuseport=1", "--unaccepted=20")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		if a, b := v.unaccepted(one.PID), v.unaccepted(two.PID); a != 40 || b != 40 {
 			t.Errorf("%d and %d unaccepted, want 40 for both: any of them could accept any", a, b)
 		}
@@ -72,8 +73,8 @@ func TestTheListenerThatTheKernelPrefersHasTheUnacceptedSockets(t *testing.T) {
 			preferred := leaktest.Start(t, "--idle-listen="+c.preferred+":0", "--connect="+c.connect, "--reuseport=1", "--unaccepted=2")
 			other := leaktest.Start(t, fmt.Sprintf("--idle-listen=%s:%d", c.other, preferred.IdleListeners[0].Port()),
 				"--connect="+c.connect, "--reuseport=1", "--unaccepted=3")
-			withEachScanner(t, func(t *testing.T, e scannerKind) {
-				v := openTracked(t, e, scan.Options{}).view()
+			withEachScanner(t, func(t *testing.T, kind scannerKind) {
+				v := openTracked(t, kind, scan.Options{}).view()
 				if a, b := v.unaccepted(preferred.PID), v.unaccepted(other.PID); a != 5 || b != 0 {
 					t.Errorf("%d for the preferred and %d for the other, want 5 and 0", a, b)
 				}
@@ -85,8 +86,8 @@ func TestTheListenerThatTheKernelPrefersHasTheUnacceptedSockets(t *testing.T) {
 func TestV4MappedSocketsNeverBelongToAnIPv4Listener(t *testing.T) {
 	dual := leaktest.Start(t, "--idle-listen=[::]:0", "--connect=127.0.0.1", "--reuseport=1", "--unaccepted=3")
 	ipv4 := leaktest.Start(t, fmt.Sprintf("--idle-listen=0.0.0.0:%d", dual.IdleListeners[0].Port()), "--reuseport=1", "--unaccepted=2")
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		if a, b := v.unaccepted(dual.PID), v.unaccepted(ipv4.PID); a != 3 || b != 2 {
 			t.Errorf("%d for the dual-stack and %d for the IPv4 listener, want 3 and 2", a, b)
 		}
@@ -102,8 +103,8 @@ func TestBothHoldersOfAnInheritedListenerHaveItsUnacceptedSockets(t *testing.T) 
 		t.Fatal(err)
 	}
 	child := keepOpen(t, file)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		for _, pid := range []int{os.Getpid(), child.Pid} {
 			if n := v.unaccepted(pid); n != 1 {
 				t.Errorf("process %d has %d unaccepted, want 1", pid, n)
@@ -116,10 +117,10 @@ func TestBothHoldersOfAnInheritedListenerHaveItsUnacceptedSockets(t *testing.T) 
 }
 
 func TestAnAcceptedSocketIsHeldAndKeepsItsAge(t *testing.T) {
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		l := leaktest.Start(t, "--unaccepted=3")
 		ns := netNSOf(t, l.PID)
-		scanner := openTracked(t, e, scan.Options{})
+		scanner := openTracked(t, kind, scan.Options{})
 		before := scanner.view()
 		first := l.Sockets[0]
 		since := before.socket(ns, first.Local, first.Remote).Since
@@ -130,7 +131,7 @@ func TestAnAcceptedSocketIsHeldAndKeepsItsAge(t *testing.T) {
 		if h.Held.Len() != 2 || h.Unaccepted.Len() != 1 {
 			t.Errorf("%d held and %d unaccepted, want 2 and 1", h.Held.Len(), h.Unaccepted.Len())
 		}
-		if !e.cookies { // it takes them for other sockets, as its contract says
+		if !kind.cookies { // without cookies it takes them for other sockets
 			return
 		}
 		if s := v.socket(ns, first.Local, first.Remote); !s.Since.Equal(since) {
@@ -149,12 +150,12 @@ func TestMultipathSocketsOfGoServersAreFound(t *testing.T) {
 	listener := listen(t, "127.0.0.1:0", func(c *net.ListenConfig) { c.SetMultipathTCP(true) })
 	abandon(t, listener)
 	for range 2 {
-		connect(t, listener).closePeer()
+		connect(t, listener).CloseClient()
 	}
 	abandon(t, listener)
 	abandon(t, listener)
-	withEachScanner(t, func(t *testing.T, e scannerKind) {
-		v := openTracked(t, e, scan.Options{}).view()
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		v := openTracked(t, kind, scan.Options{}).view()
 		if held, waiting := v.held(os.Getpid()), v.unaccepted(os.Getpid()); held != 2 || waiting != 3 {
 			t.Errorf("%d held and %d unaccepted, want 2 and 3", held, waiting)
 		}
@@ -167,11 +168,11 @@ func TestMultipathSocketsOfGoServersAreFound(t *testing.T) {
 // abandon connects to a listener and closes the connection before it is accepted.
 func abandon(t testing.TB, l *net.TCPListener) {
 	t.Helper()
-	client, err := net.Dial("tcp", l.Addr().String())
+	client, _, err := tcp.Connect(netip.Addr{}, l.Addr().(*net.TCPAddr).AddrPort())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := client.Close(); err != nil {
+	if err := tcp.CloseAll([]int{client}); err != nil {
 		t.Fatal(err)
 	}
 }

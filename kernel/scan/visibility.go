@@ -18,7 +18,7 @@ func (c candidate) visibility(h *host.Host, o Options, fallback string) closewai
 	}
 }
 
-// missingIf appends a capability if the condition holds, with what cannot be read without it.
+// missingIf appends a capability, and what is lost without it, if the condition holds.
 func missingIf(list []closewait.MissingCapability, condition bool, capability, lost string) []closewait.MissingCapability {
 	if !condition {
 		return list
@@ -26,9 +26,9 @@ func missingIf(list []closewait.MissingCapability, condition bool, capability, l
 	return append(list, closewait.MissingCapability{Capability: capability, Lost: lost})
 }
 
-// tablesMissing returns which capabilities are missing to find holders and namespaces in /proc. A
-// process whose descriptors cannot be listed is not found as a holder, so the number of its
-// descriptors is not needed.
+// tablesMissing returns the missing capabilities of the scanners that search /proc for holders and
+// namespaces. A process whose descriptors cannot be listed is never found as a holder, so the
+// number of its descriptors is not mentioned.
 func tablesMissing(h *host.Host, o Options) []closewait.MissingCapability {
 	trace := h.Capable(unix.CAP_SYS_PTRACE)
 	list := missingIf(nil, !trace || !h.Capable(unix.CAP_DAC_READ_SEARCH),
@@ -37,16 +37,18 @@ func tablesMissing(h *host.Host, o Options) []closewait.MissingCapability {
 		"CAP_SYS_PTRACE", "network namespaces in which only other users' processes live")
 }
 
+// netlinkMissing returns the missing capabilities of the netlink scanner.
 func netlinkMissing(h *host.Host, o Options) []closewait.MissingCapability {
 	return missingIf(tablesMissing(h, o), o.allNamespaces() && !h.Capable(unix.CAP_SYS_ADMIN),
 		"CAP_SYS_ADMIN", "ages from before the start for sockets in other network namespaces, which are read from /proc/PID/net instead")
 }
 
+// ebpfMissing returns the missing capabilities of the ebpf scanner.
 func ebpfMissing(h *host.Host, o Options) []closewait.MissingCapability {
 	list := missingIf(nil, !h.Capable(unix.CAP_SYS_PTRACE),
 		"CAP_SYS_PTRACE", "which programs other users' processes run")
 	list = missingIf(list, !h.FDSizes && !h.Capable(unix.CAP_DAC_READ_SEARCH),
-		"CAP_DAC_READ_SEARCH", "numbers of open descriptors of other users' processes, which Linux before 6.2 tells only who may list them")
+		"CAP_DAC_READ_SEARCH", "numbers of open descriptors of other users' processes, which Linux before 6.2 shows only to those who may list them")
 	return missingIf(list, o.allNamespaces() && !h.Capable(unix.CAP_SYS_ADMIN),
 		"CAP_SYS_ADMIN", "in other network namespaces: ages from before the start for sockets that wait to be accepted, and sockets on their way from process to process")
 }

@@ -4,11 +4,11 @@ import (
 	"slices"
 	"testing"
 
-	"closewait_exporter/closewait"
-	"closewait_exporter/kernel/host"
-
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 )
 
 func TestVisibilitySaysWhichCapabilityIsMissingAndWhatIsLostByIt(t *testing.T) {
@@ -18,7 +18,7 @@ func TestVisibilitySaysWhichCapabilityIsMissingAndWhatIsLostByIt(t *testing.T) {
 	)
 	holders := closewait.MissingCapability{Capability: "CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE", Lost: "holders of the sockets of other users' processes"}
 	programs := closewait.MissingCapability{Capability: "CAP_SYS_PTRACE", Lost: "which programs other users' processes run"}
-	counts := closewait.MissingCapability{Capability: "CAP_DAC_READ_SEARCH", Lost: "numbers of open descriptors of other users' processes, which Linux before 6.2 tells only who may list them"}
+	counts := closewait.MissingCapability{Capability: "CAP_DAC_READ_SEARCH", Lost: "numbers of open descriptors of other users' processes, which Linux before 6.2 shows only to those who may list them"}
 	for name, c := range map[string]struct {
 		scanner      string
 		fdSizes      bool
