@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -50,7 +51,11 @@ func TestNoMoreIsDoneThanLimitsAllow(t *testing.T) {
 
 func TestARuleThatHitsTooManyAtOnceIsSuspended(t *testing.T) {
 	exes, members := startTargets(t, "broken", 4)
-	e := enforcing(t, preamble+"  - name: broken\n    mode: enforce\n    match: {exe: '"+exes+"'}\n    "+outbound+"    "+soft)
+	text := preamble + "  - name: broken\n    mode: enforce\n    match: {exe: '" + exes + "'}\n    " + outbound + "    " + soft
+	e := enforcing(t, strings.Replace(text, "age: 1s", "age: 1h", 1))
+	e.awaitRounds(8) // 2 s: then all of them are old enough for the same round
+	write(t, e.rules, text)
+	e.signal(syscall.SIGHUP)
 	e.awaitSeries(decisions("broken", "breaker"), 4)
 	e.awaitSeries(decisions("broken", "suspended"), 10)
 	values := e.scrape()
