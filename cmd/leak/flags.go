@@ -65,7 +65,7 @@ func (f *flags) process(cmd *kingpin.CmdClause) {
 	cmd.Flag("drop-uid", "Become this user and group when the listeners are open, before there are sockets.").IntVar(&o.dropUID)
 	cmd.Flag("nofile", "Soft limit of open descriptors.").Uint64Var(&o.nofile)
 	cmd.Flag("ignore-sigterm", "Ignore SIGTERM.").BoolVar(&o.ignoreSIGTERM)
-	cmd.Flag("lo-up", "Set the loopback interface up, in a new network namespace.").BoolVar(&o.loUp)
+	cmd.Flag("lo-up", "Set the loopback interface up and keep all ends in FIN_WAIT2, in a new network namespace.").BoolVar(&o.loUp)
 	cmd.Flag("exit-with-stdin", "End when stdin is closed, as it is when the parent process ends.").BoolVar(&o.exitWithStdin)
 }
 
