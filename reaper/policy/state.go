@@ -138,7 +138,7 @@ func (p *processState) carryOver(before *processState, now time.Time, sameRules 
 }
 
 func sameProgram(a, b *closewait.Process) bool {
-	return a.Exe == b.Exe && a.Comm == b.Comm && a.Unit == b.Unit && a.GroupUnknown == b.GroupUnknown && a.UID == b.UID && a.User == b.User && a.Container == b.Container
+	return a.Exe == b.Exe && a.Comm == b.Comm && a.Unit == b.Unit && a.GroupUnknown == b.GroupUnknown && a.UID == b.UID && a.User == b.User && a.Container == b.Container && a.Pod == b.Pod && a.Nested == b.Nested
 }
 
 // Withhold takes back the decisions to act, because the actions could not be recorded. It restores
