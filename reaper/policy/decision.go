@@ -19,8 +19,9 @@ type Decision struct {
 	Changed  bool                 // the last round decided something else
 	condition.Findings
 
-	check int // index of the check that did not hold; len(checks) if all held
-	state *ruleState
+	check       int // index of the check that did not hold; len(checks) if all held
+	otherGroups []string
+	state       *ruleState
 }
 
 // Acts reports whether the rule acts, or would act in dry run.

@@ -63,6 +63,9 @@ func (r *round) budget(mode rules.Mode) roundBudget {
 func (b *roundBudget) reserve(d *Decision) {
 	d.BudgetLeft = b.left
 	by := b.groups[d.Group]
+	for _, group := range d.otherGroups {
+		by = cmp.Or(by, b.groups[group])
+	}
 	switch {
 	case by != nil:
 		d.Label, d.Why = condition.LabelInProgress, "rule "+by.Name+" acts on a process of the group in this round"
@@ -73,6 +76,9 @@ func (b *roundBudget) reserve(d *Decision) {
 	default:
 		d.Label = acting[d.Rule.Mode]
 		b.groups[d.Group] = d.Rule
+		for _, group := range d.otherGroups {
+			b.groups[group] = d.Rule
+		}
 		b.left -= d.Cost()
 	}
 }
