@@ -97,3 +97,30 @@ func TestACooldownIsKeptWhenTheKubeletRestartsAContainer(t *testing.T) {
 		t.Errorf("%s is %v, want 3", name, values[name])
 	}
 }
+
+// TestAServerAndWorkersOfAnotherNameEndTogether has neither a unit nor a container, so the group of
+// each process is only its name.
+func TestAServerAndWorkersOfAnotherNameEndTogether(t *testing.T) {
+	v := startTarget(t, leaktest.Where{}, "master", "--sockets=3", "--children=2")
+	family := []int{v.pidfd}
+	for _, pid := range v.Children {
+		family = append(family, openProcess(t, pid))
+		if comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid)); err != nil || string(comm) == "master\n" {
+			t.Fatalf("the worker is called %q, %v: want another name", comm, err)
+		}
+	}
+	e := enforcing(t, preamble+rule("master", v.exe, "when: {age: 1s}\n"+anyPeer+hard))
+	await(t, func() (bool, string) {
+		values := e.scrape()
+		done := values[reaped("master", "terminated")]+values[reaped("master", "killed")] > 0
+		return done, fmt.Sprint(values.about(`rule="master"}`))
+	})
+	for i, pidfd := range family {
+		if living(pidfd) {
+			t.Errorf("process %d of %d is still running", i, len(family))
+		}
+	}
+	if values := e.scrape(); values[decisions("master", "act")] != 1 {
+		t.Errorf("%v decisions to act, want 1", values[decisions("master", "act")])
+	}
+}
