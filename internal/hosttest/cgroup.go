@@ -10,9 +10,9 @@ import (
 
 // MakeCgroup makes the control group with the given path in the hierarchy of the service manager,
 // and returns a function that moves a process there. The groups that were missing are removed when
-// the test ends: start the process after the call, so that it has ended by then. The test is skipped
-// where that is not possible, or where this process is not in the root group, so that the path would
-// not be as on a host.
+// the test ends: start the process after the call, so that it has ended by then. The test is
+// skipped where that is not possible, or where this process is not in the root group, so that the
+// path would not be as on a host.
 func MakeCgroup(t testing.TB, path string) (join func(pid int)) {
 	t.Helper()
 	group := cgroupMount(t)
