@@ -106,17 +106,11 @@ func (e *evaluation) TrustedPeers() []netip.Prefix { return e.policy.config.Trus
 
 // ActiveRun implements condition.Subject.
 func (e *evaluation) ActiveRun() string {
-	if run := e.next.limiters[e.rule.Mode].runOn(e.ID, e.group); run != "" {
+	if run := e.next.limiters[e.rule.Mode].runOn(e.ID, e.limitGroup); run != "" {
 		return run
 	}
 	if e.candidate[e.rule.Mode] {
 		return "an earlier rule acts on the process in this round"
 	}
 	return ""
-}
-
-// Cooldown implements condition.Subject.
-func (e *evaluation) Cooldown() (left time.Duration, relapses int) {
-	c := e.next.limiters[e.rule.Mode].cooldowns[cooldownKey{e.rule.Name, e.group}]
-	return max(c.until.Sub(e.view.Taken), 0), c.relapses
 }
