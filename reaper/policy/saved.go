@@ -128,6 +128,9 @@ func decode(data []byte, now time.Time, boot closewait.Boot) (limiter, error) {
 	if saved.Version != savedVersion {
 		return limiter{}, fmt.Errorf("the file is of version %d, this program reads version %d", saved.Version, savedVersion)
 	}
+	if err := saved.validate(); err != nil {
+		return limiter{}, fmt.Errorf("%w: %w", errDamaged, err)
+	}
 	return saved.at(now.Add(-saved.elapsed(boot))), nil
 }
 
