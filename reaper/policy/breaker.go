@@ -15,7 +15,9 @@ const (
 
 // tripBreaker suspends a rule that would act on too many groups, and labels its candidates. It
 // counts before the budget admits any of them. Processes of one group count as one: a service with
-// many workers is not a fleet.
+// many workers is not a fleet. A process on which the last remediation did nothing does not count
+// until it is acted on: otherwise clients could make a guard deny so often that the rule is
+// suspended.
 func (r *round) tripBreaker(index int) {
 	rule := &r.policy.rules[index]
 	l := &r.next.limiters[rule.Mode]
@@ -30,7 +32,7 @@ func (r *round) tripBreaker(index int) {
 		return
 	}
 	for i := range r.candidates {
-		if d := &r.candidates[i]; d.Rule == rule {
+		if d := &r.candidates[i]; d.Rule == rule && d.attempts == 0 {
 			l.due[d.ruleGroup()] = r.view.Taken
 		}
 	}

@@ -120,12 +120,21 @@ func TestIndependentLeaksDoNotTripTheBreaker(t *testing.T) {
 // TestADeniedRemediationDoesNotTripTheBreaker: clients can make a rule with a guard ask it as often
 // as they like, so that a guard that denies must not suspend the rule.
 func TestADeniedRemediationDoesNotTripTheBreaker(t *testing.T) {
-	h := &simulation{t: t, policy: policy(rule())}
+	h := &simulation{t: t, policy: manyActions()}
 	h.round(0, "")
-	for i, leak := range services("web", 5, 2) {
-		at := time.Duration(i+1) * 2 * time.Minute
-		h.holders = []*closewait.Holder{leak}
-		h.end(at, h.round(at, fmt.Sprintf("leak/%d act", leak.ID.PID)), true)
+	all, together := services("web", 5, 2), 0
+	for at := 30 * time.Second; at < time.Hour; at += 30 * time.Second {
+		h.holders = all[:min(len(h.holders)+2, len(all))]
+		decisions, next := h.policy.Decide(view(at, h.holders...), h.state)
+		h.state = next
+		if count(decisions, LabelBreaker)+count(decisions, LabelSuspended) > 0 {
+			t.Fatalf("after %s: %s", at, describe(decisions))
+		}
+		together = max(together, count(decisions, LabelAct))
+		h.end(at, decisions, true)
+	}
+	if together < minBreakerGroups {
+		t.Errorf("at most %d at once: the test tries too little", together)
 	}
 }
 
