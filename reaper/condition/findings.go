@@ -24,8 +24,8 @@ type Findings struct {
 	Cooldown   time.Duration // left
 	Relapses   int           // before this decision
 	BudgetLeft int           // actions, before this decision
-	Targets    int           // of the rule in this round
-	Matched    int           // processes that the rule matches
+	Targets    int           // groups that the rule would have acted on, if its breaker trips
+	Matched    int           // groups that the rule matches, if its breaker trips
 }
 
 // ExclusionCounts counts the sockets of a process that are not evidence, each under the first

@@ -53,7 +53,7 @@ func (p *Policy) Recheck(view *closewait.View, s State, d *Decision, process *cl
 // stateOf returns the state of a process with other facts than in the View, which need not have it.
 func (r *round) stateOf(process *closewait.Process) *processState {
 	p := &processState{Holder: &closewait.Holder{Process: *process}, rules: make([]ruleState, len(r.policy.rules)), observedSince: r.next.observedSince}
-	p.group = p.Group()
+	p.group, p.limitGroup = p.Group(), limitGroup(process)
 	if seen := r.next.byID[process.ID]; seen != nil {
 		p.Held, p.Defunct, p.observedSince = seen.Held, seen.Defunct, seen.observedSince
 	}

@@ -48,25 +48,24 @@ func describeForeign(id closewait.ProcessID, e, p *processState) string {
 	return fmt.Sprintf("pid %d of %q", id.PID, p.group)
 }
 
-// otherGroups returns the groups of the other processes that hold the evidence, without its own.
-func (e *evaluation) otherGroups() (groups []string) {
-	add := func(p *processState) {
-		if p.group != e.group && !slices.Contains(groups, p.group) {
-			groups = append(groups, p.group)
-		}
-	}
+// limitGroups returns the limitGroup of every process that holds the evidence, in the order of the
+// alphabet. Limits count the leak under the first, so that it does not matter which process a
+// decision is about.
+func (e *evaluation) limitGroups() []string {
+	groups := []string{e.limitGroup}
 	if e.policy.ends[e.index] {
 		for _, p := range e.with {
-			add(p)
+			groups = append(groups, p.limitGroup)
 		}
-		return groups
-	}
-	for _, s := range e.evidence {
-		for _, id := range s.Holders {
-			if id != e.ID {
-				add(e.next.byID[id])
+	} else {
+		for _, s := range e.evidence {
+			for _, id := range s.Holders {
+				if p := e.next.byID[id]; id != e.ID && p.limitGroup != groups[len(groups)-1] {
+					groups = append(groups, p.limitGroup)
+				}
 			}
 		}
 	}
-	return groups
+	slices.Sort(groups)
+	return slices.Compact(groups)
 }
