@@ -97,13 +97,28 @@ func TestAgesAgreeWithCountingOneByOne(t *testing.T) {
 func TestGroupIsWhatSurvivesARestart(t *testing.T) {
 	id := "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	for want, p := range map[string]Process{
-		"web.service":            {Unit: "web.service", Container: id, Comm: "java"},
-		"container:0123456789ab": {Container: id, Comm: "java"},
-		"container:0123":         {Container: "0123", Comm: "java"},
-		"java":                   {Comm: "java"},
+		"web.service":                   {Unit: "web.service", Container: id, Comm: "java"},
+		"pod:9508fe66":                  {Pod: "9508fe66", Container: id, Comm: "java"},
+		"container:0123456789ab":        {Container: id, Comm: "java"},
+		"container:0123":                {Container: "0123", Comm: "java"},
+		"user@1000.service/web.service": {Nested: "user@1000.service/web.service", Comm: "java"},
+		"container:0123/web.service":    {Nested: "container:0123/web.service", Container: "0123", Comm: "java"},
+		"java":                          {Comm: "java"},
+		"":                              {},
+		// No process can have the group of another kind by its comm.
+		"comm:web.service":  {Comm: "web.service"},
+		"comm:container:01": {Comm: "container:01"},
+		"comm:pod:9508fe66": {Comm: "pod:9508fe66"},
+		"comm:lxc:101":      {Comm: "lxc:101"},
+		"comm:machine:a":    {Comm: "machine:a"},
+		"comm:user@0.x":     {Comm: "user@0.x"},
+		"comm:comm:x":       {Comm: "comm:x"},
 	} {
 		if got := p.Group(); got != want {
 			t.Errorf("group of %+v is %q, want %q", p, got, want)
+		}
+		if got, want := p.GroupedByComm(), p.Unit+p.Pod+p.Container+p.Nested == ""; got != want {
+			t.Errorf("%+v is grouped by comm: %v, want %v", p, got, want)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package closewait
 
 import (
 	"math"
+	"strings"
 	"time"
 )
 
@@ -25,10 +26,15 @@ type Process struct {
 	UID       uint32    // effective
 	User      string    // name of UID, or its digits
 	State     byte      // as in /proc/PID/stat: R, S, D, T, Z, ...
-	Unit      string    // systemd service, empty outside one
-	Container string    // id, 64 hex digits as a rule; empty outside one
-	Pod       string    // uid of the Kubernetes pod
-	// GroupUnknown says that Unit, Container and Pod are empty because they could not be read.
+	// Unit is the service of the host's service manager, without an instance that changes at every
+	// start; Container the id that a runtime of the host has given, 64 hex digits as a rule; Pod the
+	// uid of the Kubernetes pod. Only the host can choose them.
+	Unit, Container, Pod string
+	// Nested is the group of a process inside a machine, of a unit or container below the service
+	// manager of a user, and of a unit or container inside a container. It begins with what the host
+	// has named, as in "user@1000.service/app.service"; whoever runs there chooses the rest.
+	Nested string
+	// GroupUnknown says that the four above are empty because they could not be read.
 	GroupUnknown bool
 	NetNS        NetNS // where the process lives; its sockets may be elsewhere
 	FDsKnown     bool  // whether OpenFDs could be read
@@ -39,16 +45,45 @@ type Process struct {
 // ContainerDigits is the number of digits to which people and docker ps shorten a container id.
 const ContainerDigits = 12
 
-// Group is a name that survives a restart of the process: its systemd unit, else its container,
-// else its comm.
+// Group is a name that survives a restart of the process and that no other service can claim: its
+// place inside a user manager, container or machine, else its systemd unit, its pod, its container.
+// Other processes have only their comm, which any process can take: see GroupedByComm.
 func (p *Process) Group() string {
 	switch {
+	case p.Nested != "":
+		return p.Nested
 	case p.Unit != "":
 		return p.Unit
+	case p.Pod != "":
+		return podPrefix + p.Pod
 	case p.Container != "":
-		return "container:" + p.Container[:min(ContainerDigits, len(p.Container))]
+		return containerPrefix + p.Container[:min(ContainerDigits, len(p.Container))]
+	case mistakable(p.Comm):
+		return commPrefix + p.Comm
 	}
 	return p.Comm
+}
+
+// GroupedByComm reports whether Group is only the comm. Then processes of different users are
+// different groups.
+func (p *Process) GroupedByComm() bool {
+	return p.Nested == "" && p.Unit == "" && p.Pod == "" && p.Container == ""
+}
+
+const (
+	podPrefix       = "pod:"
+	containerPrefix = "container:"
+	commPrefix      = "comm:"
+)
+
+// mistakable reports whether a comm could be read as a group of another kind.
+func mistakable(comm string) bool {
+	for _, prefix := range []string{podPrefix, containerPrefix, commPrefix, "lxc:", "machine:", "user@"} {
+		if strings.HasPrefix(comm, prefix) {
+			return true
+		}
+	}
+	return strings.HasSuffix(comm, ".service")
 }
 
 // FDRatio is the used share of the soft limit, 0 to 1; false if it is not known.

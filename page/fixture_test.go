@@ -118,7 +118,6 @@ func dryRunReaper() status.Status {
 				Comm: "gunicorn: worke", What: "enough_fds", Why: "402 of 1024 descriptors open, 80% required"},
 		},
 		Actions: []status.Entry{
-			entry(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "killed", "ended after KILL"),
 			entry(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "signal KILL", ""),
 			entry(4*time.Minute+5*time.Second, 4*time.Minute+5*time.Second, false, "shop.service", 4211, "java", "signal TERM", ""),
 		},

@@ -16,7 +16,7 @@ type column struct {
 
 // columns in the order in which they are shown.
 var columns = []column{
-	{"group", "Group", "systemd unit, else container, else name: what survives a restart", false,
+	{"group", "Group", "systemd unit, else pod, container or machine, else name: what survives a restart", false,
 		func(a, b *process) int { return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Comm, b.Comm)) }},
 	{"pid", "PID", "process", false, func(a, b *process) int { return cmp.Compare(a.holder.ID.PID, b.holder.ID.PID) }},
 	{"sockets", "Sockets", "held sockets in CLOSE_WAIT", true,

@@ -40,11 +40,14 @@ func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evide
 	if stopped := r.logStep(result.StepRecord); stopped != nil {
 		return stopped
 	}
-	r.tried = true
+	r.tried = !r.dryRun()
 	started := time.Now()
 	done, err := s.Apply(ctx, &step.Target{
 		Process: t, Evidence: evidence, Executor: r.executor, Guard: func() (closewait.Guard, error) { return r.guard(t) },
 	})
+	if r.dryRun() {
+		return r.wouldHaveRun(ctx, s, result.StepRecord, err)
+	}
 	r.cut = r.cut || done.Cut
 	r.signalled = r.signalled || done.Signalled
 	r.sentKill = r.sentKill || done.Signalled && s.Traits().Kills
@@ -54,10 +57,22 @@ func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evide
 	}
 	result.Detail, result.Took = done.Detail, time.Since(started).Seconds()
 	r.logResult(s, result, err)
-	r.acted = r.acted || err == nil && !gone
+	r.acted = r.acted || err == nil && !gone && !done.Idle || done.Cut || done.Signalled
 	if err != nil {
 		return failed(ctx, s, err)
 	}
+	return nil
+}
+
+// wouldHaveRun notes a step of a rule in dry run. It has no result: err is about reading the
+// process.
+func (r *remediation) wouldHaveRun(ctx context.Context, s step.Step, record StepRecord, err error) *stop {
+	if err != nil && !errors.Is(err, closewait.ErrGone) {
+		return failed(ctx, s, err)
+	}
+	r.acted = true
+	r.wouldRun = append(r.wouldRun, record)
+	r.logDryRun(s, record)
 	return nil
 }
 

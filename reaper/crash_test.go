@@ -22,6 +22,10 @@ func TestACrashAtAnyMomentSavesNoBudget(t *testing.T) {
 		for i := range 6 {
 			r.leak(closewait.ProcessID{PID: 20 + i, Start: 1}).process.Comm = string(rune('a' + i))
 		}
+		for i := range 7 { // with as many healthy processes the breaker does not trip
+			p := r.leak(closewait.ProcessID{PID: 30 + i, Start: 1})
+			p.process.Comm, p.sockets = string(rune('A'+i)), p.sockets[:1]
+		}
 		for range crashes {
 			disk := newFailingDisk(1<<30, errKilled)
 			r.options.StateFile.disk = disk

@@ -27,11 +27,15 @@ func (r *Reaper) restore(now time.Time) {
 	r.save(now)
 }
 
-// commit saves decisions to act before they are carried out. If that fails, they are withheld.
+// commit saves decisions to act before they are carried out: their actions and cooldowns are
+// reserved from then on. If that fails, they are withheld.
 func (r *Reaper) commit(decisions []policy.Decision, before, after policy.State, now time.Time) {
 	r.state = after
 	acts := slices.ContainsFunc(decisions, func(d policy.Decision) bool { return d.Label == policy.LabelAct })
-	r.unsaved = r.unsaved || acts
+	tripped := slices.ContainsFunc(decisions, func(d policy.Decision) bool {
+		return d.Label == policy.LabelBreaker && d.Rule.Mode == rules.Enforce
+	})
+	r.unsaved = r.unsaved || acts || tripped
 	if !r.save(now) && acts {
 		r.state = after.Withhold(decisions, &before, now.Add(r.policy.Limits().Per))
 	}

@@ -22,6 +22,7 @@ type Record struct {
 	*DecisionRecord `json:",omitempty"` // of a decision
 	*StepRecord     `json:",omitempty"` // of a step
 	*EndRecord      `json:",omitempty"` // of an end
+	*DryRunRecord   `json:",omitempty"` // of an end in dry run
 }
 
 // DecisionRecord is what a decision is based on.
@@ -72,6 +73,11 @@ type EndRecord struct {
 	ReleasedSockets int          `json:"released_sockets"`
 	ReleasedFDs     uint64       `json:"released_fds"`
 	StepResults     []StepResult `json:"step_results"`
+}
+
+// DryRunRecord says what a rule in dry run would have done.
+type DryRunRecord struct {
+	WouldRun []StepRecord `json:"would_run"`
 }
 
 // StepResult is the result of a step for one process.

@@ -11,6 +11,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/policy"
+	"closewait_exporter/reaper/rules"
 	"closewait_exporter/reaper/step"
 )
 
@@ -29,9 +30,10 @@ type remediation struct {
 
 	targets   []target
 	results   []StepResult
-	tried     bool // a step was tried
-	acted     bool // a step was carried out
-	cut       bool // connections were ended, so leaked sockets may have left CLOSE_WAIT
+	wouldRun  []StepRecord // in dry run
+	tried     bool         // a step was tried
+	acted     bool         // a step was carried out, or would have been in dry run
+	cut       bool         // connections were ended, so leaked sockets may have left CLOSE_WAIT
 	signalled bool
 	sentKill  bool
 }
@@ -48,6 +50,9 @@ func (r *remediation) run(ctx context.Context) outcome {
 	defer r.closeTargets()
 	s := r.runSteps(ctx)
 	out := outcome{Result: s.result, label: s.label, reason: s.reason, tried: r.tried}
+	if r.dryRun() {
+		out.Result = ""
+	}
 	if r.tried {
 		out.sockets, out.fds = r.released()
 	}
@@ -73,12 +78,22 @@ func (r *remediation) runSteps(ctx context.Context) stop {
 		if s != nil {
 			return *s
 		}
+		if r.dryRun() && next.Traits().Kills {
+			break // no step follows one that always ends the process
+		}
+	}
+	if r.dryRun() {
+		return stop{reason: "dry run: nothing was done"}
 	}
 	if _, s := r.check(ctx, nil); s != nil {
 		return *s
 	}
 	return stop{aborted, "", "all steps were run, and the leak remains"}
 }
+
+// dryRun reports whether the rule only shows what it would do. Decisions do not depend on it, and
+// the executor changes nothing then; it is about what is reported.
+func (r *remediation) dryRun() bool { return r.Rule.Mode == rules.DryRun }
 
 // openTargets opens all targets, or none.
 func (r *remediation) openTargets() *stop {

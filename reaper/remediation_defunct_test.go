@@ -9,7 +9,6 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/reaper/rules"
 	"closewait_exporter/reaper/step"
 )
 
@@ -111,18 +110,6 @@ func (c *remedying) details() string {
 		all = append(all, d.Detail)
 	}
 	return strings.Join(all, "; ")
-}
-
-func TestDryRunSkipsDefunctSocketsToo(t *testing.T) {
-	inBubble(t, func(t *testing.T, c *remedying) {
-		c.rule.When.IncludeDefunct, c.rule.Mode, c.rule.Steps, c.defunct = true, rules.DryRun, destroyAndTerm, true
-		c.leakDefunct(0, 2)
-		c.executor = step.DryRunExecutor{Executor: c.fakeHost}
-		o := c.remedy(t)
-		if details := c.details(); o.Result != aborted || len(c.actions) != 0 || !strings.Contains(details, "2 skipped") {
-			t.Errorf("%s (%s): %q, %q", o.Result, o.reason, c.actions, details)
-		}
-	})
 }
 
 func TestAStepThatFailsOnDefunctSocketsEndsTheRemediation(t *testing.T) {

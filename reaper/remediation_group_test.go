@@ -1,7 +1,6 @@
 package reaper
 
 import (
-	"strings"
 	"testing"
 	"time"
 
@@ -10,7 +9,6 @@ import (
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/policy"
-	"closewait_exporter/reaper/rules"
 	"closewait_exporter/reaper/step"
 )
 
@@ -102,54 +100,4 @@ func TestAWaitThatTookTooLongIsAGap(t *testing.T) {
 			t.Errorf("%s %s (%s) after %v, want aborted: the process had no time", o.Result, o.label, o.reason, c.actions)
 		}
 	})
-}
-
-func TestDryRunReadsAndChangesNothing(t *testing.T) {
-	scenarios := map[string]struct {
-		onScan func(*remedying) func()
-		steps  []string
-		want   Result
-	}{
-		"all steps are named": {
-			func(*remedying) func() { return nil },
-			[]string{"raise_nofile to hard", "run /bin/guard", "destroy", "thread_dump", "signal TERM", "signal KILL"}, killed,
-		},
-		"until the leak is gone": {
-			func(c *remedying) func() {
-				scans := 0
-				return func() {
-					if scans++; scans == 5 {
-						c.processes[0].close()
-					}
-				}
-			},
-			[]string{"raise_nofile to hard", "run /bin/guard"}, recovered,
-		},
-	}
-	for name, s := range scenarios {
-		t.Run(name, func(t *testing.T) {
-			inBubble(t, func(t *testing.T, c *remedying) {
-				c.leakFor(alice)
-				c.rule.Mode = rules.DryRun
-				c.executor = step.DryRunExecutor{Executor: c.fakeHost}
-				c.onScan = s.onScan(c)
-				o := c.remedy(t)
-				if len(c.actions) > 0 || c.processes[0].dead() {
-					t.Errorf("done: %v", c.actions)
-				}
-				var steps []string
-				for _, r := range c.audit.records {
-					if r.StepRecord != nil {
-						steps = append(steps, r.Step)
-					}
-				}
-				if details := c.details(); !strings.HasPrefix(details, "limit 1000 -> 1000; ") {
-					t.Errorf("the audit file has %q, want the limit as it is", details)
-				}
-				if diff := cmp.Diff(s.steps, steps); diff != "" || o.Result != s.want {
-					t.Errorf("%s, want %s; -want +recorded:\n%s", o.Result, s.want, diff)
-				}
-			})
-		})
-	}
 }

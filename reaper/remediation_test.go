@@ -40,6 +40,7 @@ type remedying struct {
 	metrics  *metrics
 	ctx      context.Context
 	cancel   func()
+	last     *remediation // that was carried out
 }
 
 // leakFor makes processes leak two sockets each for an hour, and two more that they share.
@@ -76,6 +77,7 @@ func (c *remedying) remedy(t *testing.T) outcome {
 	r := &remediation{
 		Decision: &decisions[0], policy: p, state: s, executor: c.executor, observe: c.Observe, audit: c.audit, metrics: c.metrics, history: &history{}, logger: log.NewNopLogger(),
 	}
+	c.last = r
 	o := r.run(c.ctx)
 	for _, p := range c.processes {
 		if n := p.handles.Load(); n != 0 {

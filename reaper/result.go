@@ -2,7 +2,7 @@ package reaper
 
 import "closewait_exporter/reaper/policy"
 
-// Result says how a remediation ended.
+// Result says how a remediation ended. One of a rule in dry run has none: it did nothing.
 type Result string
 
 // The results.
@@ -19,7 +19,7 @@ var Results = []Result{recovered, terminated, killed, unkillable, aborted}
 
 // outcome is how a remediation ended.
 type outcome struct {
-	Result
+	Result               // empty in dry run
 	label   policy.Label // a decision made during the remediation; empty if there was none
 	reason  string
 	tried   bool // a step was tried

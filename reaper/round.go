@@ -122,11 +122,13 @@ func (r *Reaper) start(ctx context.Context, d *policy.Decision) {
 	}()
 }
 
-// ended enters the result of a remediation into the state.
+// ended enters the result of a remediation into the state. The file is written as of now: a round
+// can have reserved actions since the remediation ended.
 func (r *Reaper) ended(result policy.RunResult) {
 	r.running--
 	r.state = r.state.Ended(result)
 	r.unsaved = r.unsaved || result.Mode == rules.Enforce
-	r.save(result.At)
-	r.refresh(result.At)
+	now := time.Now()
+	r.save(now)
+	r.refresh(now)
 }

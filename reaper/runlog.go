@@ -47,12 +47,28 @@ func (r *remediation) logResult(s step.Step, result StepResult, err error) {
 	r.log("msg", "Step finished", "step", result.Step, "target", result.Target, "detail", result.Detail, "err", err, "took_seconds", result.Took)
 }
 
+// logDryRun logs and counts a step that would have been run.
+func (r *remediation) logDryRun(s step.Step, record StepRecord) {
+	r.metrics.action(r.Rule, s.Kind(), nil)
+	r.history.action(r.Decision, record.Target, record.Step, "")
+	r.log("msg", "Step would be run", "step", record.Step, "target", record.Target)
+}
+
 // logEnd records how the remediation ended. No action depends on this record.
 func (r *remediation) logEnd(o *outcome) {
 	r.metrics.ended(r.Rule, o)
-	r.history.action(r.Decision, r.Process.ID.PID, string(o.Result), o.reason)
 	record := newRecord(r.Decision, "end", time.Now())
 	record.Reason = o.reason
+	if r.dryRun() {
+		if o.label != "" {
+			r.history.action(r.Decision, r.Process.ID.PID, string(o.label), o.reason)
+		}
+		record.DryRunRecord = &DryRunRecord{WouldRun: r.wouldRun}
+		err := r.audit.Write(record)
+		r.log("msg", "Dry run ended", "decision", o.label, "reason", o.reason, "audit_err", err)
+		return
+	}
+	r.history.action(r.Decision, r.Process.ID.PID, string(o.Result), o.reason)
 	record.EndRecord = &EndRecord{Result: o.Result, ReleasedSockets: o.sockets, ReleasedFDs: o.fds, StepResults: r.results}
 	err := r.audit.Write(record)
 	r.log("msg", "Remediation ended", "result", o.Result, "decision", o.label, "released_sockets", o.sockets, "released_fds", o.fds, "reason", o.reason, "audit_err", err)

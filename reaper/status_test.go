@@ -47,7 +47,6 @@ func TestAStatusShowsWhatWasDecidedAndDone(t *testing.T) {
 			t.Errorf("the reason is %q", s.Decisions[0].Why)
 		}
 		want = []string{
-			fmt.Sprintf("1m0s-1m0s leak %d killed", pid),
 			fmt.Sprintf("1m0s-1m0s leak %d signal KILL", pid),
 			fmt.Sprintf("1m0s-1m0s leak %d signal TERM", pid),
 		}

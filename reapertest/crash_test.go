@@ -33,12 +33,10 @@ func crashCycle(t *testing.T, crashes int) {
 	if err := os.Chmod(guard, 0o700); err != nil {
 		t.Fatal(err)
 	}
+	exe := leakAs(t, "crash")
 	var targets []*target
-	exes := ""
-	for i := range leaks {
-		p := startTarget(t, leaktest.Where{}, fmt.Sprint("crash", i), "--outbound=3", "--ignore-sigterm")
-		targets = append(targets, p)
-		exes += "|" + regexp.QuoteMeta(p.exe)
+	for _, l := range (leaktest.Where{Program: exe}).StartMany(t, leaks, "--outbound=3", "--ignore-sigterm") {
+		targets = append(targets, follow(t, l, exe))
 	}
 	f := newFiles(t, fmt.Sprintf(`
 interval: 100ms
@@ -52,7 +50,7 @@ rules:
       - run: {command: [%s]}
       - signal: {name: TERM, wait: 200ms}
       - signal: {name: KILL, wait: 10s}
-`, budget, exes[1:], guard))
+`, budget, regexp.QuoteMeta(exe), guard))
 	for range crashes {
 		e := f.start(t, "--reaper.enforce")
 		time.Sleep(rand.N(time.Second)) // the moment of the crash is what varies

@@ -19,7 +19,7 @@ func TestNothingIsDoneWithoutAUsableStateFile(t *testing.T) {
 			}
 		},
 		"changed": func(t *testing.T, path string) {
-			write(t, path, `{"checksum":1,"state":{"version":2,"boot_id":"","uptime_ns":0,"actions_ago_ns":null,"no_budget_for_ns":0,"cooldowns":null}}`)
+			write(t, path, `{"checksum":1,"state":{"version":3,"boot_id":"","uptime_ns":0,"actions_ago_ns":null,"no_budget_for_ns":0,"cooldowns":null}}`)
 		},
 	}
 	for name, damage := range damages {

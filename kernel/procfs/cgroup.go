@@ -2,12 +2,17 @@ package procfs
 
 import "bytes"
 
-// membership is what the control groups of a process show about who started it. Unknown fields are
+// membership is what the control groups of a process prove about who started it. Unknown fields are
 // empty.
+//
+// A name counts only where the host alone can choose it. Whoever runs below the manager of a user,
+// in a container or a machine, or in a service that has Delegate=yes can give a group any name,
+// also the name of a unit or a container of the host.
 type membership struct {
-	unit      string // systemd service, escaped as systemd escapes it
-	container string // id
+	unit      string // service of the host's service manager, as unitName writes it
+	container string // id that a container runtime of the host has given
 	pod       string // uid of the Kubernetes pod
+	nested    string // closewait.Process.Nested
 }
 
 // The hierarchies in the order in which they are read: systemd moves a process in its own hierarchy
@@ -22,27 +27,24 @@ const (
 // parseCgroup parses a /proc/PID/cgroup (cgroups(7)), a line "ID:controllers:path" for each
 // hierarchy. It knows many layouts and never fails: in an unknown layout it finds nothing.
 //
-// After a hierarchy that names the container, the unit is not read from the hierarchies that
-// follow: a runtime that uses v1 leaves its containers in its own service in v2, as in
-// `0::/system.slice/containerd.service`.
+// The first hierarchy in which the process is not in the root group decides. The others can
+// contradict it: users can have groups of their own there, and a runtime that uses v1 leaves its
+// containers in its own service in v2, as in `0::/system.slice/containerd.service`.
 func parseCgroup(data []byte) membership {
-	var m membership
 	for wanted := range hierarchies {
 		for line := range bytes.Lines(data) {
 			hierarchy, path := parseCgroupLine(bytes.TrimSuffix(line, []byte{'\n'}))
 			if hierarchy != wanted {
 				continue
 			}
-			found, inside := parseCgroupPath(path), m.container+m.pod != ""
-			if m.unit == "" && !inside {
-				m.unit = found.unit
-			}
-			if !inside {
-				m.container, m.pod = found.container, found.pod
+			names := splitPath(path)
+			m := membershipOf(names)
+			if m != (membership{}) || wanted != otherHierarchy && len(names) > 0 {
+				return m
 			}
 		}
 	}
-	return m
+	return membership{}
 }
 
 func parseCgroupLine(line []byte) (hierarchy int, path []byte) {
@@ -58,72 +60,63 @@ func parseCgroupLine(line []byte) (hierarchy int, path []byte) {
 	return otherHierarchy, path
 }
 
-// parseCgroupPath reads a path from the root to the process.
-func parseCgroupPath(names []byte) membership {
-	var path cgroupPath
-	for name := range bytes.SplitSeq(names, []byte{'/'}) {
-		// In a cgroup namespace, paths outside it begin with "..".
+// splitPath returns the names on a path from the root to the process. In a cgroup namespace, paths
+// outside it begin with "..".
+func splitPath(path []byte) (names [][]byte) {
+	for name := range bytes.SplitSeq(path, []byte{'/'}) {
 		if len(name) > 0 && string(name) != ".." {
-			path.enter(name)
+			names = append(names, name)
 		}
 	}
-	if len(path.manager) > 0 {
-		path.unit = path.manager
-	}
-	return membership{unit: string(path.unit), container: string(path.container), pod: path.pod}
+	return names
 }
 
-// cgroupPath is what the names of a path have shown so far.
-type cgroupPath struct {
-	unit, manager, container []byte
-	pod                      string
-	parent                   []byte // the name one level up
-}
-
-// enter processes the name one level down. The innermost name of each kind counts. A service around
-// a container or a pod is the runtime or the kubelet, the same for all containers, so it is not
-// their unit, except where podman runs as the unit and splits its group (quadlet).
-func (p *cgroupPath) enter(name []byte) {
-	if string(name) != "init.scope" {
-		p.manager = nil
-	}
-	if bytes.Contains(name, []byte("kubepods")) {
-		p.unit = nil
-	}
-	if pod := podUID(name); pod != "" {
-		p.pod, p.container, p.unit = pod, nil, nil
-	}
-	if id, runtime := containerID(name, p.parent); len(id) > 0 {
-		p.container = id
-		if string(runtime) != "libpod-payload" {
-			p.unit = nil
-		}
-	}
+func membershipOf(names [][]byte) membership {
+	p := findPlace(names)
+	m := membership{unit: p.unit, container: string(p.container), pod: p.pod}
+	inside := groupWithin(p.inside, maxNesting)
 	switch {
-	case !bytes.HasSuffix(name, []byte(".service")):
-	case bytes.HasPrefix(name, []byte("user@")):
-		// All services, terminals and containers of a user are below the manager of the user, so it
-		// is not their unit. It is only the unit of the manager itself, in its init.scope.
-		p.manager = name
-	default:
-		p.unit = name
+	case p.machine != "":
+		m.nested = join(p.machine, inside)
+	case p.isUserManager() && !p.isManagerItself():
+		m.unit, m.nested = "", ""
+		if inside != "" {
+			m.nested = join(p.unit, inside)
+		}
+	case inside != "":
+		m.nested = join(p.group(), inside)
 	}
-	p.parent = name
+	return m
 }
 
-// podUID returns the uid of the pod to which a group belongs, with dashes. It is in the names
-// "pod<uid>" below kubepods and "kubepods-burstable-pod<uid>.slice", where it has underscores, as a
-// dash would mean a level. The uid of a static pod is a hash of 32 digits.
-func podUID(name []byte) string {
-	name, _, _ = bytes.Cut(name, []byte{':'}) // as in "...-pod<uid>.slice:cri-containerd:<id>"
-	name = bytes.TrimSuffix(name, []byte(".slice"))
-	if at := bytes.LastIndex(name, []byte("-pod")); at >= 0 {
-		name = name[at+1:]
+// maxNesting is the maximum number of names that a nested group has after the first one. They are
+// there for people: only the first one is given by the host.
+const maxNesting = 3
+
+// groupWithin returns the group of a process inside a user manager, a container or a machine, as
+// the names there show it; empty if they show none.
+func groupWithin(names [][]byte, nesting int) string {
+	for len(names) > 0 && payloadNames[string(names[0])] {
+		names = names[1:]
 	}
-	uid, found := bytes.CutPrefix(name, []byte("pod"))
-	dashed := bytes.ReplaceAll(uid, []byte{'_'}, []byte{'-'})
-	if !found || !isHex(uid, 32) && !isUUID(dashed, 12) {
+	if len(names) == 0 || nesting == 0 {
 		return ""
 	}
-	return string(dashed)
+	p := findPlace(names)
+	inside := groupWithin(p.inside, nesting-1)
+	if inside == "" && p.isUserManager() && !p.isManagerItself() {
+		return ""
+	}
+	return join(p.group(), inside)
+}
+
+// payloadNames are the groups into which runtimes put a container, below the group that has its
+// name: crun, nspawn, Proxmox, dockerd.
+var payloadNames = map[string]bool{"container": true, "payload": true, "ns": true, "init": true}
+
+func join(outer, inside string) string {
+	if outer == "" || inside == "" {
+		return outer
+	}
+	return outer + "/" + inside
 }

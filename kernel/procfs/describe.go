@@ -46,7 +46,7 @@ func (d *Describer) Describe(id closewait.ProcessID, known Known) (p closewait.P
 	}
 	if before := known.Before; before != nil {
 		p.UID, p.User, p.Exe, p.MaxFDs = before.UID, before.User, before.Exe, before.MaxFDs
-		p.Unit, p.Container, p.Pod, p.GroupUnknown = before.Unit, before.Container, before.Pod, before.GroupUnknown
+		p.Unit, p.Container, p.Pod, p.Nested, p.GroupUnknown = before.Unit, before.Container, before.Pod, before.Nested, before.GroupUnknown
 	} else {
 		read(d.readUser)
 		read(d.readGroup)
@@ -94,7 +94,7 @@ func (d *Describer) readGroup(dir host.Directory, p *closewait.Process) (err err
 		return err
 	}
 	m := parseCgroup(d.data)
-	p.Unit, p.Container, p.Pod = m.unit, m.container, m.pod
+	p.Unit, p.Container, p.Pod, p.Nested = m.unit, m.container, m.pod, m.nested
 	return nil
 }
 

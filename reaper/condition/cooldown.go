@@ -17,7 +17,11 @@ var cooldown = Condition{
 			relapses = "relapse"
 		}
 		if f.Cooldown > 0 {
-			return fmt.Sprintf("%s left, %d %s", short(f.Cooldown), f.Relapses, relapses)
+			text := fmt.Sprintf("%s left, %d %s", short(f.Cooldown), f.Relapses, relapses)
+			if f.Why != "" {
+				text += ": " + f.Why
+			}
+			return text
 		}
 		return fmt.Sprintf("none active, %d %s", f.Relapses, relapses)
 	},

@@ -24,8 +24,8 @@ type Findings struct {
 	Cooldown   time.Duration // left
 	Relapses   int           // before this decision
 	BudgetLeft int           // actions, before this decision
-	Targets    int           // of the rule in this round
-	Matched    int           // processes that the rule matches
+	Targets    int           // groups that the rule would have acted on, if its breaker trips
+	Matched    int           // groups that the rule matches, if its breaker trips
 }
 
 // ExclusionCounts counts the sockets of a process that are not evidence, each under the first
@@ -36,10 +36,12 @@ type ExclusionCounts struct {
 	Once       int32 // not seen in two rounds
 	Unaccepted int32
 	Ignored    int32
-	Foreign    int32       // another holder is of another group, or unknown
+	Foreign    int32       // another holder is of another service, or unknown
 	Shared     int32       // another holder cannot be ended together with this process
 	Defunct    int32       // without include_defunct
 	Conditions []Exclusion // by conditions with Excludes
+	// ForeignHolder describes one of the other holders that Foreign counts.
+	ForeignHolder string
 }
 
 // Exclusion counts the sockets that are not evidence for one reason.

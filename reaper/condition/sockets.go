@@ -60,7 +60,7 @@ func (e *ExclusionCounts) String() string {
 	}
 	all = append(all, e.Conditions...)
 	all = append(all,
-		Exclusion{"ignored", e.Ignored}, Exclusion{"also held by another group", e.Foreign},
+		Exclusion{"ignored", e.Ignored}, Exclusion{"also held by another group (" + e.ForeignHolder + ")", e.Foreign},
 		Exclusion{"also held by a process that must not be ended with it", e.Shared}, Exclusion{"defunct, which count only with include_defunct", e.Defunct})
 	var text strings.Builder
 	for _, x := range all {

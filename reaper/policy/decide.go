@@ -103,7 +103,7 @@ type round struct {
 func newRound(p *Policy, view *closewait.View, s *State) *round {
 	r := &round{policy: p, view: view, last: s.last, next: s.after(view), suspended: make([]string, len(p.rules))}
 	for i := range p.rules {
-		r.suspended[i] = r.suspension(p.rules[i].Name)
+		r.suspended[i] = r.suspension(&p.rules[i])
 	}
 	expected := 0
 	for _, n := range s.matched {
@@ -113,11 +113,11 @@ func newRound(p *Policy, view *closewait.View, s *State) *round {
 	return r
 }
 
-func (r *round) suspension(rule string) string {
-	if why := r.policy.refused[rule]; why != "" {
+func (r *round) suspension(rule *rules.Rule) string {
+	if why := r.policy.refused[rule.Name]; why != "" {
 		return why
 	}
-	if until, tripped := r.next.suspended[rule]; tripped {
+	if until, tripped := r.next.limiters[rule.Mode].suspended[rule.Name]; tripped {
 		return fmt.Sprintf("the breaker has tripped, %s left", until.Sub(r.view.Taken))
 	}
 	return ""

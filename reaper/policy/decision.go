@@ -3,6 +3,7 @@ package policy
 import (
 	"fmt"
 	"strconv"
+	"time"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/condition"
@@ -19,9 +20,14 @@ type Decision struct {
 	Changed  bool                 // the last round decided something else
 	condition.Findings
 
-	check int // index of the check that did not hold; len(checks) if all held
-	state *ruleState
+	check       int           // index of the check that did not hold; len(checks) if all held
+	limitGroups []string      // only of decisions about a process that passed all checks
+	dueBefore   time.Time     // when the rule would have acted on the group last, before this round
+	attempts    time.Duration // the pause after remediations that did nothing
+	state       *ruleState
 }
+
+func (d *Decision) ruleGroup() ruleGroup { return ruleGroup{d.Rule.Name, d.limitGroups[0]} }
 
 // Acts reports whether the rule acts, or would act in dry run.
 func (d *Decision) Acts() bool { return d.Label == LabelAct || d.Label == LabelDryRun }

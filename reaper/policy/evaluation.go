@@ -40,7 +40,7 @@ func (e *evaluation) run() bool {
 	}
 	e.d.check = len(checks)
 	e.candidate[e.rule.Mode] = true
-	e.d.Evidence = slices.Clone(e.evidence)
+	e.d.Evidence, e.d.limitGroups = slices.Clone(e.evidence), e.limitGroups()
 	for _, p := range e.with {
 		e.d.With = append(e.d.With, &p.Process)
 	}
@@ -106,17 +106,11 @@ func (e *evaluation) TrustedPeers() []netip.Prefix { return e.policy.config.Trus
 
 // ActiveRun implements condition.Subject.
 func (e *evaluation) ActiveRun() string {
-	if run := e.next.limiters[e.rule.Mode].runOn(e.ID, e.group); run != "" {
+	if run := e.next.limiters[e.rule.Mode].runOn(e.ID, e.limitGroups()); run != "" {
 		return run
 	}
 	if e.candidate[e.rule.Mode] {
 		return "an earlier rule acts on the process in this round"
 	}
 	return ""
-}
-
-// Cooldown implements condition.Subject.
-func (e *evaluation) Cooldown() (left time.Duration, relapses int) {
-	c := e.next.limiters[e.rule.Mode].cooldowns[cooldownKey{e.rule.Name, e.group}]
-	return max(c.until.Sub(e.view.Taken), 0), c.relapses
 }

@@ -146,17 +146,6 @@ func (e *evaluation) exclusionOf(s *closewait.Socket, cutoff time.Time) *int32 {
 	return nil
 }
 
-// foreign reports whether a process of another group, or an unknown process, holds the socket too.
-func (e *evaluation) foreign(s *closewait.Socket) bool {
-	return slices.ContainsFunc(s.Holders, func(id closewait.ProcessID) bool {
-		if id == e.ID {
-			return false
-		}
-		p := e.next.byID[id]
-		return p == nil || p.group != e.group
-	})
-}
-
 // dropShared removes the sockets that ending this process would not free: sockets with another
 // holder that the rule would not end for its own evidence. The remaining holders are ended together
 // with this process.

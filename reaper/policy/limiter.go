@@ -9,13 +9,6 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-// A cooldown is doubled at most maxDoublings times: 10 minutes become 11 hours. A cooldown longer
-// than maxDoubled is not doubled, so that nothing overflows.
-const (
-	maxDoublings = 6
-	maxDoubled   = 365 * 24 * time.Hour
-)
-
 // How many past actions are kept, in case a reload sets a longer limits.per.
 const (
 	actionsKept = 24 * time.Hour
@@ -28,30 +21,32 @@ const unkillableKept = time.Hour
 // limiter counts the past and current actions of the rules of a mode.
 type limiter struct {
 	runs        []activeRun
-	cooldowns   map[cooldownKey]cooldown
-	actions     []time.Time // oldest first
-	frozenUntil time.Time   // no budget until then, because the past actions are unknown
+	cooldowns   map[ruleGroup]cooldown
+	retries     map[ruleProcess]retry
+	due         map[ruleGroup]time.Time // when a rule would have acted on a group last
+	suspended   map[string]time.Time    // rules whose breaker has tripped, and until when
+	actions     []time.Time             // oldest first, with those that runs have reserved
+	frozenUntil time.Time               // no budget until then, because the past actions are unknown
 	unkillable  map[closewait.ProcessID]time.Time
 }
 
-// activeRun is a remediation that has not ended.
+// ruleGroup is a rule and a group that it acts on, by processState.limitGroup.
+type ruleGroup struct{ rule, group string }
+
+// activeRun is a remediation that has not ended. It has reserved an action for each target, and the
+// cooldown of its group. They are in the state file before its first step, and are given back when
+// it ends without having done anything.
 type activeRun struct {
-	id      string
-	rule    string
-	group   string
-	targets []closewait.ProcessID
-}
+	id string
+	ruleGroup
+	groups   []string // limitGroup of every process that holds the evidence
+	targets  []closewait.ProcessID
+	decided  time.Time     // the time of its actions
+	maxPause time.Duration // between two attempts that do nothing
 
-func (r *activeRun) key() cooldownKey { return cooldownKey{r.rule, r.group} }
-
-type cooldownKey struct{ rule, group string }
-
-// cooldown is the pause after an action of a rule on a group.
-type cooldown struct {
-	until    time.Time
-	length   time.Duration
-	relapses int  // in a row
-	noAction bool // no step was carried out, so the next leak is no relapse
+	// What it has replaced; the zero values if there was nothing.
+	cooldownBefore cooldown
+	dueBefore      time.Time
 }
 
 // RunResult tells the State how a remediation ended.
@@ -90,37 +85,32 @@ func (l *limiter) left(now time.Time, limits rules.Limits) int {
 	return max(n, 0)
 }
 
-// start enters a decision to act before it is carried out: a program that dies in the middle of a
-// remediation has used the budget all the same.
-func (l *limiter) start(d *Decision) {
-	run := activeRun{id: d.ID(), rule: d.Rule.Name, group: d.Group}
+// reserve enters a decision to act before it is carried out: a program that dies in the middle of a
+// remediation has used the budget all the same. steady is the time of the decision by a clock that
+// is never set.
+func (l *limiter) reserve(d *Decision, steady time.Time) {
+	run := activeRun{id: d.ID(), ruleGroup: d.ruleGroup(), groups: d.limitGroups, decided: d.Taken, maxPause: d.Rule.Cooldown, dueBefore: d.dueBefore}
 	for _, p := range d.TargetProcesses() {
 		run.targets = append(run.targets, p.ID)
 		l.actions = append(l.actions, d.Taken)
 	}
+	run.cooldownBefore = l.cooldowns[run.ruleGroup]
+	l.cooldowns[run.ruleGroup] = run.cooldownBefore.afterAction(d, steady)
 	l.runs = append(l.runs, run)
-	key := run.key()
-	c, again := l.cooldowns[key]
-	if again && !c.noAction {
-		c.relapses = min(c.relapses+1, maxDoublings)
-	}
-	c.noAction = false
-	c.length = max(d.Rule.Cooldown, min(d.Rule.Cooldown, maxDoubled)<<c.relapses)
-	c.until = d.Taken.Add(c.length)
-	l.cooldowns[key] = c
 }
 
 // expire returns a copy of the limiter without everything that has expired.
 func (l limiter) expire(now time.Time, limits rules.Limits, present map[closewait.ProcessID]*processState) limiter {
 	l.runs = slices.Clone(l.runs)
-	l.cooldowns = maps.Clone(l.cooldowns)
-	if l.cooldowns == nil {
-		l.cooldowns = map[cooldownKey]cooldown{}
-	}
-	// A leak that comes back within the same time again is a relapse.
-	maps.DeleteFunc(l.cooldowns, func(key cooldownKey, c cooldown) bool {
-		return now.Sub(c.until) >= c.length && !slices.ContainsFunc(l.runs, func(r activeRun) bool { return r.key() == key })
+	l.cooldowns = cloneExcept(l.cooldowns, func(key ruleGroup, c cooldown) bool {
+		// A leak that comes back within the same time again is a relapse.
+		return now.Sub(c.until) >= c.length && !slices.ContainsFunc(l.runs, func(r activeRun) bool { return r.ruleGroup == key })
 	})
+	l.retries = cloneExcept(l.retries, func(key ruleProcess, r retry) bool {
+		return present[key.id] == nil || now.Sub(r.until) >= r.pause
+	})
+	l.due = cloneExcept(l.due, func(_ ruleGroup, at time.Time) bool { return now.Sub(at) >= breakerWindow })
+	l.suspended = cloneExcept(l.suspended, func(_ string, until time.Time) bool { return !until.After(now) })
 	expired := 0
 	for expired < len(l.actions) && (now.Sub(l.actions[expired]) >= max(limits.Per, actionsKept) || len(l.actions)-expired > max(limits.Actions, actionsMax)) {
 		expired++
@@ -139,33 +129,72 @@ func (l limiter) expire(now time.Time, limits rules.Limits, present map[closewai
 	return l
 }
 
-// Ended is the State after a remediation has ended: its cooldown counts from then on.
+// cloneExcept returns a copy of a map without some entries. It is never nil.
+func cloneExcept[K comparable, V any](m map[K]V, drop func(K, V) bool) map[K]V {
+	clone := make(map[K]V, len(m))
+	maps.Copy(clone, m)
+	maps.DeleteFunc(clone, drop)
+	return clone
+}
+
+// Ended is the State after a remediation has ended: its cooldown counts from then on, unless it has
+// done nothing.
 func (s State) Ended(e RunResult) State {
 	l := s.limiters[e.Mode].expire(e.At, s.policy.config.Limits, s.byID)
 	i := slices.IndexFunc(l.runs, func(r activeRun) bool { return r.id == e.ID })
 	if i < 0 {
 		return s
 	}
-	key := l.runs[i].key()
-	if c, cooling := l.cooldowns[key]; cooling {
-		c.until, c.noAction = e.At.Add(c.length), e.NoAction
-		l.cooldowns[key] = c
+	run := l.runs[i]
+	l.runs = slices.Delete(l.runs, i, i+1)
+	if e.NoAction {
+		l.giveBack(&run, e.At, s.policy.Interval())
+	} else if c, cooling := l.cooldowns[run.ruleGroup]; cooling {
+		c.until = e.At.Add(c.length)
+		l.cooldowns[run.ruleGroup] = c
 	}
 	if e.Unkillable {
-		for _, id := range l.runs[i].targets {
+		for _, id := range run.targets {
 			l.unkillable[id] = e.At
 		}
 	}
-	l.runs = slices.Delete(l.runs, i, i+1)
 	s.limiters[e.Mode] = l
 	return s
 }
 
+// giveBack makes a remediation that did nothing cost nothing, except that its targets wait before
+// the next attempt.
+func (l *limiter) giveBack(run *activeRun, now time.Time, interval time.Duration) {
+	left := len(run.targets)
+	l.actions = slices.DeleteFunc(l.actions, func(at time.Time) bool {
+		mine := left > 0 && at.Equal(run.decided)
+		if mine {
+			left--
+		}
+		return mine
+	})
+	restore(l.cooldowns, run.ruleGroup, run.cooldownBefore, run.cooldownBefore.since.IsZero())
+	restore(l.due, run.ruleGroup, run.dueBefore, run.dueBefore.IsZero())
+	for _, id := range run.targets {
+		key := ruleProcess{run.rule, id}
+		l.retries[key] = l.retries[key].after(now, interval, run.maxPause)
+	}
+}
+
+// restore sets a key to its earlier value, or deletes it if there was none.
+func restore[K comparable, V any](m map[K]V, key K, before V, none bool) {
+	if none {
+		delete(m, key)
+	} else {
+		m[key] = before
+	}
+}
+
 // runOn returns which remediation runs on a process or its group, or has failed to end the process.
-func (l *limiter) runOn(id closewait.ProcessID, group string) string {
+func (l *limiter) runOn(id closewait.ProcessID, groups []string) string {
 	for i := range l.runs {
 		r := &l.runs[i]
-		if r.group == group || slices.Contains(r.targets, id) {
+		if slices.ContainsFunc(r.groups, func(g string) bool { return slices.Contains(groups, g) }) || slices.Contains(r.targets, id) {
 			return "remediation " + r.id + " is running"
 		}
 	}

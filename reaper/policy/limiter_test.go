@@ -1,7 +1,7 @@
 package policy
 
 import (
-	"fmt"
+	"regexp"
 	"testing"
 	"time"
 
@@ -32,6 +32,18 @@ func (h *simulation) end(at time.Duration, decisions []Decision, idle bool) {
 		if d.Acts() {
 			h.state = h.state.Ended(RunResult{ID: d.ID(), Mode: d.Rule.Mode, At: epoch.Add(at), NoAction: idle})
 		}
+	}
+}
+
+// restart ends the program at once, and starts it with the state file.
+func (h *simulation) restart(at time.Duration) {
+	h.t.Helper()
+	data, err := h.state.Encode(epoch.Add(at), thisBoot)
+	if err == nil {
+		h.state, err = State{}.Decode(data, epoch.Add(at), thisBoot)
+	}
+	if err != nil {
+		h.t.Fatal(err)
 	}
 }
 
@@ -67,19 +79,21 @@ func TestPeaceForAsLongAgainIsNoRelapse(t *testing.T) {
 }
 
 func TestLimits(t *testing.T) {
-	c := config(rule(func(r *rules.Rule) { r.Cooldown = time.Second }))
+	short := func(r *rules.Rule) { r.Cooldown = time.Second }
+	c := config(rule(short), rule(short, func(r *rules.Rule) { r.Name, r.Match.Exe = "more", regexp.MustCompile("/opt/more") }))
 	c.Limits = rules.Limits{Actions: 2, Per: 10 * time.Minute}
 	h := &simulation{t: t, policy: New(c, Options{Enforce: true}), holders: leaking(alice, bob, carol)}
-	h.round(0, "leak/10 pending, leak/11 pending, leak/12 pending")
-	first := h.round(time.Minute, "leak/10 act, leak/11 act, leak/12 budget")
+	h.holders[2].Exe = "/opt/more"
+	h.round(0, "leak/10 pending, leak/11 pending, more/12 pending")
+	first := h.round(time.Minute, "leak/10 act, leak/11 act, more/12 budget")
 	if got, want := first[2].Reason(), "1 actions required, 0 left within limits"; got != want {
 		t.Errorf("the reason is %q, want %q", got, want)
 	}
 	h.end(time.Minute, first, false)
 	for at := 2 * time.Minute; at < 11*time.Minute; at += time.Minute {
-		h.round(at, "leak/10 budget, leak/11 budget, leak/12 budget")
+		h.round(at, "leak/10 budget, leak/11 budget, more/12 budget")
 	}
-	h.round(11*time.Minute, "leak/10 act, leak/11 act, leak/12 budget")
+	h.round(11*time.Minute, "leak/10 act, leak/11 act, more/12 budget")
 }
 
 func TestAReloadResetsNothing(t *testing.T) {
@@ -107,69 +121,6 @@ func TestAReloadResetsNothing(t *testing.T) {
 	}
 }
 
-func TestTheBreaker(t *testing.T) {
-	fleet := func(n int) (holders []*closewait.Holder) {
-		for i := range n {
-			id := closewait.ProcessID{PID: 100 + i, Start: 1}
-			holders = append(holders, holder(id, sockets(2, uint64(100*i+1), hour), unit(fmt.Sprint("web", i, ".service"))))
-		}
-		return holders
-	}
-	healthy := func(n int) (holders []*closewait.Holder) {
-		for i := range n {
-			id := closewait.ProcessID{PID: 200 + i, Start: 1}
-			holders = append(holders, holder(id, sockets(1, uint64(9000+i), hour), unit(fmt.Sprint("fine", i, ".service"))))
-		}
-		return holders
-	}
-	count := func(decisions []Decision, label Label) (n int) {
-		for i := range decisions {
-			if decisions[i].Label == label {
-				n++
-			}
-		}
-		return n
-	}
-	scenarios := map[string]struct {
-		leaking, healthy int
-		acts, breaks     int
-	}{
-		"two of two are not enough for it":       {2, 0, 2, 0},
-		"three of three trip it":                 {3, 0, 0, 3},
-		"three of five are more than half":       {3, 2, 0, 3},
-		"three of six are not":                   {3, 3, 3, 0},
-		"budget comes before, so the rest waits": {4, 0, 0, 3},
-	}
-	for name, s := range scenarios {
-		t.Run(name, func(t *testing.T) {
-			p := policy(rule())
-			v := func(minutes time.Duration) *closewait.View {
-				return view(minutes*time.Minute, append(fleet(s.leaking), healthy(s.healthy)...)...)
-			}
-			_, state := p.Decide(v(0), State{})
-			decisions, state := p.Decide(v(1), state)
-			if acts, breaks := count(decisions, LabelAct), count(decisions, LabelBreaker); acts != s.acts || breaks != s.breaks {
-				t.Errorf("%d act, %d breaker, want %d and %d: %s", acts, breaks, s.acts, s.breaks, describe(decisions))
-			}
-			decisions, _ = p.Decide(v(2), state)
-			if suspended := describe(decisions) == "leak suspended"; suspended != (s.breaks > 0) {
-				t.Errorf("a round later: %s", describe(decisions))
-			}
-		})
-	}
-}
-
-func TestTheBreakerLetsGoAfterTheCooldown(t *testing.T) {
-	h := &simulation{t: t, policy: policy(rule()), holders: leaking(alice, bob, carol)}
-	h.round(0, "leak/10 pending, leak/11 pending, leak/12 pending")
-	h.round(time.Minute, "leak/10 breaker, leak/11 breaker, leak/12 breaker")
-	h.holders = leaking(alice)
-	for at := 2 * time.Minute; at < 11*time.Minute; at += time.Minute {
-		h.round(at, "leak suspended")
-	}
-	h.round(11*time.Minute, "leak/10 act")
-}
-
 func TestWhatKILLDidNotEndIsNotTriedAgain(t *testing.T) {
 	c := config(rule(func(r *rules.Rule) { r.Cooldown = time.Second }))
 	c.Interval = 10 * time.Minute
@@ -187,15 +138,4 @@ func TestWhatKILLDidNotEndIsNotTriedAgain(t *testing.T) {
 	if n := len(h.state.limiters[rules.Enforce].unkillable); n != 0 {
 		t.Errorf("%d processes that ended long ago are remembered", n)
 	}
-}
-
-func TestWhereNothingWasDoneThereIsNoRelapse(t *testing.T) {
-	c := config(rule())
-	c.Interval = time.Hour
-	h := &simulation{t: t, policy: New(c, Options{Enforce: true}), holders: leaking(alice)}
-	h.round(0, "leak/10 pending")
-	h.end(time.Minute, h.round(time.Minute, "leak/10 act"), true)
-	h.end(11*time.Minute, h.round(11*time.Minute, "leak/10 act"), true)
-	h.round(21*time.Minute-1, "leak/10 cooldown")
-	h.round(21*time.Minute, "leak/10 act")
 }

@@ -26,9 +26,16 @@ type chaos struct {
 	cookie uint64
 	alive  map[closewait.ProcessID]*closewait.Holder
 	runs   []Decision
-	done   []time.Time // when actions were taken
+	jump   time.Duration // of the wall clock, by which it differs from the uptime
+	done   []doneAction
 	events int
 	acted  int
+}
+
+// doneAction is an action that was taken, or that a remediation has reserved.
+type doneAction struct {
+	at  time.Duration // uptime
+	run string
 }
 
 const chaosProcesses, chaosSockets = 8, 4
@@ -83,7 +90,7 @@ func (c *chaos) leak(id closewait.ProcessID) {
 	}
 	for range c.rng.IntN(3) {
 		c.cookie++
-		held = append(held, socket(c.cookie, c.now-time.Duration(c.rng.IntN(60))*time.Second, firstSeen(c.now)))
+		held = append(held, socket(c.cookie, c.wall()-time.Duration(c.rng.IntN(60))*time.Second, firstSeen(c.wall())))
 	}
 	held = held[max(0, len(held)-chaosSockets):]
 	for start := range uint64(3) {
@@ -131,7 +138,7 @@ func (c *chaos) ids() []closewait.ProcessID {
 }
 
 func (c *chaos) observe() *closewait.View {
-	v := view(c.now)
+	v := view(c.wall())
 	for _, id := range c.ids() {
 		v.Holders = append(v.Holders, c.alive[id])
 	}
@@ -167,16 +174,24 @@ func (c *chaos) reload() {
 	c.policy, c.trial = New(&config, Options{Enforce: true}), New(&config, Options{})
 }
 
-// restart passes the past actions through a file. Remediations end with the program.
+// wall is the wall clock, after the epoch. It is set only between two runs of the program: in one
+// run, View.Taken is monotonic.
+func (c *chaos) wall() time.Duration { return c.now + c.jump }
+
+// restart passes the past actions through a file, as after kill -9: remediations that have begun,
+// or that have only been reserved, give nothing back. Meanwhile somebody may set the clock.
 func (c *chaos) restart() {
 	acting, dry := c.saved(&c.state.limiters[rules.Enforce]), c.saved(&c.dry.limiters[rules.DryRun])
 	c.now += time.Second
+	if c.rng.IntN(2) == 0 {
+		c.jump = time.Duration(c.rng.IntN(48)-24) * time.Hour
+	}
 	c.state, c.dry, c.runs = State{}, State{}, nil
 	c.state.limiters[rules.Enforce], c.dry.limiters[rules.DryRun] = c.restored(acting), c.restored(dry)
 }
 
 func (c *chaos) saved(l *limiter) []byte {
-	data, err := l.encode(epoch.Add(c.now), closewait.Boot{ID: "this", Uptime: c.now})
+	data, err := l.encode(epoch.Add(c.wall()), closewait.Boot{ID: "this", Uptime: c.now})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -184,7 +199,7 @@ func (c *chaos) saved(l *limiter) []byte {
 }
 
 func (c *chaos) restored(data []byte) limiter {
-	l, err := decode(data, epoch.Add(c.now), closewait.Boot{ID: "this", Uptime: c.now})
+	l, err := decode(data, epoch.Add(c.wall()), closewait.Boot{ID: "this", Uptime: c.now})
 	if err != nil {
 		c.t.Fatal(err)
 	}
@@ -196,7 +211,11 @@ func (c *chaos) end() {
 		return
 	}
 	i := c.rng.IntN(len(c.runs))
-	e := RunResult{ID: c.runs[i].ID(), Mode: rules.Enforce, At: epoch.Add(c.now), NoAction: c.rng.IntN(3) == 0, Unkillable: c.rng.IntN(9) == 0}
+	e := RunResult{ID: c.runs[i].ID(), Mode: rules.Enforce, At: epoch.Add(c.wall()), NoAction: c.rng.IntN(3) == 0}
+	e.Unkillable = !e.NoAction && c.rng.IntN(9) == 0
+	if e.NoAction {
+		c.done = slices.DeleteFunc(c.done, func(a doneAction) bool { return a.run == e.ID })
+	}
 	c.state = c.state.Ended(e)
 	e.Mode = rules.DryRun
 	c.dry = c.dry.Ended(e)
@@ -248,7 +267,7 @@ func (c *chaos) check(d *Decision) {
 				}
 			}
 		}
-		c.done = append(c.done, d.Taken)
+		c.done = append(c.done, doneAction{c.now, d.ID()})
 	}
 	if !d.Rule.When.IncludeDefunct && slices.ContainsFunc(d.Evidence, func(s *closewait.Socket) bool { return s.Defunct }) {
 		c.t.Fatalf("%s has a defunct socket for evidence", d.ID())
@@ -267,7 +286,7 @@ func (c *chaos) check(d *Decision) {
 
 func (c *chaos) checkLimits() {
 	limits := c.policy.config.Limits
-	c.done = slices.DeleteFunc(c.done, func(at time.Time) bool { return epoch.Add(c.now).Sub(at) >= limits.Per })
+	c.done = slices.DeleteFunc(c.done, func(a doneAction) bool { return c.now-a.at >= limits.Per })
 	if len(c.done) > limits.Actions {
 		c.t.Fatalf("%d actions in %s, limits are %d", len(c.done), limits.Per, limits.Actions)
 	}
@@ -275,9 +294,10 @@ func (c *chaos) checkLimits() {
 
 func (c *chaos) checkSize(s *State, mode rules.Mode) {
 	l := &s.limiters[mode]
-	if len(s.byID) > chaosProcesses || len(l.runs) != len(c.runs) || len(l.unkillable) > 3*chaosProcesses || len(l.cooldowns) > 12 || len(l.actions) > actionsMax {
-		c.t.Fatalf("the State has grown: %d processes, %d runs, %d unkillable, %d cooldowns, %d actions",
-			len(s.byID), len(l.runs), len(l.unkillable), len(l.cooldowns), len(l.actions))
+	if len(s.byID) > chaosProcesses || len(l.runs) != len(c.runs) || len(l.unkillable) > 3*chaosProcesses || len(l.cooldowns) > 12 || len(l.actions) > actionsMax ||
+		len(l.retries) > 3*chaosProcesses || len(l.due) > 12 || len(l.suspended) > 3 {
+		c.t.Fatalf("the State has grown: %d processes, %d runs, %d unkillable, %d cooldowns, %d actions, %d retries, %d due, %d suspended",
+			len(s.byID), len(l.runs), len(l.unkillable), len(l.cooldowns), len(l.actions), len(l.retries), len(l.due), len(l.suspended))
 	}
 }
 

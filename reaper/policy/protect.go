@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/rules"
 )
 
 // neverExe matches the programs that a host cannot do without. It is compared with the name of the
@@ -17,7 +18,8 @@ var neverExe = regexp.MustCompile(`^(?:` +
 	`kubelet|k3s|k3s-.*|k0s|rke2|microk8s.*` +
 	`)$`)
 
-// neverUnit matches the units of the same programs.
+// neverUnit matches the units of the same programs. It is only compared with units of the host:
+// otherwise a user could protect a process by the name of its own unit.
 var neverUnit = regexp.MustCompile(`^(?:` +
 	`init\.scope|systemd-.*\.service|sshd?(?:@.*)?\.service|dropbear(?:@.*)?\.service|dbus(?:-.*)?\.service|udev\.service|` +
 	`containerd\.service|docker\.service|podman(?:@.*)?\.service|crio\.service|kubelet\.service|k3s(?:-.*)?\.service` +
@@ -40,8 +42,8 @@ func (p *Policy) protection(process *closewait.Process) string {
 		return "its unit is on the built-in never-list: " + process.Unit
 	case matchesAny(p.config.Protect.Exe, process.Exe):
 		return "protect.exe matches its program: " + process.Exe
-	case matchesAny(p.config.Protect.Unit, process.Unit):
-		return "protect.unit matches its unit: " + process.Unit
+	case slices.ContainsFunc(p.config.Protect.Unit, func(e *regexp.Regexp) bool { return rules.FitsUnit(e, process) }):
+		return "protect.unit matches its unit: " + process.Group()
 	}
 	return ""
 }

@@ -14,7 +14,9 @@ type RecheckResult struct {
 	// Sockets has the current state of each socket that the rule may count as evidence. A nil value
 	// means that the socket is no evidence any more.
 	Sockets map[closewait.SocketID]*closewait.Socket
-	GroupOf func(closewait.ProcessID) string // empty for a process that is not in the View
+	// GroupOf returns the group of a process, or of the target for one that belongs to the same
+	// service; empty for a process that is not in the View.
+	GroupOf func(closewait.ProcessID) string
 }
 
 // Recheck repeats the checks that led to a decision, as far as they concern the process and its
@@ -28,7 +30,7 @@ func (p *Policy) Recheck(view *closewait.View, s State, d *Decision, process *cl
 	r, index := newRound(p, view, &s), p.index(d.Rule)
 	state := r.stateOf(process)
 	e := &evaluation{round: r, processState: state, rule: d.Rule, index: index, d: r.decision(state, index), thorough: true}
-	result := RecheckResult{Sockets: map[closewait.SocketID]*closewait.Socket{}, GroupOf: r.groupOf}
+	result := RecheckResult{Sockets: map[closewait.SocketID]*closewait.Socket{}, GroupOf: e.groupOf}
 	switch {
 	case state.group != d.Group:
 		result.Label, result.Why = LabelGone, fmt.Sprintf("its group was %q and is %q now", d.Group, state.group)
@@ -51,17 +53,20 @@ func (p *Policy) Recheck(view *closewait.View, s State, d *Decision, process *cl
 // stateOf returns the state of a process with other facts than in the View, which need not have it.
 func (r *round) stateOf(process *closewait.Process) *processState {
 	p := &processState{Holder: &closewait.Holder{Process: *process}, rules: make([]ruleState, len(r.policy.rules)), observedSince: r.next.observedSince}
-	p.group = p.Group()
+	p.group, p.limitGroup = p.Group(), limitGroup(process)
 	if seen := r.next.byID[process.ID]; seen != nil {
 		p.Held, p.Defunct, p.observedSince = seen.Held, seen.Defunct, seen.observedSince
 	}
 	return p
 }
 
-// groupOf returns the group of a process of the View; empty if it is not there.
-func (r *round) groupOf(id closewait.ProcessID) string {
-	if p := r.next.byID[id]; p != nil {
-		return p.group
+func (e *evaluation) groupOf(id closewait.ProcessID) string {
+	p := e.next.byID[id]
+	switch {
+	case p == nil:
+		return ""
+	case e.sameService(p):
+		return e.group
 	}
-	return ""
+	return p.group
 }

@@ -1,13 +1,13 @@
 package policy
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"hash/crc32"
 	"maps"
 	"slices"
-	"strings"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -15,7 +15,7 @@ import (
 )
 
 // savedVersion changes when another exporter could misread the file.
-const savedVersion = 2
+const savedVersion = 3
 
 // envelope is the file. The checksum detects a damaged file.
 type envelope struct {
@@ -23,14 +23,18 @@ type envelope struct {
 	State    json.RawMessage `json:"state"`
 }
 
-// savedState is the content of the file: durations before and after it was saved.
+// savedState is the content of the file: durations before and after it was saved. Actions and
+// cooldowns that a remediation had reserved are not marked: if the program did not live to give
+// them back, they are spent.
 type savedState struct {
 	Version     int             `json:"version"`
 	BootID      string          `json:"boot_id"`
 	Uptime      time.Duration   `json:"uptime_ns"`
-	ActionsAgo  []time.Duration `json:"actions_ago_ns"`
+	ActionsAgo  []time.Duration `json:"actions_ago_ns"` // oldest first
 	NoBudgetFor time.Duration   `json:"no_budget_for_ns"`
 	Cooldowns   []savedCooldown `json:"cooldowns"`
+	Due         []savedDue      `json:"due"`
+	Suspended   []savedBreaker  `json:"suspended"`
 }
 
 type savedCooldown struct {
@@ -39,7 +43,25 @@ type savedCooldown struct {
 	Left     time.Duration `json:"left_ns"` // negative if it is over and a relapse would still count
 	Length   time.Duration `json:"length_ns"`
 	Relapses int           `json:"relapses"`
-	NoAction bool          `json:"no_action"`
+	SinceAgo time.Duration `json:"since_ago_ns"`
+	Targets  []savedTarget `json:"targets"`
+}
+
+// savedTarget is a closewait.ProcessID. In another boot it belongs to no process.
+type savedTarget struct {
+	PID   int    `json:"pid"`
+	Start uint64 `json:"start"`
+}
+
+type savedDue struct {
+	Rule  string        `json:"rule"`
+	Group string        `json:"group"`
+	Ago   time.Duration `json:"ago_ns"`
+}
+
+type savedBreaker struct {
+	Rule string        `json:"rule"`
+	Left time.Duration `json:"left_ns"`
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -47,6 +69,36 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // Encode returns the file with the past actions of the rules that act, at the time now.
 func (s *State) Encode(now time.Time, boot closewait.Boot) ([]byte, error) {
 	return s.limiters[rules.Enforce].encode(now, boot)
+}
+
+func (l *limiter) encode(now time.Time, boot closewait.Boot) ([]byte, error) {
+	saved := savedState{Version: savedVersion, BootID: boot.ID, Uptime: boot.Uptime, NoBudgetFor: max(l.frozenUntil.Sub(now), 0)}
+	for _, at := range l.actions {
+		saved.ActionsAgo = append(saved.ActionsAgo, max(now.Sub(at), 0))
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(l.cooldowns), ruleGroup.compare) {
+		c := l.cooldowns[key]
+		of := savedCooldown{key.rule, key.group, min(c.until.Sub(now), c.length), c.length, c.relapses, max(now.Sub(c.since), 0), nil}
+		for _, id := range c.targets {
+			of.Targets = append(of.Targets, savedTarget(id))
+		}
+		saved.Cooldowns = append(saved.Cooldowns, of)
+	}
+	for _, key := range slices.SortedFunc(maps.Keys(l.due), ruleGroup.compare) {
+		saved.Due = append(saved.Due, savedDue{key.rule, key.group, max(now.Sub(l.due[key]), 0)})
+	}
+	for _, rule := range slices.Sorted(maps.Keys(l.suspended)) {
+		saved.Suspended = append(saved.Suspended, savedBreaker{rule, l.suspended[rule].Sub(now)})
+	}
+	state, err := json.Marshal(saved)
+	if err != nil {
+		return nil, err
+	}
+	return json.Marshal(envelope{crc32.Checksum(state, castagnoli), state})
+}
+
+func (k ruleGroup) compare(other ruleGroup) int {
+	return cmp.Or(cmp.Compare(k.rule, other.rule), cmp.Compare(k.group, other.group))
 }
 
 // Decode is the State with the past actions of a file, read at the time now.
@@ -57,29 +109,6 @@ func (s State) Decode(data []byte, now time.Time, boot closewait.Boot) (State, e
 	}
 	s.limiters[rules.Enforce] = l
 	return s, nil
-}
-
-func (l *limiter) encode(now time.Time, boot closewait.Boot) ([]byte, error) {
-	saved := savedState{Version: savedVersion, BootID: boot.ID, Uptime: boot.Uptime, NoBudgetFor: max(l.frozenUntil.Sub(now), 0)}
-	for _, at := range l.actions {
-		saved.ActionsAgo = append(saved.ActionsAgo, now.Sub(at))
-	}
-	for _, key := range slices.SortedFunc(maps.Keys(l.cooldowns), cooldownKey.compare) {
-		c := l.cooldowns[key]
-		saved.Cooldowns = append(saved.Cooldowns, savedCooldown{key.rule, key.group, c.until.Sub(now), c.length, c.relapses, c.noAction})
-	}
-	state, err := json.Marshal(saved)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(envelope{crc32.Checksum(state, castagnoli), state})
-}
-
-func (k cooldownKey) compare(other cooldownKey) int {
-	if c := strings.Compare(k.rule, other.rule); c != 0 {
-		return c
-	}
-	return strings.Compare(k.group, other.group)
 }
 
 var errDamaged = errors.New("the file is damaged")
@@ -99,6 +128,9 @@ func decode(data []byte, now time.Time, boot closewait.Boot) (limiter, error) {
 	if saved.Version != savedVersion {
 		return limiter{}, fmt.Errorf("the file is of version %d, this program reads version %d", saved.Version, savedVersion)
 	}
+	if err := saved.validate(); err != nil {
+		return limiter{}, fmt.Errorf("%w: %w", errDamaged, err)
+	}
 	return saved.at(now.Add(-saved.elapsed(boot))), nil
 }
 
@@ -113,12 +145,25 @@ func (s *savedState) elapsed(boot closewait.Boot) time.Duration {
 
 // at returns the limiter that was saved at a time.
 func (s *savedState) at(saved time.Time) limiter {
-	l := limiter{frozenUntil: saved.Add(s.NoBudgetFor), cooldowns: make(map[cooldownKey]cooldown, len(s.Cooldowns))}
+	l := limiter{
+		frozenUntil: saved.Add(s.NoBudgetFor), cooldowns: make(map[ruleGroup]cooldown, len(s.Cooldowns)),
+		due: make(map[ruleGroup]time.Time, len(s.Due)), suspended: make(map[string]time.Time, len(s.Suspended)),
+	}
 	for _, ago := range s.ActionsAgo {
 		l.actions = append(l.actions, saved.Add(-ago))
 	}
-	for _, c := range s.Cooldowns {
-		l.cooldowns[cooldownKey{c.Rule, c.Group}] = cooldown{saved.Add(c.Left), c.Length, c.Relapses, c.NoAction}
+	for _, of := range s.Cooldowns {
+		c := cooldown{until: saved.Add(of.Left), length: of.Length, relapses: of.Relapses, since: saved.Add(-of.SinceAgo)}
+		for _, t := range of.Targets {
+			c.targets = append(c.targets, closewait.ProcessID(t))
+		}
+		l.cooldowns[ruleGroup{of.Rule, of.Group}] = c
+	}
+	for _, d := range s.Due {
+		l.due[ruleGroup{d.Rule, d.Group}] = saved.Add(-d.Ago)
+	}
+	for _, b := range s.Suspended {
+		l.suspended[b.Rule] = saved.Add(b.Left)
 	}
 	return l
 }

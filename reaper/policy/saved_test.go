@@ -23,7 +23,11 @@ func someLimiter() *limiter {
 	return &limiter{
 		actions:     []time.Time{epoch.Add(-8 * time.Minute), epoch.Add(-time.Minute)},
 		frozenUntil: epoch.Add(5 * time.Minute),
-		cooldowns:   map[cooldownKey]cooldown{{"leak", "web.service"}: {epoch.Add(9 * time.Minute), 20 * time.Minute, 1, false}},
+		cooldowns: map[ruleGroup]cooldown{{"leak", "web.service"}: {
+			epoch.Add(9 * time.Minute), 20 * time.Minute, 1, epoch.Add(-12 * time.Minute), []closewait.ProcessID{alice, bob},
+		}},
+		due:       map[ruleGroup]time.Time{{"leak", "web.service"}: epoch.Add(-time.Minute)},
+		suspended: map[string]time.Time{"other": epoch.Add(time.Minute)},
 	}
 }
 
@@ -35,13 +39,19 @@ func shifted(by time.Duration) *limiter {
 	}
 	l.frozenUntil = l.frozenUntil.Add(by)
 	for key, c := range l.cooldowns {
-		c.until = c.until.Add(by)
+		c.until, c.since = c.until.Add(by), c.since.Add(by)
 		l.cooldowns[key] = c
+	}
+	for key := range l.due {
+		l.due[key] = l.due[key].Add(by)
+	}
+	for key := range l.suspended {
+		l.suspended[key] = l.suspended[key].Add(by)
 	}
 	return l
 }
 
-var limiterCmp = cmp.Options{cmp.AllowUnexported(limiter{}, cooldown{}, cooldownKey{}), cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })}
+var limiterCmp = cmp.Options{cmp.AllowUnexported(limiter{}, cooldown{}, ruleGroup{}), cmp.Comparer(func(a, b time.Time) bool { return a.Equal(b) })}
 
 func TestPastActionsOutliveTheProgram(t *testing.T) {
 	scenarios := map[string]struct {
@@ -80,9 +90,9 @@ func TestADamagedFileIsAnError(t *testing.T) {
 		"cut short":             string(good[:len(good)/2]),
 		"one digit changed":     strings.Replace(string(good), `"relapses":1`, `"relapses":0`, 1),
 		"zeros":                 string(make([]byte, len(good))),
-		"of an earlier version": sealed(`{"version":1}`),
-		"of the future":         sealed(`{"version":3}`),
-		"of a wrong shape":      sealed(`{"version":"2"}`),
+		"of an earlier version": sealed(`{"version":2}`),
+		"of the future":         sealed(`{"version":4}`),
+		"of a wrong shape":      sealed(`{"version":"3"}`),
 		"something else":        "rules: []\n",
 	} {
 		t.Run(name, func(t *testing.T) {

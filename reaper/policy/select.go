@@ -9,33 +9,34 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-// minBreakerTargets is the number of targets of a rule in one round that trips its breaker if they
-// are more than half of the processes that it matches.
-const minBreakerTargets = 3
-
-// selectCandidates chooses which candidates to act on: one of each group, within limits, and none
-// of a rule that selects too many at once.
+// selectCandidates chooses which candidates to act on: none of a rule that selects too many, then
+// one of each group, within limits.
 func (r *round) selectCandidates() {
 	if len(r.candidates) == 0 {
 		return
 	}
 	slices.SortFunc(r.candidates, worstFirst)
 	budgets := [2]roundBudget{r.budget(rules.DryRun), r.budget(rules.Enforce)}
-	for i := range r.candidates {
-		budgets[r.candidates[i].Rule.Mode].reserve(&r.candidates[i])
-	}
 	for i := range r.policy.rules {
 		r.tripBreaker(i)
 	}
 	for i := range r.candidates {
+		if d := &r.candidates[i]; d.Label != LabelBreaker {
+			budgets[d.Rule.Mode].admit(d)
+		}
+	}
+	for i := range r.candidates {
 		if d := &r.candidates[i]; d.Acts() {
-			r.next.limiters[d.Rule.Mode].start(d)
+			r.next.limiters[d.Rule.Mode].reserve(d, r.next.steady(r.view.Taken))
 		}
 	}
 }
 
+// worstFirst orders candidates. Processes on which remediations did nothing come last, so that they
+// do not keep the budget from others.
 func worstFirst(a, b Decision) int {
 	return cmp.Or(
+		cmp.Compare(a.attempts, b.attempts),
 		cmp.Compare(b.Counting, a.Counting),
 		a.Evidence[0].Since.Compare(b.Evidence[0].Since),
 		cmp.Compare(a.Process.ID.PID, b.Process.ID.PID),
@@ -43,7 +44,7 @@ func worstFirst(a, b Decision) int {
 	)
 }
 
-// roundBudget holds the groups and actions that candidates of a mode have reserved in this round.
+// roundBudget holds the groups and the actions left for the candidates of a mode in this round.
 type roundBudget struct {
 	groups map[string]*rules.Rule
 	left   int
@@ -59,10 +60,13 @@ func (r *round) budget(mode rules.Mode) roundBudget {
 	}
 }
 
-// reserve labels a candidate: to act, or why not.
-func (b *roundBudget) reserve(d *Decision) {
+// admit labels a candidate: to act, or why not.
+func (b *roundBudget) admit(d *Decision) {
 	d.BudgetLeft = b.left
-	by := b.groups[d.Group]
+	var by *rules.Rule
+	for _, group := range d.limitGroups {
+		by = cmp.Or(by, b.groups[group])
+	}
 	switch {
 	case by != nil:
 		d.Label, d.Why = condition.LabelInProgress, "rule "+by.Name+" acts on a process of the group in this round"
@@ -72,30 +76,9 @@ func (b *roundBudget) reserve(d *Decision) {
 		d.Label = LabelBudget
 	default:
 		d.Label = acting[d.Rule.Mode]
-		b.groups[d.Group] = d.Rule
+		for _, group := range d.limitGroups {
+			b.groups[group] = d.Rule
+		}
 		b.left -= d.Cost()
 	}
-}
-
-// tripBreaker suspends a rule that has selected too many targets. Processes that hold the same
-// sockets and would be ended together count as one: a prefork server is not a fleet.
-func (r *round) tripBreaker(index int) {
-	rule := &r.policy.rules[index]
-	targets, together := 0, 0
-	for i := range r.candidates {
-		if d := &r.candidates[i]; d.Acts() && d.Rule == rule {
-			targets++
-			together += len(d.With)
-		}
-	}
-	matched := r.next.matched[index]
-	if targets < minBreakerTargets || 2*targets <= matched-together {
-		return
-	}
-	for i := range r.candidates {
-		if d := &r.candidates[i]; d.Acts() && d.Rule == rule {
-			d.Label, d.Targets, d.Matched = LabelBreaker, targets, matched
-		}
-	}
-	r.next.suspended[rule.Name] = r.view.Taken.Add(max(rule.Cooldown, r.policy.config.Limits.Per))
 }

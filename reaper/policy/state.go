@@ -25,9 +25,8 @@ type State struct {
 	processes []processState // of the last View, in its order
 	byID      map[closewait.ProcessID]*processState
 	commands  map[closewait.ProcessID]Command
-	matched   []int                // processes by rule
-	suspended map[string]time.Time // rules whose breaker has tripped, and until when
-	limiters  [2]limiter           // by Mode: a rule in dry run takes nothing from the rules that act
+	matched   []int      // processes by rule
+	limiters  [2]limiter // by Mode: a rule in dry run takes nothing from the rules that act
 	matches   *matchCache
 }
 
@@ -35,6 +34,7 @@ type State struct {
 type processState struct {
 	*closewait.Holder
 	group           string
+	limitGroup      string      // see the function limitGroup
 	rules           []ruleState // by rule
 	protection      string      // why no rule may act on the process
 	protectionKnown bool
@@ -72,8 +72,8 @@ func (s *State) Matched() map[string]int {
 // Unusable returns why the last round did not count; empty if it did.
 func (s *State) Unusable() Label { return s.unusable }
 
-// BreakerTripped reports whether the breaker of some rule has tripped.
-func (s *State) BreakerTripped() bool { return len(s.suspended) > 0 }
+// steady returns a time as a clock would show it that nobody has set since the first round.
+func (s *State) steady(at time.Time) time.Time { return s.began.Add(at.Sub(s.began)) }
 
 // under is the State as another Policy uses it: the rules have to be matched again, past actions
 // remain.
@@ -94,12 +94,6 @@ func (s State) after(view *closewait.View) State {
 	next.carryOver(view, &s)
 	next.commands = s.keepCommands(next.byID, view.Taken)
 	next.matched = make([]int, len(s.policy.rules))
-	next.suspended = map[string]time.Time{}
-	for rule, until := range s.suspended {
-		if until.After(view.Taken) {
-			next.suspended[rule] = until
-		}
-	}
 	for mode := range next.limiters {
 		next.limiters[mode] = s.limiters[mode].expire(view.Taken, s.policy.config.Limits, next.byID)
 	}
@@ -130,15 +124,15 @@ func (p *processState) carryOver(before *processState, now time.Time, sameRules 
 		p.observedSince = now
 	}
 	if before == nil || !sameRules || !sameProgram(&before.Process, &p.Process) {
-		p.group = p.Group()
+		p.group, p.limitGroup = p.Group(), limitGroup(&p.Process)
 		return
 	}
-	p.group, p.protection, p.protectionKnown = before.group, before.protection, before.protectionKnown
+	p.group, p.limitGroup, p.protection, p.protectionKnown = before.group, before.limitGroup, before.protection, before.protectionKnown
 	copy(p.rules, before.rules)
 }
 
 func sameProgram(a, b *closewait.Process) bool {
-	return a.Exe == b.Exe && a.Comm == b.Comm && a.Unit == b.Unit && a.GroupUnknown == b.GroupUnknown && a.UID == b.UID && a.User == b.User && a.Container == b.Container
+	return a.Exe == b.Exe && a.Comm == b.Comm && a.Unit == b.Unit && a.GroupUnknown == b.GroupUnknown && a.UID == b.UID && a.User == b.User && a.Container == b.Container && a.Pod == b.Pod && a.Nested == b.Nested
 }
 
 // Withhold takes back the decisions to act, because the actions could not be recorded. It restores

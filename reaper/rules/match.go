@@ -1,9 +1,11 @@
 package rules
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strconv"
+	"strings"
 
 	"closewait_exporter/closewait"
 )
@@ -28,7 +30,11 @@ func (m Mismatch) String() string {
 	case m.Value == "":
 		return m.Key + " is unknown or empty"
 	}
-	return fmt.Sprintf("%s %q does not match %s", m.Key, m.Value, expression(m.Want))
+	text := fmt.Sprintf("%s %q does not match %s", m.Key, m.Value, expression(m.Want))
+	if (m.Key == "unit" || m.Key == "container") && strings.Contains(m.Value, "/") && !hasSlash(m.Want) {
+		text += ", because the host did not choose this name: only an expression with a slash is compared with it"
+	}
+	return text
 }
 
 // Fits reports whether text matches an expression. A missing expression matches everything, and
@@ -36,9 +42,6 @@ func (m Mismatch) String() string {
 func Fits(e *regexp.Regexp, text string) bool {
 	return e == nil || text != "" && e.MatchString(text)
 }
-
-// containerDigits is the length of a container id as people write it.
-const containerDigits = 12
 
 // Matches reports whether the rule applies to p and, if not, why. An unknown value never matches.
 // command returns the arguments of p, joined by spaces; it is called only if the rule asks for them
@@ -53,10 +56,10 @@ func (m *Match) MatchesBy(fits func(*regexp.Regexp, string) bool, p *closewait.P
 	switch {
 	case !m.fitsUser(fits, p):
 		return false, Mismatch{Key: "user", Value: p.User, Want: m.User}
-	case !fits(m.Unit, p.Unit):
-		return false, Mismatch{Key: "unit", Value: p.Unit, Want: m.Unit}
-	case !fits(m.Container, p.Container) && !fits(m.Container, p.Container[:min(containerDigits, len(p.Container))]):
-		return false, Mismatch{Key: "container", Value: p.Container, Want: m.Container}
+	case !fitsUnit(fits, m.Unit, p):
+		return false, Mismatch{Key: "unit", Value: cmp.Or(p.Unit, p.Nested), Want: m.Unit}
+	case !fitsContainer(fits, m.Container, p):
+		return false, Mismatch{Key: "container", Value: cmp.Or(p.Container, p.Nested), Want: m.Container}
 	case !fits(m.Exe, p.Exe):
 		return false, Mismatch{Key: "exe", Value: p.Exe, Want: m.Exe}
 	case m.Command == nil:
@@ -73,3 +76,21 @@ func (m *Match) MatchesBy(fits func(*regexp.Regexp, string) bool, p *closewait.P
 func (m *Match) fitsUser(fits func(*regexp.Regexp, string) bool, p *closewait.Process) bool {
 	return fits(m.User, p.User) || p.User != "" && fits(m.User, strconv.FormatUint(uint64(p.UID), 10))
 }
+
+// FitsUnit reports whether an expression matches the unit of a process. A unit of a user manager or
+// inside a container can have any name, so it is compared as its whole group, such as
+// user@1000.service/web.service, and only with an expression that has a slash: no unit of the host
+// has one in its name.
+func FitsUnit(e *regexp.Regexp, p *closewait.Process) bool { return fitsUnit(Fits, e, p) }
+
+func fitsUnit(fits func(*regexp.Regexp, string) bool, e *regexp.Regexp, p *closewait.Process) bool {
+	return fits(e, p.Unit) || hasSlash(e) && strings.HasSuffix(p.Nested, ".service") && fits(e, p.Nested)
+}
+
+// fitsContainer is fitsUnit for containers: the whole id, or the digits that people write.
+func fitsContainer(fits func(*regexp.Regexp, string) bool, e *regexp.Regexp, p *closewait.Process) bool {
+	short := p.Container[:min(closewait.ContainerDigits, len(p.Container))]
+	return fits(e, p.Container) || fits(e, short) || hasSlash(e) && fits(e, p.Nested)
+}
+
+func hasSlash(e *regexp.Regexp) bool { return e != nil && strings.Contains(e.String(), "/") }

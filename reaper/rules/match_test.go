@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 
@@ -39,6 +40,48 @@ func TestMatch(t *testing.T) {
 				t.Errorf("%v, %s, want %q", ok, why, c.want)
 			}
 		})
+	}
+}
+
+func TestNamesThatTheHostHasNotChosenMatchOnlyAsAWholeGroup(t *testing.T) {
+	inside := map[string]*closewait.Process{
+		"user":      {Nested: "user@1000.service/shop.service"},
+		"lxc":       {Nested: "lxc:101/shop.service"},
+		"machine":   {Nested: "lxc:101"},
+		"nested":    {Nested: "container:0123456789ab/shop.service", Container: tomcat.Container},
+		"container": {Nested: "user@1000.service/container:0123456789ab"},
+		"host":      {Unit: "shop.service"},
+	}
+	for _, c := range []struct {
+		match string
+		want  []string
+	}{
+		{`unit: 'shop\.service'`, []string{"host"}},
+		{`unit: '.*'`, []string{"host"}},
+		{`unit: '.*shop\.service'`, []string{"host"}},
+		{`unit: '(user@.*)?shop\.service'`, []string{"host"}},
+		{`unit: 'user@1000\.service/shop\.service'`, []string{"user"}},
+		{`unit: 'user@1000\.service/.*'`, []string{"user"}},
+		{`unit: 'lxc:101/.*'`, []string{"lxc"}},
+		{`unit: '(lxc:101/)?shop\.service'`, []string{"host", "lxc"}},
+		{`container: '0123456789ab'`, []string{"nested"}},
+		{`container: '.*'`, []string{"nested"}},
+		{`container: 'user@1000\.service/container:.*'`, []string{"container"}},
+		{`container: 'lxc:101(/.*)?'`, []string{"lxc", "machine"}},
+	} {
+		var got []string
+		for name, p := range inside {
+			if ok, _ := matchOf(t, c.match).Matches(p, nil); ok {
+				got = append(got, name)
+			}
+		}
+		if slices.Sort(got); !slices.Equal(got, c.want) {
+			t.Errorf("%s matches %v, want %v", c.match, got, c.want)
+		}
+	}
+	_, why := matchOf(t, `unit: '.*\.service'`).Matches(inside["user"], nil)
+	if want := `unit "user@1000.service/shop.service" does not match .*\.service, because the host did not choose this name: only an expression with a slash is compared with it`; why.String() != want {
+		t.Errorf("got %s\nwant %s", why, want)
 	}
 }
 

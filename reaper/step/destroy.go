@@ -33,5 +33,5 @@ func cutResult(counts closewait.SocketCounts, err error) (Result, error) {
 	if counts.Done > 0 {
 		err = nil
 	}
-	return Result{Detail: counts.String(), Cut: counts.Done > 0}, err
+	return Result{Detail: counts.String(), Idle: counts.Done == 0, Cut: counts.Done > 0}, err
 }

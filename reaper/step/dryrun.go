@@ -18,60 +18,48 @@ func (e DryRunExecutor) Open(id closewait.ProcessID) (ProcessHandle, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &dryRunHandle{handle: h}, nil
+	return dryRunHandle{handle: h}, nil
 }
 
 // dryRunHandle passes on what reads. It embeds nothing, so that no method that acts is passed on.
-type dryRunHandle struct {
-	handle ProcessHandle
-	killed bool // KILL would have ended it
-}
+type dryRunHandle struct{ handle ProcessHandle }
 
-func (h *dryRunHandle) Close() { h.handle.Close() }
+func (h dryRunHandle) Close() { h.handle.Close() }
 
-// Exited assumes that KILL ends the process. No other signal does, so that all steps are shown.
-func (h *dryRunHandle) Exited() (bool, error) {
-	if h.killed {
-		return true, nil
-	}
-	return h.handle.Exited()
-}
+func (h dryRunHandle) Exited() (bool, error) { return h.handle.Exited() }
 
 // Wait does not wait, since nothing was done.
-func (h *dryRunHandle) Wait(ctx context.Context) error {
+func (h dryRunHandle) Wait(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 0)
 	defer cancel()
 	return h.handle.Wait(ctx)
 }
 
-func (h *dryRunHandle) Describe() (closewait.Process, error) { return h.handle.Describe() }
+func (h dryRunHandle) Describe() (closewait.Process, error) { return h.handle.Describe() }
 
-func (h *dryRunHandle) Halted() (bool, error) { return h.handle.Halted() }
+func (h dryRunHandle) Halted() (bool, error) { return h.handle.Halted() }
 
-func (h *dryRunHandle) Verify(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
+func (h dryRunHandle) Verify(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
 	return h.handle.Verify(ctx, sockets)
 }
 
-func (h *dryRunHandle) Signal(name string) error {
-	h.killed = h.killed || name == "KILL"
-	return nil
-}
+func (dryRunHandle) Signal(string) error { return nil }
 
 // RaiseNoFile returns the soft limit, which does not change.
-func (h *dryRunHandle) RaiseNoFile(uint64) (before, after uint64, err error) {
+func (h dryRunHandle) RaiseNoFile(uint64) (before, after uint64, err error) {
 	now, err := h.handle.Describe()
 	return now.MaxFDs, now.MaxFDs, err
 }
 
-func (*dryRunHandle) Destroy(_ context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
+func (dryRunHandle) Destroy(_ context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
 	return wouldCut(sockets), nil
 }
 
-func (*dryRunHandle) Shutdown(_ context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
+func (dryRunHandle) Shutdown(_ context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
 	return wouldCut(sockets), nil
 }
 
-func (*dryRunHandle) ThreadDump(context.Context) error { return nil }
+func (dryRunHandle) ThreadDump(context.Context) error { return nil }
 
 func wouldCut(sockets []*closewait.Socket) (c closewait.SocketCounts) {
 	for _, s := range sockets {

@@ -83,6 +83,7 @@ type Target struct {
 // Result is what a step that did not fail has done.
 type Result struct {
 	Detail    string // for the log and the audit file
+	Idle      bool   // there was nothing to do
 	Cut       bool   // connections were ended, so that the sockets are not in CLOSE_WAIT any more
 	Signalled bool
 }
