@@ -178,8 +178,8 @@ func (c *chaos) reload() {
 // run, View.Taken is monotonic.
 func (c *chaos) wall() time.Duration { return c.now + c.jump }
 
-// restart passes the past actions through a file, as after kill -9: remediations that have begun, or
-// that have only been reserved, give nothing back. Meanwhile somebody may set the clock.
+// restart passes the past actions through a file, as after kill -9: remediations that have begun,
+// or that have only been reserved, give nothing back. Meanwhile somebody may set the clock.
 func (c *chaos) restart() {
 	acting, dry := c.saved(&c.state.limiters[rules.Enforce]), c.saved(&c.dry.limiters[rules.DryRun])
 	c.now += time.Second
