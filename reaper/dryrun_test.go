@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	"github.com/prometheus/client_golang/prometheus"
 
 	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/policy"
@@ -105,7 +104,7 @@ func TestDryRunHasNoResults(t *testing.T) {
 				t.Errorf("%s does not say what would be done:\n%s", where, text)
 			}
 		}
-		for _, f := range gather(t, prometheus.Collector(r.Metrics())) {
+		for _, f := range gather(t, r.Metrics()) {
 			for _, m := range f.GetMetric() {
 				switch f.GetName() {
 				case "closewait_reaper_remediations_total", "closewait_reaper_released_sockets_total", "closewait_reaper_released_fds_total":

@@ -114,9 +114,9 @@ func TestNoUserTakesTheCooldownOfAnother(t *testing.T) {
 	other := leaktest.Where{Program: exe, UID: 65534}.Start(t, "--outbound=3", "--ignore-sigterm")
 	e := enforcing(t, preamble+rule("samename", exe, outbound+"steps: [signal: {name: TERM, wait: 300ms}]\n"))
 	e.awaitSeries(decisions("samename", "cooldown"), 1)
-	victim := follow(t, leaktest.Where{Program: exe}.Start(t, "--outbound=3"), exe)
+	own := follow(t, leaktest.Where{Program: exe}.Start(t, "--outbound=3"), exe)
 	e.awaitSeries(remediations("samename", "terminated"), 1)
-	if victim.alive() || !living(openProcess(t, other.PID)) {
+	if own.alive() || !living(openProcess(t, other.PID)) {
 		t.Error("the wrong process has ended")
 	}
 }

@@ -2,7 +2,8 @@ package condition
 
 import "fmt"
 
-// cooldown requires that the last remediation of the group by the rule ended long enough ago.
+// cooldown requires that no cooldown of the rule is for the process: the last remediation of its
+// group ended long enough ago, or the process was no target and started before.
 var cooldown = Condition{
 	Name:  "cooldown",
 	Label: "cooldown",

@@ -26,7 +26,7 @@ type cooldown struct {
 	until    time.Time
 	length   time.Duration
 	relapses int // in a row
-	// since is the first action after the last relapse, by a clock that is never set.
+	// since is the first action after the last relapse, by State.steady.
 	since   time.Time
 	targets []closewait.ProcessID // acted on since then
 }

@@ -102,14 +102,14 @@ func TestTheGroupOfACommIsOfOneUser(t *testing.T) {
 	}
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
-			victim := holder(bob, sockets(2, 11, hour), uid(7, "java"))
-			h := &simulation{t: t, policy: manyActions(), holders: []*closewait.Holder{s.other, victim}}
+			leak := holder(bob, sockets(2, 11, hour), uid(7, "java"))
+			h := &simulation{t: t, policy: manyActions(), holders: []*closewait.Holder{s.other, leak}}
 			h.round(0, "leak/10 pending, leak/11 pending")
 			h.end(time.Minute, h.round(time.Minute, "leak/10 act, "+s.want), false)
 			if strings.HasSuffix(s.want, "act") {
 				return
 			}
-			h.holders = []*closewait.Holder{victim}
+			h.holders = []*closewait.Holder{leak}
 			h.round(2*time.Minute, "leak/11 cooldown")
 		})
 	}

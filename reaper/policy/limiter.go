@@ -86,8 +86,7 @@ func (l *limiter) left(now time.Time, limits rules.Limits) int {
 }
 
 // reserve enters a decision to act before it is carried out: a program that dies in the middle of a
-// remediation has used the budget all the same. steady is the time of the decision by a clock that
-// is never set.
+// remediation has used the budget all the same. steady is the time of the decision by State.steady.
 func (l *limiter) reserve(d *Decision, steady time.Time) {
 	run := activeRun{id: d.ID(), ruleGroup: d.ruleGroup(), groups: d.limitGroups, decided: d.Taken, maxPause: d.Rule.Cooldown, dueBefore: d.dueBefore}
 	for _, p := range d.TargetProcesses() {

@@ -87,14 +87,15 @@ func FuzzState(f *testing.F) {
 		}
 		for minute := range 3 {
 			var decisions []Decision
-			left := s.BudgetLeft(rules.Enforce, epoch, p.Limits())
-			decisions, s = p.Decide(view(time.Duration(minute)*time.Minute, leaking(alice, bob)...), s)
+			at := time.Duration(minute) * time.Minute
+			left := s.BudgetLeft(rules.Enforce, epoch.Add(at), p.Limits())
+			decisions, s = p.Decide(view(at, leaking(alice, bob)...), s)
 			if n := count(decisions, LabelAct); n > left || left > p.Limits().Actions {
 				t.Fatalf("%d actions, %d are left", n, left)
 			}
 			for i := range decisions {
 				if decisions[i].Acts() {
-					s = s.Ended(RunResult{ID: decisions[i].ID(), Mode: rules.Enforce, At: epoch.Add(time.Duration(minute) * time.Minute)})
+					s = s.Ended(RunResult{ID: decisions[i].ID(), Mode: rules.Enforce, At: epoch.Add(at)})
 				}
 			}
 		}

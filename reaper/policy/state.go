@@ -72,7 +72,8 @@ func (s *State) Matched() map[string]int {
 // Unusable returns why the last round did not count; empty if it did.
 func (s *State) Unusable() Label { return s.unusable }
 
-// steady returns a time as a clock would show it that nobody has set since the first round.
+// steady returns a time as the wall clock would show it if it had not been set since the first
+// round.
 func (s *State) steady(at time.Time) time.Time { return s.began.Add(at.Sub(s.began)) }
 
 // under is the State as another Policy uses it: the rules have to be matched again, past actions
