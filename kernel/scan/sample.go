@@ -20,6 +20,9 @@ func sampleOf(ns closewait.NetNS, row *sockdiag.Row) closewait.SocketSample {
 		SinceLastAck:  atLeast(row.LastAckRecv),
 		SinceLastData: atLeast(min(row.LastDataSent, row.LastDataRecv)),
 	}
+	if row.HasSent {
+		s.Direction = openerOf(row.SendQueue, row.BytesAcked, row.BytesSent, row.BytesRetransmitted)
+	}
 	s.ID = socketID(ns, row.Cookie, &s.Facts)
 	return s
 }
