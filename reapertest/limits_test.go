@@ -36,7 +36,7 @@ func ended(members []*target) (n int) {
 
 func TestNoMoreIsDoneThanLimitsAllow(t *testing.T) {
 	exes, members := startTargets(t, "limited", 4)
-	text := preamble + "  - name: limited\n    mode: enforce\n    match: {exe: '" + exes + "'}\n    " + outbound + "    " + soft
+	text := preamble + "  - name: limited\n    mode: enforce\n    match: {exe: '" + exes + "'}\n    " + strings.ReplaceAll(outbound, "\n", "\n    ") + soft
 	e := enforcing(t, strings.Replace(text, "actions: 100", "actions: 2", 1))
 	e.awaitSeries(reaped("limited", "terminated"), 2)
 	e.awaitSeries(decisions("limited", "budget"), 10)
@@ -50,7 +50,7 @@ func TestNoMoreIsDoneThanLimitsAllow(t *testing.T) {
 
 func TestARuleThatHitsTooManyAtOnceIsSuspended(t *testing.T) {
 	exes, members := startTargets(t, "broken", 4)
-	e := enforcing(t, preamble+"  - name: broken\n    mode: enforce\n    match: {exe: '"+exes+"'}\n    "+outbound+"    "+soft)
+	e := enforcing(t, preamble+"  - name: broken\n    mode: enforce\n    match: {exe: '"+exes+"'}\n    "+strings.ReplaceAll(outbound, "\n", "\n    ")+soft)
 	e.awaitSeries(decisions("broken", "breaker"), 4)
 	e.awaitSeries(decisions("broken", "suspended"), 10)
 	values := e.scrape()
