@@ -84,8 +84,8 @@ func (t *Tracker) Update(s *Snapshot) *View {
 // observe adds one sample. It returns false for a repetition within the same scan.
 func (t *Tracker) observe(sample *SocketSample, now time.Time) bool {
 	e := t.find(sample.ID)
-	if e != nil && e.sameConnection(sample) {
-		if d := e.Direction.refine(sample.Direction); d != sample.Direction {
+	if e != nil {
+		if d := e.Direction.refine(sample.Direction); d != sample.Direction && e.sameConnection(sample) {
 			known := *sample // the Snapshot belongs to the scanner
 			known.Direction = d
 			sample = &known

@@ -83,7 +83,7 @@ func (c *chaos) leak(id closewait.ProcessID) {
 	}
 	for range c.rng.IntN(3) {
 		c.cookie++
-		held = append(held, socket(c.cookie, c.now-time.Duration(c.rng.IntN(60))*time.Second, firstSeen(c.now)))
+		held = append(held, socket(c.cookie, c.now-time.Duration(c.rng.IntN(60))*time.Second, firstSeen(c.now), openedByUser([]uint32{0, 0, 7, 8}[c.rng.IntN(4)])))
 	}
 	held = held[max(0, len(held)-chaosSockets):]
 	for start := range uint64(3) {
@@ -92,6 +92,7 @@ func (c *chaos) leak(id closewait.ProcessID) {
 	c.alive[id] = holder(id, held, func(p *closewait.Process) {
 		p.Exe = []string{"/usr/a", "/usr/b", "/opt/a", "/usr/sbin/sshd", ""}[id.PID%5]
 		p.Comm = fmt.Sprint("server", id.PID%4)
+		p.UID = []uint32{0, 7, 7}[id.PID%3]
 	})
 	c.alive[id].Defunct = defunct
 }
@@ -259,6 +260,14 @@ func (c *chaos) check(d *Decision) {
 	for _, s := range d.Evidence {
 		if s.Age(d.Taken) < d.Rule.When.Age || !s.FirstSeen.Before(d.Taken) {
 			c.t.Fatalf("%s has a young socket for evidence", d.ID())
+		}
+		if d.Rule.EndsProcess() && d.Taken.Sub(s.FirstSeen) < d.Rule.When.Age {
+			c.t.Fatalf("%s has a socket for evidence that was not observed for long enough", d.ID())
+		}
+		for _, p := range d.TargetProcesses() {
+			if slices.Contains(s.Holders, p.ID) && s.UID != p.UID && s.UID != 0 {
+				c.t.Fatalf("%s ends process %d for a socket that another user has opened", d.ID(), p.ID.PID)
+			}
 		}
 	}
 	c.runs = append(c.runs, *d)
