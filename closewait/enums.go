@@ -44,13 +44,25 @@ func (u Unread) String() string { return [...]string{"none", "fin", "data"}[u] }
 // Direction is the side that opened a connection.
 type Direction uint8
 
-// A connection is inbound when its local port has a listener in its namespace, else outbound.
+// A connection is outbound when its socket shows that this host opened it. It is inbound when its
+// socket shows that it was accepted, or when its local port has a listener in its namespace.
 const (
-	Outbound Direction = iota
+	UnknownDirection Direction = iota
+	Outbound
 	Inbound
 )
 
-func (d Direction) String() string { return [...]string{"outbound", "inbound"}[d] }
+func (d Direction) String() string { return [...]string{"unknown", "outbound", "inbound"}[d] }
+
+// refine returns the direction of a connection that was d in an earlier scan and is now in this
+// one. What is known stays known. Outbound wins, because only the socket itself shows that, while
+// inbound can be concluded from a listener that has the local port of a client.
+func (d Direction) refine(now Direction) Direction {
+	if d == Outbound || now == UnknownDirection {
+		return d
+	}
+	return now
+}
 
 // Timer is the pending timer of a socket, as sock_diag numbers them (idiag_timer).
 type Timer uint8
@@ -80,9 +92,10 @@ func (t Timer) String() string {
 	return "unknown"
 }
 
-// Families, Owners and Unreads are the closed sets, in the order in which they are published.
+// These are the closed sets, in the order in which they are published.
 var (
-	Families = []Family{IPv4, IPv6}
-	Owners   = []Owner{OwnedByProcess, OwnedByListener, OwnedByKernel, OwnerUnresolved}
-	Unreads  = []Unread{UnreadNone, UnreadFIN, UnreadData}
+	Families   = []Family{IPv4, IPv6}
+	Owners     = []Owner{OwnedByProcess, OwnedByListener, OwnedByKernel, OwnerUnresolved}
+	Unreads    = []Unread{UnreadNone, UnreadFIN, UnreadData}
+	Directions = []Direction{Outbound, Inbound, UnknownDirection}
 )

@@ -25,10 +25,11 @@ type Holding struct {
 	younger float64 // sum of the seconds by which the sockets are younger than the oldest
 }
 
-// Service is a port that this host serves or connects to.
+// Service is a port that this host serves or connects to. All sockets of unknown direction are one
+// service.
 type Service struct {
 	Direction Direction
-	Port      uint16
+	Port      uint16 // 0 if the direction is unknown
 	Sockets   int
 }
 

@@ -16,6 +16,10 @@ func TestASocketThatIsReconnectedBeginsFromNothing(t *testing.T) {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Hour))}, want: "p100 1+0 entered=1 left=0 [1 age=1h0m0s quiet=1h0m0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Second), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=1s quiet=1s]; total=1 gone=1"},
 		},
+		"no ACK makes the new connection older than the last scan": {
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Hour))}, want: "p100 1+0 entered=1 left=0 [1 age=1h0m0s quiet=1h0m0s]; total=1 gone=0"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Hour), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=1m0s quiet=1m0s]; total=1 gone=1"},
+		},
 		"a defunct socket enters, and does not leave twice": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct)}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=1m0s quiet=1m0s]; total=0 gone=1"},
@@ -47,12 +51,12 @@ func TestASocketThatIsReconnectedIsNotInboundBecauseItWas(t *testing.T) {
 	tracker := NewTracker(nil)
 	var v *View
 	for _, r := range []SocketSample{
-		row(1, heldBy(alice), func(s *SocketSample) { s.Direction = Inbound }),
+		row(1, heldBy(alice), direction(Inbound)),
 		row(1, heldBy(alice), reconnected),
 	} {
 		v = tracker.Update(&Snapshot{Taken: epoch, Sockets: []SocketSample{r}, Processes: []Process{process(alice)}, PIDs: []int{10}})
 	}
-	if got := v.Holders[0].Held.Sockets[0].Direction; got != Outbound {
-		t.Errorf("direction %v, want outbound", got)
+	if got := v.Holders[0].Held.Sockets[0].Direction; got != UnknownDirection {
+		t.Errorf("direction %v, want unknown", got)
 	}
 }

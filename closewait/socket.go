@@ -64,12 +64,17 @@ func (f *Facts) Family() Family {
 	return IPv6
 }
 
-// Port is the service port: the local port of an inbound connection, else the remote port.
+// Port is the service port: the local port of an inbound, the remote port of an outbound
+// connection. It is 0 where the direction is unknown: one of the two ports is arbitrary, and the
+// peer may have chosen it.
 func (f *Facts) Port() uint16 {
-	if f.Direction == Inbound {
+	switch f.Direction {
+	case Inbound:
 		return f.Local.Port()
+	case Outbound:
+		return f.Remote.Port()
 	}
-	return f.Remote.Port()
+	return 0
 }
 
 // Accepted reports whether the program has, or had, a descriptor for the socket.
@@ -124,13 +129,14 @@ type Socket struct {
 	Facts
 	Owner      Owner
 	Holders    []ProcessID
-	FirstSeen  time.Time // when a scan first saw it
-	Since      time.Time // in CLOSE_WAIT, or defunct when first seen, at least since then
+	FirstSeen  time.Time // when a scan first saw it in CLOSE_WAIT or defunct
+	Since      time.Time // in CLOSE_WAIT, or defunct when first seen, as far as the kernel says; a peer can forge it
 	QuietSince time.Time // nothing has moved since then; zero while something is moving
 }
 
 // Age is how long the socket has been in CLOSE_WAIT, and defunct after that, at the time now. It
-// is a lower bound.
+// is a lower bound, unless the peer has sent its FIN with an old ACK: then it can be too large by
+// the time between two scans, and by any time for a socket of the first scan.
 func (s *Socket) Age(now time.Time) time.Duration { return max(now.Sub(s.Since), 0) }
 
 // Quiet is how long nothing has moved on the socket at the time now: empty send queue, no

@@ -16,8 +16,9 @@ import (
 type Tracker struct {
 	scan      uint64 // number of the current scan
 	sockets   map[SocketID]*tracked
-	last, now []*tracked // in the order of the last scan, and of the current one so far
-	next      int        // index in last that find tries first
+	last, now []*tracked          // in the order of the last scan, and of the current one so far
+	next      int                 // index in last that find tries first
+	read      map[NetNS]time.Time // when each namespace of the last scan was last read
 	holders   map[ProcessID]*holderState
 	ownerless []*holderState // one element, for the sockets without a known holder
 	recent    struct {       // the last answer of statesOf
@@ -41,6 +42,7 @@ type tracked struct {
 func NewTracker(durationBounds []float64) *Tracker {
 	return &Tracker{
 		sockets:   map[SocketID]*tracked{},
+		read:      map[NetNS]time.Time{},
 		holders:   map[ProcessID]*holderState{},
 		ownerless: []*holderState{{}},
 		durations: NewHistogram(durationBounds),
@@ -69,6 +71,7 @@ func (t *Tracker) Update(s *Snapshot) *View {
 	if len(t.now) < len(t.sockets) {
 		t.handleMissing(s)
 	}
+	t.noteRead(s)
 	clear(t.last) // so that it keeps no forgotten socket alive
 	t.prune(s)
 	t.refresh()
@@ -81,14 +84,16 @@ func (t *Tracker) Update(s *Snapshot) *View {
 // observe adds one sample. It returns false for a repetition within the same scan.
 func (t *Tracker) observe(sample *SocketSample, now time.Time) bool {
 	e := t.find(sample.ID)
-	if e != nil && e.Direction == Inbound && sample.Direction != Inbound && e.sameConnection(sample) {
-		inbound := *sample // the Snapshot belongs to the scanner
-		inbound.Direction = Inbound
-		sample = &inbound // a connection stays inbound after its listener is closed
+	if e != nil {
+		if d := e.Direction.refine(sample.Direction); d != sample.Direction && e.sameConnection(sample) {
+			known := *sample // the Snapshot belongs to the scanner
+			known.Direction = d
+			sample = &known
+		}
 	}
 	switch {
 	case e == nil:
-		e = &tracked{Socket: newSocket(sample, now)}
+		e = &tracked{Socket: newSocket(sample, now, t.read[sample.ID.NetNS])}
 		t.sockets[sample.ID] = e
 		t.add(e.Socket)
 	case e.seen == t.scan:
@@ -108,7 +113,7 @@ func (t *Tracker) change(e *tracked, sample *SocketSample, now time.Time) {
 	before := e.Socket
 	if !before.sameConnection(sample) {
 		t.remove(e)
-		e.Socket = newSocket(sample, now)
+		e.Socket = newSocket(sample, now, t.read[sample.ID.NetNS])
 		t.add(e.Socket)
 		return
 	}
@@ -156,6 +161,20 @@ func (t *Tracker) handleMissing(s *Snapshot) {
 			delete(t.sockets, id)
 		}
 	}
+}
+
+// noteRead remembers which namespaces this scan has read. It forgets those that are gone.
+func (t *Tracker) noteRead(s *Snapshot) {
+	read := make(map[NetNS]time.Time, len(s.NetNS))
+	for _, ns := range s.UnreadableNetNS {
+		if at, known := t.read[ns]; known {
+			read[ns] = at
+		}
+	}
+	for _, ns := range s.NetNS {
+		read[ns] = s.Taken
+	}
+	t.read = read
 }
 
 // remove counts a socket as having left CLOSE_WAIT, unless it is defunct and was counted before.

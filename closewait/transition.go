@@ -2,15 +2,21 @@ package closewait
 
 import "time"
 
-// newSocket makes the Socket of a first sample. The FIN carried an ACK and only answers to
-// keepalives can follow it, so the time since the last ACK is a lower bound of the age. It does
-// not say when a socket became defunct.
-func newSocket(sample *SocketSample, now time.Time) *Socket {
+// newSocket makes the Socket of a first sample. read is when the namespace was last read before,
+// zero if never. The FIN carried an ACK and only answers to keepalives can follow it, so the time
+// since the last ACK is a lower bound of the age. A peer can send a FIN with an old ACK, which does
+// not count as one, but the socket has entered CLOSE_WAIT after the last scan without it. Nothing
+// says when a socket became defunct.
+func newSocket(sample *SocketSample, now, read time.Time) *Socket {
 	s := &Socket{Facts: sample.Facts, Owner: sample.Owner, Holders: sample.Holders, FirstSeen: now, Since: now}
 	quiet := now
 	if sample.HasTimes && !sample.Defunct {
-		s.Since = now.Add(-sample.SinceLastAck)
-		quiet = now.Add(-min(sample.SinceLastAck, sample.SinceLastData))
+		age := sample.SinceLastAck
+		if !read.IsZero() {
+			age = max(min(age, now.Sub(read)), 0)
+		}
+		s.Since = now.Add(-age)
+		quiet = now.Add(-min(age, sample.SinceLastData))
 	}
 	if sample.idle() {
 		s.QuietSince = quiet

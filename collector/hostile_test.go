@@ -52,7 +52,7 @@ func (g generator) sockets() closewait.Holding {
 				ID:    closewait.CookieID(closewait.NetNS(g.Uint64()), g.Uint64N(50)),
 				Local: g.addr(), Remote: g.addr(), Inode: g.Uint64N(2),
 				RecvQueue: g.Uint32N(3), SendQueue: g.Uint32(),
-				Timer: closewait.Timer(g.Uint32N(256)), Direction: closewait.Direction(g.IntN(2)),
+				Timer: closewait.Timer(g.Uint32N(256)), Direction: closewait.Direction(g.IntN(3)),
 			},
 			Holders: []closewait.ProcessID{id(g.IntN(4)), id(g.IntN(4))}[:g.IntN(3)],
 			Since:   taken.Add(time.Duration(g.Int64N(1<<50) - 1<<40)),

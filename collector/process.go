@@ -72,22 +72,21 @@ type portCount struct {
 	sockets   int
 }
 
-// topServices returns the first n services, and the sum of the others by direction.
+// topServices returns the first n services of a known direction, and the sum of the others by
+// direction.
 func topServices(services []closewait.Service, n int) []portCount {
-	n = min(n, len(services))
-	counts := make([]portCount, 0, n+2)
-	for _, service := range services[:n] {
+	counts := make([]portCount, 0, min(n, len(services))+len(closewait.Directions))
+	rest := map[closewait.Direction]int{}
+	for _, service := range services {
+		if service.Direction == closewait.UnknownDirection || len(counts) >= n {
+			rest[service.Direction] += service.Sockets
+			continue
+		}
 		counts = append(counts, portCount{service.Direction, strconv.Itoa(int(service.Port)), service.Sockets})
 	}
-	for _, direction := range []closewait.Direction{closewait.Outbound, closewait.Inbound} {
-		rest := 0
-		for _, service := range services[n:] {
-			if service.Direction == direction {
-				rest += service.Sockets
-			}
-		}
-		if rest > 0 {
-			counts = append(counts, portCount{direction, otherPorts, rest})
+	for _, direction := range closewait.Directions {
+		if rest[direction] > 0 {
+			counts = append(counts, portCount{direction, otherPorts, rest[direction]})
 		}
 	}
 	return counts

@@ -59,7 +59,7 @@ var (
 	processUnread = define("closewait_process_sockets_by_unread", Gauge, ofProcess("unread"),
 		"Held sockets by what the process has not read: none (it has read the end of file and did not close), fin (only the end of file), data.")
 	processService = define("closewait_process_sockets_by_service", Gauge, ofProcess("direction", "port"),
-		"Held sockets by direction and service port: the local port of inbound, the remote port of outbound connections. Rare ports are summed as other.")
+		"Held sockets by direction and service port: the local port of inbound, the remote port of outbound connections. Rare ports, and all ports of unknown direction, are summed as other.")
 	processUnaccepted = define("closewait_process_unaccepted_sockets", Gauge, ofProcess(),
 		"Sockets in CLOSE_WAIT in the accept queues of the process's listeners.")
 	processDefunct = define("closewait_process_defunct_sockets", Gauge, ofProcess(),

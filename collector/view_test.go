@@ -37,6 +37,12 @@ func outbound(s *closewait.Socket) *closewait.Socket {
 	return s
 }
 
+// unknown makes it unknown who has opened the connection of a leaked socket.
+func unknown(s *closewait.Socket) *closewait.Socket {
+	s.Direction = closewait.UnknownDirection
+	return s
+}
+
 // gone makes a leaked socket defunct.
 func gone(s *closewait.Socket) *closewait.Socket {
 	s.Defunct = true
@@ -81,6 +87,7 @@ func tomcat() *closewait.Holder {
 			passedOn,
 			outbound(leaked(6, "127.0.0.1:50006", "127.0.0.1:5432", time.Minute, 0, tomcatMain)),
 			outbound(leaked(7, "10.0.0.1:50007", "10.0.7.7:6379", time.Minute, 0, tomcatMain)),
+			unknown(leaked(12, "10.0.0.1:50012", "10.0.7.8:6379", time.Minute, 0, tomcatMain)),
 		),
 		Unaccepted: holding(
 			leaked(8, "10.0.0.1:8080", "10.9.0.8:40008", 40*time.Second, 12, tomcatMain),

@@ -65,6 +65,9 @@ func heldBy(rows []leaktest.Row, pid int) []leaktest.Row {
 	return held
 }
 
+// unknownService is the service of sockets of unknown direction, as metrics name it.
+const unknownService = "unknown other"
+
 func summaryOfSS(t *testing.T, rows []leaktest.Row) summary {
 	t.Helper()
 	listening := map[uint16]bool{}
@@ -83,9 +86,12 @@ func summaryOfSS(t *testing.T, rows []leaktest.Row) summary {
 		}
 		found.UnreadBytes += uint64(max(row.RecvQ, 1) - 1)
 		found.Unread[[]string{"none", "fin", "data"}[min(row.RecvQ, 2)]]++
-		if listening[row.Local.Port()] {
+		switch {
+		case listening[row.Local.Port()]:
 			found.Services[fmt.Sprint("inbound ", row.Local.Port())]++
-		} else {
+		case leaktest.TablesOnly(): // they do not show who has opened a connection
+			found.Services[unknownService]++
+		default:
 			found.Services[fmt.Sprint("outbound ", row.Remote.Port())]++
 		}
 	}
@@ -123,7 +129,11 @@ func summaryOfList(p listedProcess) summary {
 		}
 	}
 	for _, s := range p.Services {
-		found.Services[fmt.Sprint(s.Direction, " ", s.Port)] = s.Sockets
+		service := fmt.Sprint(s.Direction, " ", s.Port)
+		if s.Port == 0 {
+			service = unknownService
+		}
+		found.Services[service] = s.Sockets
 	}
 	return found
 }

@@ -29,7 +29,7 @@ func TestCheckConfig(t *testing.T) {
 		t.Fatal(err)
 	}
 	path := filepath.Join(t.TempDir(), "rules.yml")
-	const valid = "rules:\n  - name: a\n    match: {exe: /bin/a}\n    when: {age: 60s, direction: outbound}\n    steps: [signal: {name: TERM}]\n"
+	const valid = "rules:\n  - name: a\n    match: {exe: /bin/a}\n    when: {age: 60s, fds: 80%}\n    steps: [signal: {name: TERM}]\n"
 	files := []struct {
 		name, text string
 		status     int
@@ -38,7 +38,8 @@ func TestCheckConfig(t *testing.T) {
 		{"valid", valid, 0, "{}: valid: 1 rule (a dry_run)"},
 		{"an unknown key", strings.Replace(valid, "age:", "agee:", 1), 1, "{}:4: "},
 		{"no age", strings.Replace(valid, "age: 60s", "age: 0s", 1), 1, "{}:4: "},
-		{"a remote trigger", strings.Replace(valid, ", direction: outbound", "", 1), 1, "accept_remote_trigger"},
+		{"a remote trigger", strings.Replace(valid, ", fds: 80%", "", 1), 1, "accept_remote_trigger"},
+		{"a remote trigger of a client", strings.Replace(valid, "fds: 80%", "direction: outbound", 1), 1, "accept_remote_trigger"},
 		{"no YAML", "rules: [", 1, "{}:1: "},
 	}
 	for _, f := range files {

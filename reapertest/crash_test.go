@@ -45,7 +45,7 @@ rules:
   - name: crash
     mode: enforce
     match: {exe: '%s'}
-    when: {sockets: 2, age: 100ms, direction: outbound}
+    when: {sockets: 2, age: 100ms}
     steps:
       - run: {command: [%s]}
       - signal: {name: TERM, wait: 200ms}

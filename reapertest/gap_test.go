@@ -12,7 +12,7 @@ import (
 func TestTimeWithoutScansIsNoEvidence(t *testing.T) {
 	const age = time.Second
 	leaks, heals := leakAs(t, "leaks"), leakAs(t, "heals")
-	const when = "when: {sockets: 2, age: 1s, direction: outbound}\n"
+	const when = "when: {sockets: 2, age: 1s}\n" + anyPeer
 	e := enforcing(t, preamble+rule("leaks", leaks, when+soft)+rule("heals", heals, when+soft))
 	e.awaitRounds(2)
 	e.signal(syscall.SIGSTOP)

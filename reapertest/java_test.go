@@ -62,7 +62,7 @@ func TestAThreadDumpOfARealJVM(t *testing.T) {
 	e := enforcing(t, preamble+fmt.Sprintf(`  - name: jvm
     mode: enforce
     match: {exe: '.*/bin/java', command: '.*%s.*'}
-    when: {sockets: 5, age: 1s, direction: outbound}
+    when: {sockets: 5, age: 1s}
     steps: [thread_dump: {}]
 `, source))
 	e.awaitSeries(remediations("jvm", "aborted"), 1) // the leak is still there

@@ -15,7 +15,8 @@ func someDefunct() *host {
 	h.AllDefunct = false
 	one := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "leak", FDsKnown: true, OpenFDs: 64, MaxFDs: 1024})
 	two := h.process(closewait.Process{ID: closewait.ProcessID{PID: 8}, Comm: "other", FDsKnown: true, OpenFDs: 64, MaxFDs: 1024})
-	h.sockets(1, closewait.SocketSample{Holders: []closewait.ProcessID{two}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
+	outbound := closewait.Facts{Direction: closewait.Outbound}
+	h.sockets(1, closewait.SocketSample{Facts: outbound, Holders: []closewait.ProcessID{two}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
 	h.sockets(2, closewait.SocketSample{Facts: closewait.Facts{Defunct: true}, Holders: []closewait.ProcessID{one}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
 	return h
 }
@@ -35,7 +36,8 @@ func onlyDefunct() *host {
 func noneDefunct() *host {
 	h := newHost()
 	id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "leak", FDsKnown: true, OpenFDs: 64, MaxFDs: 1024})
-	h.sockets(2, closewait.SocketSample{Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
+	outbound := closewait.Facts{Direction: closewait.Outbound}
+	h.sockets(2, closewait.SocketSample{Facts: outbound, Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
 	return h
 }
 

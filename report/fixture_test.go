@@ -70,6 +70,7 @@ func (h *host) sockets(n int, like closewait.SocketSample, local, remote string,
 func (h *host) minuteAgo() *closewait.Snapshot {
 	before := h.Snapshot
 	before.Taken, before.Sockets = now.Add(-time.Minute), nil
+	before.NetNS = nil // not read, so that sockets of the next scan can be older than a minute
 	for _, s := range h.Sockets {
 		if s.Defunct || s.Owner == closewait.OwnerUnresolved {
 			s.Defunct = false
@@ -136,18 +137,19 @@ func leaking() *host {
 	h.sockets(8, held, "10.0.0.5:8080", "10.1.2.3:40000", 76*time.Hour)
 	held.RecvQueue = 1
 	h.sockets(2, held, "[2001:db8::5]:8443", "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:40000", 2*time.Hour+5*time.Minute)
-	shared := closewait.SocketSample{Facts: closewait.Facts{SendQueue: 512, Timer: closewait.TimerProbe}, Holders: []closewait.ProcessID{worker, tomcat}}
+	shared := closewait.SocketSample{Facts: closewait.Facts{Direction: closewait.Outbound, SendQueue: 512, Timer: closewait.TimerProbe}, Holders: []closewait.ProcessID{worker, tomcat}}
 	h.sockets(1, shared, "10.0.0.5:50000", "10.0.7.7:5432", 3*time.Minute+12*time.Second)
-	h.sockets(2, closewait.SocketSample{Holders: []closewait.ProcessID{worker}}, "10.0.0.5:50000", "10.0.7.7:5432", 45*time.Second)
+	outbound := closewait.Facts{Direction: closewait.Outbound}
+	h.sockets(2, closewait.SocketSample{Facts: outbound, Holders: []closewait.ProcessID{worker}}, "10.0.0.5:50000", "10.0.7.7:5432", 45*time.Second)
 	waiting := closewait.SocketSample{Facts: inbound, Owner: closewait.OwnedByListener, Holders: []closewait.ProcessID{frozen}}
 	h.sockets(3, waiting, "127.0.0.1:9000", "127.0.0.1:33000", 10*time.Minute)
 	h.sockets(1, closewait.SocketSample{Facts: inbound, Holders: []closewait.ProcessID{young}}, "10.0.0.5:80", "10.1.2.3:44444", 200*time.Millisecond)
 	reset := closewait.Facts{Defunct: true, Direction: closewait.Inbound, UID: 991}
 	h.sockets(4, closewait.SocketSample{Facts: reset, Holders: []closewait.ProcessID{tomcat}}, "10.0.0.5:8080", "10.1.2.3:40000", 80*time.Hour)
-	reset = closewait.Facts{Defunct: true, RecvQueue: 12}
+	reset = closewait.Facts{Defunct: true, RecvQueue: 12} // of unknown direction
 	h.sockets(2, closewait.SocketSample{Facts: reset, Holders: []closewait.ProcessID{poller}}, "10.0.0.5:50000", "10.0.9.9:6379", 30*time.Minute)
-	h.sockets(2, closewait.SocketSample{Owner: closewait.OwnedByKernel}, "[::ffff:10.0.0.5]:50000", "[::ffff:10.0.8.8]:443", time.Hour)
-	h.sockets(1, closewait.SocketSample{Owner: closewait.OwnerUnresolved, Facts: closewait.Facts{UID: 33}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
+	h.sockets(2, closewait.SocketSample{Facts: outbound, Owner: closewait.OwnedByKernel}, "[::ffff:10.0.0.5]:50000", "[::ffff:10.0.8.8]:443", time.Hour)
+	h.sockets(1, closewait.SocketSample{Owner: closewait.OwnerUnresolved, Facts: closewait.Facts{Direction: closewait.Outbound, UID: 33}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
 	return h
 }
 
@@ -155,7 +157,7 @@ func leaking() *host {
 func unprivileged() *host {
 	h := newHost()
 	h.Denied, h.AllDefunct = 77, false
-	h.sockets(30, closewait.SocketSample{Owner: closewait.OwnerUnresolved}, "10.0.0.5:50000", "10.0.7.7:5432", time.Hour)
+	h.sockets(30, closewait.SocketSample{Owner: closewait.OwnerUnresolved, Facts: closewait.Facts{Direction: closewait.Outbound}}, "10.0.0.5:50000", "10.0.7.7:5432", time.Hour)
 	h.sockets(1, closewait.SocketSample{Owner: closewait.OwnedByListener, Facts: closewait.Facts{Direction: closewait.Inbound}},
 		"10.0.0.5:80", "10.1.2.3:40000", time.Hour)
 	return h

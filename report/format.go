@@ -96,14 +96,22 @@ func descriptors(p *closewait.Process) string {
 
 // direction is the short form that stands next to a port.
 func direction(d closewait.Direction) string {
-	if d == closewait.Inbound {
+	switch d {
+	case closewait.Inbound:
 		return "in"
+	case closewait.Outbound:
+		return "out"
 	}
-	return "out"
+	return "?"
 }
 
-// port formats a port the way addresses end.
-func port(p uint16) string { return fmt.Sprintf(":%d", p) }
+// port formats a service port the way addresses end.
+func port(d closewait.Direction, p uint16) string {
+	if d == closewait.UnknownDirection {
+		return "other"
+	}
+	return fmt.Sprintf(":%d", p)
+}
 
 // Count formats a number with its noun.
 func Count(n int, noun string) string {

@@ -57,7 +57,7 @@ func (r *Report) socketRow(s *closewait.Socket, processes map[closewait.ProcessI
 		Text(s.Local.String()),
 		Text(s.Remote.String()),
 		direction(s.Direction),
-		port(s.Port()),
+		port(s.Direction, s.Port()),
 		Age(s, r.View.Taken),
 		quiet(s, r.View.Taken),
 		orDash(unread(s)),

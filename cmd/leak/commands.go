@@ -43,10 +43,12 @@ func (s *server) run(command string) error {
 	switch {
 	case word == "read" && !counted:
 		return s.read()
+	case word == "unlisten" && !counted:
+		return s.listeners.close()
 	case word == "state" && !counted:
 		return nil
 	case do == nil:
-		return fmt.Errorf("unknown command %q: give leak N, close N, accept N, reset N, discard N, read or state", command)
+		return fmt.Errorf("unknown command %q: give leak N, close N, accept N, reset N, discard N, read, unlisten or state", command)
 	}
 	n, err := strconv.Atoi(argument)
 	if err != nil || n < 0 {

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"errors"
 	"net/netip"
+
+	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/leaktest/tcp"
 )
@@ -52,6 +55,16 @@ func reachable(listener, through netip.Addr) netip.Addr {
 func (l *listeners) next() listener {
 	l.used++
 	return l.listeners[(l.used-1)%len(l.listeners)]
+}
+
+// close closes the listening sockets; accepted connections stay.
+func (l *listeners) close() error {
+	var err error
+	for _, fd := range l.fds {
+		err = errors.Join(err, unix.Close(fd))
+	}
+	l.fds = nil
+	return err
 }
 
 // addrs are the addresses that we listen on.

@@ -52,7 +52,8 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	return out.Flush()
 }
 
-// enforcedPolicy is the policy by which serve would decide with --reaper.enforce.
+// enforcedPolicy is the policy by which serve would decide with --reaper.enforce, except that it
+// trusts the ages that the kernel shows: between two scans no rule could observe any.
 func enforcedPolicy(config *rules.Config, h *host) (*policy.Policy, error) {
 	e, err := newExecutor(h)
 	if err != nil {
@@ -63,7 +64,7 @@ func enforcedPolicy(config *rules.Config, h *host) (*policy.Policy, error) {
 		return nil, err
 	}
 	refused := policy.Refused(policy.SelfTest(config, true, e.rights()))
-	return policy.New(config, policy.Options{Enforce: true, Own: own, Refused: refused}), nil
+	return policy.New(config, policy.Options{Enforce: true, Own: own, Refused: refused, TrustKernelAges: true}), nil
 }
 
 // learn adds the command lines that the rules need to the state.

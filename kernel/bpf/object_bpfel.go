@@ -32,31 +32,32 @@ type objectProcess struct {
 }
 
 type objectRecord struct {
-	_                 structs.HostLayout
-	Inode             uint64
-	Cookie            uint64
-	Start             uint64
-	BytesSent         uint64
-	BytesAcked        uint64
-	BytesReceived     uint64
-	Local             [4]uint32
-	Remote            [4]uint32
-	Netns             uint32
-	Pid               uint32
-	Fd                uint32
-	Uid               uint32
-	Interface         uint32
-	RecvQueue         uint32
-	SendQueue         uint32
-	SinceLastAck      uint32
-	SinceLastSent     uint32
-	SinceLastReceived uint32
-	LocalPort         uint16
-	RemotePort        uint16
-	Family            uint8
-	State             uint8
-	Timer             uint8
-	Cookieless        uint8
+	_                  structs.HostLayout
+	Inode              uint64
+	Cookie             uint64
+	Start              uint64
+	BytesSent          uint64
+	BytesRetransmitted uint64
+	BytesAcked         uint64
+	BytesReceived      uint64
+	Local              [4]uint32
+	Remote             [4]uint32
+	Netns              uint32
+	Pid                uint32
+	Fd                 uint32
+	Uid                uint32
+	Interface          uint32
+	RecvQueue          uint32
+	SendQueue          uint32
+	SinceLastAck       uint32
+	SinceLastSent      uint32
+	SinceLastReceived  uint32
+	LocalPort          uint16
+	RemotePort         uint16
+	Family             uint8
+	State              uint8
+	Timer              uint8
+	Cookieless         uint8
 }
 
 type objectVersion struct {

@@ -117,6 +117,7 @@ func fillIn(row *closewait.SocketSample, ns closewait.NetNS, record *bpf.Socket,
 	}
 	since := func(jiffies uint32) time.Duration { return atLeast(time.Duration(jiffies)*tick, tick) }
 	row.RecvQueue, row.SendQueue, row.Timer = record.RecvQueue, record.SendQueue, closewait.Timer(record.Timer)
+	row.Direction = openerOf(record.SendQueue, record.BytesAcked, record.BytesSent, record.BytesRetransmitted)
 	row.HasTimes = true
 	row.SinceLastAck = since(record.SinceLastAck)
 	row.SinceLastData = since(min(record.SinceLastSent, record.SinceLastReceived))
@@ -145,7 +146,7 @@ func (b *bpfScan) join() {
 	}
 	for i := range sockets {
 		row := &sockets[i]
-		row.Direction = b.set.listeners.direction(row.ID.NetNS, row.Local)
+		row.Direction = b.set.listeners.direction(&row.Facts)
 	}
 	b.set.sockets = sockets
 }

@@ -49,7 +49,7 @@ func (u *unheldSockets) assign(scan *bpfScan, from int) (again bool) {
 	accepters := newAccepters(set.listeners, func(inode uint64) ([]closewait.ProcessID, bool) { return scan.listening[inode], true })
 	for i := range unheld {
 		row := &unheld[i]
-		row.Direction, row.Owner = set.listeners.direction(row.ID.NetNS, row.Local), owner
+		row.Direction, row.Owner = set.listeners.direction(&row.Facts), owner
 		if !row.Accepted() {
 			row.Owner = closewait.OwnedByListener
 			row.Holders, _ = accepters.of(row)

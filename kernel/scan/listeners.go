@@ -45,10 +45,19 @@ func (l *listeners) add(ns closewait.NetNS, local netip.AddrPort, inode uint64) 
 	l.asked = port{}
 }
 
-// direction returns Inbound if a socket listens on the local port, else Outbound.
-func (l *listeners) direction(ns closewait.NetNS, local netip.AddrPort) closewait.Direction {
-	if asks := (port{ns, local.Port()}); asks != l.asked {
-		l.asked, l.answer = asks, closewait.Outbound
+// direction returns the side that opened a connection. What the socket itself shows comes first,
+// because a client can have a local port on which a server listens. Otherwise a socket that waits
+// to be accepted, or on whose local port something listens, is inbound. That nothing listens proves
+// nothing: a server can close its listener, or accept connections to any port (IP_TRANSPARENT).
+func (l *listeners) direction(f *closewait.Facts) closewait.Direction {
+	switch {
+	case f.Direction != closewait.UnknownDirection:
+		return f.Direction
+	case !f.Accepted():
+		return closewait.Inbound
+	}
+	if asks := (port{f.ID.NetNS, f.Local.Port()}); asks != l.asked {
+		l.asked, l.answer = asks, closewait.UnknownDirection
 		if _, listening := l.ports[asks]; listening {
 			l.answer = closewait.Inbound
 		}

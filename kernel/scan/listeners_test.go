@@ -46,29 +46,36 @@ func TestListenersAreFoundAsTheKernelPrefersThem(t *testing.T) {
 			if got := all.of(here, netip.MustParseAddrPort(c.local)); !slices.Equal(got, c.want) {
 				t.Errorf("listeners of %s: %v, want %v", c.local, got, c.want)
 			}
-			if all.direction(here, netip.MustParseAddrPort("192.0.2.1:9")) != closewait.Outbound {
+			held := closewait.Facts{ID: closewait.CookieID(here, 1), Local: netip.MustParseAddrPort("192.0.2.1:9"), Inode: 1}
+			if all.direction(&held) != closewait.UnknownDirection {
 				t.Error("inbound through a listener of an earlier scan")
 			}
 		})
 	}
 }
 
-func TestDirectionGoesByPortAndNamespace(t *testing.T) {
+func TestAListenerProvesInboundUnlessTheSocketShowsOutbound(t *testing.T) {
 	var all listeners
 	all.reset()
 	all.add(1, netip.MustParseAddrPort("10.0.0.1:80"), 7)
 	for name, c := range map[string]struct {
-		ns    closewait.NetNS
-		local string
-		want  closewait.Direction
+		ns     closewait.NetNS
+		local  string
+		inode  uint64
+		shows  closewait.Direction // by the socket itself
+		proves closewait.Direction
 	}{
-		"the port of a listener":                           {1, "10.0.0.1:80", closewait.Inbound},
-		"the port of a listener on another address":        {1, "[2001:db8::1]:80", closewait.Inbound},
-		"a port without a listener":                        {1, "10.0.0.1:40000", closewait.Outbound},
-		"the port of a listener in another namespace only": {2, "10.0.0.1:80", closewait.Outbound},
+		"the port of a listener":                           {1, "10.0.0.1:80", 9, closewait.UnknownDirection, closewait.Inbound},
+		"the port of a listener on another address":        {1, "[2001:db8::1]:80", 9, closewait.UnknownDirection, closewait.Inbound},
+		"a port without a listener":                        {1, "10.0.0.1:40000", 9, closewait.UnknownDirection, closewait.UnknownDirection},
+		"the port of a listener in another namespace only": {2, "10.0.0.1:80", 9, closewait.UnknownDirection, closewait.UnknownDirection},
+		"a client with the local port of a listener":       {1, "10.0.0.1:80", 9, closewait.Outbound, closewait.Outbound},
+		"a server without a listener":                      {1, "10.0.0.1:40000", 9, closewait.Inbound, closewait.Inbound},
+		"an unaccepted connection without a listener":      {1, "10.0.0.1:40000", 0, closewait.UnknownDirection, closewait.Inbound},
 	} {
-		if got := all.direction(c.ns, netip.MustParseAddrPort(c.local)); got != c.want {
-			t.Errorf("%s: %v, want %v", name, got, c.want)
+		f := closewait.Facts{ID: closewait.CookieID(c.ns, 1), Local: netip.MustParseAddrPort(c.local), Inode: c.inode, Direction: c.shows}
+		if got := all.direction(&f); got != c.proves {
+			t.Errorf("%s: %v, want %v", name, got, c.proves)
 		}
 	}
 }

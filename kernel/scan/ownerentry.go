@@ -17,7 +17,7 @@ type ownerEntry struct {
 	addrs      uint32 // offset in ownerTable.addrs
 	iface, uid uint32
 	ipv4       bool
-	direction  closewait.Direction // in the last scan that saw it
+	direction  closewait.Direction // in the last scan that knew it
 	owner      closewait.Owner
 	vainWalks  uint8 // number of walks that found no holder
 }

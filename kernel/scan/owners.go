@@ -71,7 +71,7 @@ func (c *ownerCache) assign(scan *tableScan, valid func(*ownerEntry) bool) bool 
 	})
 	for i := range scan.set.sockets {
 		row := &scan.set.sockets[i]
-		row.Direction = scan.set.listeners.direction(row.ID.NetNS, row.Local)
+		row.Direction = scan.set.listeners.direction(&row.Facts)
 		row.Owner, row.Holders = closewait.OwnerUnresolved, nil
 		if row.Accepted() {
 			e := c.table.find(row.Inode, row.ID.Cookie)
@@ -80,7 +80,9 @@ func (c *ownerCache) assign(scan *tableScan, valid func(*ownerEntry) bool) bool 
 			}
 			if e != nil {
 				row.Owner, row.Holders = e.owner, e.holderList()
-				e.direction = row.Direction
+				if row.Direction != closewait.UnknownDirection {
+					e.direction = row.Direction
+				}
 			}
 		} else {
 			var known bool

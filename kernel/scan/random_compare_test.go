@@ -130,7 +130,7 @@ func withoutCookiesOf(inodes map[uint64]bool, rows map[string]sample) map[string
 
 // tableFields keeps the fields that /proc/PID/net/tcp shows.
 func tableFields(row sample) sample {
-	row.Cookie, row.Interface, row.Sent, row.Acked, row.Received = 0, 0, 0, 0, 0
+	row.Cookie, row.Interface, row.Sent, row.Acked, row.Received, row.Direction = 0, 0, 0, 0, 0, ""
 	return row
 }
 

@@ -20,6 +20,9 @@ func sampleOf(ns closewait.NetNS, row *sockdiag.Row) closewait.SocketSample {
 		SinceLastAck:  atLeast(time.Duration(row.LastAckRecv)*time.Millisecond, longestTick),
 		SinceLastData: atLeast(time.Duration(min(row.LastDataSent, row.LastDataRecv))*time.Millisecond, longestTick),
 	}
+	if row.HasSent {
+		s.Direction = openerOf(row.SendQueue, row.BytesAcked, row.BytesSent, row.BytesRetransmitted)
+	}
 	s.ID = socketID(ns, row.Cookie, &s.Facts)
 	return s
 }

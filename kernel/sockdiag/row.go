@@ -22,6 +22,8 @@ type Row struct {
 	HasInfo                                 bool   // whether the following fields are known
 	LastDataSent, LastDataRecv, LastAckRecv uint32 // milliseconds ago
 	BytesSent, BytesAcked, BytesReceived    uint64 // 0 on kernels that do not count them
+	BytesRetransmitted                      uint64 // part of BytesSent
+	HasSent                                 bool   // whether BytesSent and BytesRetransmitted are known
 }
 
 // Matches reports whether a row describes a socket that was seen before: whether the cookies are
@@ -119,7 +121,8 @@ func (r *Row) parseAttributes(data []byte) error {
 }
 
 // Layout of struct tcp_info (include/uapi/linux/tcp.h). It grows at its end from release to
-// release: bytes_acked and bytes_received came with 4.1, bytes_sent with 4.19.
+// release: bytes_acked and bytes_received came with 4.1, bytes_sent and
+// bytes_retrans with 4.19.
 const (
 	infoLastDataSent  = 44
 	infoLastDataRecv  = 52
@@ -127,6 +130,7 @@ const (
 	infoBytesAcked    = 120
 	infoBytesReceived = 128
 	infoBytesSent     = 200
+	infoBytesRetrans  = 208
 )
 
 func (r *Row) parseInfo(info []byte) {
@@ -140,7 +144,8 @@ func (r *Row) parseInfo(info []byte) {
 	r.LastAckRecv = native.Uint32(info[infoLastAckRecv:])
 	r.BytesAcked = counterAt(info, infoBytesAcked)
 	r.BytesReceived = counterAt(info, infoBytesReceived)
-	r.BytesSent = counterAt(info, infoBytesSent)
+	r.BytesSent, r.BytesRetransmitted = counterAt(info, infoBytesSent), counterAt(info, infoBytesRetrans)
+	r.HasSent = len(info) >= infoBytesRetrans+8
 }
 
 // counterAt returns a 64-bit counter, 0 if the kernel is too old to have it.

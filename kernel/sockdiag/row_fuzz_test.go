@@ -97,4 +97,7 @@ func (r *Row) setInfoPlainly(value []byte) {
 	if len(value) >= int(unsafe.Offsetof(info.Bytes_sent))+8 {
 		r.BytesSent = info.Bytes_sent
 	}
+	if len(value) >= int(unsafe.Offsetof(info.Bytes_retrans))+8 {
+		r.BytesRetransmitted, r.HasSent = info.Bytes_retrans, true
+	}
 }

@@ -57,7 +57,7 @@ func closeWaitMsg(family uint8) inetDiagMsg {
 
 var someInfo = unix.TCPInfo{
 	Last_data_sent: 1001, Last_data_recv: 1002, Last_ack_recv: 1003,
-	Bytes_acked: 1 << 40, Bytes_received: 2 << 40, Bytes_sent: 3 << 40,
+	Bytes_acked: 1 << 40, Bytes_received: 2 << 40, Bytes_sent: 3 << 40, Bytes_retrans: 4 << 40,
 }
 
 // infoBytes is a struct tcp_info as it is in memory: encoding/binary knows no padding.
@@ -78,8 +78,10 @@ func TestRowIsParsed(t *testing.T) {
 	withInfo.HasInfo, withInfo.LastDataSent, withInfo.LastDataRecv, withInfo.LastAckRecv = true, 1001, 1002, 1003
 	linux26, linux41 := withInfo, withInfo
 	linux41.BytesAcked, linux41.BytesReceived = 1<<40, 2<<40
-	linux419 := linux41
-	linux419.BytesSent = 3 << 40
+	sentOnly := linux41
+	sentOnly.BytesSent = 3 << 40
+	linux419 := sentOnly
+	linux419.BytesRetransmitted, linux419.HasSent = 4<<40, true
 
 	msg4, info := encode(t, closeWaitMsg(syscall.AF_INET)), infoBytes(someInfo)
 	unknown := attribute(t, 4711, []byte("abcde"))
@@ -87,20 +89,21 @@ func TestRowIsParsed(t *testing.T) {
 		data []byte
 		want Row
 	}{
-		"IPv4":                                  {msg4, v4},
-		"IPv6, a mapped address stays mapped":   {encode(t, closeWaitMsg(syscall.AF_INET6)), v6},
-		"unknown attribute":                     {slices.Concat(msg4, unknown), v4},
-		"last attribute without its padding":    {slices.Concat(msg4, unknown[:9]), v4},
-		"empty attribute":                       {slices.Concat(msg4, attribute(t, 9, nil)), v4},
-		"info of today":                         {slices.Concat(msg4, attribute(t, 2, info)), linux419},
-		"info of tomorrow, between others":      {slices.Concat(msg4, unknown, attribute(t, 2, append(info, "more"...)), unknown), linux419},
-		"info that ends with bytes_sent (4.19)": {slices.Concat(msg4, attribute(t, 2, info[:208])), linux419},
-		"info cut within bytes_sent":            {slices.Concat(msg4, attribute(t, 2, info[:207])), linux41},
-		"info with bytes_received (4.1)":        {slices.Concat(msg4, attribute(t, 2, info[:136])), linux41},
-		"info that ends with total_retrans":     {slices.Concat(msg4, attribute(t, 2, info[:104])), linux26},
-		"info that ends with last_ack_recv":     {slices.Concat(msg4, attribute(t, 2, info[:60])), linux26},
-		"info that ends before last_ack_recv":   {slices.Concat(msg4, attribute(t, 2, info[:59])), v4},
-		"empty info":                            {slices.Concat(msg4, attribute(t, 2, nil)), v4},
+		"IPv4":                                {msg4, v4},
+		"IPv6, a mapped address stays mapped": {encode(t, closeWaitMsg(syscall.AF_INET6)), v6},
+		"unknown attribute":                   {slices.Concat(msg4, unknown), v4},
+		"last attribute without its padding":  {slices.Concat(msg4, unknown[:9]), v4},
+		"empty attribute":                     {slices.Concat(msg4, attribute(t, 9, nil)), v4},
+		"info of today":                       {slices.Concat(msg4, attribute(t, 2, info)), linux419},
+		"info of tomorrow, between others":    {slices.Concat(msg4, unknown, attribute(t, 2, append(info, "more"...)), unknown), linux419},
+		"info with bytes_retrans (4.19)":      {slices.Concat(msg4, attribute(t, 2, info[:216])), linux419},
+		"info cut within bytes_retrans":       {slices.Concat(msg4, attribute(t, 2, info[:215])), sentOnly},
+		"info cut within bytes_sent":          {slices.Concat(msg4, attribute(t, 2, info[:207])), linux41},
+		"info with bytes_received (4.1)":      {slices.Concat(msg4, attribute(t, 2, info[:136])), linux41},
+		"info that ends with total_retrans":   {slices.Concat(msg4, attribute(t, 2, info[:104])), linux26},
+		"info that ends with last_ack_recv":   {slices.Concat(msg4, attribute(t, 2, info[:60])), linux26},
+		"info that ends before last_ack_recv": {slices.Concat(msg4, attribute(t, 2, info[:59])), v4},
+		"empty info":                          {slices.Concat(msg4, attribute(t, 2, nil)), v4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row := Row{Family: 99, HasInfo: true, BytesSent: 1} // of the message before
@@ -146,6 +149,7 @@ func TestTCPInfoHasTheLayoutOfTheSystemHeaders(t *testing.T) {
 		{"bytes_acked", infoBytesAcked, unsafe.Offsetof(info.Bytes_acked)},
 		{"bytes_received", infoBytesReceived, unsafe.Offsetof(info.Bytes_received)},
 		{"bytes_sent", infoBytesSent, unsafe.Offsetof(info.Bytes_sent)},
+		{"bytes_retrans", infoBytesRetrans, unsafe.Offsetof(info.Bytes_retrans)},
 	} {
 		if field.got != field.want {
 			t.Errorf("%s at %d, want %d", field.name, field.got, field.want)

@@ -23,7 +23,7 @@ type Condition struct {
 	Warn     func(*document.Section, Context)
 
 	// Excludes reports whether a socket is no evidence; nil if the condition excludes none by itself.
-	// Excluded says why, such as "of the other direction".
+	// Excluded says why, such as "of another or unknown direction".
 	Excludes func(*When, *closewait.Socket) bool
 	Excluded string
 
@@ -58,8 +58,8 @@ type Subject interface {
 	EnoughFor() (time.Duration, bool)
 	// Evidence returns all sockets that are evidence.
 	Evidence() []*closewait.Socket
-	// DropInbound removes the inbound sockets from the evidence.
-	DropInbound()
+	// KeepOutbound removes all but the outbound sockets from the evidence.
+	KeepOutbound()
 	TrustedPeers() []netip.Prefix
 	// ActiveRun returns which remediation runs on the process or its group; empty if none does.
 	ActiveRun() string

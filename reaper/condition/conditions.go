@@ -8,7 +8,7 @@ import (
 // When holds the values of the keys under `when`. A new key adds its value here.
 type When struct {
 	Sockets        int           // minimum number of evidence sockets
-	Age            time.Duration // minimum time in CLOSE_WAIT, and without traffic, of each
+	Age            time.Duration // minimum time in CLOSE_WAIT, and without traffic, of each; observed in a rule that ends processes
 	For            time.Duration // minimum time with enough evidence
 	Direction      Direction     // of the sockets that count
 	FDs            Threshold     // minimum number of open descriptors

@@ -5,7 +5,7 @@ import (
 	"closewait_exporter/reaper/document"
 )
 
-// direction excludes the sockets of the other direction.
+// direction excludes the sockets of another direction, and sockets of unknown direction.
 var direction = Condition{
 	Key: "direction",
 	Read: func(s *document.Section, w *When) {
@@ -13,7 +13,7 @@ var direction = Condition{
 	},
 	Describe: func(w *When) string { return w.Direction.String() },
 	Excludes: func(w *When, s *closewait.Socket) bool { return !w.Direction.contains(s.Direction) },
-	Excluded: "of the other direction",
+	Excluded: "of another or unknown direction",
 }
 
 // Direction is a set of socket directions.
@@ -30,5 +30,11 @@ func (d Direction) String() string { return [...]string{"any", "inbound", "outbo
 
 // contains reports whether sockets of that direction count.
 func (d Direction) contains(other closewait.Direction) bool {
-	return d == AnyDirection || (d == InboundOnly) == (other == closewait.Inbound)
+	switch d {
+	case InboundOnly:
+		return other == closewait.Inbound
+	case OutboundOnly:
+		return other == closewait.Outbound
+	}
+	return true
 }

@@ -79,7 +79,7 @@ const (
 // warnLowThreshold warns of a threshold that does not stop clients from triggering the rule.
 func warnLowThreshold(s *document.Section, c Context) {
 	t := c.When.FDs
-	if !c.Ends || c.AcceptsRemoteTrigger || c.When.Direction == OutboundOnly || t == (Threshold{}) || t.Ratio >= lowRatio || t.Count >= lowCount {
+	if !c.Ends || c.AcceptsRemoteTrigger || t == (Threshold{}) || t.Ratio >= lowRatio || t.Count >= lowCount {
 		return
 	}
 	text := "a busy server reaches " + t.String() + " without a leak, so clients could trigger the rule: write 80% or more"

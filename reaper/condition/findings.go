@@ -18,7 +18,7 @@ type Findings struct {
 	Counting   int                // sockets that are evidence
 	Defunct    int                // sockets that are evidence and defunct
 	Excluded   ExclusionCounts
-	Age, Quiet time.Duration // age of the youngest evidence; time since the last traffic on any evidence
+	Age, Quiet time.Duration // age, as the rule counts it, of the youngest evidence; time since the last traffic on any evidence
 	HeldFor    time.Duration // for how long there has been enough evidence
 	Peers      *PeerShare    // nil: not checked
 	Cooldown   time.Duration // left
@@ -35,6 +35,7 @@ type ExclusionCounts struct {
 	Moving     int32 // traffic too recently
 	Once       int32 // not seen in two rounds
 	Unaccepted int32
+	Handed     int32 // another user has opened it
 	Ignored    int32
 	Foreign    int32       // another holder is of another service, or unknown
 	Shared     int32       // another holder cannot be ended together with this process
@@ -60,11 +61,11 @@ func (e *ExclusionCounts) By(c *Condition) *int32 {
 	return &e.Conditions[i].Count
 }
 
-// PeerShare is the share of one network in the inbound evidence.
+// PeerShare is the share of one network in the evidence that is inbound or of unknown direction.
 type PeerShare struct {
 	Top     netip.Prefix // the /24 or /64 with the most sockets
 	Sockets int          // of that network
-	Inbound int          // of all networks
+	Inbound int          // of all networks, those of unknown direction too
 }
 
 // ratio is 0 to 1; 0 without inbound evidence.

@@ -10,8 +10,9 @@ import (
 )
 
 // peerShare limits the share of the inbound evidence that one network may have, since a single
-// client can create any amount of it. If the outbound evidence is enough alone, only the inbound
-// evidence is dropped: otherwise any client could switch the rule off by adding sockets.
+// client can create any amount of it. Sockets of unknown direction can be inbound, so they count as
+// inbound. If the outbound evidence is enough alone, only the inbound evidence is dropped:
+// otherwise any client could switch the rule off by adding sockets.
 var peerShare = Condition{
 	Key: "peer_share",
 	Read: func(s *document.Section, w *When) {
@@ -48,17 +49,17 @@ func checkPeerShare(s Subject) bool {
 	if len(evidence)-f.Peers.Inbound < w.MinSockets() {
 		return false
 	}
-	s.DropInbound()
+	s.KeepOutbound()
 	return true
 }
 
-// newPeerShare finds the network with the most inbound sockets. A trusted peer stands for many
-// clients: its sockets are inbound, and count for no network.
+// newPeerShare finds the network with the most sockets that are not outbound. A trusted peer stands
+// for many clients: its sockets count as inbound, and for no network.
 func newPeerShare(evidence []*closewait.Socket, trusted []netip.Prefix) *PeerShare {
 	share := &PeerShare{}
 	networks := map[netip.Prefix]int{}
 	for _, s := range evidence {
-		if s.Direction != closewait.Inbound {
+		if s.Direction == closewait.Outbound {
 			continue
 		}
 		share.Inbound++

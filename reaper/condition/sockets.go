@@ -56,7 +56,7 @@ func describeEvidence(w *When, f *Findings) string {
 // String lists the counts that are not 0.
 func (e *ExclusionCounts) String() string {
 	all := []Exclusion{
-		{"not old enough", e.Young}, {"not quiet for long enough", e.Moving}, {"not seen in two rounds", e.Once}, {"not accepted", e.Unaccepted},
+		{"not old enough", e.Young}, {"not quiet for long enough", e.Moving}, {"not seen in two rounds", e.Once}, {"not accepted", e.Unaccepted}, {"opened by another user", e.Handed},
 	}
 	all = append(all, e.Conditions...)
 	all = append(all,

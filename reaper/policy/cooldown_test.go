@@ -14,8 +14,8 @@ func started(at time.Duration) func(*closewait.Process) {
 	return func(p *closewait.Process) { p.StartTime = epoch.Add(at) }
 }
 
-// uid sets the user of a process, and its comm.
-func uid(id uint32, comm string) func(*closewait.Process) {
+// userAndComm sets the user of a process, and its comm.
+func userAndComm(id uint32, comm string) func(*closewait.Process) {
 	return func(p *closewait.Process) { p.UID, p.Comm = id, comm }
 }
 
@@ -96,13 +96,13 @@ func TestTheGroupOfACommIsOfOneUser(t *testing.T) {
 		other *closewait.Holder
 		want  string
 	}{
-		"the same user":      {other(uid(7, "java")), "leak/11 in_progress"},
-		"another user":       {other(uid(8, "java")), "leak/11 act"},
-		"a unit of the name": {other(uid(7, "x"), unit("java")), "leak/11 act"},
+		"the same user":      {other(userAndComm(7, "java")), "leak/11 in_progress"},
+		"another user":       {other(userAndComm(8, "java")), "leak/11 act"},
+		"a unit of the name": {other(userAndComm(7, "x"), unit("java")), "leak/11 act"},
 	}
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {
-			leak := holder(bob, sockets(2, 11, hour), uid(7, "java"))
+			leak := holder(bob, sockets(2, 11, hour), userAndComm(7, "java"))
 			h := &simulation{t: t, policy: manyActions(), holders: []*closewait.Holder{s.other, leak}}
 			h.round(0, "leak/10 pending, leak/11 pending")
 			h.end(time.Minute, h.round(time.Minute, "leak/10 act, "+s.want), false)

@@ -11,6 +11,7 @@ import (
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/rules"
+	"closewait_exporter/reaper/step"
 )
 
 // observation is a round: a View, and the decisions that it must lead to.
@@ -61,6 +62,7 @@ func play(t *testing.T, p *Policy, observations []observation) State {
 }
 
 func TestWhatCountsAsEvidence(t *testing.T) {
+	endsNothing := func(r *rules.Rule) { r.Steps = []step.Step{step.Destroy{}} }
 	scenarios := map[string]struct {
 		rule    rules.Rule
 		sockets []*closewait.Socket
@@ -82,8 +84,22 @@ func TestWhatCountsAsEvidence(t *testing.T) {
 			rule(), sockets(2, 1, hour, sharedBy(alice, dave)), "leak/10 pending", "2 also held by another group",
 		},
 		"an outbound one is not where inbound is asked for": {
-			rule(func(r *rules.Rule) { r.When.Direction = condition.InboundOnly }), sockets(2, 1, hour), "leak/10 pending", "2 of the other direction",
+			rule(func(r *rules.Rule) { r.When.Direction = condition.InboundOnly }), sockets(2, 1, hour), "leak/10 pending", "2 of another or unknown direction",
 		},
+		"one of unknown direction is not where inbound is asked for": {
+			rule(func(r *rules.Rule) { r.When.Direction = condition.InboundOnly }), sockets(2, 1, hour, unknownDirection), "leak/10 pending", "2 of another or unknown direction",
+		},
+		"one of unknown direction is not where outbound is asked for": {
+			rule(func(r *rules.Rule) { r.When.Direction = condition.OutboundOnly }), sockets(2, 1, hour, unknownDirection), "leak/10 pending", "2 of another or unknown direction",
+		},
+		"one of unknown direction is where none is asked for": {rule(), sockets(2, 1, hour, unknownDirection), "leak/10 act", "2 of 2 sockets are evidence"},
+		"one that only the kernel says is old is not": {
+			rule(func(r *rules.Rule) { r.When.Age = 2 * time.Minute }), sockets(2, 1, hour, firstSeen(0)), "leak/10 pending", "2 not old enough",
+		},
+		"one that only the kernel says is old is, where no process is ended": {
+			rule(endsNothing), sockets(2, 1, hour, firstSeen(0)), "leak/10 act", "each at least 1h1m0s old",
+		},
+		"one that another user has opened is not": {rule(), sockets(2, 1, hour, openedByUser(1000)), "leak/10 pending", "2 opened by another user"},
 		"an ignored remote end is not": {
 			rule(func(r *rules.Rule) {
 				r.Ignore.Remote = []rules.Endpoint{{Prefix: netip.MustParsePrefix("192.0.2.0/24")}}
@@ -156,9 +172,12 @@ func TestChecks(t *testing.T) {
 		"one network of IPv6 gives too much": {
 			with(quarter), holder(alice, spread("[2001:db8::1]:1", "[2001:db8::ffff]:1", "203.0.113.1:1")), "leak/10 peer_share", "2001:db8::/64 has 2 of 3",
 		},
-		"a v4-mapped client is one of IPv4":   {with(quarter), holder(alice, spread("[::ffff:203.0.113.9]:1", "203.0.113.1:1")), "leak/10 peer_share", "203.0.113.0/24 has 2 of 2"},
-		"four clients give a quarter each":    {with(quarter), holder(alice, spread(four...)), "leak/10 act", "(25%)"},
-		"a trusted peer may give all":         {trusting, holder(alice, spread("10.9.0.1:1", "10.9.0.1:2", "10.9.0.1:3")), "leak/10 act", "0 of 3"},
+		"a v4-mapped client is one of IPv4": {with(quarter), holder(alice, spread("[::ffff:203.0.113.9]:1", "203.0.113.1:1")), "leak/10 peer_share", "203.0.113.0/24 has 2 of 2"},
+		"four clients give a quarter each":  {with(quarter), holder(alice, spread(four...)), "leak/10 act", "(25%)"},
+		"a trusted peer may give all":       {trusting, holder(alice, spread("10.9.0.1:1", "10.9.0.1:2", "10.9.0.1:3")), "leak/10 act", "0 of 3"},
+		"sockets of unknown direction count as inbound": {
+			with(quarter), holder(alice, sockets(2, 1, hour, unknownDirection)), "leak/10 peer_share", "192.0.2.0/24 has 2 of 2",
+		},
 		"outbound sockets are no one's share": {with(quarter), holder(alice, old()), "leak/10 act", "no inbound evidence"},
 		"a client cannot hide an outbound leak": {
 			with(quarter), holder(alice, append(old(), socket(9, hour, from("198.51.100.1:1")))), "leak/10 act", "2 of 3 sockets are evidence",

@@ -40,7 +40,7 @@ func TestDefunctSocketsAreEvidenceWhereTheRuleSaysSo(t *testing.T) {
 				r.Ignore.Remote = []rules.Endpoint{{Prefix: netip.MustParsePrefix("192.0.2.0/24")}}
 			}), nil, old(2), "leak/10 pending", "2 ignored",
 		},
-		"one of the other direction is not": {with(func(r *rules.Rule) { r.When.Direction = condition.InboundOnly }), nil, old(2), "leak/10 pending", "2 of the other direction"},
+		"one of the other direction is not": {with(func(r *rules.Rule) { r.When.Direction = condition.InboundOnly }), nil, old(2), "leak/10 pending", "2 of another or unknown direction"},
 	}
 	for name, s := range scenarios {
 		t.Run(name, func(t *testing.T) {

@@ -95,9 +95,9 @@ func (e *evaluation) Evidence() []*closewait.Socket {
 	return e.evidence
 }
 
-// DropInbound implements condition.Subject.
-func (e *evaluation) DropInbound() {
-	e.evidence = slices.DeleteFunc(e.evidence, func(s *closewait.Socket) bool { return s.Direction == closewait.Inbound })
+// KeepOutbound implements condition.Subject.
+func (e *evaluation) KeepOutbound() {
+	e.evidence = slices.DeleteFunc(e.evidence, func(s *closewait.Socket) bool { return s.Direction != closewait.Outbound })
 	e.count()
 }
 

@@ -15,7 +15,7 @@ import (
 func (e *evaluation) fewAreEnough() bool {
 	cutoff, ends, left := e.cutoff(), e.policy.ends[e.index], e.rule.When.MinSockets()
 	for s := range e.candidateSockets() {
-		if s.Since.After(cutoff) || e.exclusionOf(s, cutoff) != nil || ends && len(s.Holders) > 1 {
+		if e.exclusionOf(s, cutoff) != nil || ends && len(s.Holders) > 1 {
 			return false
 		}
 		if left--; left == 0 {
@@ -62,7 +62,7 @@ func (e *evaluation) collect() {
 	e.d.Excluded.Defunct = int32(e.d.Held - left)
 	for s := range e.candidateSockets() {
 		if s.Since.After(cutoff) { // and so are all that follow
-			e.d.Excluded.Young = int32(left)
+			e.d.Excluded.Young += int32(left)
 			break
 		}
 		left--
@@ -91,16 +91,40 @@ func (e *evaluation) count() {
 
 // measure finds the age of the youngest evidence, and the time since the last traffic.
 func (e *evaluation) measure() {
-	var moved time.Time
+	var ended, moved time.Time // the latest of each
 	for _, s := range e.evidence {
-		if s.QuietSince.After(moved) {
-			moved = s.QuietSince
-		}
+		since := e.endedSince(s)
+		ended, moved = latest(ended, since), latest(moved, latest(since, s.QuietSince))
 	}
-	if n := len(e.evidence); n > 0 {
-		e.d.Age = e.observedTime(e.evidence[n-1].Since)
+	if len(e.evidence) > 0 {
+		e.d.Age = e.observedTime(ended)
 		e.d.Quiet = e.observedTime(moved)
 	}
+}
+
+func latest(a, b time.Time) time.Time {
+	if a.Before(b) {
+		return b
+	}
+	return a
+}
+
+// endedSince is the time since which a socket counts as in CLOSE_WAIT. For a rule that can end a
+// process that is when a scan first saw it: a peer can forge the age that the kernel shows.
+func (e *evaluation) endedSince(s *closewait.Socket) time.Time {
+	if e.policy.ends[e.index] && !e.policy.trustKernelAges {
+		return s.FirstSeen
+	}
+	return s.Since
+}
+
+// openedBy reports whether a process has opened or accepted a socket itself, or root has done so
+// for it, such as a service manager, or the process itself before it changed its user. The kernel
+// gives a socket the user that opens it. If that is another user, the socket was handed over
+// (SCM_RIGHTS, exec), and says nothing about the process.
+func openedBy(p *closewait.Process, s *closewait.Socket) bool {
+	const root = 0
+	return s.UID == p.UID || s.UID == root
 }
 
 // observedTime is the time since then in which the process ran and was observed.
@@ -129,8 +153,12 @@ func (e *evaluation) exclusionOf(s *closewait.Socket, cutoff time.Time) *int32 {
 		return &reasons.Moving
 	case s.FirstSeen.After(e.last):
 		return &reasons.Once
+	case e.endedSince(s).After(cutoff):
+		return &reasons.Young
 	case !s.Accepted():
 		return &reasons.Unaccepted
+	case !openedBy(&e.Process, s):
+		return &reasons.Handed
 	}
 	for i := range exclusions {
 		if c := &exclusions[i]; c.Excludes(&e.rule.When, s) {
@@ -174,8 +202,12 @@ func (e *evaluation) otherHolders() map[closewait.ProcessID]bool {
 	sockets := map[closewait.ProcessID]int{}
 	for _, s := range e.evidence {
 		for _, id := range s.Holders {
-			if id != e.ID {
+			switch p := e.next.byID[id]; {
+			case id == e.ID:
+			case openedBy(&p.Process, s):
 				sockets[id]++
+			default:
+				sockets[id] += 0 // it must not be ended for a socket that was handed to it
 			}
 		}
 	}

@@ -87,3 +87,13 @@ func onlyKnownChecks(all []Explanation) []Explanation {
 	}
 	return all
 }
+
+// TestExplainTrustsTheAgesThatTheKernelShows: it scans twice, so that it can observe no age.
+func TestExplainTrustsTheAgesThatTheKernelShows(t *testing.T) {
+	slow := config(rule(func(r *rules.Rule) { r.When.Age = 10 * time.Minute }))
+	for trust, want := range map[bool]string{false: "leak/10 pending", true: "leak/10 act"} {
+		play(t, New(slow, Options{Enforce: true, TrustKernelAges: trust}), []observation{
+			{view(0), "", ""}, {view(time.Minute, holder(alice, sockets(2, 1, hour, firstSeen(0)))), want, ""},
+		})
+	}
+}

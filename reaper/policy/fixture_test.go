@@ -18,6 +18,8 @@ var (
 	includeDefunct           = fixture.IncludeDefunct
 	unit, exe, state         = fixture.Unit, fixture.Exe, fixture.State
 	openFDs, fdsUnknown      = fixture.OpenFDs, fixture.FDsUnknown
+	unknownDirection         = fixture.UnknownDirection
+	openedByUser, uid        = fixture.OpenedByUser, fixture.UID
 )
 
 const hour = -time.Hour

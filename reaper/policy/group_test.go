@@ -50,6 +50,12 @@ func TestSharedSockets(t *testing.T) {
 		"not when one of them has descriptors left": {
 			policy(rule(fds(0.5, 0))), prefork(sockets(2, 1, hour), map[int]func(*closewait.Process){10: openFDs(600)}, alice, bob), "leak/10 pending, leak/11 enough_fds",
 		},
+		"not when another user has handed them to one of them": {
+			policy(rule()), prefork(sockets(2, 1, hour, openedByUser(33)), map[int]func(*closewait.Process){10: uid(33)}, alice, bob), "leak/10 pending, leak/11 pending",
+		},
+		"when root has opened them for another user": {
+			policy(rule()), prefork(sockets(2, 1, hour), map[int]func(*closewait.Process){11: uid(33)}, alice, bob), "leak/10 act with 11, leak/11 in_progress",
+		},
 		"who shares too little to be ended saves what it shares": {
 			policy(rule()),
 			[]*closewait.Holder{

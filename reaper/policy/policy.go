@@ -27,6 +27,8 @@ type Policy struct {
 	ends    []bool       // by rule: some step can end a process
 	own     []closewait.ProcessID
 	refused map[string]string // rules that must not act, by name, and why
+
+	trustKernelAges bool
 }
 
 // Options are the parts of a Policy that are not in the rules file.
@@ -34,11 +36,16 @@ type Options struct {
 	Enforce bool                  // --reaper.enforce: without it every rule is in dry run
 	Own     []closewait.ProcessID // this program and its ancestors
 	Refused map[string]string     // rules that must not act, by name, and why
+
+	// TrustKernelAges makes rules that can end processes count the ages that the kernel shows, not
+	// only the time for which scans have seen a socket. It is for programs that scan twice and take
+	// no action: a peer can forge such an age.
+	TrustKernelAges bool
 }
 
 // New returns the Policy of a Config.
 func New(config *rules.Config, o Options) *Policy {
-	p := &Policy{config: config, rules: slices.Clone(config.Rules), own: o.Own, refused: o.Refused}
+	p := &Policy{config: config, rules: slices.Clone(config.Rules), own: o.Own, refused: o.Refused, trustKernelAges: o.TrustKernelAges}
 	for i := range p.rules {
 		if !o.Enforce {
 			p.rules[i].Mode = rules.DryRun

@@ -38,7 +38,10 @@ type doneAction struct {
 	run string
 }
 
-const chaosProcesses, chaosSockets = 8, 4
+const (
+	chaosProcesses, chaosSockets = 8, 4
+	chaosGroups                  = 3 * 4 * 2 // rules, names of processes, users
+)
 
 func chaosConfig(rng *rand.Rand) *rules.Config {
 	c := &rules.Config{Interval: 10 * time.Second, Limits: rules.Limits{Actions: 1 + rng.IntN(5), Per: time.Duration(1+rng.IntN(10)) * time.Minute}}
@@ -90,7 +93,7 @@ func (c *chaos) leak(id closewait.ProcessID) {
 	}
 	for range c.rng.IntN(3) {
 		c.cookie++
-		held = append(held, socket(c.cookie, c.wall()-time.Duration(c.rng.IntN(60))*time.Second, firstSeen(c.wall())))
+		held = append(held, socket(c.cookie, c.wall()-time.Duration(c.rng.IntN(60))*time.Second, firstSeen(c.wall()), openedByUser([]uint32{0, 0, 7, 8}[c.rng.IntN(4)])))
 	}
 	held = held[max(0, len(held)-chaosSockets):]
 	for start := range uint64(3) {
@@ -99,6 +102,7 @@ func (c *chaos) leak(id closewait.ProcessID) {
 	c.alive[id] = holder(id, held, func(p *closewait.Process) {
 		p.Exe = []string{"/usr/a", "/usr/b", "/opt/a", "/usr/sbin/sshd", ""}[id.PID%5]
 		p.Comm = fmt.Sprint("server", id.PID%4)
+		p.UID = []uint32{0, 7, 7}[id.PID%3]
 	})
 	c.alive[id].Defunct = defunct
 }
@@ -262,8 +266,8 @@ func (c *chaos) check(d *Decision) {
 		}
 		for i := range c.runs {
 			for _, other := range c.runs[i].TargetProcesses() {
-				if other.ID == p.ID || c.runs[i].Group == d.Group {
-					c.t.Fatalf("%s and %s are at the same time on process %d, group %s", d.ID(), c.runs[i].ID(), p.ID.PID, d.Group)
+				if other.ID == p.ID || c.runs[i].limitGroups[0] == d.limitGroups[0] {
+					c.t.Fatalf("%s and %s are at the same time on process %d, group %s", d.ID(), c.runs[i].ID(), p.ID.PID, d.limitGroups[0])
 				}
 			}
 		}
@@ -278,6 +282,14 @@ func (c *chaos) check(d *Decision) {
 	for _, s := range d.Evidence {
 		if s.Age(d.Taken) < d.Rule.When.Age || !s.FirstSeen.Before(d.Taken) {
 			c.t.Fatalf("%s has a young socket for evidence", d.ID())
+		}
+		if d.Rule.EndsProcess() && d.Taken.Sub(s.FirstSeen) < d.Rule.When.Age {
+			c.t.Fatalf("%s has a socket for evidence that was not observed for long enough", d.ID())
+		}
+		for _, p := range d.TargetProcesses() {
+			if slices.Contains(s.Holders, p.ID) && s.UID != p.UID && s.UID != 0 {
+				c.t.Fatalf("%s ends process %d for a socket that another user has opened", d.ID(), p.ID.PID)
+			}
 		}
 	}
 	c.runs = append(c.runs, *d)
@@ -294,8 +306,8 @@ func (c *chaos) checkLimits() {
 
 func (c *chaos) checkSize(s *State, mode rules.Mode) {
 	l := &s.limiters[mode]
-	if len(s.byID) > chaosProcesses || len(l.runs) != len(c.runs) || len(l.unkillable) > 3*chaosProcesses || len(l.cooldowns) > 12 || len(l.actions) > actionsMax ||
-		len(l.retries) > 3*chaosProcesses || len(l.due) > 12 || len(l.suspended) > 3 {
+	if len(s.byID) > chaosProcesses || len(l.runs) != len(c.runs) || len(l.unkillable) > 3*chaosProcesses || len(l.cooldowns) > chaosGroups || len(l.actions) > actionsMax ||
+		len(l.retries) > 3*chaosProcesses || len(l.due) > chaosGroups || len(l.suspended) > 3 {
 		c.t.Fatalf("the State has grown: %d processes, %d runs, %d unkillable, %d cooldowns, %d actions, %d retries, %d due, %d suspended",
 			len(s.byID), len(l.runs), len(l.unkillable), len(l.cooldowns), len(l.actions), len(l.retries), len(l.due), len(l.suspended))
 	}

@@ -24,7 +24,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(string(example))
 	f.Add(smallest)
-	f.Add(strings.Replace(smallest, "age: 60s", "age: 60s, direction: outbound, include_defunct: true", 1))
+	f.Add(strings.Replace(smallest, "age: 60s", "age: 60s, fds: 80%, direction: outbound, include_defunct: true", 1))
 	f.Add("rules: &a [*a]")
 	f.Add("? {a: b}\n: !!binary c\n---\n")
 	f.Fuzz(func(t *testing.T, text string) {
@@ -78,7 +78,7 @@ func unsound(c *Config) (why []string) {
 		must(len(r.Steps) > 0, "no steps")
 		ending := slices.IndexFunc(r.Steps, func(s step.Step) bool { return s.Traits().EndsProcess })
 		guard := slices.IndexFunc(r.Steps, func(s step.Step) bool { return s.Traits().Guards })
-		must(ending < 0 || r.When.FDs != condition.Threshold{} || guard >= 0 && guard < ending || r.AcceptRemoteTrigger || r.When.Direction == condition.OutboundOnly, "remote trigger %+v", r)
+		must(ending < 0 || r.When.FDs != condition.Threshold{} || guard >= 0 && guard < ending || r.AcceptRemoteTrigger, "remote trigger %+v", r)
 		kill := slices.IndexFunc(r.Steps, func(s step.Step) bool { return s.Traits().Kills })
 		must(kill < 0 || kill == len(r.Steps)-1, "steps after KILL")
 		for _, s := range r.Steps {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/document"
 )
 
@@ -41,20 +40,21 @@ func (p *parser) warnUnannounced(steps []parsedStep) {
 	p.Warning(steps[last].line, steps[last].path+": KILL comes without a TERM before it: the program cannot finish its work")
 }
 
-// checkRemoteTrigger refuses a rule by which any client can end the process: the peer alone decides
-// when a socket enters CLOSE_WAIT, and the program when it leaves that state.
+// checkRemoteTrigger refuses a rule by which a peer can end the process: the peer alone decides
+// when a socket enters CLOSE_WAIT, and the program when it leaves that state. The direction makes
+// no difference: proxies connect to what their clients name.
 func (p *parser) checkRemoteTrigger(rule *Rule, steps []parsedStep, s, when *document.Section) {
 	ending, guarded := findEnding(steps)
-	if ending < 0 || rule.When.Direction == condition.OutboundOnly || when.Broken() || when.Refused("direction") || s.Refused("accept_remote_trigger") {
+	if ending < 0 || when.Broken() || s.Refused("accept_remote_trigger") {
 		return
 	}
 	switch {
 	case rule.AcceptRemoteTrigger:
-		s.Warn("accept_remote_trigger", "any client that can connect can make the rule end the program, by closing connections on its own side only")
+		s.Warn("accept_remote_trigger", "any peer can make the rule end the program, by closing connections on its own side only")
 	case !guarded && !when.Has("fds"):
 		last := steps[ending]
-		p.Problem(last.line, fmt.Sprintf("%s: %s can end the process on inbound sockets alone, and any TCP client can put sockets into CLOSE_WAIT on purpose: "+
-			"add when.fds, such as fds: 80%%, or a run step before this one, or when.direction: outbound, or accept_remote_trigger: true", last.path, last))
+		p.Problem(last.line, fmt.Sprintf("%s: %s can end the process because of its sockets alone, and any peer can put sockets into CLOSE_WAIT on purpose, outbound ones too: "+
+			"add when.fds, such as fds: 80%%, or a run step before this one, or accept_remote_trigger: true", last.path, last))
 	}
 }
 

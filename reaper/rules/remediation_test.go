@@ -6,14 +6,15 @@ import (
 	"testing"
 )
 
-// TestARuleThatAnyClientCanTriggerIsRefused: a client can put any number of sockets of a healthy
-// server into CLOSE_WAIT, until the server closes them.
-func TestARuleThatAnyClientCanTriggerIsRefused(t *testing.T) {
+// TestARuleThatAnyPeerCanTriggerIsRefused: a client can put any number of sockets of a healthy
+// server into CLOSE_WAIT, until the server closes them. A proxy connects to where its clients want,
+// so that they can do the same with sockets that it has opened itself.
+func TestARuleThatAnyPeerCanTriggerIsRefused(t *testing.T) {
 	const (
 		term   = "signal: {name: TERM}"
 		guard  = "run: {command: [/bin/guard]}"
-		reason = "rules.yml:%d: rule web: step %d (signal): signal %s can end the process on inbound sockets alone, and any TCP client can put sockets into " +
-			"CLOSE_WAIT on purpose: add when.fds, such as fds: 80%%, or a run step before this one, or when.direction: outbound, " +
+		reason = "rules.yml:%d: rule web: step %d (signal): signal %s can end the process because of its sockets alone, and any peer can put sockets into " +
+			"CLOSE_WAIT on purpose, outbound ones too: add when.fds, such as fds: 80%%, or a run step before this one, " +
 			"or accept_remote_trigger: true"
 	)
 	cases := map[string]struct {
@@ -34,12 +35,12 @@ func TestARuleThatAnyClientCanTriggerIsRefused(t *testing.T) {
 		"not accepting it":                  {more: "accept_remote_trigger: false", steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
 		"with a threshold of descriptors":   {when: "fds: 80%", steps: []string{term}},
 		"with a guard":                      {steps: []string{guard, term}},
-		"of outbound evidence":              {when: "direction: outbound", steps: []string{term}},
+		"TERM of outbound evidence":         {when: "direction: outbound", steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
 		"accepting it":                      {more: "accept_remote_trigger: true", steps: []string{term}},
 		"with a signal that ends nothing":   {steps: []string{"signal: {name: WINCH}"}},
 		"with steps that end nothing":       {steps: []string{"raise_nofile: {}", "destroy: {}", "shutdown: {}", "thread_dump: {}"}},
 		"a wrong threshold is said alone":   {when: "fds: most", steps: []string{term}, want: `rules.yml:4: rule web: when.fds: "most" is neither a number of descriptors nor a percentage of the limit: write such as 900 or 80%`},
-		"a wrong direction is said alone":   {when: "direction: out", steps: []string{term}, want: `rules.yml:4: rule web: when.direction: "out" is not known: write any or inbound or outbound`},
+		"a wrong direction is said too":     {when: "fds: 80%, direction: out", steps: []string{term}, want: `rules.yml:4: rule web: when.direction: "out" is not known: write any or inbound or outbound`},
 		"a wrong acceptance is said alone":  {more: "accept_remote_trigger: 1", steps: []string{term}, want: `rules.yml:7: rule web: accept_remote_trigger: "1" is neither true nor false: write one of the two`},
 	}
 	for name, c := range cases {

@@ -110,6 +110,7 @@ struct tcp_sock {
 	__u32 rcv_tstamp;
 	__u32 lsndtime;
 	__u64 bytes_sent;
+	__u64 bytes_retrans;
 	__u64 bytes_acked;
 	__u32 write_seq;
 };

@@ -8,7 +8,8 @@ struct record {
 	__u64 inode;
 	__u64 cookie; /* 0: unknown */
 	__u64 start; /* of the process, in nanoseconds since boot */
-	__u64 bytes_sent;
+	__u64 bytes_sent; /* retransmits included */
+	__u64 bytes_retransmitted;
 	__u64 bytes_acked;
 	__u64 bytes_received;
 	__u32 local[4]; /* only the first word for IPv4 */

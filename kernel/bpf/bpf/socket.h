@@ -44,23 +44,32 @@ static __always_inline void NAME(addresses)(struct record *r, struct sock *sk, s
 	r->remote[3] = READ(sk, __sk_common.skc_v6_daddr.in6_u.u6_addr32[3]);
 }
 
-/* The facts that sock_diag and tcp_get_info (net/ipv4/tcp.c) return for a connection. */
+/* Keeps the compiler from moving reads across it, and from merging two reads. */
+#define ordered() asm volatile("" ::: "memory")
+
+/* The facts that sock_diag and tcp_get_info (net/ipv4/tcp.c) return for a connection. The socket
+ * is not locked, so the order matters: the acknowledged sequence number is read before the
+ * counters of bytes, and the last queued one after them. Both only grow. If they are equal, the
+ * queue was empty throughout, and the counters belong to the same moment. */
 static __always_inline void NAME(connection_facts)(struct record *r, struct sock *sk, struct tcp_sock *tp)
 {
 	__u32 waiting = READ(tp, rcv_nxt) - READ(tp, copied_seq);
-	__u32 acked = READ(tp, snd_una); /* before write_seq, which may grow in between */
+	__u32 acked = READ(tp, snd_una);
 	__u32 ack = READ(tp, rcv_tstamp), sent = READ(tp, lsndtime), received = READ(tp, inet_conn.icsk_ack.lrcvtime);
 	/* Read last: with an earlier time, an event in between would seem 2^32 jiffies old. */
 	__u32 now = bpf_jiffies64();
 
 	r->recv_queue = (__s32)waiting > 0 ? waiting : 0;
-	r->send_queue = READ(tp, write_seq) - acked;
 	r->since_last_ack = now - ack;
 	r->since_last_sent = now - sent;
 	r->since_last_received = now - received;
+	ordered();
 	r->bytes_sent = READ(tp, bytes_sent);
+	r->bytes_retransmitted = READ(tp, bytes_retrans);
 	r->bytes_acked = READ(tp, bytes_acked);
 	r->bytes_received = READ(tp, bytes_received);
+	ordered();
+	r->send_queue = READ(tp, write_seq) - acked;
 	r->timer = NAME(timer_of)(sk, tp);
 }
 
