@@ -97,8 +97,8 @@ type diskFile interface {
 
 type osDisk struct{}
 
-// read refuses a link, which could lead to a file that another user has chosen, and anything that is
-// not a regular file, such as a named pipe, which would block.
+// read refuses a link, which could lead to a file that another user has chosen, and anything that
+// is not a regular file, such as a named pipe, which would block.
 func (osDisk) read(path string) (data []byte, err error) {
 	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
 	if err != nil {

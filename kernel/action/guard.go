@@ -25,8 +25,8 @@ const (
 	guardKillTimeout = 2 * time.Second // for the end of a guard that was killed
 )
 
-// CanRun returns an error if a guard with this command could not be started, or if a user other than
-// root and the user of the exporter can change its program.
+// CanRun returns an error if a guard with this command could not be started, or if a user other
+// than root and the user of the exporter can change its program.
 func (e *Executor) CanRun(command []string) error {
 	if len(command) == 0 {
 		return errors.New("guard without a command")

@@ -14,7 +14,7 @@ var ErrLocked = errors.New("another reaper acts on this host")
 
 // lockFile is the file in /proc that is locked. Only root and holders of CAP_DAC_READ_SEARCH in the
 // user namespace of the host can open it, so no other user can lock it. Every mount of /proc has
-// this file, with the same inode number. docs/decisions/host-lock.md compares it with other objects.
+// this file, with the same inode number. docs/decisions/host-lock.md compares it with others.
 const lockFile = "vmallocinfo"
 
 // HostLock is the right to act on the processes of a host. One process at a time can have it.

@@ -77,9 +77,9 @@ func deviceOf(st *unix.Stat_t) string {
 
 // isReaperLock reports whether a lock on a file with the inode number of the lock file is on that
 // file in another mount of /proc, and held by a process of this pid namespace. Any user can make a
-// file with that inode number in a file system of their own (FUSE), and root in a container can lock
-// the file of its own pid namespace. A holder that cannot be read is not believed: what may act on
-// processes here can read their mounts.
+// file with that inode number in a file system of their own (FUSE), and root in a container can
+// lock the file of its own pid namespace. A holder that cannot be read does not count: a reaper
+// that may act can read the mounts of every process.
 func (e *Executor) isReaperLock(l *heldLock) bool {
 	dir, err := e.host.Proc.OpenPID(l.pid)
 	if err != nil {

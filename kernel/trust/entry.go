@@ -43,9 +43,9 @@ func (e *entry) isLink() bool { return e.mode&unix.S_IFMT == unix.S_IFLNK }
 
 func (e *entry) isDirectory() bool { return e.mode&unix.S_IFMT == unix.S_IFDIR }
 
-// check returns an error if a user other than root and the given one can change what the entry contains or leads to. The
-// directory of a link is checked for itself, so the owner of the link matters only where others can
-// make one: in a directory with the sticky bit.
+// check returns an error if a user other than root and the given one can change what the entry
+// contains or leads to. The directory of a link is checked for itself, so the owner of the link
+// matters only where others can make one: in a directory with the sticky bit.
 func (e *entry) check(user uint32) error {
 	const writableByOthers = 0o022
 	if e.uid != 0 && e.uid != user && (!e.isLink() || e.inSticky) {
