@@ -17,7 +17,6 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel/host"
-	"closewait_exporter/kernel/trust"
 )
 
 const (
@@ -26,14 +25,14 @@ const (
 )
 
 // CanRun returns an error if a guard with this command could not be started, or if a user other
-// than root and the user of the exporter can change its program.
+// than root and the user of the exporter can change what it runs.
 func (e *Executor) CanRun(command []string) error {
 	if len(command) == 0 {
 		return errors.New("guard without a command")
 	}
 	path, err := exec.LookPath(command[0])
 	if err == nil {
-		err = trust.Check(path)
+		err = checkGuardFiles(path, command[1:])
 	}
 	if err != nil {
 		return fmt.Errorf("guard %q: %w", command[0], err)
