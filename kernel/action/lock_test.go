@@ -6,9 +6,13 @@ import (
 	"os"
 	"os/exec"
 	"strings"
+	"sync"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/host"
 )
 
 // ownProc runs a command in a mount namespace with its own mount of /proc, as in a container.
@@ -135,4 +139,46 @@ func TestLocksOfOtherFilesAreNotTheHostLock(t *testing.T) {
 			t.Errorf("device %s is not %v", device, want)
 		}
 	}
+}
+
+// TestTwoReapersThatStartTogetherNeverBothAct has a second mount of /proc, as a container has.
+func TestTwoReapersThatStartTogetherNeverBothAct(t *testing.T) {
+	leaktest.RequireRoot(t)
+	path := t.TempDir()
+	if err := unix.Mount("proc", path, "proc", 0, ""); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Unmount(path, unix.MNT_DETACH) })
+	container, err := host.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(container.Close)
+	second, err := New(container, Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	reapers := []*Executor{newExecutor(t), second}
+	acquired := 0
+	for range 300 {
+		locks := make([]*HostLock, len(reapers))
+		var attempts sync.WaitGroup
+		for i, e := range reapers {
+			attempts.Go(func() { locks[i], _ = e.Lock() })
+		}
+		attempts.Wait()
+		if locks[0] != nil && locks[1] != nil {
+			t.Fatal("both have the host lock")
+		}
+		for _, lock := range locks {
+			if lock != nil {
+				acquired++
+				lock.Release()
+			}
+		}
+	}
+	if acquired == 0 {
+		t.Error("they keep each other from acting all the time")
+	}
+	t.Logf("%d of 300 times one of them has acquired the lock", acquired)
 }
