@@ -81,6 +81,12 @@ func TestUsersCannotHoldTheHostLock(t *testing.T) {
 		"root in a user namespace":              {asUser("unshare", "-Ur", "sh", "-c", "exec "+lockAndWait), false},
 		"root in a user namespace, own /proc":   {asUser("unshare", "-Urmpf", "sh", "-c", ownProc+lockAndWait), false},
 		"root in a container with its own pids": {[]string{"unshare", "-mpf", "sh", "-c", ownProc + lockAndWait}, true},
+		"root without capabilities in a container with the host's pids": {
+			[]string{"unshare", "-m", "-n", "sh", "-c", "mount -t proc proc /proc && exec setpriv --inh-caps=-all --bounding-set=-all " + lockAndWait}, true,
+		},
+		"root in a user namespace in a container with the host's pids": {
+			[]string{"unshare", "-m", "-n", "sh", "-c", "mount -t proc proc /proc && exec unshare -Ur " + lockAndWait}, true,
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := newExecutor(t)

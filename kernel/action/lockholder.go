@@ -76,10 +76,10 @@ func deviceOf(st *unix.Stat_t) string {
 }
 
 // isReaperLock reports whether a lock on a file with the inode number of the lock file is on that
-// file in another mount of /proc, and held by a process of this pid namespace. Any user can make a
-// file with that inode number in a file system of their own (FUSE), and root in a container can
-// lock the file of its own pid namespace. A holder that cannot be read does not count: a reaper
-// that may act can read the mounts of every process.
+// file in another mount of /proc, and held by a process of this pid namespace that could be a
+// reaper. Any user can make a file with that inode number in a file system of their own (FUSE), and
+// root in a container can lock the file of its own pid namespace. A holder that cannot be read does
+// not count: a reaper that may act can read every process.
 func (e *Executor) isReaperLock(l *heldLock) bool {
 	dir, err := e.host.Proc.OpenPID(l.pid)
 	if err != nil {
@@ -87,11 +87,24 @@ func (e *Executor) isReaperLock(l *heldLock) bool {
 	}
 	defer dir.Close()
 	status, err := dir.Read("status", nil)
-	if err != nil || len(strings.Fields(procfs.StatusField(status, "NSpid"))) > 1 {
+	if err != nil || len(strings.Fields(procfs.StatusField(status, "NSpid"))) > 1 || !mayFindHolders(status) {
+		return false
+	}
+	users, err := dir.Stat("ns/user")
+	own, errOwn := e.host.Proc.Stat("self/ns/user")
+	if err != nil || errOwn != nil || users.Ino != own.Ino {
 		return false
 	}
 	mounts, err := dir.Read("mountinfo", nil)
 	return err == nil && hasProcMount(mounts, l.device)
+}
+
+// mayFindHolders reports whether a process has the capabilities without which no rule acts, from
+// its status file.
+func mayFindHolders(status []byte) bool {
+	const needed = 1<<unix.CAP_DAC_READ_SEARCH | 1<<unix.CAP_SYS_PTRACE
+	effective, err := strconv.ParseUint(procfs.StatusField(status, "CapEff"), 16, 64)
+	return err == nil && effective&needed == needed
 }
 
 // hasProcMount reports whether mountinfo (proc_pid_mountinfo(5)) has a proc file system with that
