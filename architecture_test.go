@@ -37,10 +37,11 @@ func TestArchitecture(t *testing.T) {
 		"kernel/procfs":   {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},
 		"kernel/sockdiag": {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix", "syscall"},
 		"kernel/fdscan":   {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},
+		"kernel/trust":    {"golang.org/x/sys/unix"},
 		"kernel/bpf":      {module + "kernel/host", "github.com/cilium/ebpf", "golang.org/x/sys/unix"},
 		"kernel/bpf/bare": {"github.com/cilium/ebpf", "golang.org/x/sys/unix"},
 		"kernel/scan":     {module + "closewait", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/bpf", module + "kernel/fdscan", "golang.org/x/sys/unix"},
-		"kernel/action":   {module + "closewait", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/fdscan", "golang.org/x/sys/unix", "syscall", "os/exec"},
+		"kernel/action":   {module + "closewait", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/fdscan", module + "kernel/trust", "golang.org/x/sys/unix", "syscall", "os/exec"},
 
 		"collector": {module + "closewait", "github.com/prometheus/client_golang"},
 		"report":    {module + "closewait"},

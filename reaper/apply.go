@@ -56,6 +56,7 @@ func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evide
 		done.Detail, err = "the process had ended", nil
 	}
 	result.Detail, result.Took = done.Detail, time.Since(started).Seconds()
+	result.Arguments, result.Output = done.Arguments, done.Output
 	r.logResult(s, result, err)
 	r.acted = r.acted || err == nil && !gone && !done.Idle || done.Cut || done.Signalled
 	if err != nil {

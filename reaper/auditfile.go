@@ -22,7 +22,8 @@ type NoAuditLog struct{}
 func (NoAuditLog) Write(Record) error { return nil }
 
 // AuditFile is an AuditLog with one JSON object per line. The file is opened for each line, so that
-// it can be rotated at any time, and synced before the action. It is safe for concurrent use.
+// it can be rotated at any time, and synced before the action. A symbolic link in its place is
+// refused. It is safe for concurrent use.
 type AuditFile struct {
 	name string
 	mu   sync.Mutex
@@ -48,10 +49,10 @@ func (f *AuditFile) Write(r Record) error {
 func (f *AuditFile) append(line []byte) (err error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	_, missing := os.Stat(f.name)
-	file, err := os.OpenFile(f.name, os.O_RDWR|os.O_APPEND|os.O_CREATE, 0o600)
+	_, missing := os.Lstat(f.name)
+	file, err := os.OpenFile(f.name, os.O_RDWR|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return err
+		return refuseLink(err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	if cutShort(file) {

@@ -144,7 +144,7 @@ func (r *Reaper) applyConfig() {
 	r.mu.Unlock()
 	impossible := policy.SelfTest(config, r.options.Enforce, r.options.Rights())
 	for _, s := range impossible {
-		logLevel[s.Mode](r.options.Logger).Log("msg", "Step cannot be carried out", "rule", s.Rule, "mode", s.Mode, "step", s.Step, "err", s.Err)
+		level.Warn(r.options.Logger).Log("msg", "Step cannot be carried out", "rule", s.Rule, "mode", s.Mode, "step", s.Step, "err", s.Err)
 	}
 	o := policy.Options{Enforce: r.options.Enforce, Own: r.options.Own, Refused: policy.Refused(impossible)}
 	r.refused = len(o.Refused) > 0

@@ -80,12 +80,15 @@ type DryRunRecord struct {
 	WouldRun []StepRecord `json:"would_run"`
 }
 
-// StepResult is the result of a step for one process.
+// StepResult is the result of a step for one process. Arguments and Output are of a guard, and only
+// given if the rule says so.
 type StepResult struct {
 	StepRecord
-	Detail string  `json:"detail,omitempty"`
-	Error  string  `json:"error,omitempty"`
-	Took   float64 `json:"took_seconds"`
+	Arguments []string `json:"arguments,omitempty"`
+	Output    string   `json:"output,omitempty"`
+	Detail    string   `json:"detail,omitempty"`
+	Error     string   `json:"error,omitempty"`
+	Took      float64  `json:"took_seconds"`
 }
 
 // socketsRecorded limits the length of a line: a process can hold any number of sockets.

@@ -2,6 +2,7 @@ package reaper
 
 import (
 	"cmp"
+	"fmt"
 	"time"
 
 	"github.com/go-kit/log"
@@ -44,7 +45,14 @@ func (r *remediation) logResult(s step.Step, result StepResult, err error) {
 	}
 	r.results = append(r.results, result)
 	r.history.action(r.Decision, result.Target, result.Step, cmp.Or(result.Error, result.Detail))
-	r.log("msg", "Step finished", "step", result.Step, "target", result.Target, "detail", result.Detail, "err", err, "took_seconds", result.Took)
+	line := []any{"msg", "Step finished", "step", result.Step, "target", result.Target, "detail", result.Detail, "err", err, "took_seconds", result.Took}
+	if result.Arguments != nil {
+		line = append(line, "arguments", fmt.Sprintf("%q", result.Arguments))
+	}
+	if result.Output != "" {
+		line = append(line, "output", result.Output)
+	}
+	r.log(line...)
 }
 
 // logDryRun logs and counts a step that would have been run.

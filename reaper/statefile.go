@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -96,12 +97,46 @@ type diskFile interface {
 
 type osDisk struct{}
 
-func (osDisk) read(path string) ([]byte, error) { return os.ReadFile(path) }
-
-func (osDisk) create(path string) (diskFile, error) {
-	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600)
+// read refuses a link, which could lead to a file that another user has chosen, and anything that
+// is not a regular file, such as a named pipe, which would block.
+func (osDisk) read(path string) (data []byte, err error) {
+	file, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NOFOLLOW|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, refuseLink(err)
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%s is not a regular file", path)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(file)
 }
 
-func (osDisk) rename(from, to string) error { return os.Rename(from, to) }
+// create makes a new file in place of one that a crash has left.
+func (osDisk) create(path string) (diskFile, error) {
+	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return nil, err
+	}
+	return os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+}
+
+// rename does not replace a link: the administrator who made it expects another file to change.
+func (osDisk) rename(from, to string) error {
+	if info, err := os.Lstat(to); err == nil && info.Mode()&fs.ModeSymlink != 0 {
+		return refuseLink(&fs.PathError{Op: "replace", Path: to, Err: syscall.ELOOP})
+	}
+	return os.Rename(from, to)
+}
 
 func (osDisk) syncDirectory(path string) error { return syncDirectory(path) }
+
+// refuseLink explains the error of opening a link with O_NOFOLLOW.
+func refuseLink(err error) error {
+	if errors.Is(err, syscall.ELOOP) {
+		return fmt.Errorf("%w: it is a symbolic link: give the path of the file itself (links to directories may be in it)", err)
+	}
+	return err
+}

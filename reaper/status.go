@@ -14,7 +14,7 @@ const (
 	suspendedFailure  = "scan_failed" // in the last round
 	suspendedBreaker  = "breaker"     // of some rule
 	suspendedRefused  = "refused"     // some rule cannot be carried out
-	suspendedHostLock = "host_lock"   // another reaper holds the host lock
+	suspendedHostLock = "host_lock"   // another reaper holds the host lock, or it cannot be acquired
 	suspendedState    = "state_file"  // it cannot be read or written, so past actions are unknown
 )
 
@@ -26,7 +26,7 @@ var suspensions = []struct{ reason, text string }{
 	{suspendedFailure, "the last scan failed"},
 	{suspendedBreaker, "a breaker has tripped: a rule selected too many processes at once"},
 	{suspendedRefused, "a rule cannot be carried out with the rights of this program"},
-	{suspendedHostLock, "another reaper holds the lock of this host"},
+	{suspendedHostLock, "another reaper holds the lock of this host, or it cannot be acquired"},
 	{suspendedState, "the state file cannot be used, so past actions are unknown"},
 }
 

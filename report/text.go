@@ -17,14 +17,24 @@ func Text(raw string) string {
 	return escape(raw)
 }
 
+// Line makes a line that contains such strings safe for a terminal. Backslashes remain as they are,
+// since the line can contain expressions and quoted values.
+func Line(raw string) string {
+	return escapeUnless(raw, func(r rune) bool { return r == '\\' || harmless(r) })
+}
+
 func escape(raw string) string {
+	return escapeUnless(raw, func(r rune) bool { return r != '\\' && harmless(r) })
+}
+
+func escapeUnless(raw string, safe func(rune) bool) string {
 	var clean strings.Builder
 	for rest := raw; rest != ""; {
 		r, size := utf8.DecodeRuneInString(rest)
 		switch {
 		case r == utf8.RuneError && size == 1:
 			clean.WriteString(`\x` + strconv.FormatUint(uint64(rest[0]), 16)) // not UTF-8, so at least 0x80
-		case r == '\\' || !harmless(r):
+		case !safe(r):
 			quoted := strconv.QuoteRuneToASCII(r)
 			clean.WriteString(quoted[1 : len(quoted)-1])
 		default:

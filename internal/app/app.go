@@ -11,7 +11,9 @@ import (
 	"github.com/go-kit/log/level"
 
 	"closewait_exporter/internal/logging"
+	"closewait_exporter/kernel/trust"
 	"closewait_exporter/reaper/rules"
+	"closewait_exporter/report"
 )
 
 const program = "closewait_exporter"
@@ -19,6 +21,8 @@ const program = "closewait_exporter"
 // Run runs the command that args ask for and returns the exit status: 0 for success, 1 for an
 // error.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	columns := width(stdout)
+	stdout, stderr = report.NewTerminalWriter(stdout), report.NewTerminalWriter(stderr)
 	command, o, err := parse(args, stdout)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: error: %v (--help lists all flags)\n", program, err)
@@ -29,11 +33,11 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case serveCommand:
 		return runServe(ctx, o, stderr)
 	case listCommand:
-		err = list(ctx, o, stdout, stderr)
+		err = list(ctx, o, columns, stdout, stderr)
 	case explainCommand:
 		err = explain(ctx, o, stdout)
 	case checkCommand:
-		if err := rules.Check(o.check.file, stdout); err != nil {
+		if err := rules.Check(o.check.file, trust.Check, stdout); err != nil {
 			fmt.Fprintln(stderr, err) // file:line: comes first, for editors
 			return 1
 		}

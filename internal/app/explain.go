@@ -10,6 +10,7 @@ import (
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/policy"
 	"closewait_exporter/reaper/rules"
+	"closewait_exporter/report"
 )
 
 // explain scans the host twice, one interval apart, and writes how the rules apply to each
@@ -46,7 +47,7 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 		return err
 	}
 	out := bufio.NewWriter(stdout)
-	if err := policy.WriteText(out, p.Explain(view, learn(ctx, p, view, state, h))); err != nil {
+	if err := policy.WriteText(out, p.Explain(view, learn(ctx, p, view, state, h)), report.Line); err != nil {
 		return err
 	}
 	return out.Flush()

@@ -13,10 +13,11 @@ import (
 	"closewait_exporter/report"
 )
 
-// list scans the host and writes the result to stdout, and what could not be read to stderr. It
+// list scans the host and writes the result to stdout, in lines of that many columns (0: no limit),
+// and what could not be read to stderr. It
 // does not close the host: a scan that was interrupted may still use it, and the process ends
 // anyway.
-func list(ctx context.Context, o *options, stdout, stderr io.Writer) error {
+func list(ctx context.Context, o *options, columns int, stdout, stderr io.Writer) error {
 	h, err := openHost(o)
 	if err != nil {
 		return err
@@ -35,7 +36,7 @@ func list(ctx context.Context, o *options, stdout, stderr io.Writer) error {
 			return err
 		}
 	}
-	if err := writeReport(r, o, stdout); err != nil {
+	if err := writeReport(r, o, columns, stdout); err != nil {
 		return err
 	}
 	return r.Notes(stderr)
@@ -45,7 +46,7 @@ func newReport(view *closewait.View, minAge time.Duration, v closewait.Visibilit
 	return &report.Report{View: view, Listed: closewait.Listed(view, minAge), MinAge: minAge, Visibility: v}
 }
 
-func writeReport(r *report.Report, o *options, stdout io.Writer) (err error) {
+func writeReport(r *report.Report, o *options, columns int, stdout io.Writer) (err error) {
 	out := bufio.NewWriter(stdout)
 	switch {
 	case o.list.output == jsonOutput:
@@ -53,7 +54,7 @@ func writeReport(r *report.Report, o *options, stdout io.Writer) (err error) {
 	case o.list.sockets:
 		err = r.Sockets(out)
 	default:
-		err = r.Processes(out, width(stdout))
+		err = r.Processes(out, columns)
 	}
 	if err != nil {
 		return err

@@ -2,6 +2,9 @@ package app
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"syscall"
@@ -10,6 +13,7 @@ import (
 	"github.com/go-kit/log/level"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/trust"
 	"closewait_exporter/reaper"
 	"closewait_exporter/reaper/rules"
 	"closewait_exporter/reaper/step"
@@ -17,7 +21,7 @@ import (
 
 // newReaper makes the reaper of --reaper.config.
 func newReaper(o *options, h *host, observer *closewait.Observer, logger log.Logger) (*reaper.Reaper, error) {
-	config, err := rules.Load(o.rulesFile)
+	config, err := loadRules(o, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -49,6 +53,26 @@ func newReaper(o *options, h *host, observer *closewait.Observer, logger log.Log
 	}
 	warnAboutMissingFiles(o, logger)
 	return reaper.New(ro), nil
+}
+
+// loadRules reads the rules file of serve. Whoever can change it decides which programs are run and
+// ended with the capabilities of the exporter, so --reaper.enforce refuses a file that other users
+// can change.
+func loadRules(o *options, logger log.Logger) (*rules.Config, error) {
+	config, err := rules.Load(o.rulesFile)
+	if err != nil {
+		return nil, err
+	}
+	err = trust.Check(o.rulesFile)
+	switch {
+	case err == nil:
+		return config, nil
+	case o.serve.enforce:
+		return nil, fmt.Errorf("rules file: %w: --reaper.enforce refuses rules that other users can change", err)
+	case !errors.Is(err, fs.ErrNotExist): // a pipe has no path
+		level.Warn(logger).Log("msg", "Other users can change the rules, --reaper.enforce would refuse them", "err", err)
+	}
+	return config, nil
 }
 
 func warnAboutMissingFiles(o *options, logger log.Logger) {

@@ -101,7 +101,7 @@ func (s *server) probe(ctx context.Context) error {
 
 // reload reads the rules file again.
 func (s *server) reload() error {
-	return s.reaper.Reload(func() (*rules.Config, error) { return rules.Load(s.options.rulesFile) })
+	return s.reaper.Reload(func() (*rules.Config, error) { return loadRules(s.options, s.logger) })
 }
 
 func checkWebConfig(file string) error {

@@ -24,18 +24,23 @@ const (
 	guardKillTimeout = 2 * time.Second // for the end of a guard that was killed
 )
 
-// CanRun returns an error if a guard with this command could not be started.
+// CanRun returns an error if a guard with this command could not be started, or if a user other
+// than root and the user of the exporter can change what it runs.
 func (e *Executor) CanRun(command []string) error {
 	if len(command) == 0 {
 		return errors.New("guard without a command")
 	}
-	if _, err := exec.LookPath(command[0]); err != nil {
+	path, err := exec.LookPath(command[0])
+	if err == nil {
+		err = checkGuardFiles(path, command[1:])
+	}
+	if err != nil {
 		return fmt.Errorf("guard %q: %w", command[0], err)
 	}
 	return nil
 }
 
-// RunGuard runs a guard and returns the first 4 KiB of its stdout and stderr, for the log. The
+// RunGuard runs a guard and returns the first 4 KiB of its stdout and stderr. The
 // error is nil if the guard exits with status 0. Otherwise it is closewait.ErrGuardDenied,
 // closewait.ErrGuardFailed or the cause of ctx.
 //
@@ -49,8 +54,11 @@ func (e *Executor) RunGuard(ctx context.Context, g closewait.Guard) (output stri
 	ctx, overflow := context.WithCancelCause(ctx)
 	defer overflow(nil)
 	kept := &guardOutput{overflow: overflow}
+	if err := e.CanRun(g.Command); err != nil {
+		return "", fmt.Errorf("%w: %w", closewait.ErrGuardFailed, err)
+	}
 	if err := runGuard(ctx, &g, kept); err != nil {
-		return kept.String(), fmt.Errorf("guard %q: %w", g.Command, err)
+		return kept.String(), fmt.Errorf("guard %q: %w", g.Command[0], err) // arguments can be secret
 	}
 	return kept.String(), nil
 }
@@ -58,9 +66,6 @@ func (e *Executor) RunGuard(ctx context.Context, g closewait.Guard) (output stri
 // runGuard starts the guard and waits for its end. The kernel sends the parent-death signal when
 // the thread ends that has started the guard, so this goroutine keeps its thread meanwhile.
 func runGuard(ctx context.Context, g *closewait.Guard, output *guardOutput) error {
-	if len(g.Command) == 0 {
-		return fmt.Errorf("%w: no command given", closewait.ErrGuardFailed)
-	}
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	cmd := exec.Command(g.Command[0], guardArguments(g)...)

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -12,47 +12,82 @@ import (
 // ErrLocked reports that another process has the host lock.
 var ErrLocked = errors.New("another reaper acts on this host")
 
-// HostLock is the right to act on the processes of a host. One process at a time can have it.
-type HostLock struct{ namespace *os.File }
+// lockFile is the file in /proc that is locked. Only root and holders of CAP_DAC_READ_SEARCH in the
+// user namespace of the host can open it, so no other user can lock it. Every mount of /proc has
+// this file, with the same inode number. docs/decisions/host-lock.md compares it with others.
+const lockFile = "vmallocinfo"
 
-// Lock acquires the host lock or fails with ErrLocked. It locks the file of the pid namespace
-// (flock(2)), which is the same in containers that act on the same processes but have other file
-// systems. The kernel releases the lock when the process ends, however it ends.
+// HostLock is the right to act on the processes of a host. One process at a time can have it.
+type HostLock struct{ file *os.File }
+
+// Lock acquires the host lock or fails with ErrLocked. The kernel releases the lock when the
+// process ends, however it ends.
+//
+// The lock is a flock(2) on a file of /proc. A container that acts on the same processes has a
+// mount of /proc of its own, and so another inode: after this process has locked its file, it
+// searches the locks of the kernel for the same file in other mounts. Of two processes that do this
+// at the same moment at least one sees the other, and gives up.
 func (e *Executor) Lock() (*HostLock, error) {
-	namespace, err := os.Open("/proc/self/ns/pid")
+	file, err := e.openLockFile()
 	if err != nil {
 		return nil, fmt.Errorf("acquire the host lock: %w", err)
 	}
-	err = withFD(namespace, func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
-	if err != nil {
-		namespace.Close()
+	err = withFD(file, func(fd int) error { return unix.Flock(fd, unix.LOCK_EX|unix.LOCK_NB) })
+	busy := errors.Is(err, unix.EWOULDBLOCK)
+	if err != nil && !busy {
+		file.Close()
+		return nil, fmt.Errorf("acquire the host lock: %w", err)
 	}
+	holder, err := e.findLockHolder(file, busy)
 	switch {
-	case errors.Is(err, unix.EWOULDBLOCK):
-		return nil, fmt.Errorf("%w: %s holds the lock on %s: stop it, or leave out --reaper.enforce here", ErrLocked, e.lockHolder(), namespace.Name())
 	case err != nil:
-		return nil, fmt.Errorf("acquire the host lock: %w", err)
+		err = fmt.Errorf("acquire the host lock: %w", err)
+	case busy || holder != 0:
+		err = fmt.Errorf("%w: %s holds the lock on %s: stop it, or leave out --reaper.enforce here", ErrLocked, e.describeHolder(holder), file.Name())
+	default:
+		return &HostLock{file}, nil
 	}
-	return &HostLock{namespace}, nil
+	file.Close()
+	return nil, err
 }
 
 // Release releases the lock.
-func (l *HostLock) Release() { l.namespace.Close() }
+func (l *HostLock) Release() { l.file.Close() }
 
-// lockHolder finds in /proc/locks which process has the lock. A line of it is
-// "1: FLOCK  ADVISORY  WRITE 11031 00:04:4026531836 0 EOF".
-func (e *Executor) lockHolder() string {
-	const kind, pid, file = 1, 4, 5
-	var st unix.Stat_t
-	locks, err := e.host.Proc.Read("locks", nil)
-	if err != nil || unix.Stat("/proc/self/ns/pid", &st) != nil {
-		return "a process"
+// openLockFile opens the lock file, and refuses another file mounted over it, which other users
+// could lock too.
+func (e *Executor) openLockFile() (*os.File, error) {
+	path := e.host.Path + "/" + lockFile
+	fd, err := unix.Openat(int(e.host.Proc), lockFile, unix.O_RDONLY|unix.O_CLOEXEC|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, fmt.Errorf("open %s: %w: enforcement needs root or CAP_DAC_READ_SEARCH, not in a user namespace, and a /proc without subset=pid", path, err)
 	}
-	for line := range strings.Lines(string(locks)) {
-		fields := strings.Fields(line)
-		if len(fields) > file && fields[kind] == "FLOCK" && strings.HasSuffix(fields[file], fmt.Sprintf(":%d", st.Ino)) {
-			return "process " + fields[pid]
+	file := os.NewFile(uintptr(fd), path)
+	var st unix.Stat_t
+	var fs unix.Statfs_t
+	if err := errors.Join(unix.Fstat(fd, &st), unix.Fstatfs(fd, &fs)); err != nil {
+		file.Close()
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	const accessByOthers = 0o077
+	if fs.Type != unix.PROC_SUPER_MAGIC || st.Uid != 0 || st.Mode&accessByOthers != 0 {
+		file.Close()
+		return nil, fmt.Errorf("%s can be opened by other users than root, so they could hold the lock: is another file mounted over it?", path)
+	}
+	return file, nil
+}
+
+// describeHolder names the process that has the lock; 0 stands for a process that cannot be seen.
+func (e *Executor) describeHolder(pid int) string {
+	if pid == 0 {
+		return "a process of another pid namespace"
+	}
+	text := "process " + strconv.Itoa(pid)
+	if dir, err := e.host.Proc.OpenPID(pid); err == nil {
+		defer dir.Close()
+		if st, _, err := dir.ReadStat(nil); err == nil {
+			text += fmt.Sprintf(" (%s)", st.Comm)
 		}
 	}
-	return "a process"
+	return text
 }

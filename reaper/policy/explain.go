@@ -106,24 +106,25 @@ func (r *round) checkAll(p *processState, index int) []CheckResult {
 	return results
 }
 
-// WriteText writes explanations for people: the decision, every check, and the steps.
-func WriteText(out io.Writer, all []Explanation) error {
+// WriteText writes explanations for people: the decision, every check, and the steps. escape makes
+// text safe for a terminal, since processes choose their names and paths.
+func WriteText(out io.Writer, all []Explanation, escape func(string) string) error {
 	var text strings.Builder
 	for i := range all {
-		all[i].write(&text)
+		all[i].write(&text, escape)
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
 }
 
-func (e *Explanation) write(text *strings.Builder) {
+func (e *Explanation) write(text *strings.Builder, escape func(string) string) {
 	if e.Process == nil {
-		fmt.Fprintf(text, "rule %s: %s: %s\n", e.Rule, e.Decision, e.Reason)
+		fmt.Fprintf(text, "rule %s: %s: %s\n", e.Rule, e.Decision, escape(e.Reason))
 		return
 	}
 	decision := "does not match"
 	if e.Decision != "" {
-		decision = e.Decision + ": " + e.Reason
+		decision = e.Decision + ": " + escape(e.Reason)
 	}
 	fmt.Fprintf(text, "process %d (%q, group %q), rule %s: %s\n", e.Process.ID.PID, e.Process.Comm, e.Group, e.Rule, decision)
 	for _, c := range e.Checks {
@@ -131,9 +132,9 @@ func (e *Explanation) write(text *strings.Builder) {
 		if !c.Holds {
 			result = "blocks"
 		}
-		fmt.Fprintf(text, "  %s: %s (%s)\n", c.Name, result, c.Text)
+		fmt.Fprintf(text, "  %s: %s (%s)\n", c.Name, result, escape(c.Text))
 	}
 	for i, step := range e.Steps {
-		fmt.Fprintf(text, "  step %d: %s\n", i+1, step)
+		fmt.Fprintf(text, "  step %d: %s\n", i+1, escape(step))
 	}
 }

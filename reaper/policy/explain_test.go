@@ -68,13 +68,23 @@ process 11 ("bob", group "bob"), rule leak: does not match
 				_, state = p.Decide(v, state)
 			}
 			var text strings.Builder
-			if err := WriteText(&text, onlyKnownChecks(p.Explain(s.views[last], state))); err != nil {
+			if err := WriteText(&text, onlyKnownChecks(p.Explain(s.views[last], state)), strings.Clone); err != nil {
 				t.Fatal(err)
 			}
 			if diff := cmp.Diff(s.want, text.String()); diff != "" {
 				t.Errorf("-want +got:\n%s", diff)
 			}
 		})
+	}
+}
+
+func TestExplainEscapesWhatAProcessHasChosen(t *testing.T) {
+	p := policy(rule())
+	hostile := holder(alice, sockets(3, 1, hour), exe("/tmp/\x1b[31m\nprocess 1"))
+	var text strings.Builder
+	err := WriteText(&text, p.Explain(view(0, hostile), State{}), func(s string) string { return strings.NewReplacer("\x1b", "ESC", "\n", "NL").Replace(s) })
+	if lines := strings.Split(text.String(), "\n"); err != nil || strings.Contains(text.String(), "\x1b") || slices.Contains(lines, "process 1") {
+		t.Errorf("%v, %q", err, text.String())
 	}
 }
 

@@ -50,7 +50,7 @@ func TestTheSelfTestChecksTheCommandOfEachRun(t *testing.T) {
 		}
 		return nil
 	}})
-	if !slices.Equal(checked, []string{"/bin/ok", "/bin/missing"}) || len(impossible) != 1 || !strings.Contains(Refused(impossible)["leak"], "run /bin/missing {pid}: no such file") {
+	if !slices.Equal(checked, []string{"/bin/ok", "/bin/missing"}) || len(impossible) != 1 || !strings.Contains(Refused(impossible)["leak"], "run /bin/missing: no such file") {
 		t.Errorf("checked %q, impossible: %v", checked, impossible)
 	}
 }

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -23,12 +24,14 @@ func check(t *testing.T, text string, mode os.FileMode) (string, error) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	err := Check(path, &out)
+	err := Check(path, trusted, &out)
 	if err != nil {
 		err = errors.New(strings.ReplaceAll(err.Error(), path, "FILE"))
 	}
 	return strings.ReplaceAll(out.String(), path, "FILE"), err
 }
+
+func trusted(string) error { return nil }
 
 func TestCheckSaysWhatTheRulesComeTo(t *testing.T) {
 	two := smallest + `  - name: client
@@ -99,12 +102,23 @@ func TestCheckWarnsOfWhatIsPerhapsNotMeant(t *testing.T) {
 	}
 }
 
-func TestCheckWarnsOfAFileThatOthersCanChange(t *testing.T) {
-	for _, mode := range []os.FileMode{0o664, 0o646} {
-		got, err := check(t, smallest, mode)
-		if want := "FILE:1: warning: users other than the owner can write to the file, and so decide which programs are run and ended: chmod go-w\n"; err != nil || !strings.HasSuffix(got, want) {
-			t.Errorf("%v: %v, %s", mode, err, got)
+func TestCheckWarnsOfFilesThatOtherUsersCanChange(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "rules.yml")
+	guarded := strings.Replace(smallest, "- destroy: {}", "- destroy: {}\n      - run: {command: [/bin/guard, x]}\n      - run: {command: [/bin/missing]}", 1)
+	if err := os.WriteFile(path, []byte(guarded), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	err := Check(path, func(file string) error {
+		if file == "/bin/missing" {
+			return fs.ErrNotExist
 		}
+		return fmt.Errorf("chmod go-w %s", file)
+	}, &out)
+	want := path + ":1: warning: other users can change the rules, and so decide which programs are run and ended, so --reaper.enforce refuses them: chmod go-w " + path + "\n" +
+		path + ":2: warning: rule web: step 2 (run): other users can change the program, so --reaper.enforce refuses the rule: chmod go-w /bin/guard\n"
+	if err != nil || !strings.HasSuffix(out.String(), want) {
+		t.Errorf("%v\n%s\nwant\n%s", err, out.String(), want)
 	}
 }
 
@@ -113,7 +127,7 @@ func TestCheckFailsAsLoadDoes(t *testing.T) {
 	if want := "FILE:1: rules: there is no rule: write at least one, or leave out --reaper.config"; got != "" || err == nil || err.Error() != want {
 		t.Errorf("%q, %v, want %s", got, err, want)
 	}
-	if err := Check(filepath.Join(t.TempDir(), "missing.yml"), &bytes.Buffer{}); !errors.Is(err, os.ErrNotExist) {
+	if err := Check(filepath.Join(t.TempDir(), "missing.yml"), trusted, &bytes.Buffer{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v is not that the file is missing", err)
 	}
 }

@@ -48,8 +48,8 @@ func Parse(name string, data []byte) (*Config, error) {
 	return config, err
 }
 
-// parse also returns warnings: content that is valid but probably unintended.
-func parse(name string, data []byte) (*Config, document.Problems, error) {
+// parse also returns the parser, which has warnings: content that is valid but probably unintended.
+func parse(name string, data []byte) (*Config, *parser, error) {
 	p := &parser{Reader: document.NewReader(name), ruleLines: map[string]int{}}
 	var config *Config
 	if root := p.Root(data); root != nil {
@@ -58,7 +58,7 @@ func parse(name string, data []byte) (*Config, document.Problems, error) {
 	if problems := p.Problems(); len(problems) > 0 {
 		return nil, nil, problems
 	}
-	return config, p.Warnings(), nil
+	return config, p, nil
 }
 
 // parser reads one rules file.

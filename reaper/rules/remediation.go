@@ -5,20 +5,21 @@ import (
 	"slices"
 
 	"closewait_exporter/reaper/document"
+	"closewait_exporter/reaper/step"
 )
 
 // checkSteps refuses steps that are never reached, or have no effect when they are.
 func (p *parser) checkSteps(steps []parsedStep) {
 	killed, asked := 0, 0 // by which step, from 1
-	for i, step := range steps {
-		traits := step.Traits()
+	for i, next := range steps {
+		traits := next.Traits()
 		switch {
 		case killed > 0:
-			p.Problem(step.line, fmt.Sprintf("%s: is never reached: the KILL of step %d leaves nothing: remove it, or put it before", step.path, killed))
-		case i > 0 && !step.wrong && !steps[i-1].wrong && steps[i-1].String() == step.String():
-			p.Problem(step.line, step.path+": repeats the step before: remove one of the two")
+			p.Problem(next.line, fmt.Sprintf("%s: is never reached: the KILL of step %d leaves nothing: remove it, or put it before", next.path, killed))
+		case i > 0 && !next.wrong && !steps[i-1].wrong && repeats(steps[i-1].Step, next.Step):
+			p.Problem(next.line, next.path+": repeats the step before: remove one of the two")
 		case traits.NeedsLife && asked > 0:
-			p.Problem(step.line, fmt.Sprintf("%s: is too late: step %d has told the process to end: put it before", step.path, asked))
+			p.Problem(next.line, fmt.Sprintf("%s: is too late: step %d has told the process to end: put it before", next.path, asked))
 		}
 		switch {
 		case killed > 0:
@@ -29,6 +30,16 @@ func (p *parser) checkSteps(steps []parsedStep) {
 			asked = i + 1
 		}
 	}
+}
+
+// repeats reports whether two steps do the same. Their texts lack the arguments of guards.
+func repeats(a, b step.Step) bool {
+	one, isRun := a.(step.Run)
+	two, isRunToo := b.(step.Run)
+	if isRun && isRunToo {
+		return slices.Equal(one.Command, two.Command)
+	}
+	return a.String() == b.String()
 }
 
 // warnUnannounced warns about a KILL, the last of the steps, without another signal before it.

@@ -18,16 +18,38 @@ const defaultTimeout = 30 * time.Second
 
 var run = Kind{
 	Name: "run",
-	Keys: []string{"command", "timeout"},
+	Keys: []string{"command", "timeout", "record"},
 	Read: func(s *document.Section) Step {
-		return Run{Command: readCommand(s), Timeout: document.Value(s, "timeout", defaultTimeout, document.ParsePositive)}
+		record := document.List(s, "record", parseRecorded)
+		return Run{
+			Command:         readCommand(s),
+			Timeout:         document.Value(s, "timeout", defaultTimeout, document.ParsePositive),
+			RecordArguments: slices.Contains(record, recordArguments),
+			RecordOutput:    slices.Contains(record, recordOutput),
+		}
 	},
 }
 
-// Run runs a guard: the next step is only run if the guard exits with status 0.
+// Run runs a guard: the next step is only run if the guard exits with status 0. The log and the
+// audit file get its arguments and its output, which can be secret, only if the rule says so.
 type Run struct {
-	Command []string
-	Timeout time.Duration
+	Command         []string
+	Timeout         time.Duration
+	RecordArguments bool
+	RecordOutput    bool
+}
+
+// The values of record.
+const (
+	recordArguments = "arguments"
+	recordOutput    = "output"
+)
+
+func parseRecorded(text string) (string, error) {
+	if text != recordArguments && text != recordOutput {
+		return "", fmt.Errorf("%q is not known: write %s or %s", text, recordArguments, recordOutput)
+	}
+	return text, nil
 }
 
 var (
@@ -68,17 +90,16 @@ func parseArgument(text string) (string, error) {
 // Kind implements Step.
 func (Run) Kind() string { return run.Name }
 
-// String quotes the arguments that would be ambiguous without quotes.
+// String has the program without its arguments. It is shown on the page.
 func (r Run) String() string {
-	var text strings.Builder
-	text.WriteString(run.Name)
-	for _, argument := range r.Command {
-		if argument == "" || strings.ContainsAny(argument, " \"\n\t") {
-			argument = strconv.Quote(argument)
-		}
-		text.WriteString(" " + argument)
+	if len(r.Command) == 0 {
+		return run.Name
 	}
-	return text.String()
+	program := r.Command[0]
+	if strings.ContainsAny(program, " \"\n\t") {
+		program = strconv.Quote(program)
+	}
+	return run.Name + " " + program
 }
 
 // Traits implements Step.
@@ -98,5 +119,12 @@ func (r Run) Apply(ctx context.Context, t *Target) (Result, error) {
 	if err != nil && !errors.Is(err, closewait.ErrGuardDenied) && !errors.Is(err, closewait.ErrGuardFailed) {
 		err = fmt.Errorf("%w: %w", closewait.ErrGuardFailed, err)
 	}
-	return Result{Detail: output}, err
+	var result Result
+	if r.RecordArguments {
+		result.Arguments = r.Command[1:]
+	}
+	if r.RecordOutput {
+		result.Output = output
+	}
+	return result, err
 }

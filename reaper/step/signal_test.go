@@ -14,14 +14,3 @@ func TestEverySignalThatEndsAProcessByDefaultIsKnownAsSuch(t *testing.T) {
 		}
 	}
 }
-
-// TestStepsThatDifferAreNamedDifferently: equal names stand for a repeated step.
-func TestStepsThatDifferAreNamedDifferently(t *testing.T) {
-	one, two := Run{Command: []string{"/bin/x", "a b"}}, Run{Command: []string{"/bin/x", "a", "b"}}
-	if one.String() == two.String() {
-		t.Errorf("both are %s", one)
-	}
-	if got, want := (Run{Command: []string{"/bin/drain", "{pid}"}}).String(), "run /bin/drain {pid}"; got != want {
-		t.Errorf("%s, want %s", got, want)
-	}
-}

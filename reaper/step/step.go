@@ -49,8 +49,8 @@ func KindOf(name string) (Kind, bool) {
 // Step is one remedy with its options.
 type Step interface {
 	Kind() string
-	// String names the step with its options in the log and in the audit file. Two steps with the
-	// same text do the same.
+	// String names the step with its options in the log, in the audit file and on the page. It has
+	// nothing that is secret.
 	String() string
 	Traits() Traits
 	// Permitted returns why the exporter cannot apply the step to a process of another user.
@@ -80,10 +80,12 @@ type Target struct {
 	Guard func() (closewait.Guard, error)
 }
 
-// Result is what a step that did not fail has done.
+// Result is what a step has done.
 type Result struct {
-	Detail    string // for the log and the audit file
-	Idle      bool   // there was nothing to do
-	Cut       bool   // connections were ended, so that the sockets are not in CLOSE_WAIT any more
+	Detail    string   // for the log, the audit file and the page
+	Idle      bool     // there was nothing to do
+	Arguments []string // of a guard, for the log and the audit file only, if the rule says so
+	Output    string   // likewise
+	Cut       bool     // connections were ended, so that the sockets are not in CLOSE_WAIT any more
 	Signalled bool
 }
