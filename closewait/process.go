@@ -24,7 +24,8 @@ type Process struct {
 	Exe       string    // path; empty where not permitted
 	UID       uint32    // effective
 	User      string    // name of UID, or its digits
-	State     byte      // as in /proc/PID/stat: R, S, D, T, Z, ...
+	State     byte      // of the main thread, as in /proc/PID/stat: R, S, D, T, Z, ...
+	Halted    string    // what keeps the process from running, as far as somebody has asked; empty: nothing known
 	Unit      string    // systemd service, empty outside one
 	Container string    // id, 64 hex digits as a rule; empty outside one
 	Pod       string    // uid of the Kubernetes pod

@@ -18,10 +18,11 @@ import (
 // remains.
 type remediation struct {
 	*policy.Decision
-	policy   *policy.Policy
-	state    policy.State // after the decision
+	policy   *policy.Policy                        // of the decision
+	inForce  func() (*policy.Policy, policy.State) // now
 	executor step.Executor
 	observe  func(context.Context) (*closewait.View, error)
+	command  func(context.Context, *closewait.Process) (string, error)
 	audit    AuditLog
 	metrics  *metrics
 	history  *history
@@ -32,8 +33,10 @@ type remediation struct {
 	tried     bool // a step was tried
 	acted     bool // a step was carried out
 	cut       bool // connections were ended, so leaked sockets may have left CLOSE_WAIT
+	raised    bool // the limit of descriptors was raised
 	signalled bool
 	sentKill  bool
+	checked   *policy.Policy // allows the next step
 }
 
 // target is an open process.
@@ -62,8 +65,8 @@ func (r *remediation) runSteps(ctx context.Context) stop {
 	if err := r.logStart(); err != nil {
 		return stop{aborted, policy.LabelAuditFailed, err.Error()}
 	}
-	for _, next := range r.Rule.Steps {
-		evidence, s := r.check(ctx, next)
+	for i, next := range r.Rule.Steps {
+		evidence, s := r.check(ctx, i)
 		if s == nil {
 			s = r.apply(ctx, next, evidence)
 		}
@@ -74,7 +77,7 @@ func (r *remediation) runSteps(ctx context.Context) stop {
 			return *s
 		}
 	}
-	if _, s := r.check(ctx, nil); s != nil {
+	if _, s := r.check(ctx, len(r.Rule.Steps)); s != nil {
 		return *s
 	}
 	return stop{aborted, "", "all steps were run, and the leak remains"}

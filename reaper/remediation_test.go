@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -14,6 +15,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/policy"
 	"closewait_exporter/reaper/rules"
 	"closewait_exporter/reaper/step"
@@ -34,12 +36,14 @@ var allActions = []string{"raise_nofile", "run /bin/guard", "destroy", "thread_d
 // remedying is a remediation on a fake host, in a bubble.
 type remedying struct {
 	*fakeHost
-	rule     rules.Rule
-	audit    *memoryLog
-	executor step.Executor // nil: the host
-	metrics  *metrics
-	ctx      context.Context
-	cancel   func()
+	rule      rules.Rule
+	audit     *memoryLog
+	executor  step.Executor // nil: the host
+	metrics   *metrics
+	reloaded  *policy.Policy // nil: the rules of the decision
+	arguments string         // the command line of every process
+	ctx       context.Context
+	cancel    func()
 }
 
 // leakFor makes processes leak two sockets each for an hour, and two more that they share.
@@ -63,7 +67,11 @@ func (c *remedying) remedy(t *testing.T) outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, s := p.Decide(first, policy.State{})
+	s := policy.State{}
+	for _, p := range c.processes {
+		s = s.Learn([]policy.Command{{ID: p.process.ID, Exe: p.process.Exe, Line: c.arguments}})
+	}
+	_, s = p.Decide(first, s)
 	time.Sleep(time.Minute)
 	second, _ := c.Observe(t.Context())
 	decisions, s := p.Decide(second, s)
@@ -74,7 +82,7 @@ func (c *remedying) remedy(t *testing.T) outcome {
 		c.executor = c.fakeHost
 	}
 	r := &remediation{
-		Decision: &decisions[0], policy: p, state: s, executor: c.executor, observe: c.Observe, audit: c.audit, metrics: c.metrics, history: &history{}, logger: log.NewNopLogger(),
+		Decision: &decisions[0], policy: p, inForce: c.inForce(p, s), command: c.command, executor: c.executor, observe: c.Observe, audit: c.audit, metrics: c.metrics, history: &history{}, logger: log.NewNopLogger(),
 	}
 	o := r.run(c.ctx)
 	for _, p := range c.processes {
@@ -83,6 +91,20 @@ func (c *remedying) remedy(t *testing.T) outcome {
 		}
 	}
 	return o
+}
+
+// inForce returns the rules in force: those of the decision until a test replaces them.
+func (c *remedying) inForce(p *policy.Policy, s policy.State) func() (*policy.Policy, policy.State) {
+	return func() (*policy.Policy, policy.State) {
+		if c.reloaded != nil {
+			return c.reloaded, s
+		}
+		return p, s
+	}
+}
+
+func (c *remedying) command(context.Context, *closewait.Process) (string, error) {
+	return c.arguments, nil
 }
 
 func inBubble(t *testing.T, f func(t *testing.T, c *remedying)) {
@@ -173,6 +195,33 @@ func TestWhateverHappensAtAnyStep(t *testing.T) {
 		"it moves to another group": {
 			func(_ *remedying, p *fakeProcess) { p.process.Unit = "other.service" }, "aborted gone", notAfterKill("aborted gone"),
 		},
+		"it executes itself with other arguments": {
+			func(c *remedying, _ *fakeProcess) { c.arguments = "payments" }, "aborted gone", notAfterKill("aborted gone"),
+		},
+		"it closes other descriptors": {
+			func(_ *remedying, p *fakeProcess) { p.process.OpenFDs = 50 }, "aborted enough_fds", notAfterKill("aborted enough_fds"),
+		},
+		"a reload removes the rule": {
+			func(c *remedying, _ *fakeProcess) { c.reload(func(r *rules.Rule) { r.Name = "other" }) }, "aborted superseded", notAfterKill("aborted superseded"),
+		},
+		"a reload sets the rule to dry run": {
+			func(c *remedying, _ *fakeProcess) { c.reload(func(r *rules.Rule) { r.Mode = rules.DryRun }) }, "aborted dry_run", notAfterKill("aborted dry_run"),
+		},
+		"a reload protects the program": {
+			func(c *remedying, _ *fakeProcess) {
+				again := config(c.rule)
+				again.Protect.Exe = []*regexp.Regexp{regexp.MustCompile(`^/usr/bin/server$`)}
+				c.reloaded = policy.New(again, policy.Options{Enforce: true})
+			}, "aborted protected", notAfterKill("aborted protected"),
+		},
+		"a reload changes the match": {
+			func(c *remedying, _ *fakeProcess) {
+				c.reload(func(r *rules.Rule) { r.Match.Exe = regexp.MustCompile(`^/opt/.*$`) })
+			}, "aborted superseded", notAfterKill("aborted superseded"),
+		},
+		"a reload raises sockets": {
+			func(c *remedying, _ *fakeProcess) { c.reload(func(r *rules.Rule) { r.When.Sockets = 50 }) }, "aborted pending", notAfterKill("aborted pending"),
+		},
 		"its sockets move again": {
 			func(_ *remedying, p *fakeProcess) {
 				for i, s := range p.sockets {
@@ -204,7 +253,7 @@ func TestWhateverHappensAtAnyStep(t *testing.T) {
 		for step := range allSteps {
 			t.Run(fmt.Sprintf("%s at %s", name, allActions[step]), func(t *testing.T) {
 				inBubble(t, func(t *testing.T, c *remedying) {
-					c.leakFor(alice)
+					c.leakByCommand(alice)
 					c.on[allActions[step]] = func(p *fakeProcess) error { e.happens(c, p); return nil }
 					c.wants(t, e.after(step), step+1)
 				})
@@ -212,7 +261,7 @@ func TestWhateverHappensAtAnyStep(t *testing.T) {
 		}
 		t.Run(name+" before the first step", func(t *testing.T) {
 			inBubble(t, func(t *testing.T, c *remedying) {
-				c.leakFor(alice)
+				c.leakByCommand(alice)
 				scans := 0
 				c.onScan = func() {
 					if scans++; scans == 3 { // after two rounds
@@ -226,6 +275,40 @@ func TestWhateverHappensAtAnyStep(t *testing.T) {
 			})
 		})
 	}
+}
+
+// leakByCommand is leakFor with a rule that asks for descriptors and the command line too.
+func (c *remedying) leakByCommand(ids ...closewait.ProcessID) {
+	c.arguments = "catalina"
+	c.rule.When.FDs = condition.Threshold{Count: 80}
+	c.rule.Match.Command = regexp.MustCompile(`^catalina$`)
+	c.leakFor(ids...)
+}
+
+// reload puts the rule in force with a change.
+func (c *remedying) reload(change func(*rules.Rule)) {
+	again := c.rule
+	change(&again)
+	c.reloaded = newPolicy(again)
+}
+
+// TestAReloadThatChangesNothingForTheProcessStopsNothing has rules that allow the same steps.
+func TestAReloadThatChangesNothingForTheProcessStopsNothing(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *remedying) {
+		c.leakFor(alice)
+		c.on["raise_nofile"] = func(*fakeProcess) error { c.reload(func(r *rules.Rule) { r.Cooldown = time.Hour }); return nil }
+		c.wants(t, "unkillable", len(allActions))
+	})
+}
+
+// TestAHigherLimitOfDescriptorsIsNoCure: the rule asks for a share of the limit, which a step raises.
+func TestAHigherLimitOfDescriptorsIsNoCure(t *testing.T) {
+	inBubble(t, func(t *testing.T, c *remedying) {
+		c.rule.When.FDs = condition.Threshold{Ratio: 0.1}
+		c.leakFor(alice)
+		c.on["raise_nofile"] = func(p *fakeProcess) error { p.process.MaxFDs = 1 << 20; return nil }
+		c.wants(t, "unkillable", len(allActions))
+	})
 }
 
 // notAfterKill returns the end after any step but KILL, after which only the end of the process

@@ -3,6 +3,7 @@ package procfs
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -101,20 +102,15 @@ func TestCommandLinesAreJoinedBySpacesAndCut(t *testing.T) {
 	}
 }
 
-func TestACommandLineIsReadOnceForEachProgram(t *testing.T) {
-	h := fakeHost(t, 1, "first\x00")
+// TestACommandLineIsReadEachTime: an interpreter can execute itself again with other arguments.
+func TestACommandLineIsReadEachTime(t *testing.T) {
+	h := fakeHost(t, 1, "before")
 	c := NewCommandLines(h)
 	name := filepath.Join(h.Path, "1", "cmdline")
-	for _, step := range []struct{ exe, now, want string }{
-		{"/a", "first", "first"},
-		{"/a", "changed by the process", "first"},
-		{"/b", "after an exec", "after an exec"},
-	} {
-		kerneltest.Write(t, name, step.now)
-		p := process(1)
-		p.Exe = step.exe
-		if got, err := c.Of(t.Context(), p); err != nil || got != step.want {
-			t.Errorf("%q, %v, want %q", got, err, step.want)
+	for _, text := range []string{"role=catalina", "role=payments"} {
+		kerneltest.Write(t, name, text)
+		if got, err := c.Of(t.Context(), process(1)); err != nil || got != text {
+			t.Errorf("%q, %v, want %q", got, err, text)
 		}
 	}
 }
@@ -137,7 +133,12 @@ func TestCommandLinesThatHangAreBoundedInTimeAndNumber(t *testing.T) {
 		t.Errorf("%d reads hang, want %d", len(c.pending), commandLinesPending)
 	}
 	for pid := 1; pid <= commandLinesPending; pid++ { // the ones that are under way
-		kerneltest.Write(t, filepath.Join(h.Path, strconv.Itoa(pid), "cmdline"), "it answers\x00")
+		name := filepath.Join(h.Path, strconv.Itoa(pid), "cmdline")
+		kerneltest.Write(t, name, "it answers\x00")
+		if err := os.Remove(name); err != nil { // another read would hang again
+			t.Fatal(err)
+		}
+		kerneltest.Write(t, name, "it answers\x00")
 	}
 	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
 		text, err := c.Of(t.Context(), process(1))

@@ -4,8 +4,9 @@ import "fmt"
 
 // cooldown requires that the last remediation of the group by the rule ended long enough ago.
 var cooldown = Condition{
-	Name:  "cooldown",
-	Label: "cooldown",
+	Name:         "cooldown",
+	DecisionOnly: true,
+	Label:        "cooldown",
 	Holds: func(s Subject) bool {
 		f := s.Findings()
 		f.Cooldown, f.Relapses = s.Cooldown()

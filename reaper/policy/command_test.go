@@ -30,8 +30,8 @@ func TestCommandLines(t *testing.T) {
 		askNextTime int
 	}{
 		"not read yet":      {s, "leak/10 incomplete_scan", "has not been read yet", 1, 1},
-		"one that fits":     {learn(1, "java catalina start", nil), "leak/10 act", "", 0, 0},
-		"one that does not": {learn(1, "java other", nil), "", "", 0, 0},
+		"one that fits":     {learn(1, "java catalina start", nil), "leak/10 act", "", 0, 1},
+		"one that does not": {learn(1, "java other", nil), "", "", 0, 1},
 		"unreadable":        {learn(1, "", errors.New("it hangs")), "leak/10 incomplete_scan", "it hangs", 0, 1},
 		"of an earlier program": {
 			s.Learn([]Command{{ID: alice, Exe: "/bin/sh", Line: "catalina", Read: epoch}}), "leak/10 incomplete_scan", "has not been read yet", 1, 1,

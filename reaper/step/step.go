@@ -85,4 +85,5 @@ type Result struct {
 	Detail    string // for the log and the audit file
 	Cut       bool   // connections were ended, so that the sockets are not in CLOSE_WAIT any more
 	Signalled bool
+	Raised    bool // the limit of descriptors was raised
 }
