@@ -9,8 +9,8 @@ type inForce struct {
 	state  policy.State
 }
 
-// publish, with Reaper.mu held, makes the policy and the state of the loop those in force. A reload that the loop has not
-// applied yet remains in force.
+// publish, with Reaper.mu held, makes the policy and the state of the loop those in force. A reload
+// that the loop has not applied yet remains in force.
 func (r *Reaper) publish() {
 	if r.inForce.policy == nil || r.inForce.policy.SameRules(r.policy) {
 		r.inForce.policy = r.policy

@@ -92,7 +92,7 @@ func (r *remediation) checkTargets(ctx context.Context, living []*target, step i
 }
 
 // factsOf reads the current facts of a target. A higher limit of descriptors that an earlier step
-// has set does not make the process healthy, so the share in use is that of the limit before.
+// has set does not make the process healthy, so the limit before the step still counts.
 func (r *remediation) factsOf(ctx context.Context, t *target) (f policy.TargetFacts, err error) {
 	if f.Process, err = t.Describe(); err != nil {
 		return f, err
@@ -164,8 +164,8 @@ func (r *remediation) allAffected(holders []closewait.ProcessID, again policy.Re
 }
 
 // stillJustified returns why the next step must not be run; nil if it may. Descriptors of
-// connections that an earlier step has ended still leak: only closing them is a cure. minimum is the
-// number of sockets that the rules in force require; more says whether a step follows.
+// connections that an earlier step has ended still leak: only closing them is a cure. minimum is
+// the number of sockets that the rules in force require; more says whether a step follows.
 func (r *remediation) stillJustified(c evidenceCheck, minimum int, more bool) *stop {
 	leaked, required := len(r.Evidence)-c.free, r.Rule.When.MinSockets()
 	free := fmt.Sprintf("%d of %d sockets are released", c.free, len(r.Evidence))

@@ -10,7 +10,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// activityOf reads the Activity of a process in both ways, which must agree on what does not change.
+// activityOf reads the Activity of a process in both ways, which must agree on what does not
+// change.
 func activityOf(t *testing.T, e *Executor, h *ProcessHandle) closewait.Activity {
 	t.Helper()
 	first, err := h.Activity()

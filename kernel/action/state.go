@@ -132,9 +132,9 @@ func (s *State) countThreads(dir host.Directory) error {
 	})
 }
 
-// readRan returns the processor time of a thread, from its schedstat. A kernel without that file, or
-// with zeros in it, counts context switches in status. The result is 0 for a thread that has ended
-// meanwhile.
+// readRan returns the processor time of a thread, from its schedstat. A kernel without that file,
+// or with zeros in it, counts context switches in status. The result is 0 for a thread that has
+// ended meanwhile.
 func readRan(threads host.Directory, thread string, buf []byte) (time.Duration, []byte) {
 	buf, err := threads.Read(thread+"/schedstat", buf)
 	if err == nil {

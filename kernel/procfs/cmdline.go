@@ -16,8 +16,8 @@ import (
 )
 
 // CommandLines reads the command lines of processes. It is safe for concurrent use. It remembers
-// none, because a process can change its command line at any time, also by executing its own program
-// again.
+// none, because a process can change its command line at any time, also by executing its own
+// program again.
 //
 // Reading a command line can hang for ever: the kernel takes a lock of the process that a thread in
 // uninterruptible sleep can hold. So Of waits at most a second for a read, at most

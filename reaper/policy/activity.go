@@ -60,9 +60,9 @@ func (s State) LearnActivities(activities map[closewait.ProcessID]closewait.Acti
 	return s
 }
 
-// observe finds out whether the process could run since the last round. After it was stopped, traced
-// or frozen, everything starts again, because it needs time for the work that has piled up. While it
-// was merely stuck, as in a read from a disk that does not answer, its clock stands still.
+// observe finds out whether the process could run since the last round. After it was stopped,
+// traced or frozen, everything starts again, because it needs time for the work that has piled up.
+// While it was merely stuck, as in a read from a disk that does not answer, its clock stands still.
 //
 // A process that was found unable to run may have stayed so until just before this round, so the
 // whole time between the two rounds does not count.

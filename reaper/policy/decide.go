@@ -40,34 +40,6 @@ func (p *Policy) Decide(view *closewait.View, s State) ([]Decision, State) {
 	return all, r.next
 }
 
-// selectByMode selects candidates of the rules that act, and then of the rules in dry run. None of
-// these starts on a target or group that another rule really acts on.
-func (r *round) selectByMode() {
-	if len(r.candidates) == 0 {
-		return
-	}
-	all := r.candidates
-	r.candidates = slices.DeleteFunc(slices.Clone(all), func(d Decision) bool { return d.Rule.Mode != rules.Enforce })
-	r.selectCandidates()
-	enforced := r.candidates
-	r.candidates = nil
-	for i := range all {
-		d := &all[i]
-		if d.Rule.Mode == rules.Enforce {
-			continue
-		}
-		if run := r.next.limiters[rules.Enforce].runOn(d.Process.ID, d.Group); run != "" {
-			d.Label, d.Why = condition.LabelInProgress, run
-			r.others = append(r.others, *d)
-			continue
-		}
-		r.candidates = append(r.candidates, *d)
-	}
-	r.selectCandidates()
-	r.candidates = append(enforced, r.candidates...)
-	slices.SortFunc(r.candidates, worstFirst)
-}
-
 // checkRound returns why a View cannot be used, or no label.
 func (p *Policy) checkRound(view *closewait.View, s *State) (label Label, why string) {
 	if label, why := ViewUnusable(view); label != unlabelled || s.last.IsZero() {

@@ -112,8 +112,8 @@ func (e *evaluation) observedTime(since time.Time) time.Duration {
 }
 
 // cutoff is the latest time since which a socket must have been in CLOSE_WAIT, and quiet, to be
-// evidence. Time in which the process could not run or was not observed does not count; the zero time
-// excludes all sockets.
+// evidence. Time in which the process could not run or was not observed does not count; the zero
+// time excludes all sockets.
 func (e *evaluation) cutoff() time.Time {
 	cutoff := e.ranFor(e.rule.When.Age, e.view.Taken)
 	if cutoff.Before(e.observedSince) {

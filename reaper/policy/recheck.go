@@ -30,8 +30,8 @@ func refused(label Label, format string, args ...any) RecheckResult {
 }
 
 // Recheck repeats the checks that led to a decision before a step with that index, under the rules
-// of p, which can be newer than the decision. The State is the one after the last round; targets are
-// the living targets, at least one. It is safe for concurrent use, also with Decide.
+// of p, which can be newer than the decision. The State is the one after the last round; targets
+// are the living targets, at least one. It is safe for concurrent use, also with Decide.
 func (p *Policy) Recheck(view *closewait.View, s State, d *Decision, step int, targets []TargetFacts) RecheckResult {
 	index, result := p.allows(d, step)
 	if result.Label != unlabelled {
