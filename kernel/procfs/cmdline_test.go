@@ -115,6 +115,40 @@ func TestACommandLineIsReadEachTime(t *testing.T) {
 	}
 }
 
+// TestAProgramThatExecutesItselfAgainHasAnotherCommandLine: exe, pid and start time stay the same.
+func TestAProgramThatExecutesItselfAgainHasAnotherCommandLine(t *testing.T) {
+	h, err := host.Open(host.DefaultPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	shell := exec.Command("sh", "-c", `read line; exec "$0" -c 'read line; :' "$0" role=payments`, "/bin/sh", "role=catalina")
+	stdin, err := shell.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shell.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = shell.Process.Kill()
+		_ = shell.Wait()
+	}()
+	c, p := NewCommandLines(h), &closewait.Process{ID: identityOf(t, h, shell.Process.Pid), Exe: "/bin/sh"}
+	awaitText := func(want string) {
+		t.Helper()
+		leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
+			text, err := c.Of(t.Context(), p)
+			return err == nil && strings.HasSuffix(text, want), "its command line is " + text
+		})
+	}
+	awaitText("role=catalina")
+	if _, err := stdin.Write([]byte("go\n")); err != nil {
+		t.Fatal(err)
+	}
+	awaitText("role=payments")
+}
+
 func TestCommandLinesThatHangAreBoundedInTimeAndNumber(t *testing.T) {
 	h := fakeHost(t, 3*commandLinesPending, "")
 	c := NewCommandLines(h)

@@ -91,6 +91,9 @@ func (e *trackedScanner) view() view {
 			v.defunct = append(v.defunct, s)
 		}
 	}
+	if v.Uptime == 0 {
+		e.t.Error("the View has no uptime")
+	}
 	v.countsOnce()
 	return v
 }

@@ -14,9 +14,9 @@ import (
 	"closewait_exporter/reaper/step"
 )
 
-// TestNoStepThatTheRulesInForceForbid reloads the rules, changes the process and lets time pass, all
-// at random, between the steps of a remediation. Each step that Recheck allows is compared with the
-// rules in force and with the process, as this test knows them.
+// TestNoStepThatTheRulesInForceForbid reloads the rules, changes the process and lets time pass,
+// all at random, between the steps of a remediation. Each step that Recheck allows is compared with
+// the rules in force and with the process, as this test knows them.
 func TestNoStepThatTheRulesInForceForbid(t *testing.T) {
 	allowed, refused := 0, map[Label]int{}
 	for seed := range uint64(4000) {
