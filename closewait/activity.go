@@ -1,6 +1,9 @@
 package closewait
 
-import "time"
+import (
+	"fmt"
+	"time"
+)
 
 // Activity shows whether a process could run. The totals only grow, so two Activities of a process
 // tell what happened in between.
@@ -19,4 +22,10 @@ func (a *Activity) StuckSince(before *Activity) bool { return a.Waiting && a.Ran
 // FrozenSince reports whether the process was frozen at some time since an earlier Activity.
 func (a *Activity) FrozenSince(before *Activity) bool {
 	return a.Cgroup != "" && a.Cgroup == before.Cgroup && a.Frozen > before.Frozen
+}
+
+// UnknownActivity is the Activity of a process for which it could not be read: it must not count as
+// one that can run.
+func UnknownActivity(err error) Activity {
+	return Activity{Halted: fmt.Sprintf("it is not known whether the process can run (%v)", err)}
 }

@@ -73,7 +73,7 @@ func (r *Reaper) readActivities(processes []*closewait.Process) map[closewait.Pr
 	for _, p := range processes {
 		a, err := r.options.Activity(p.ID)
 		if err != nil {
-			a = closewait.Activity{Halted: "it is not known whether the process can run: " + err.Error()}
+			a = closewait.UnknownActivity(err)
 		}
 		activities[p.ID] = a
 	}

@@ -78,9 +78,11 @@ func learn(ctx context.Context, p *policy.Policy, view *closewait.View, state po
 	state = state.Learn(commands)
 	activities := map[closewait.ProcessID]closewait.Activity{}
 	for _, process := range p.Watched(view, state) {
-		if a, err := e.Activity(process.ID); err == nil {
-			activities[process.ID] = a
+		a, err := e.Activity(process.ID)
+		if err != nil {
+			a = closewait.UnknownActivity(err)
 		}
+		activities[process.ID] = a
 	}
 	return state.LearnActivities(activities)
 }
