@@ -41,7 +41,7 @@ func (p *Policy) watches(s *State, h *closewait.Holder) bool {
 		if !concerns(rule, h) {
 			continue
 		}
-		if before != nil && before.rules[i].matchState != notMatchedYet {
+		if before != nil && rule.Match.Command == nil && before.rules[i].matchState != notMatchedYet {
 			if before.rules[i].matchState == matches {
 				return true
 			}

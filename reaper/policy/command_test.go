@@ -52,3 +52,24 @@ func TestCommandLines(t *testing.T) {
 		})
 	}
 }
+
+// TestARuleIsMatchedAgainWhenTheCommandLineChanges has a process that executes its own program.
+func TestARuleIsMatchedAgainWhenTheCommandLineChanges(t *testing.T) {
+	p := policy(rule(func(r *rules.Rule) { r.Match.Command = regexp.MustCompile("^catalina$") }))
+	var s State
+	for i, c := range []struct{ line, want string }{
+		{"catalina", "leak/10 pending"}, {"payments", ""}, {"payments", ""}, {"catalina", "leak/10 act"},
+	} {
+		at := time.Duration(i) * time.Minute
+		v := view(at, holder(alice, sockets(2, 1, hour)))
+		if unread := p.UnreadCommands(v, s); len(unread) != 1 {
+			t.Errorf("round %d: %d command lines are to be read", i, len(unread))
+		}
+		s = s.Learn([]Command{{ID: alice, Exe: "/usr/bin/server", Line: c.line, Read: epoch.Add(at)}})
+		var decisions []Decision
+		decisions, s = p.Decide(v, s)
+		if got := describe(decisions); got != c.want {
+			t.Errorf("round %d: %q, want %q", i, got, c.want)
+		}
+	}
+}

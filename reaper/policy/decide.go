@@ -189,8 +189,7 @@ func (r *round) decision(p *processState, index int) Decision {
 	}
 }
 
-// match returns whether a rule matches a process. The result is kept unless it depends on the
-// command line, which a process can change by executing its own program again.
+// match returns whether a rule matches a process. The result unreadable is not kept.
 func (r *round) match(p *processState, index int) matchState {
 	state := &p.rules[index]
 	if state.matchState != notMatchedYet {
@@ -200,10 +199,6 @@ func (r *round) match(p *processState, index int) matchState {
 	switch {
 	case mismatch.Err != nil:
 		return unreadable
-	case r.policy.rules[index].Match.Command != nil && matched:
-		return matches
-	case r.policy.rules[index].Match.Command != nil:
-		return differs
 	case matched:
 		state.matchState = matches
 	default:

@@ -25,6 +25,7 @@ type Policy struct {
 	config  *rules.Config
 	rules   []rules.Rule // with the Mode in force
 	ends    []bool       // by rule: some step can end a process
+	byLine  []int        // rules that match command lines
 	own     []closewait.ProcessID
 	refused map[string]string // rules that must not act, by name, and why
 }
@@ -44,6 +45,9 @@ func New(config *rules.Config, o Options) *Policy {
 			p.rules[i].Mode = rules.DryRun
 		}
 		p.ends = append(p.ends, p.rules[i].EndsProcess())
+		if p.rules[i].Match.Command != nil {
+			p.byLine = append(p.byLine, i)
+		}
 	}
 	return p
 }

@@ -90,8 +90,8 @@ func (p *Policy) allows(d *Decision, step int) (index int, result RecheckResult)
 // recheck repeats the checks of one target. Only the first one has the evidence.
 func (r *round) recheck(d *Decision, index int, t *TargetFacts, first bool) RecheckResult {
 	rule, state := &r.policy.rules[index], r.stateOf(t)
-	if state.group != d.Group {
-		return refused(LabelGone, "the group of process %d was %q and is %q now", state.ID.PID, d.Group, state.group)
+	if before := groupAt(d, state.ID); state.group != before {
+		return refused(LabelGone, "the group of process %d was %q and is %q now", state.ID.PID, before, state.group)
 	}
 	switch matched, mismatch := rule.Match.Matches(&state.Process, t.Command); {
 	case mismatch.Err != nil:
@@ -123,6 +123,16 @@ func (r *round) recheck(d *Decision, index int, t *TargetFacts, first bool) Rech
 		}
 	}
 	return result
+}
+
+// groupAt returns the group of a target at the decision.
+func groupAt(d *Decision, id closewait.ProcessID) string {
+	for _, p := range d.With {
+		if p.ID == id {
+			return p.Group()
+		}
+	}
+	return d.Group
 }
 
 // stateOf returns the state of a process with other facts than in the View, which need not have it.

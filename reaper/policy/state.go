@@ -124,6 +124,9 @@ func (s *State) carryOver(view *closewait.View, before *State) {
 		p := &s.processes[i]
 		*p = processState{Holder: h, rules: states[i*n : (i+1)*n : (i+1)*n], observedSince: s.observedSince}
 		p.carryOver(before.byID[h.ID], before.evaluatedBy == s.policy)
+		for _, rule := range s.policy.byLine {
+			p.rules[rule].matchState = notMatchedYet // a process can execute its own program again, with other arguments
+		}
 		var activity *closewait.Activity
 		if a, read := before.activities[h.ID]; read {
 			activity = &a
