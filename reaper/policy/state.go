@@ -129,7 +129,8 @@ func (s *State) carryOver(view *closewait.View, before *State) {
 		}
 		var activity *closewait.Activity
 		if a, read := before.activities[h.ID]; read {
-			activity = &a
+			known := a // allocated only here: most processes are not watched
+			activity = &known
 		}
 		p.observe(before.byID[h.ID], activity, before.last, view.Taken)
 		s.byID[h.ID] = p
