@@ -71,12 +71,3 @@ func (p *Policy) Interval() time.Duration { return p.config.Interval }
 
 // MaxGap is the longest time between two Views for which the earlier one still counts.
 func (p *Policy) MaxGap() time.Duration { return max(gapIntervals*p.config.Interval, minGap) }
-
-func (p *Policy) index(rule *rules.Rule) int {
-	for i := range p.rules {
-		if &p.rules[i] == rule {
-			return i
-		}
-	}
-	panic("a decision of another policy")
-}
