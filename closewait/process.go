@@ -25,7 +25,8 @@ type Process struct {
 	Exe       string    // path; empty where not permitted
 	UID       uint32    // effective
 	User      string    // name of UID, or its digits
-	State     byte      // as in /proc/PID/stat: R, S, D, T, Z, ...
+	State     byte      // of the main thread, as in /proc/PID/stat: R, S, D, T, Z, ...
+	Halted    string    // what keeps the process from running, as far as somebody has asked; empty: nothing known
 	// Unit is the service of the host's service manager, without an instance that changes at every
 	// start; Container the id that a runtime of the host has given, 64 hex digits as a rule; Pod the
 	// uid of the Kubernetes pod. Only the host can choose them.

@@ -6,6 +6,7 @@ import "time"
 // slices but the Holders, so a scanner may reuse the rest for its next scan.
 type Snapshot struct {
 	Taken           time.Time      // after the last socket was read, so that ages are lower bounds
+	Uptime          time.Duration  // of the host at about that time, suspended time included; 0: not known
 	Sockets         []SocketSample // all in CLOSE_WAIT, and known defunct ones; a dump can repeat one
 	Processes       []Process      // every process that holds some socket
 	PIDs            []int          // every pid on the host, ascending; a process in neither list has ended

@@ -57,7 +57,7 @@ func (t *Tracker) Update(s *Snapshot) *View {
 	if len(t.sockets) == 0 {
 		t.sockets = make(map[SocketID]*tracked, len(s.Sockets)) // growing it step by step would cost more
 	}
-	v := &View{Taken: s.Taken, Namespaces: len(s.NetNS), UnreadableNamespaces: len(s.UnreadableNetNS), Denied: s.Denied, AllDefunct: s.AllDefunct}
+	v := &View{Taken: s.Taken, Uptime: s.Uptime, Namespaces: len(s.NetNS), UnreadableNamespaces: len(s.UnreadableNetNS), Denied: s.Denied, AllDefunct: s.AllDefunct}
 	for i := range s.Sockets {
 		sample := &s.Sockets[i]
 		if !t.observe(sample, s.Taken) || sample.Defunct {

@@ -6,6 +6,7 @@ import "time"
 // number of goroutines may read it.
 type View struct {
 	Taken                time.Time
+	Uptime               time.Duration // of the host when the View was taken, suspended time included; 0: not known
 	Took                 time.Duration // from the start of the scan to this View
 	Sockets              HostSockets   // in CLOSE_WAIT only
 	Durations            Histogram     // seconds in CLOSE_WAIT of all sockets that have left it so far

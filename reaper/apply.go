@@ -36,6 +36,9 @@ func (r *remediation) apply(ctx context.Context, s step.Step, evidence []*closew
 
 // applyTo applies a step to one process.
 func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evidence []*closewait.Socket) *stop {
+	if now, _ := r.inForce(); !now.SameRules(r.checked) {
+		return &stop{aborted, policy.LabelSuperseded, "the rules were reloaded just before the step"}
+	}
 	result := StepResult{StepRecord: StepRecord{Step: s.String(), Target: t.process.ID.PID}}
 	if stopped := r.logStep(result.StepRecord); stopped != nil {
 		return stopped
@@ -49,6 +52,7 @@ func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evide
 		return r.wouldHaveRun(ctx, s, result.StepRecord, err)
 	}
 	r.cut = r.cut || done.Cut
+	r.raised = r.raised || done.Raised
 	r.signalled = r.signalled || done.Signalled
 	r.sentKill = r.sentKill || done.Signalled && s.Traits().Kills
 	gone := errors.Is(err, closewait.ErrGone)

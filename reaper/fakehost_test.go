@@ -184,11 +184,26 @@ func (p *fakeProcess) Describe() (closewait.Process, error) {
 	return now, nil
 }
 
-func (p *fakeProcess) Halted() (bool, error) {
+func (p *fakeProcess) Activity() (a closewait.Activity, err error) {
 	if p.dead() {
-		return false, closewait.ErrGone
+		return a, closewait.ErrGone
 	}
-	return p.halted, nil
+	if p.halted {
+		a.Halted = "frozen by its cgroup"
+	}
+	return a, nil
+}
+
+// Activity is Options.Activity.
+func (h *fakeHost) Activity(id closewait.ProcessID) (closewait.Activity, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, p := range h.processes {
+		if p.process.ID == id {
+			return p.Activity()
+		}
+	}
+	return closewait.Activity{}, closewait.ErrGone
 }
 
 func (p *fakeProcess) Verify(_ context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {

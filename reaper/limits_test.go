@@ -124,9 +124,11 @@ func TestARuleThatCannotBeCarriedOutIsRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		cut := rule(func(r *rules.Rule) { r.Name, r.Steps = "cut", []step.Step{step.Destroy{}} })
 		trial := rule(func(r *rules.Rule) { r.Name, r.Steps, r.Mode = "trial", []step.Step{step.Destroy{}}, rules.DryRun })
+		trial.Match.Exe = regexp.MustCompile(`^/opt/.*$`)
 		r := newRunning(t, cut, trial, rule())
 		r.options.Rights = func() step.Rights { return step.Rights{Destroy: errors.New("CAP_NET_ADMIN is missing")} }
 		r.leak(alice)
+		r.leak(bob).process.Exe = "/opt/server"
 		r.run()
 		after(time.Minute)
 		r.wantActions("signal TERM")
@@ -153,8 +155,8 @@ func TestCommandLinesAreReadWhenARuleAsksForThem(t *testing.T) {
 		r.wantMetric(1, "closewait_reaper_decisions_total", "rule=leak", "decision=incomplete_scan")
 		after(2 * time.Minute)
 		r.wantActions("signal TERM")
-		if reads != 2 {
-			t.Errorf("%d reads, want one that failed and one that did not", reads)
+		if reads != 3 {
+			t.Errorf("%d reads, want one that failed, one that did not, and one before the step", reads)
 		}
 		r.halt()
 	})

@@ -26,6 +26,8 @@ type Options struct {
 	// Command reads the command line of a process. It returns in bounded time, whatever the process
 	// does.
 	Command func(context.Context, *closewait.Process) (string, error)
+	// Activity shows whether a process can run. It cannot block.
+	Activity func(closewait.ProcessID) (closewait.Activity, error)
 	// Executors are used by the rules of each Mode; Enforce may be nil without Options.Enforce.
 	Executors [2]step.Executor
 	// Rights returns what the program may do now.
@@ -48,6 +50,7 @@ type Reaper struct {
 	config   *rules.Config // that was read last
 	reload   reload
 	current  current
+	inForce  inForce
 	reloaded chan struct{} // there is a new config
 
 	// The rest belongs to the goroutine of Run.
@@ -78,8 +81,8 @@ func New(o Options) *Reaper {
 // Metrics returns the metrics of the Reaper.
 func (r *Reaper) Metrics() prometheus.Collector { return r.metrics }
 
-// Reload replaces the rules by those that load returns, or keeps them if it fails. Cooldowns, the
-// budget and running remediations remain.
+// Reload replaces the rules by those that load returns, or keeps them if it fails. Cooldowns and
+// the budget remain. Running remediations run no further step that the new rules do not allow.
 func (r *Reaper) Reload(load func() (*rules.Config, error)) error {
 	config, err := load()
 	r.recordReload(config, err)
@@ -99,6 +102,7 @@ func (r *Reaper) recordReload(config *rules.Config, err error) {
 	defer r.mu.Unlock()
 	if r.reload.ok = err == nil; r.reload.ok {
 		r.config, r.reload.at = config, time.Now()
+		r.inForce.policy = policy.New(config, policy.Options{Enforce: r.options.Enforce, Own: r.options.Own})
 	}
 	r.metrics.showReload(r.reload)
 }

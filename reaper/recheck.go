@@ -5,22 +5,25 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"time"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/policy"
-	"closewait_exporter/reaper/step"
 )
 
 // maxCheckTime is the maximum time between a View and the step that is based on it. Finding all
 // holders takes seconds on a host with a million descriptors.
 const maxCheckTime = 30 * time.Second
 
-// check makes sure that the leak remains before the next step, and returns the evidence. After the
-// last step, next is nil.
-func (r *remediation) check(ctx context.Context, next step.Step) ([]*closewait.Socket, *stop) {
-	for {
+// maxChecks is how often a step is checked again because the rules were reloaded meanwhile.
+const maxChecks = 3
+
+// check makes sure that the leak remains, and that the rules in force allow the step with that
+// index. It returns the evidence. After the last step only the leak matters.
+func (r *remediation) check(ctx context.Context, step int) ([]*closewait.Socket, *stop) {
+	for checks := 0; ; {
 		living, err := r.living()
 		switch {
 		case err != nil:
@@ -28,54 +31,81 @@ func (r *remediation) check(ctx context.Context, next step.Step) ([]*closewait.S
 		case len(living) == 0:
 			return nil, r.allEnded()
 		}
-		evidence, s, err := r.checkTarget(ctx, living[0], next)
+		rules, state := r.inForce()
+		if step == len(r.Rule.Steps) {
+			rules = r.policy
+		}
+		evidence, s, err := r.checkTargets(ctx, living, step, rules, state)
 		switch {
-		case errors.Is(err, closewait.ErrGone) && living[0].hasExited():
+		case errors.Is(err, closewait.ErrGone) && anyExited(living):
 			continue
 		case ctx.Err() != nil:
 			return nil, shuttingDown(ctx)
 		case err != nil:
 			return nil, &stop{aborted, policy.LabelIncompleteScan, err.Error()}
 		}
-		return evidence, s
+		r.checked = rules
+		if now, _ := r.inForce(); s != nil || step == len(r.Rule.Steps) || now.SameRules(rules) {
+			return evidence, s
+		}
+		if checks++; checks == maxChecks {
+			return nil, &stop{aborted, policy.LabelSuperseded, "the rules were reloaded at each check before the step"}
+		}
 	}
 }
 
-func (t *target) hasExited() bool {
-	exited, err := t.Exited()
-	t.exited = exited
-	return exited && err == nil
+func anyExited(targets []*target) bool {
+	found := false
+	for _, t := range targets {
+		exited, err := t.Exited()
+		t.exited = exited && err == nil
+		found = found || t.exited
+	}
+	return found
 }
 
-// checkTarget makes the checks that led to the decision again: in a new View, and of the process
-// itself.
-func (r *remediation) checkTarget(ctx context.Context, t *target, next step.Step) ([]*closewait.Socket, *stop, error) {
+// checkTargets makes the checks that led to the decision again: in a new View, and of the processes
+// themselves.
+func (r *remediation) checkTargets(ctx context.Context, living []*target, step int, rules *policy.Policy, state policy.State) ([]*closewait.Socket, *stop, error) {
 	view, err := r.rescan(ctx)
 	if err != nil {
 		return nil, nil, err
 	}
-	process, err := t.Describe()
-	if err != nil {
-		return nil, nil, err
+	facts := make([]policy.TargetFacts, len(living))
+	for i, t := range living {
+		if facts[i], err = r.factsOf(ctx, t); err != nil {
+			return nil, nil, err
+		}
 	}
-	again := r.policy.Recheck(view, r.state, r.Decision, &process)
+	again := rules.Recheck(view, state, r.Decision, step, facts)
 	if again.Label != "" {
 		return nil, &stop{aborted, again.Label, again.Why}, nil
 	}
-	switch halted, err := t.Halted(); {
-	case err != nil:
-		return nil, nil, err
-	case halted:
-		return nil, &stop{aborted, condition.LabelStopped, "the process is stopped or frozen"}, nil
-	}
-	c, err := r.verifyEvidence(ctx, t, again)
+	c, err := r.verifyEvidence(ctx, living[0], again)
 	if err != nil {
 		return nil, nil, err
 	}
 	if took := time.Since(view.Taken); took > maxCheckTime {
 		return nil, &stop{aborted, policy.LabelGap, fmt.Sprintf("the check before the step took %s, so its result may be out of date", took)}, nil
 	}
-	return c.evidence, r.stillJustified(c, next), nil
+	return c.evidence, r.stillJustified(c, again.Minimum, step < len(r.Rule.Steps)), nil
+}
+
+// factsOf reads the current facts of a target. A higher limit of descriptors that an earlier step
+// has set does not make the process healthy, so the limit before the step still counts.
+func (r *remediation) factsOf(ctx context.Context, t *target) (f policy.TargetFacts, err error) {
+	if f.Process, err = t.Describe(); err != nil {
+		return f, err
+	}
+	if f.Activity, err = t.Activity(); err != nil {
+		return f, err
+	}
+	if before := t.process.MaxFDs; r.raised && before > 0 {
+		f.Process.MaxFDs = min(f.Process.MaxFDs, before)
+	}
+	process := f.Process
+	f.Command = sync.OnceValues(func() (string, error) { return r.command(ctx, &process) })
+	return f, nil
 }
 
 // evidenceCheck is the current state of the evidence of a decision. Each socket that is not in
@@ -134,18 +164,19 @@ func (r *remediation) allAffected(holders []closewait.ProcessID, again policy.Re
 }
 
 // stillJustified returns why the next step must not be run; nil if it may. Descriptors of
-// connections that an earlier step has ended still leak: only closing them is a cure.
-func (r *remediation) stillJustified(c evidenceCheck, next step.Step) *stop {
-	required := r.Rule.When.MinSockets()
+// connections that an earlier step has ended still leak: only closing them is a cure. minimum is
+// the number of sockets that the rules in force require; more says whether a step follows.
+func (r *remediation) stillJustified(c evidenceCheck, minimum int, more bool) *stop {
+	leaked, required := len(r.Evidence)-c.free, r.Rule.When.MinSockets()
 	free := fmt.Sprintf("%d of %d sockets are released", c.free, len(r.Evidence))
 	switch {
-	case len(r.Evidence)-c.free < required && r.tried:
+	case leaked < required && r.tried:
 		return &stop{recovered, policy.LabelRecovered, free}
-	case len(r.Evidence)-c.free < required:
+	case leaked < required:
 		return &stop{aborted, policy.LabelRecovered, free + " before the first step"}
-	case len(c.evidence)+c.stuck < required:
+	case len(c.evidence)+c.stuck < minimum:
 		return &stop{aborted, condition.LabelPending, fmt.Sprintf("%s, %d are held by other processes too, %d have changed", free, c.foreign, c.changed)}
-	case !c.complete && next != nil:
+	case !c.complete && more:
 		return &stop{aborted, policy.LabelIncompleteScan, "some process could not be read, so the sockets may have other holders"}
 	}
 	return nil

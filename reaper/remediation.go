@@ -19,10 +19,11 @@ import (
 // remains.
 type remediation struct {
 	*policy.Decision
-	policy   *policy.Policy
-	state    policy.State // after the decision
+	policy   *policy.Policy                        // of the decision
+	inForce  func() (*policy.Policy, policy.State) // now
 	executor step.Executor
 	observe  func(context.Context) (*closewait.View, error)
+	command  func(context.Context, *closewait.Process) (string, error)
 	audit    AuditLog
 	metrics  *metrics
 	history  *history
@@ -34,8 +35,10 @@ type remediation struct {
 	tried     bool         // a step was tried
 	acted     bool         // a step was carried out, or would have been in dry run
 	cut       bool         // connections were ended, so leaked sockets may have left CLOSE_WAIT
+	raised    bool         // the limit of descriptors was raised
 	signalled bool
 	sentKill  bool
+	checked   *policy.Policy // allows the next step
 }
 
 // target is an open process.
@@ -67,8 +70,8 @@ func (r *remediation) runSteps(ctx context.Context) stop {
 	if err := r.logStart(); err != nil {
 		return stop{aborted, policy.LabelAuditFailed, err.Error()}
 	}
-	for _, next := range r.Rule.Steps {
-		evidence, s := r.check(ctx, next)
+	for i, next := range r.Rule.Steps {
+		evidence, s := r.check(ctx, i)
 		if s == nil {
 			s = r.apply(ctx, next, evidence)
 		}
@@ -85,7 +88,7 @@ func (r *remediation) runSteps(ctx context.Context) stop {
 	if r.dryRun() {
 		return stop{reason: "dry run: nothing was done"}
 	}
-	if _, s := r.check(ctx, nil); s != nil {
+	if _, s := r.check(ctx, len(r.Rule.Steps)); s != nil {
 		return *s
 	}
 	return stop{aborted, "", "all steps were run, and the leak remains"}

@@ -3,9 +3,6 @@ package reaper
 import (
 	"context"
 	"errors"
-	"fmt"
-	"slices"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -34,13 +31,15 @@ var allActions = []string{"raise_nofile", "run /bin/guard", "destroy", "thread_d
 // remedying is a remediation on a fake host, in a bubble.
 type remedying struct {
 	*fakeHost
-	rule     rules.Rule
-	audit    *memoryLog
-	executor step.Executor // nil: the host
-	metrics  *metrics
-	ctx      context.Context
-	cancel   func()
-	last     *remediation // that was carried out
+	rule      rules.Rule
+	audit     *memoryLog
+	executor  step.Executor // nil: the host
+	metrics   *metrics
+	reloaded  *policy.Policy // nil: the rules of the decision
+	arguments string         // the command line of every process
+	ctx       context.Context
+	cancel    func()
+	last      *remediation // that was carried out
 }
 
 // leakFor makes processes leak two sockets each for an hour, and two more that they share.
@@ -64,7 +63,11 @@ func (c *remedying) remedy(t *testing.T) outcome {
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, s := p.Decide(first, policy.State{})
+	s := policy.State{}
+	for _, p := range c.processes {
+		s = s.Learn([]policy.Command{{ID: p.process.ID, Exe: p.process.Exe, Line: c.arguments}})
+	}
+	_, s = p.Decide(first, s)
 	time.Sleep(time.Minute)
 	second, _ := c.Observe(t.Context())
 	decisions, s := p.Decide(second, s)
@@ -75,7 +78,7 @@ func (c *remedying) remedy(t *testing.T) outcome {
 		c.executor = c.fakeHost
 	}
 	r := &remediation{
-		Decision: &decisions[0], policy: p, state: s, executor: c.executor, observe: c.Observe, audit: c.audit, metrics: c.metrics, history: &history{}, logger: log.NewNopLogger(),
+		Decision: &decisions[0], policy: p, inForce: c.inForce(p, s), command: c.command, executor: c.executor, observe: c.Observe, audit: c.audit, metrics: c.metrics, history: &history{}, logger: log.NewNopLogger(),
 	}
 	c.last = r
 	o := r.run(c.ctx)
@@ -85,6 +88,20 @@ func (c *remedying) remedy(t *testing.T) outcome {
 		}
 	}
 	return o
+}
+
+// inForce returns the rules of the decision until a test replaces them.
+func (c *remedying) inForce(p *policy.Policy, s policy.State) func() (*policy.Policy, policy.State) {
+	return func() (*policy.Policy, policy.State) {
+		if c.reloaded != nil {
+			return c.reloaded, s
+		}
+		return p, s
+	}
+}
+
+func (c *remedying) command(context.Context, *closewait.Process) (string, error) {
+	return c.arguments, nil
 }
 
 func inBubble(t *testing.T, f func(t *testing.T, c *remedying)) {
@@ -139,127 +156,3 @@ func TestTheEndOfARemediation(t *testing.T) {
 }
 
 func fails(err error) func(*fakeProcess) error { return func(*fakeProcess) error { return err } }
-
-// TestWhateverHappensAtAnyStep makes an event happen during each step, or before the first one. No
-// further step may follow.
-func TestWhateverHappensAtAnyStep(t *testing.T) {
-	events := map[string]struct {
-		happens func(*remedying, *fakeProcess)
-		before  string           // how it ends when it happens before the first step
-		after   func(int) string // and after each one
-	}{
-		"the process ends by itself": {
-			func(_ *remedying, p *fakeProcess) { p.exit() }, "aborted gone",
-			func(step int) string {
-				return []string{"recovered", "recovered", "recovered", "recovered", "terminated", "killed"}[step]
-			},
-		},
-		"it closes its sockets": {
-			func(_ *remedying, p *fakeProcess) { p.close() }, "aborted recovered", notAfterKill("recovered recovered"),
-		},
-		"the reaper ends": {
-			func(c *remedying, _ *fakeProcess) { c.cancel() }, "aborted", func(int) string { return "aborted" },
-		},
-		"it is stopped": {
-			func(_ *remedying, p *fakeProcess) { p.process.State = 'T' }, "aborted stopped", notAfterKill("aborted stopped"),
-		},
-		"it is frozen": {
-			func(_ *remedying, p *fakeProcess) { p.halted = true }, "aborted stopped", notAfterKill("aborted stopped"),
-		},
-		"it becomes another program": {
-			func(_ *remedying, p *fakeProcess) { p.process.Exe = "/opt/other" }, "aborted gone", notAfterKill("aborted gone"),
-		},
-		"it becomes a protected program": {
-			func(_ *remedying, p *fakeProcess) { p.process.Exe = "/usr/sbin/sshd" }, "aborted protected", notAfterKill("aborted protected"),
-		},
-		"it moves to another group": {
-			func(_ *remedying, p *fakeProcess) { p.process.Unit = "other.service" }, "aborted gone", notAfterKill("aborted gone"),
-		},
-		"its sockets move again": {
-			func(_ *remedying, p *fakeProcess) {
-				for i, s := range p.sockets {
-					moved := *s
-					moved.QuietSince = time.Time{}
-					p.sockets[i] = &moved
-				}
-			}, "aborted pending", unlessCut("aborted pending"),
-		},
-		"somebody else gets its sockets": {
-			func(c *remedying, p *fakeProcess) {
-				c.add(&closewait.Holder{Process: closewait.Process{ID: bob, Exe: "/opt/other"}, Held: closewait.NewHolding(slices.Clone(p.sockets))})
-			}, "aborted pending", unlessCut("aborted pending"),
-		},
-		"a namespace cannot be read any more": {
-			func(c *remedying, _ *fakeProcess) { c.unread = 1 }, "aborted incomplete_scan", notAfterKill("aborted incomplete_scan"),
-		},
-		"the host cannot be scanned any more": {
-			func(c *remedying, _ *fakeProcess) { c.scanErr = errors.New("no /proc") }, "aborted incomplete_scan", notAfterKill("aborted incomplete_scan"),
-		},
-		"some process hides": {
-			func(c *remedying, _ *fakeProcess) { c.hidden = true }, "aborted incomplete_scan", notAfterKill("aborted incomplete_scan"),
-		},
-		"the audit file is full": {
-			func(c *remedying, _ *fakeProcess) { c.audit.room = 0 }, "aborted audit_failed", notAfterKill("aborted audit_failed"),
-		},
-	}
-	for name, e := range events {
-		for step := range allSteps {
-			t.Run(fmt.Sprintf("%s at %s", name, allActions[step]), func(t *testing.T) {
-				inBubble(t, func(t *testing.T, c *remedying) {
-					c.leakFor(alice)
-					c.on[allActions[step]] = func(p *fakeProcess) error { e.happens(c, p); return nil }
-					c.wants(t, e.after(step), step+1)
-				})
-			})
-		}
-		t.Run(name+" before the first step", func(t *testing.T) {
-			inBubble(t, func(t *testing.T, c *remedying) {
-				c.leakFor(alice)
-				scans := 0
-				c.onScan = func() {
-					if scans++; scans == 3 { // after two rounds
-						e.happens(c, c.processes[0])
-					}
-				}
-				if name == "the audit file is full" {
-					c.audit.room = 0
-				}
-				c.wants(t, e.before, 0)
-			})
-		})
-	}
-}
-
-// notAfterKill returns the end after any step but KILL, after which only the end of the process
-// counts.
-func notAfterKill(want string) func(int) string {
-	return func(step int) string {
-		if step == len(allSteps)-1 {
-			return "unkillable"
-		}
-		return want
-	}
-}
-
-// unlessCut returns the end as long as the connections are not cut. After that only the descriptors
-// count.
-func unlessCut(want string) func(int) string {
-	return func(step int) string {
-		if step >= slices.Index(allActions, "destroy") {
-			return "goes on"
-		}
-		return want
-	}
-}
-
-func (c *remedying) wants(t *testing.T, want string, actions int) {
-	t.Helper()
-	o := c.remedy(t)
-	got := strings.TrimSpace(fmt.Sprint(o.Result, " ", o.label))
-	if want == "goes on" {
-		want, actions = "unkillable", len(allActions)
-	}
-	if got != want || len(c.actions) != actions {
-		t.Errorf("%s (%s) after %q, want %s after %d actions", got, o.reason, c.actions, want, actions)
-	}
-}

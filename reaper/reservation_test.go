@@ -23,6 +23,17 @@ func (r *runningReaper) spent() int {
 	return many - s.BudgetLeft(rules.Enforce, time.Now(), rules.Limits{Actions: many, Per: time.Hour})
 }
 
+// beforeFirstStep calls f between the first decision to act, in the second round, and the first step
+// of its remediation.
+func (r *runningReaper) beforeFirstStep(f func()) {
+	scans := 0
+	r.onScan = func() {
+		if scans++; scans == 3 {
+			f()
+		}
+	}
+}
+
 func TestARemediationThatDoesNothingGivesBackWhatItReserved(t *testing.T) {
 	guardAndTerm := []step.Step{allSteps[1], allSteps[4]}
 	scenarios := map[string]struct {
@@ -31,19 +42,12 @@ func TestARemediationThatDoesNothingGivesBackWhatItReserved(t *testing.T) {
 	}{
 		"the guard denies":                          {func(r *runningReaper, _ *fakeProcess) { r.on["run /bin/guard"] = fails(closewait.ErrGuardDenied) }, 0},
 		"the guard fails":                           {func(r *runningReaper, _ *fakeProcess) { r.on["run /bin/guard"] = fails(closewait.ErrGuardFailed) }, 0},
-		"the process is frozen":                     {func(_ *runningReaper, p *fakeProcess) { p.halted = true }, 0},
 		"the audit file is full":                    {func(r *runningReaper, _ *fakeProcess) { r.audit.room = 0 }, 0},
 		"the audit file is full after the decision": {func(r *runningReaper, _ *fakeProcess) { r.audit.room = 1 }, 0},
-		"the process ends before": {func(r *runningReaper, p *fakeProcess) {
-			scans := 0
-			r.onScan = func() {
-				if scans++; scans == 3 { // after two rounds
-					p.exit()
-				}
-			}
-		}, 0},
-		"the guard allows":          {func(*runningReaper, *fakeProcess) {}, 1},
-		"the guard allows, no more": {func(r *runningReaper, _ *fakeProcess) { r.on["signal TERM"] = fails(errors.New("EPERM")) }, 1},
+		"the process ends before":                   {func(r *runningReaper, p *fakeProcess) { r.beforeFirstStep(p.exit) }, 0},
+		"the process is frozen":                     {func(r *runningReaper, p *fakeProcess) { r.beforeFirstStep(func() { p.halted = true }) }, 0},
+		"the guard allows":                          {func(*runningReaper, *fakeProcess) {}, 1},
+		"the guard allows, no more":                 {func(r *runningReaper, _ *fakeProcess) { r.on["signal TERM"] = fails(errors.New("EPERM")) }, 1},
 		"it is frozen after the guard": {func(r *runningReaper, _ *fakeProcess) {
 			r.on["run /bin/guard"] = func(p *fakeProcess) error { p.halted = true; return nil }
 		}, 1},

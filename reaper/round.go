@@ -29,6 +29,7 @@ func (r *Reaper) round(ctx context.Context) {
 		return
 	}
 	before := r.state.Learn(r.read(ctx, r.policy.UnreadCommands(view, r.state)))
+	before = before.LearnActivities(r.readActivities(r.policy.Watched(view, before)))
 	decisions, after := r.policy.Decide(view, before)
 	r.commit(decisions, before, after, view.Taken)
 	r.lastRound = time.Now()
@@ -63,6 +64,20 @@ func (r *Reaper) read(ctx context.Context, processes []*closewait.Process) []pol
 		commands = append(commands, policy.Command{ID: p.ID, Exe: p.Exe, Line: line, Err: err, Read: time.Now()})
 	}
 	return commands
+}
+
+// readActivities finds out whether processes can run. One for which that is unknown counts as
+// halted.
+func (r *Reaper) readActivities(processes []*closewait.Process) map[closewait.ProcessID]closewait.Activity {
+	activities := make(map[closewait.ProcessID]closewait.Activity, len(processes))
+	for _, p := range processes {
+		a, err := r.options.Activity(p.ID)
+		if err != nil {
+			a = closewait.UnknownActivity(err)
+		}
+		activities[p.ID] = a
+	}
+	return activities
 }
 
 // acquireLock takes the lock of this host if some rule acts. While another program holds it, no
@@ -112,7 +127,7 @@ func (r *Reaper) remember(decisions []policy.Decision, at time.Time) {
 // start runs a remediation for a decision. Its result always arrives.
 func (r *Reaper) start(ctx context.Context, d *policy.Decision) {
 	run := &remediation{
-		Decision: d, policy: r.policy, state: r.state, executor: r.options.Executors[d.Rule.Mode], observe: r.options.Observe,
+		Decision: d, policy: r.policy, inForce: r.rulesInForce, executor: r.options.Executors[d.Rule.Mode], observe: r.options.Observe, command: r.options.Command,
 		audit: r.options.AuditLog, metrics: r.metrics, history: r.history, logger: r.options.Logger,
 	}
 	r.running++

@@ -40,6 +40,7 @@ func newRunning(t *testing.T, list ...rules.Rule) *runningReaper {
 		Config: config(list...), Enforce: true,
 		Observe:   r.Observe,
 		Command:   func(context.Context, *closewait.Process) (string, error) { return "server --leak", nil },
+		Activity:  r.Activity,
 		Executors: [2]step.Executor{rules.DryRun: step.DryRunExecutor{Executor: r.fakeHost}, rules.Enforce: r.fakeHost},
 		Rights:    func() step.Rights { return step.Rights{RunGuard: func([]string) error { return nil }} },
 		Lock:      r.lock,

@@ -59,6 +59,7 @@ func (r *Reaper) refresh(now time.Time) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.current = c
+	r.publish()
 }
 
 func (r *Reaper) newCurrent(now time.Time) current {

@@ -27,7 +27,11 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	p, err := enforcedPolicy(config, h)
+	e, err := newExecutor(h)
+	if err != nil {
+		return err
+	}
+	p, err := enforcedPolicy(config, e)
 	if err != nil {
 		return err
 	}
@@ -37,7 +41,7 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	_, state := p.Decide(view, learn(ctx, p, view, policy.State{}, h))
+	_, state := p.Decide(view, learn(ctx, p, view, policy.State{}, h, e))
 	select {
 	case <-time.After(config.Interval):
 	case <-ctx.Done():
@@ -47,7 +51,7 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 		return err
 	}
 	out := bufio.NewWriter(stdout)
-	if err := policy.WriteText(out, p.Explain(view, learn(ctx, p, view, state, h)), report.Line); err != nil {
+	if err := policy.WriteText(out, p.Explain(view, learn(ctx, p, view, state, h, e)), report.Line); err != nil {
 		return err
 	}
 	return out.Flush()
@@ -55,11 +59,7 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 
 // enforcedPolicy is the policy by which serve would decide with --reaper.enforce, except that it
 // trusts the ages that the kernel shows: between two scans no rule could observe any.
-func enforcedPolicy(config *rules.Config, h *host) (*policy.Policy, error) {
-	e, err := newExecutor(h)
-	if err != nil {
-		return nil, err
-	}
+func enforcedPolicy(config *rules.Config, e executor) (*policy.Policy, error) {
 	own, err := e.Ancestors()
 	if err != nil {
 		return nil, err
@@ -68,8 +68,8 @@ func enforcedPolicy(config *rules.Config, h *host) (*policy.Policy, error) {
 	return policy.New(config, policy.Options{Enforce: true, Own: own, Refused: refused, TrustKernelAges: true}), nil
 }
 
-// learn adds the command lines that the rules need to the state.
-func learn(ctx context.Context, p *policy.Policy, view *closewait.View, state policy.State, h *host) policy.State {
+// learn adds the command lines and activities that the rules need to the state.
+func learn(ctx context.Context, p *policy.Policy, view *closewait.View, state policy.State, h *host, e executor) policy.State {
 	var commands []policy.Command
 	for _, process := range p.UnreadCommands(view, state) {
 		line, err := h.commandLine(ctx, process)
@@ -77,5 +77,14 @@ func learn(ctx context.Context, p *policy.Policy, view *closewait.View, state po
 			ID: process.ID, Exe: process.Exe, Line: line, Err: err, Read: view.Taken,
 		})
 	}
-	return state.Learn(commands)
+	state = state.Learn(commands)
+	activities := map[closewait.ProcessID]closewait.Activity{}
+	for _, process := range p.Watched(view, state) {
+		a, err := e.Activity(process.ID)
+		if err != nil {
+			a = closewait.UnknownActivity(err)
+		}
+		activities[process.ID] = a
+	}
+	return state.LearnActivities(activities)
 }

@@ -39,6 +39,7 @@ func newReaper(o *options, h *host, observer *closewait.Observer, logger log.Log
 		Own:       own,
 		Observe:   observer.Observe,
 		Command:   h.commandLine,
+		Activity:  e.Activity,
 		Executors: [...]step.Executor{rules.DryRun: step.DryRunExecutor{Executor: e}, rules.Enforce: e},
 		Rights:    e.rights,
 		Lock:      e.lock,

@@ -6,7 +6,9 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"closewait_exporter/kernel/host"
 )
@@ -62,6 +64,34 @@ func (e *Executor) isFrozen(process host.Directory) bool {
 		known = known || ok
 	}
 	return !known && sleepsInFreezer(process)
+}
+
+// frozenTime returns the cgroup of a process, and the total time for which it was frozen, itself or
+// by a group above it (cgroup.stat.local of cgroup v2, since Linux 6.18). Where that is not known,
+// the cgroup is empty.
+func (e *Executor) frozenTime(process host.Directory) (cgroup string, frozen time.Duration) {
+	membership, err := process.Read("cgroup", nil)
+	if err != nil {
+		return "", 0
+	}
+	for _, f := range e.freezers {
+		group, ok := f.groupOf(membership)
+		if !ok || !f.version2 {
+			continue
+		}
+		cgroup = path.Join(f.mount, group)
+		stat, err := os.ReadFile(path.Join(cgroup, "cgroup.stat.local"))
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(stat)) {
+			value, found := strings.CutPrefix(line, "frozen_usec ")
+			if usec, err := strconv.ParseInt(strings.TrimSpace(value), 10, 64); found && err == nil {
+				return cgroup, time.Duration(usec) * time.Microsecond
+			}
+		}
+	}
+	return "", 0
 }
 
 // groupOf returns the path below the mount of the group of a process, whose /proc/PID/cgroup is

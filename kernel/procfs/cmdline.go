@@ -15,7 +15,9 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// CommandLines reads the command lines of processes, each once. It is safe for concurrent use.
+// CommandLines reads the command lines of processes. It is safe for concurrent use. It remembers
+// none, because a process can change its command line at any time, also by executing its own
+// program again.
 //
 // Reading a command line can hang for ever: the kernel takes a lock of the process that a thread in
 // uninterruptible sleep can hold. So Of waits at most a second for a read, at most
@@ -24,14 +26,7 @@ type CommandLines struct {
 	host *host.Host
 
 	mu      sync.Mutex
-	known   map[program]string
-	pending map[program]*pendingRead
-}
-
-// program identifies what a process runs. execve(2) changes it, and the command line with it.
-type program struct {
-	process closewait.ProcessID
-	exe     string
+	pending map[closewait.ProcessID]*pendingRead
 }
 
 // pendingRead is the read of a command line. text and err are valid once done is closed.
@@ -46,21 +41,21 @@ const (
 	commandLineBytes    = 64 << 10 // longer ones are cut; a process can make its own of any length
 	commandLineTimeout  = time.Second
 	commandLinesPending = 4
-	commandLinesKept    = 4096 // then the cache is emptied
 )
 
 // NewCommandLines returns a reader for the processes of a host. The host must not be closed before
 // the last read has ended.
 func NewCommandLines(h *host.Host) *CommandLines {
-	return &CommandLines{host: h, known: map[program]string{}, pending: map[program]*pendingRead{}}
+	return &CommandLines{host: h, pending: map[closewait.ProcessID]*pendingRead{}}
 }
 
 // Of returns the arguments of a process, separated by spaces, 64 KiB at most. The result is empty
 // for a zombie, a kernel thread and a process that has overwritten its arguments. Of fails with
 // closewait.ErrGone if the process has ended.
 func (c *CommandLines) Of(ctx context.Context, p *closewait.Process) (string, error) {
-	text, r, err := c.ask(program{p.ID, p.Exe})
-	if r != nil {
+	r, err := c.ask(p.ID)
+	text := ""
+	if err == nil {
 		text, err = r.wait(ctx)
 	}
 	if err != nil {
@@ -69,39 +64,26 @@ func (c *CommandLines) Of(ctx context.Context, p *closewait.Process) (string, er
 	return text, nil
 }
 
-// ask returns a command line that is known, or else the read of it, which it starts if necessary.
-func (c *CommandLines) ask(p program) (string, *pendingRead, error) {
+// ask returns the read of a command line that is under way, or starts one.
+func (c *CommandLines) ask(id closewait.ProcessID) (*pendingRead, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if text, known := c.known[p]; known {
-		return text, nil, nil
-	}
-	if r := c.pending[p]; r != nil {
-		return "", r, nil
+	if r := c.pending[id]; r != nil {
+		return r, nil
 	}
 	if len(c.pending) >= commandLinesPending {
-		return "", nil, fmt.Errorf("%w, and %d other reads are under way", host.ErrHangs, len(c.pending))
+		return nil, fmt.Errorf("%w, and %d other reads are under way", host.ErrHangs, len(c.pending))
 	}
 	r := &pendingRead{since: time.Now(), done: make(chan struct{})}
-	c.pending[p] = r
+	c.pending[id] = r
 	go func() {
-		r.text, r.err = readCommandLine(c.host, p.process)
-		c.finish(p, r)
+		r.text, r.err = readCommandLine(c.host, id)
+		c.mu.Lock()
+		delete(c.pending, id)
+		c.mu.Unlock()
+		close(r.done)
 	}()
-	return "", r, nil
-}
-
-func (c *CommandLines) finish(p program, r *pendingRead) {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	delete(c.pending, p)
-	if r.err == nil {
-		if len(c.known) >= commandLinesKept {
-			clear(c.known)
-		}
-		c.known[p] = r.text
-	}
-	close(r.done)
+	return r, nil
 }
 
 func (r *pendingRead) wait(ctx context.Context) (string, error) {

@@ -3,6 +3,7 @@ package procfs
 import (
 	"context"
 	"errors"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strconv"
@@ -101,22 +102,51 @@ func TestCommandLinesAreJoinedBySpacesAndCut(t *testing.T) {
 	}
 }
 
-func TestACommandLineIsReadOnceForEachProgram(t *testing.T) {
-	h := fakeHost(t, 1, "first\x00")
+// TestACommandLineIsReadEachTime: an interpreter can execute itself again with other arguments.
+func TestACommandLineIsReadEachTime(t *testing.T) {
+	h := fakeHost(t, 1, "before")
 	c := NewCommandLines(h)
 	name := filepath.Join(h.Path, "1", "cmdline")
-	for _, step := range []struct{ exe, now, want string }{
-		{"/a", "first", "first"},
-		{"/a", "changed by the process", "first"},
-		{"/b", "after an exec", "after an exec"},
-	} {
-		kerneltest.Write(t, name, step.now)
-		p := process(1)
-		p.Exe = step.exe
-		if got, err := c.Of(t.Context(), p); err != nil || got != step.want {
-			t.Errorf("%q, %v, want %q", got, err, step.want)
+	for _, text := range []string{"role=catalina", "role=payments"} {
+		kerneltest.Write(t, name, text)
+		if got, err := c.Of(t.Context(), process(1)); err != nil || got != text {
+			t.Errorf("%q, %v, want %q", got, err, text)
 		}
 	}
+}
+
+// TestAProgramThatExecutesItselfAgainHasAnotherCommandLine: exe, pid and start time stay the same.
+func TestAProgramThatExecutesItselfAgainHasAnotherCommandLine(t *testing.T) {
+	h, err := host.Open(host.DefaultPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	shell := exec.Command("sh", "-c", `read line; exec "$0" -c 'read line; :' "$0" role=payments`, "/bin/sh", "role=catalina")
+	stdin, err := shell.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := shell.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() {
+		_ = shell.Process.Kill()
+		_ = shell.Wait()
+	}()
+	c, p := NewCommandLines(h), &closewait.Process{ID: identityOf(t, h, shell.Process.Pid), Exe: "/bin/sh"}
+	awaitText := func(want string) {
+		t.Helper()
+		leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
+			text, err := c.Of(t.Context(), p)
+			return err == nil && strings.HasSuffix(text, want), "its command line is " + text
+		})
+	}
+	awaitText("role=catalina")
+	if _, err := stdin.Write([]byte("go\n")); err != nil {
+		t.Fatal(err)
+	}
+	awaitText("role=payments")
 }
 
 func TestCommandLinesThatHangAreBoundedInTimeAndNumber(t *testing.T) {
@@ -137,7 +167,12 @@ func TestCommandLinesThatHangAreBoundedInTimeAndNumber(t *testing.T) {
 		t.Errorf("%d reads hang, want %d", len(c.pending), commandLinesPending)
 	}
 	for pid := 1; pid <= commandLinesPending; pid++ { // the ones that are under way
-		kerneltest.Write(t, filepath.Join(h.Path, strconv.Itoa(pid), "cmdline"), "it answers\x00")
+		name := filepath.Join(h.Path, strconv.Itoa(pid), "cmdline")
+		kerneltest.Write(t, name, "it answers\x00")
+		if err := os.Remove(name); err != nil { // another read would hang again
+			t.Fatal(err)
+		}
+		kerneltest.Write(t, name, "it answers\x00")
 	}
 	leaktest.Eventually(t, 20*time.Second, func() (bool, string) {
 		text, err := c.Of(t.Context(), process(1))

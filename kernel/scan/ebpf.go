@@ -81,14 +81,14 @@ func (s *ebpfScanner) scan(ctx context.Context) (snapshot *closewait.Snapshot, a
 	if err != nil {
 		return nil, false, err
 	}
-	taken := time.Now() // after the last row was read, so that ages are never too large
+	taken, uptime := time.Now(), host.Uptime() // after the last row was read, so that ages are never too large
 	if again = s.unheld.assign(scan, held); again {
 		s.schedule.dumpedAt = time.Time{}
 		s.keep(scan)
 		return nil, true, nil
 	}
 	s.schedule.quiet = len(scan.set.sockets)+len(unread) == 0
-	snapshot = &closewait.Snapshot{Taken: taken, NetNS: processes.readable(unread), UnreadableNetNS: unread, AllDefunct: true}
+	snapshot = &closewait.Snapshot{Taken: taken, Uptime: uptime, NetNS: processes.readable(unread), UnreadableNetNS: unread, AllDefunct: true}
 	if s.reader.dumper != nil { // a dump can miss sockets
 		snapshot.Confirmed = s.missed.confirm(scan.set, nil, hasNoHolder, unread)
 	}
@@ -127,7 +127,7 @@ func (s *ebpfScanner) dumpInstead(ctx context.Context, processes *bpfProcesses) 
 		return nil, ctx.Err()
 	}
 	s.descriptions.forget()
-	return &closewait.Snapshot{Taken: time.Now(), NetNS: set.netNSIDs(), AllDefunct: true, PIDs: processes.pids}, nil
+	return &closewait.Snapshot{Taken: time.Now(), Uptime: host.Uptime(), NetNS: set.netNSIDs(), AllDefunct: true, PIDs: processes.pids}, nil
 }
 
 // dumpUnheld adds the sockets that have no descriptor: sockets that wait to be accepted, where a

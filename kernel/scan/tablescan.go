@@ -35,6 +35,7 @@ type tableScan struct {
 	pids    []int             // all processes, as listed last
 	unread  []closewait.NetNS // namespaces that could not be read
 	taken   time.Time         // after the last row was read, so that ages are never too large
+	uptime  time.Duration     // of the host at that time
 	missed  []closewait.Facts // accepted sockets that the last scan saw and this one does not
 }
 
@@ -67,7 +68,7 @@ func (s *tableScanner) scan(ctx context.Context) (*tableScan, error) {
 	if scan.unread, err = s.reader.readAll(ctx, scan.set, s.namespacesOf(pids)); err != nil {
 		return nil, err
 	}
-	scan.taken = time.Now()
+	scan.taken, scan.uptime = time.Now(), host.Uptime()
 	if err := s.findOwners(ctx, scan, pids); err != nil {
 		return nil, err
 	}
@@ -96,7 +97,7 @@ func (s *tableScanner) snapshot(scan *tableScan) (*closewait.Snapshot, error) {
 		return nil, err
 	}
 	return &closewait.Snapshot{
-		Taken: scan.taken, NetNS: scan.set.netNSIDs(), UnreadableNetNS: scan.unread, Denied: s.owners.unread,
+		Taken: scan.taken, Uptime: scan.uptime, NetNS: scan.set.netNSIDs(), UnreadableNetNS: scan.unread, Denied: s.owners.unread,
 		Sockets: scan.set.sockets, Processes: s.buffers.processes, PIDs: scan.pids,
 	}, nil
 }

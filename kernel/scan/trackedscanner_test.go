@@ -91,6 +91,9 @@ func (s *trackedScanner) view() view {
 			v.defunct = append(v.defunct, s)
 		}
 	}
+	if v.Uptime == 0 {
+		s.t.Error("the View has no uptime")
+	}
 	v.countsOnce()
 	return v
 }

@@ -32,6 +32,10 @@ type Condition struct {
 	Message func(*When, *Findings) string
 	Numbers bool // the message has numbers that justify an action
 
+	// DecisionOnly says that the check is not repeated before each step: it is about the time before
+	// the first one, or about evidence, which is then verified socket by socket.
+	DecisionOnly bool
+
 	// A check has exactly one of the two. OfProcess depends on nothing but the process: the other
 	// holders of a socket must pass it too before they are ended together.
 	OfProcess func(*When, *closewait.Process) bool

@@ -5,8 +5,9 @@ import "fmt"
 // cooldown requires that no cooldown of the rule is for the process: the last remediation of its
 // group ended long enough ago, or the process was no target and started before.
 var cooldown = Condition{
-	Name:  "cooldown",
-	Label: "cooldown",
+	Name:         "cooldown",
+	DecisionOnly: true,
+	Label:        "cooldown",
 	Holds: func(s Subject) bool {
 		f := s.Findings()
 		f.Cooldown, f.Relapses = s.Cooldown()

@@ -12,8 +12,9 @@ var forTime = Condition{
 	Read:     func(s *document.Section, w *When) { w.For = document.Value(s, "for", 0, document.ParseDuration) },
 	Describe: func(w *When) string { return w.For.String() },
 
-	Name:  "for",
-	Label: LabelPending,
+	Name:         "for",
+	DecisionOnly: true,
+	Label:        LabelPending,
 	Holds: func(s Subject) bool {
 		d, enough := s.EnoughFor()
 		s.Findings().HeldFor = d

@@ -7,8 +7,9 @@ const LabelInProgress Label = "in_progress"
 
 // inProgress excludes a process while a remediation runs on it or on its group.
 var inProgress = Condition{
-	Name:  "in_progress",
-	Label: LabelInProgress,
+	Name:         "in_progress",
+	DecisionOnly: true,
+	Label:        LabelInProgress,
 	Holds: func(s Subject) bool {
 		f := s.Findings()
 		f.Why = s.ActiveRun()

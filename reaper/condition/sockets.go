@@ -22,11 +22,12 @@ var sockets = Condition{
 	},
 	Describe: func(w *When) string { return fmt.Sprint(w.Sockets) },
 
-	Name:    "evidence",
-	Label:   LabelPending,
-	Holds:   Subject.EnoughEvidence,
-	Message: describeEvidence,
-	Numbers: true,
+	Name:         "evidence",
+	DecisionOnly: true,
+	Label:        LabelPending,
+	Holds:        Subject.EnoughEvidence,
+	Message:      describeEvidence,
+	Numbers:      true,
 }
 
 func parseSockets(text string) (int, error) {

@@ -3,6 +3,7 @@ package policy
 import (
 	"errors"
 	"maps"
+	"slices"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -27,20 +28,32 @@ type Command struct {
 var errCommandNotRead = errors.New("the command line has not been read yet")
 
 // UnreadCommands returns the processes whose command lines some rule needs, because everything else
-// about them matches. The caller reads any number of the command lines and passes them to
-// State.Learn.
+// about them matches: first those that were never read, then those that were read longest ago. A
+// process can change its command line at any time by executing its own program again. The caller
+// reads any number of them and passes them to State.Learn.
 func (p *Policy) UnreadCommands(view *closewait.View, s State) []*closewait.Process {
 	s = s.under(p)
-	var unknown []*closewait.Process
+	var unread []*closewait.Process
 	for _, h := range view.Holders {
-		if c, known := s.commands[h.ID]; known && c.Exe == h.Exe && (c.Err == nil || view.Taken.Sub(c.Read) < commandRetry) {
+		if c, known := s.commands[h.ID]; known && c.Exe == h.Exe && c.valid(view.Taken) {
 			continue
 		}
 		if p.needsCommand(s.matches, &h.Process) {
-			unknown = append(unknown, &h.Process)
+			unread = append(unread, &h.Process)
 		}
 	}
-	return unknown
+	slices.SortStableFunc(unread, func(a, b *closewait.Process) int {
+		return s.commands[a.ID].Read.Compare(s.commands[b.ID].Read)
+	})
+	return unread
+}
+
+// valid reports whether the command line need not be read for a View that was taken at that time.
+func (c *Command) valid(taken time.Time) bool {
+	if c.Err != nil {
+		return taken.Sub(c.Read) < commandRetry
+	}
+	return !c.Read.Before(taken)
 }
 
 func (p *Policy) needsCommand(cache *matchCache, process *closewait.Process) bool {

@@ -30,8 +30,8 @@ func TestCommandLines(t *testing.T) {
 		askNextTime int
 	}{
 		"not read yet":      {s, "leak/10 incomplete_scan", "has not been read yet", 1, 1},
-		"one that fits":     {learn(1, "java catalina start", nil), "leak/10 act", "", 0, 0},
-		"one that does not": {learn(1, "java other", nil), "", "", 0, 0},
+		"one that fits":     {learn(1, "java catalina start", nil), "leak/10 act", "", 0, 1},
+		"one that does not": {learn(1, "java other", nil), "", "", 0, 1},
 		"unreadable":        {learn(1, "", errors.New("it hangs")), "leak/10 incomplete_scan", "it hangs", 0, 1},
 		"of an earlier program": {
 			s.Learn([]Command{{ID: alice, Exe: "/bin/sh", Line: "catalina", Read: epoch}}), "leak/10 incomplete_scan", "has not been read yet", 1, 1,
@@ -50,5 +50,26 @@ func TestCommandLines(t *testing.T) {
 				t.Errorf("%d command lines are to be read two minutes later, want %d", got, c.askNextTime)
 			}
 		})
+	}
+}
+
+// TestARuleIsMatchedAgainWhenTheCommandLineChanges has a process that executes its own program.
+func TestARuleIsMatchedAgainWhenTheCommandLineChanges(t *testing.T) {
+	p := policy(rule(func(r *rules.Rule) { r.Match.Command = regexp.MustCompile("^catalina$") }))
+	var s State
+	for i, c := range []struct{ line, want string }{
+		{"catalina", "leak/10 pending"}, {"payments", ""}, {"payments", ""}, {"catalina", "leak/10 act"},
+	} {
+		at := time.Duration(i) * time.Minute
+		v := view(at, holder(alice, sockets(2, 1, hour)))
+		if unread := p.UnreadCommands(v, s); len(unread) != 1 {
+			t.Errorf("round %d: %d command lines are to be read", i, len(unread))
+		}
+		s = s.Learn([]Command{{ID: alice, Exe: "/usr/bin/server", Line: c.line, Read: epoch.Add(at)}})
+		var decisions []Decision
+		decisions, s = p.Decide(v, s)
+		if got := describe(decisions); got != c.want {
+			t.Errorf("round %d: %q, want %q", i, got, c.want)
+		}
 	}
 }

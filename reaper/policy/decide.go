@@ -31,7 +31,7 @@ func (p *Policy) Decide(view *closewait.View, s State) ([]Decision, State) {
 			r.others = append(r.others, ruleDecision(&p.rules[i], LabelSuspended, why, view))
 		}
 	}
-	r.selectCandidates()
+	r.selectByMode()
 	all := r.others
 	if len(r.candidates) > 0 {
 		all = slices.Concat(r.candidates, r.others)
@@ -50,8 +50,19 @@ func (p *Policy) checkRound(view *closewait.View, s *State) (label Label, why st
 		return LabelIncompleteScan, "the View is not newer than the View of the last round"
 	case since > p.MaxGap():
 		return LabelGap, fmt.Sprintf("no View for %s, at most %s allowed", since, p.MaxGap())
+	case s.slept(view) > p.MaxGap()-since:
+		return LabelGap, fmt.Sprintf("the host slept for %s, at most %s without a View allowed", s.slept(view), p.MaxGap())
 	}
 	return unlabelled, ""
+}
+
+// slept is for how long the host was suspended between the last round and a View. The clock of the
+// Views stands still meanwhile.
+func (s *State) slept(view *closewait.View) time.Duration {
+	if s.uptime == 0 || view.Uptime == 0 {
+		return 0
+	}
+	return max(view.Uptime-s.uptime-view.Taken.Sub(s.last), 0)
 }
 
 // ViewUnusable returns why a View shows too little to act on, or no label.
@@ -81,9 +92,9 @@ func ruleDecision(rule *rules.Rule, label Label, why string, view *closewait.Vie
 // again: what happened while no scan ran, or while the process itself did not run, does not count
 // against it.
 func (s State) afterUnusable(label Label, view *closewait.View) State {
-	s.unusable = label
+	s.unusable, s.activities = label, nil
 	if label == LabelGap {
-		s.last, s.observedSince = view.Taken, view.Taken
+		s.last, s.uptime, s.observedSince = view.Taken, view.Uptime, view.Taken
 	}
 	return s
 }
@@ -92,7 +103,8 @@ func (s State) afterUnusable(label Label, view *closewait.View) State {
 type round struct {
 	policy     *Policy
 	view       *closewait.View
-	last       time.Time // the round before this one
+	last       time.Time                             // the round before this one
+	before     map[closewait.ProcessID]*processState // in that round
 	next       State
 	suspended  []string   // by rule: why it must not act
 	candidates []Decision // that passed all checks of a single process
@@ -101,7 +113,7 @@ type round struct {
 }
 
 func newRound(p *Policy, view *closewait.View, s *State) *round {
-	r := &round{policy: p, view: view, last: s.last, next: s.after(view), suspended: make([]string, len(p.rules))}
+	r := &round{policy: p, view: view, last: s.last, before: s.byID, next: s.after(view), suspended: make([]string, len(p.rules))}
 	for i := range p.rules {
 		r.suspended[i] = r.suspension(&p.rules[i])
 	}

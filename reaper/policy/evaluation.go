@@ -86,7 +86,7 @@ func (e *evaluation) EnoughFor() (time.Duration, bool) {
 	if since := e.next.began.Add(s.since); !s.enough || since.Before(e.observedSince) {
 		s.enough, s.since = true, e.view.Taken.Sub(e.next.began)
 	}
-	return e.view.Taken.Sub(e.next.began) - s.since, true
+	return e.ran(e.next.began.Add(s.since), e.view.Taken), true
 }
 
 // Evidence implements condition.Subject.
@@ -107,6 +107,9 @@ func (e *evaluation) TrustedPeers() []netip.Prefix { return e.policy.config.Trus
 // ActiveRun implements condition.Subject.
 func (e *evaluation) ActiveRun() string {
 	if run := e.next.limiters[e.rule.Mode].runOn(e.ID, e.limitGroups()); run != "" {
+		return run
+	}
+	if run := e.next.limiters[rules.Enforce].runOn(e.ID, e.limitGroups()); run != "" { // a dry run beside it would show steps that are not its own
 		return run
 	}
 	if e.candidate[e.rule.Mode] {

@@ -102,13 +102,6 @@ func (e *evaluation) measure() {
 	}
 }
 
-func latest(a, b time.Time) time.Time {
-	if a.Before(b) {
-		return b
-	}
-	return a
-}
-
 // endedSince is the time since which a socket counts as in CLOSE_WAIT. For a rule that can end a
 // process that is when a scan first saw it: a peer can forge the age that the kernel shows.
 func (e *evaluation) endedSince(s *closewait.Socket) time.Time {
@@ -132,17 +125,18 @@ func (e *evaluation) observedTime(since time.Time) time.Duration {
 	if since.Before(e.observedSince) {
 		since = e.observedSince
 	}
-	return e.view.Taken.Sub(since)
+	return e.ran(since, e.view.Taken)
 }
 
 // cutoff is the latest time since which a socket must have been in CLOSE_WAIT, and quiet, to be
-// evidence. Time in which the process was stopped or not observed does not count; the zero time
-// excludes all sockets.
+// evidence. Time in which the process could not run or was not observed does not count; the zero
+// time excludes all sockets.
 func (e *evaluation) cutoff() time.Time {
-	if e.observedTime(time.Time{}) < e.rule.When.Age {
+	cutoff := e.ranFor(e.rule.When.Age, e.view.Taken)
+	if cutoff.Before(e.observedSince) {
 		return time.Time{}
 	}
-	return e.view.Taken.Add(-e.rule.When.Age)
+	return cutoff
 }
 
 // exclusionOf returns the counter of the reason why a socket is not evidence; nil for evidence.

@@ -119,7 +119,7 @@ func TestTheFirstRuleThatWouldActOnAProcessDoes(t *testing.T) {
 		want   string
 	}{
 		"the first of two":               {policy(rule(), second), "leak/10 act, second/10 in_progress"},
-		"a trial takes nothing away":     {policy(trial, rule()), "leak/10 act, trial/10 dry_run"},
+		"a trial takes nothing away":     {policy(trial, rule()), "leak/10 act, trial/10 in_progress"},
 		"without the flag all is trial":  {New(config(rule()), Options{}), "leak/10 dry_run"},
 		"a rule that is refused is none": {New(config(rule(), second), Options{Enforce: true, Refused: map[string]string{"leak": "no rights"}}), "second/10 act, leak suspended"},
 	}

@@ -31,6 +31,7 @@ const (
 // Decisions during a remediation.
 const (
 	LabelGone        Label = "gone"         // the process has ended, or runs another program
+	LabelSuperseded  Label = "superseded"   // a reload has removed the rule, or changed it so that it does not allow the step
 	LabelRecovered   Label = "recovered"    // the leak ended before a step
 	LabelAuditFailed Label = "audit_failed" // no record, no action
 	LabelGuardDenied Label = "guard_denied" // a run step exited with a status other than 0
@@ -46,7 +47,7 @@ var labels = func() []Label {
 		}
 	}
 	return append(all,
-		LabelBudget, LabelBreaker, LabelAct, LabelDryRun, LabelGone, LabelRecovered, LabelAuditFailed, LabelGuardDenied, LabelGuardFailed)
+		LabelBudget, LabelBreaker, LabelAct, LabelDryRun, LabelGone, LabelSuperseded, LabelRecovered, LabelAuditFailed, LabelGuardDenied, LabelGuardFailed)
 }()
 
 // Labels returns the closed set of decisions.

@@ -25,6 +25,7 @@ type Policy struct {
 	config  *rules.Config
 	rules   []rules.Rule // with the Mode in force
 	ends    []bool       // by rule: some step can end a process
+	byLine  []int        // rules that match command lines
 	own     []closewait.ProcessID
 	refused map[string]string // rules that must not act, by name, and why
 
@@ -51,6 +52,9 @@ func New(config *rules.Config, o Options) *Policy {
 			p.rules[i].Mode = rules.DryRun
 		}
 		p.ends = append(p.ends, p.rules[i].EndsProcess())
+		if p.rules[i].Match.Command != nil {
+			p.byLine = append(p.byLine, i)
+		}
 	}
 	return p
 }
@@ -74,12 +78,3 @@ func (p *Policy) Interval() time.Duration { return p.config.Interval }
 
 // MaxGap is the longest time between two Views for which the earlier one still counts.
 func (p *Policy) MaxGap() time.Duration { return max(gapIntervals*p.config.Interval, minGap) }
-
-func (p *Policy) index(rule *rules.Rule) int {
-	for i := range p.rules {
-		if &p.rules[i] == rule {
-			return i
-		}
-	}
-	panic("a decision of another policy")
-}

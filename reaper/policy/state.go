@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/rules"
 )
 
@@ -14,20 +13,22 @@ import (
 // Decide, Unknown and Explain must not be called on them concurrently.
 type State struct {
 	policy      *Policy
-	evaluatedBy *Policy   // made the ruleStates
-	began       time.Time // the first round
-	last        time.Time // the last round that counted
-	unusable    Label     // why the last round did not count
+	evaluatedBy *Policy       // made the ruleStates
+	began       time.Time     // the first round
+	last        time.Time     // the last round that counted
+	uptime      time.Duration // of the host in the last round that counted or was a gap; 0: not known
+	unusable    Label         // why the last round did not count
 	// observedSince is the end of the last gap; what happened before it is no evidence. Zero: no
 	// gap.
 	observedSince time.Time
 
-	processes []processState // of the last View, in its order
-	byID      map[closewait.ProcessID]*processState
-	commands  map[closewait.ProcessID]Command
-	matched   []int      // processes by rule
-	limiters  [2]limiter // by Mode: a rule in dry run takes nothing from the rules that act
-	matches   *matchCache
+	processes  []processState // of the last View, in its order
+	byID       map[closewait.ProcessID]*processState
+	commands   map[closewait.ProcessID]Command
+	activities map[closewait.ProcessID]closewait.Activity // for the next round
+	matched    []int                                      // processes by rule
+	limiters   [2]limiter                                 // by Mode: a rule in dry run takes nothing from the rules that act
+	matches    *matchCache
 }
 
 // processState holds results that stay valid as long as the process runs the same program.
@@ -40,6 +41,11 @@ type processState struct {
 	protectionKnown bool
 	observedSince   time.Time // it was last seen stopped, or a gap ended: what happened before is no evidence
 	candidate       [2]bool   // by Mode: a rule has selected the process in this round
+
+	activity *closewait.Activity // nil: not read
+	halted   bool                // it was stopped, traced or frozen
+	stuck    bool                // no thread had run since the round before
+	pauses   []pause             // times in which it was stuck, oldest first
 }
 
 // ruleState is the state of a rule and a process. It is small because there is one for each pair.
@@ -88,7 +94,7 @@ func (s State) under(p *Policy) State {
 // after is the State at a View without a gap before it. Everything that has expired is removed.
 func (s State) after(view *closewait.View) State {
 	next := s
-	next.last, next.unusable = view.Taken, unlabelled
+	next.last, next.uptime, next.unusable, next.activities = view.Taken, view.Uptime, unlabelled, nil
 	if s.began.IsZero() {
 		next.began = view.Taken
 	}
@@ -112,17 +118,23 @@ func (s *State) carryOver(view *closewait.View, before *State) {
 	for i, h := range view.Holders {
 		p := &s.processes[i]
 		*p = processState{Holder: h, rules: states[i*n : (i+1)*n : (i+1)*n], observedSince: s.observedSince}
-		p.carryOver(before.byID[h.ID], view.Taken, before.evaluatedBy == s.policy)
+		p.carryOver(before.byID[h.ID], before.evaluatedBy == s.policy)
+		for _, rule := range s.policy.byLine {
+			p.rules[rule].matchState = notMatchedYet // a process can execute its own program again, with other arguments
+		}
+		var activity *closewait.Activity
+		if a, read := before.activities[h.ID]; read {
+			known := a // allocated only here: most processes are not watched
+			activity = &known
+		}
+		p.observe(before.byID[h.ID], activity, before.last, view.Taken)
 		s.byID[h.ID] = p
 	}
 }
 
-func (p *processState) carryOver(before *processState, now time.Time, sameRules bool) {
+func (p *processState) carryOver(before *processState, sameRules bool) {
 	if before != nil && before.observedSince.After(p.observedSince) {
 		p.observedSince = before.observedSince
-	}
-	if !condition.Running(&p.Process) {
-		p.observedSince = now
 	}
 	if before == nil || !sameRules || !sameProgram(&before.Process, &p.Process) {
 		p.group, p.limitGroup = p.Group(), limitGroup(&p.Process)

@@ -37,7 +37,7 @@ func (h dryRunHandle) Wait(ctx context.Context) error {
 
 func (h dryRunHandle) Describe() (closewait.Process, error) { return h.handle.Describe() }
 
-func (h dryRunHandle) Halted() (bool, error) { return h.handle.Halted() }
+func (h dryRunHandle) Activity() (closewait.Activity, error) { return h.handle.Activity() }
 
 func (h dryRunHandle) Verify(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
 	return h.handle.Verify(ctx, sockets)

@@ -24,8 +24,8 @@ type ProcessHandle interface {
 	// Describe reads the facts again: the process can run another program by now, and it is in no
 	// View any more once its connections are cut.
 	Describe() (closewait.Process, error)
-	// Halted reports whether the process cannot run: stopped, traced, or frozen by its cgroup.
-	Halted() (bool, error)
+	// Activity shows whether the process can run, and whether it has run.
+	Activity() (closewait.Activity, error)
 	// Verify returns the sockets that the process still holds and that are still in the same state:
 	// CLOSE_WAIT or defunct.
 	Verify(context.Context, []*closewait.Socket) ([]*closewait.Socket, error)

@@ -57,5 +57,5 @@ func (r RaiseNoFile) Apply(_ context.Context, t *Target) (Result, error) {
 		to = closewait.UnlimitedFDs
 	}
 	before, after, err := t.Process.RaiseNoFile(to)
-	return Result{Detail: fmt.Sprintf("limit %d -> %d", before, after), Idle: after == before}, err
+	return Result{Detail: fmt.Sprintf("limit %d -> %d", before, after), Idle: after == before, Raised: err == nil}, err
 }

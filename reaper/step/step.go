@@ -88,4 +88,5 @@ type Result struct {
 	Output    string   // likewise
 	Cut       bool     // connections were ended, so that the sockets are not in CLOSE_WAIT any more
 	Signalled bool
+	Raised    bool // the limit of descriptors was raised
 }
