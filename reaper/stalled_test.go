@@ -71,8 +71,8 @@ func TestReloadsThatFailDoNotDelayRounds(t *testing.T) {
 	})
 }
 
-// TestReloadsAreOneAfterTheOther: otherwise one that has read the file before a change could replace
-// the rules of one that has read it after.
+// TestReloadsAreOneAfterTheOther: otherwise rules that were read before a change of the file could
+// replace rules that were read after it.
 func TestReloadsAreOneAfterTheOther(t *testing.T) {
 	r := newRunning(t, rule())
 	r.Reaper = New(r.options)

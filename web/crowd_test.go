@@ -12,8 +12,9 @@ import (
 	"time"
 )
 
-// TestAScrapeIsAnsweredAmongTenTimesTheLimitOfIdleClients: whatever the clients do, and from however
-// many addresses, the exporter accepts a scraper, and does not keep more connections than allowed.
+// TestAScrapeIsAnsweredAmongTenTimesTheLimitOfIdleClients: whatever the clients do, and from
+// however many addresses, the exporter accepts a scraper, and keeps no more connections than
+// allowed.
 func TestAScrapeIsAnsweredAmongTenTimesTheLimitOfIdleClients(t *testing.T) {
 	clients := map[string]string{ // what they send
 		"that send nothing":             "",
