@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -138,8 +140,22 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 			MaxReceiveBufferPerConnection: maxBodyReadAhead,
 			MaxReceiveBufferPerStream:     maxBodyReadAhead,
 		},
-		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		ErrorLog: log.New(errorLog{logger}, "", 0),
 	}
+}
+
+// errorLog writes the errors of a server to the log.
+type errorLog struct{ logger *slog.Logger }
+
+// Write logs failed handshakes at level debug, because any client can cause them, as often as it
+// wants.
+func (l errorLog) Write(line []byte) (int, error) {
+	level, text := slog.LevelWarn, strings.TrimSpace(string(line))
+	if strings.Contains(text, "TLS handshake error") {
+		level = slog.LevelDebug
+	}
+	l.logger.Log(context.Background(), level, text)
+	return len(line), nil
 }
 
 // shutdown stops listening, waits for the requests in progress, and closes the ones that take too

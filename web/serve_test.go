@@ -222,3 +222,16 @@ func TestTheWebConfigurationFileBringsTLSAndPasswords(t *testing.T) {
 		t.Errorf("Serve ended with %v", err)
 	}
 }
+
+func TestFailedHandshakesDoNotFillTheLog(t *testing.T) {
+	var text strings.Builder
+	server := newServer(http.NotFoundHandler(), slog.New(slog.NewTextHandler(&text, nil))) // level info
+	server.ErrorLog.Printf("http: TLS handshake error from %s: %v", "10.0.0.1:4711", io.EOF)
+	if text.Len() > 0 {
+		t.Errorf("logged: %s", &text)
+	}
+	server.ErrorLog.Print("http: panic serving 10.0.0.1:4711")
+	if want := "level=WARN msg=\"http: panic serving 10.0.0.1:4711\""; !strings.Contains(text.String(), want) {
+		t.Errorf("no %s in %s", want, &text)
+	}
+}
