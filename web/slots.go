@@ -1,14 +1,19 @@
 package web
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"sync"
 	"time"
 )
 
-// slowReader is how long a client may take to read its answer while other requests need its slot.
+// slowReader is how long a client may take to read its answer while other requests need its slot,
+// and how long these wait for one.
 const slowReader = time.Second
+
+// retryInterval is the time between two attempts to take a slot.
+const retryInterval = slowReader / 10
 
 // slots limits the number of concurrent requests. When all are taken by clients that read slowly,
 // the slowest is cut off, so that clients that do not read at all cannot lock Prometheus out.
@@ -36,7 +41,7 @@ func limitRequests(limit int, what string, next http.Handler) http.Handler {
 	refusal := fmt.Sprintf("Limit of %d concurrent %s reached (--web.max-requests).", limit, what)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		place := &slot{ResponseWriter: w, slots: s}
-		if !s.take(place) {
+		if !s.take(r.Context(), place) {
 			http.Error(w, refusal, http.StatusServiceUnavailable)
 			return
 		}
@@ -45,7 +50,21 @@ func limitRequests(limit int, what string, next http.Handler) http.Handler {
 	})
 }
 
-func (s *slots) take(place *slot) bool {
+// take waits for a slot, for at most slowReader.
+func (s *slots) take(ctx context.Context, place *slot) bool {
+	for arrived := time.Now(); !s.tryTake(place); {
+		if ctx.Err() != nil || time.Since(arrived) >= slowReader {
+			return false
+		}
+		select {
+		case <-time.After(retryInterval):
+		case <-ctx.Done():
+		}
+	}
+	return true
+}
+
+func (s *slots) tryTake(place *slot) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.taken) >= s.limit && !s.cutSlowest() {
