@@ -25,7 +25,7 @@ func TestReloadsDoNotDelayRounds(t *testing.T) {
 	}{
 		{"as often as a person does", 5 * time.Minute, []time.Duration{interval}, 10},
 		{"more often than the interval", time.Second, []time.Duration{interval}, 10},
-		{"much more often than the interval", time.Millisecond, []time.Duration{interval}, 10},
+		{"much more often than the interval", 50 * time.Millisecond, []time.Duration{interval}, 10},
 		{"a shorter interval counts from the last round", 90 * time.Second, []time.Duration{30 * time.Second}, 19},
 		{"a longer interval counts from the last round", 90 * time.Second, []time.Duration{4 * time.Minute}, 3},
 		{"an interval that changes all the time is at most the longest", time.Second, []time.Duration{interval, 2 * interval}, 5},
@@ -97,10 +97,10 @@ func TestALoopThatHangsIsASuspension(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunning(t, rule())
 		hang := make(chan struct{})
-		hangs := false
+		var hangs atomic.Bool
 		scan := r.options.Observe
 		r.options.Observe = func(ctx context.Context) (*closewait.View, error) {
-			if hangs {
+			if hangs.Load() {
 				<-hang // whatever ctx says, as a call that is blocked in the kernel
 			}
 			return scan(ctx)
@@ -116,7 +116,7 @@ func TestALoopThatHangsIsASuspension(t *testing.T) {
 		}
 		after(5 * time.Minute)
 		requireStalled(false)
-		hangs = true
+		hangs.Store(true)
 		after(5 * time.Minute) // a scan may take three intervals
 		requireStalled(false)
 		after(2 * time.Minute)
