@@ -34,7 +34,7 @@ func TestTheReaperActsWhileIdleClientsTakeAllConnections(t *testing.T) {
 		t.Errorf("success %v with %v of %v descriptors, want 1 with at most 160 of 256",
 			values["closewait_scan_success"], values["process_open_fds"], values["process_max_fds"])
 	}
-	e.awaitSeries(reaped("crowded", "terminated"), 1)
+	e.awaitSeries(remediations("crowded", "terminated"), 1)
 	if failed := e.scrape()["closewait_reaper_round_failures_total"]; failed != 0 {
 		t.Errorf("%v rounds have failed", failed)
 	}
