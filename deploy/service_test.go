@@ -57,6 +57,27 @@ func TestTheServiceSeesThemWithBPFAlone(t *testing.T) {
 	m.checkConfinement(capabilitiesOf(t, ebpf))
 }
 
+func TestSystemdRestartsAnExporterThatHangs(t *testing.T) {
+	m := startMachine(t)
+	m.copy(exporter(t), "/usr/bin/closewait_exporter")
+	m.copy(unit, "/usr/lib/systemd/system/"+service)
+	m.write("/etc/systemd/system/"+service+".d/fast.conf", "[Service]\nWatchdogSec=2s\nRestartSec=100ms\n")
+	m.run("systemctl", "daemon-reload")
+	m.run("systemctl", "start", service)
+	if answer, err := m.get("/-/healthy"); err != nil {
+		t.Errorf("it has started, but does not listen: %v %s", err, answer)
+	}
+	hung := m.run("systemctl", "show", "--property=MainPID", "--value", service)
+	m.run("kill", "-STOP", hung)
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
+		now, state := m.run("systemctl", "show", "--property=MainPID", "--value", service), m.run("systemctl", "show", "--property=ActiveState", "--value", service)
+		return now != hung && state == "active", "pid " + now + " " + state
+	})
+	if answer, err := m.get("/-/healthy"); err != nil {
+		t.Errorf("it has started again, but does not listen: %v %s", err, answer)
+	}
+}
+
 // leak starts a leaking program as a service of another user in its own network namespace.
 func (m *machine) leak(name string, args ...string) {
 	m.t.Helper()

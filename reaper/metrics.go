@@ -55,6 +55,7 @@ var (
 // metrics counts the decisions and actions of the reaper. It implements prometheus.Collector.
 type metrics struct {
 	collectors []prometheus.Collector
+	isStalled  func() bool // asked at each scrape, because the loop that sets the gauges can hang
 
 	info, matched, suspended                                           *prometheus.GaugeVec
 	lastRound, budget, reloadOK, reloadTime                            prometheus.Gauge
@@ -64,7 +65,7 @@ type metrics struct {
 
 // newMetrics returns metrics without a rule.
 func newMetrics() *metrics {
-	m := &metrics{}
+	m := &metrics{isStalled: func() bool { return false }}
 	m.info, m.matched, m.suspended = m.gauges(metricInfo), m.gauges(metricMatched), m.gauges(metricSuspended)
 	m.lastRound, m.budget = m.gauge(metricLastRound), m.gauge(metricBudget)
 	m.reloadOK, m.reloadTime = m.gauge(metricReloadOK), m.gauge(metricReloadTime)
@@ -86,6 +87,7 @@ func (m *metrics) Describe(out chan<- *prometheus.Desc) {
 
 // Collect implements prometheus.Collector.
 func (m *metrics) Collect(out chan<- prometheus.Metric) {
+	m.suspend(suspendedStalled, m.isStalled())
 	for _, c := range m.collectors {
 		c.Collect(out)
 	}

@@ -48,12 +48,17 @@ func (m *metrics) show(c *current) {
 	}
 	m.budget.Set(float64(c.BudgetLeft))
 	for _, s := range suspensions {
-		value := 0.0
-		if c.suspended[s.reason] {
-			value = 1
-		}
-		m.suspended.WithLabelValues(s.reason).Set(value)
+		m.suspend(s.reason, c.suspended[s.reason])
 	}
+}
+
+// suspend sets whether a reason keeps rules from acting.
+func (m *metrics) suspend(reason string, suspended bool) {
+	value := 0.0
+	if suspended {
+		value = 1
+	}
+	m.suspended.WithLabelValues(reason).Set(value)
 }
 
 // showReload sets the gauges to the result of reading the rules file.

@@ -46,11 +46,14 @@ type Reaper struct {
 	metrics *metrics
 	history *history
 
+	loading sync.Mutex // held while the rules file is read, so that the last reload wins
+
 	mu       sync.Mutex
 	config   *rules.Config // that was read last
 	reload   reload
 	current  current
 	inForce  inForce
+	roundDue time.Time     // when the next round must have ended; zero unless Run runs
 	reloaded chan struct{} // there is a new config
 
 	// The rest belongs to the goroutine of Run.
@@ -73,6 +76,7 @@ func New(o Options) *Reaper {
 		options: o, metrics: newMetrics(), history: &history{}, config: o.Config, reload: reload{ok: true, at: time.Now()},
 		reloaded: make(chan struct{}, 1), results: make(chan policy.RunResult),
 	}
+	r.metrics.isStalled = r.Stalled
 	r.metrics.showReload(r.reload)
 	r.applyConfig()
 	return r
@@ -84,6 +88,8 @@ func (r *Reaper) Metrics() prometheus.Collector { return r.metrics }
 // Reload replaces the rules by those that load returns, or keeps them if it fails. Cooldowns and
 // the budget remain. Running remediations run no further step that the new rules do not allow.
 func (r *Reaper) Reload(load func() (*rules.Config, error)) error {
+	r.loading.Lock()
+	defer r.loading.Unlock()
 	config, err := load()
 	r.recordReload(config, err)
 	if err != nil {
@@ -109,24 +115,28 @@ func (r *Reaper) recordReload(config *rules.Config, err error) {
 
 // Run evaluates the rules until ctx ends, and returns when all remediations have ended. One
 // interval lies between the end of a round and the next one: two Views of nearly the same time
-// would be one.
+// would be one. A reload does not restart the interval, so reloads cannot prevent rounds.
 func (r *Reaper) Run(ctx context.Context) error {
 	defer r.drain()
+	defer r.expectNoRound()
+	ended := time.Now().Add(-r.policy.Interval()) // the last round, so that the first one is due now
 	next := time.NewTimer(0)
 	defer next.Stop()
 	for {
+		r.expectRound(ended)
 		select {
 		case <-ctx.Done():
 			return nil
 		case result := <-r.results:
 			r.ended(result)
+			continue
 		case <-r.reloaded:
 			r.applyConfig()
-			next.Reset(r.policy.Interval())
 		case <-next.C:
 			r.round(ctx)
-			next.Reset(r.policy.Interval())
+			ended = time.Now()
 		}
+		next.Reset(time.Until(ended.Add(r.policy.Interval())))
 	}
 }
 

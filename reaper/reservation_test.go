@@ -23,8 +23,8 @@ func (r *runningReaper) spent() int {
 	return many - s.BudgetLeft(rules.Enforce, time.Now(), rules.Limits{Actions: many, Per: time.Hour})
 }
 
-// beforeFirstStep calls f between the first decision to act, in the second round, and the first step
-// of its remediation.
+// beforeFirstStep calls f between the first decision to act, in the second round, and the first
+// step of its remediation.
 func (r *runningReaper) beforeFirstStep(f func()) {
 	scans := 0
 	r.onScan = func() {

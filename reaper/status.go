@@ -16,6 +16,7 @@ const (
 	suspendedRefused  = "refused"     // some rule cannot be carried out
 	suspendedHostLock = "host_lock"   // another reaper holds the host lock, or it cannot be acquired
 	suspendedState    = "state_file"  // it cannot be read or written, so past actions are unknown
+	suspendedStalled  = "stalled"     // no round ends
 )
 
 // suspensions are the reasons, in words too.
@@ -28,7 +29,10 @@ var suspensions = []struct{ reason, text string }{
 	{suspendedRefused, "a rule cannot be carried out with the rights of this program"},
 	{suspendedHostLock, "another reaper holds the lock of this host, or it cannot be acquired"},
 	{suspendedState, "the state file cannot be used, so past actions are unknown"},
+	{suspendedStalled, stalledText},
 }
+
+const stalledText = "no round has ended for too long: the reaper hangs"
 
 // current is the status after a round or a remediation. The gauges are set from it.
 type current struct {
@@ -48,6 +52,9 @@ func (r *Reaper) Status() status.Status {
 	s := r.current.Status
 	s.Rules, s.Suspended, s.Reloaded = slices.Clone(s.Rules), slices.Clone(s.Suspended), r.reload.ok
 	r.mu.Unlock()
+	if r.Stalled() {
+		s.Suspended = append(s.Suspended, stalledText)
+	}
 	r.history.addTo(&s)
 	return s
 }

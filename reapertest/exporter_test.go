@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -51,9 +52,16 @@ func enforcing(t *testing.T, rules string, flags ...string) *exporter {
 // start starts the exporter and returns when it listens.
 func (f files) start(t *testing.T, flags ...string) *exporter {
 	t.Helper()
+	return f.startIn(t, nil, flags...)
+}
+
+// startIn is start for an exporter that another program runs, such as prlimit.
+func (f files) startIn(t *testing.T, runner []string, flags ...string) *exporter {
+	t.Helper()
 	args := []string{"--web.listen-address=127.0.0.1:0", "--web.max-requests=0", "--web.enable-lifecycle", "--log.level=info",
 		"--reaper.config=" + f.rules, "--reaper.state-file=" + f.state, "--reaper.audit-file=" + f.audit}
-	e := &exporter{files: f, t: t, cmd: exec.Command(leaktest.BuildCheckedExporter(t), leaktest.WithScanner(append(args, flags...)...)...), log: &transcript{}}
+	words := slices.Concat(runner, []string{leaktest.BuildCheckedExporter(t)}, leaktest.WithScanner(append(args, flags...)...))
+	e := &exporter{files: f, t: t, cmd: exec.Command(words[0], words[1:]...), log: &transcript{}}
 	e.cmd.Stderr = e.log
 	e.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := e.cmd.Start(); err != nil {

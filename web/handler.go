@@ -45,7 +45,8 @@ func NewHandler(o Options) http.Handler {
 	mux.HandleFunc("GET "+HealthyPath, serveHealthy)
 	mux.HandleFunc("GET "+ReadyPath, serveReady(o.Health, o.Probe))
 	if o.Reload != nil {
-		mux.HandleFunc("POST "+reloadPath, serveReload(o.Reload))
+		// A web page that the browser of an administrator shows must not be able to reload.
+		mux.Handle("POST "+reloadPath, http.NewCrossOriginProtection().Handler(serveReload(o.Reload)))
 	}
 	return mux
 }

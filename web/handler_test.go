@@ -75,3 +75,30 @@ func TestTelemetryPathsThatCannotWorkAreRefusedWithAdvice(t *testing.T) {
 		}
 	}
 }
+
+func TestOtherSitesCannotReload(t *testing.T) {
+	tests := map[string]struct {
+		header []string
+		status int
+	}{
+		"curl":                                {nil, http.StatusOK},
+		"a page of the exporter":              {[]string{"Sec-Fetch-Site: same-origin", "Origin: http://example.com"}, http.StatusOK},
+		"the address bar":                     {[]string{"Sec-Fetch-Site: none"}, http.StatusOK},
+		"another site":                        {[]string{"Sec-Fetch-Site: cross-site", "Origin: https://evil.example"}, http.StatusForbidden},
+		"another host of the same site":       {[]string{"Sec-Fetch-Site: same-site", "Origin: http://shop.example.com"}, http.StatusForbidden},
+		"another site, with an old browser":   {[]string{"Origin: https://evil.example"}, http.StatusForbidden},
+		"another port, with an old browser":   {[]string{"Origin: http://example.com:8080"}, http.StatusForbidden},
+		"a page without an origin (sandbox)":  {[]string{"Origin: null"}, http.StatusForbidden},
+		"another site, and a forged old form": {[]string{"Sec-Fetch-Site: cross-site", "Content-Type: text/plain"}, http.StatusForbidden},
+	}
+	for name, test := range tests {
+		t.Run(name, func(t *testing.T) {
+			reloads := 0
+			f := newFixture(t, seen, func(o *Options) { o.Reload = func() error { reloads++; return nil } })
+			answer := f.ask(http.MethodPost, "/-/reload", test.header...)
+			if answer.Code != test.status || (reloads == 1) != (test.status == http.StatusOK) {
+				t.Errorf("status %d after %d reloads, want %d", answer.Code, reloads, test.status)
+			}
+		})
+	}
+}

@@ -50,25 +50,6 @@ func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	promhttp.HandlerFor(all, options).ServeHTTP(w, r)
 }
 
-// limitRequests limits the number of concurrent requests; 0 means no limit. The limit of promhttp
-// is per handler, and here every scrape has its own handler.
-func limitRequests(limit int, what string, next http.Handler) http.Handler {
-	if limit == 0 {
-		return next
-	}
-	slots := make(chan struct{}, limit)
-	refusal := fmt.Sprintf("Limit of %d concurrent %s reached (--web.max-requests).", limit, what)
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		select {
-		case slots <- struct{}{}:
-			defer func() { <-slots }()
-			next.ServeHTTP(w, r)
-		default:
-			http.Error(w, refusal, http.StatusServiceUnavailable)
-		}
-	})
-}
-
 // scrapeLog logs the errors of promhttp during one scrape.
 type scrapeLog struct {
 	logger log.Logger

@@ -4,9 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"log/slog"
 	"net"
 	"net/http"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/coreos/go-systemd/v22/activation"
@@ -16,25 +19,52 @@ import (
 
 // The timeouts of the server. exporter-toolkit sets none.
 const (
-	readHeaderTimeout = 5 * time.Second
+	readHeaderTimeout = 5 * time.Second // of the TLS handshake too
 	readTimeout       = 10 * time.Second
-	writeTimeout      = time.Minute     // counts from the end of the request's header, so it includes the scan
-	idleTimeout       = 3 * time.Minute // longer than usual scrape intervals, to keep connections open
+	writeTimeout      = time.Minute // counts from the end of the request's header, so it includes the scan
+	idleTimeout       = 30 * time.Second
+)
+
+// The memory that a connection can take. No handler reads the body of a request.
+const (
+	maxHeaderBytes   = 32 << 10
+	maxStreams       = 8        // concurrent requests over HTTP/2
+	maxBodyReadAhead = 64 << 10 // over HTTP/2; the smallest value that net/http accepts
 )
 
 // shutdownGrace is how long requests in progress may continue after the shutdown began.
 const shutdownGrace = 5 * time.Second
 
+// ServerOptions configure Serve. All are required.
+type ServerOptions struct {
+	Handler        http.Handler
+	Flags          *toolkit.FlagConfig
+	MaxConnections int    // of all listeners together, 1 or more
+	Listening      func() // called once, when all listeners listen
+	Logger         *slog.Logger
+}
+
 // Serve serves on all listeners of the flags until ctx ends or one of them fails. It returns when
 // no request is in progress any more, or after shutdownGrace.
-func Serve(ctx context.Context, handler http.Handler, flags *toolkit.FlagConfig, logger *slog.Logger) error {
-	endpoints, err := endpointsOf(flags, logger)
+func Serve(ctx context.Context, o ServerOptions) error {
+	logger := o.Logger
+	endpoints, err := endpointsOf(o.Flags, logger)
 	if err != nil {
 		return err
 	}
+	bound := newConnections(o.MaxConnections, logger)
+	var notListening atomic.Int64
+	notListening.Store(int64(len(endpoints)))
 	group, ctx := errgroup.WithContext(ctx)
 	for _, listen := range endpoints {
-		server := newServer(handler, logger)
+		server := newServer(o.Handler, logger)
+		bound.bind(server)
+		server.BaseContext = func(net.Listener) context.Context { // called once the listener listens
+			if notListening.Add(-1) == 0 {
+				o.Listening()
+			}
+			return context.Background()
+		}
 		group.Go(func() error {
 			if err := listen(server); !errors.Is(err, http.ErrServerClosed) {
 				return err
@@ -104,8 +134,28 @@ func newServer(handler http.Handler, logger *slog.Logger) *http.Server {
 		ReadTimeout:       readTimeout,
 		WriteTimeout:      writeTimeout,
 		IdleTimeout:       idleTimeout,
-		ErrorLog:          slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+		MaxHeaderBytes:    maxHeaderBytes,
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReceiveBufferPerConnection: maxBodyReadAhead,
+			MaxReceiveBufferPerStream:     maxBodyReadAhead,
+		},
+		ErrorLog: log.New(errorLog{logger}, "", 0),
 	}
+}
+
+// errorLog writes the errors of a server to the log.
+type errorLog struct{ logger *slog.Logger }
+
+// Write logs failed handshakes at level debug, because any client can cause them, as often as it
+// wants.
+func (l errorLog) Write(line []byte) (int, error) {
+	level, text := slog.LevelWarn, strings.TrimSpace(string(line))
+	if strings.Contains(text, "TLS handshake error") {
+		level = slog.LevelDebug
+	}
+	l.logger.Log(context.Background(), level, text)
+	return len(line), nil
 }
 
 // shutdown stops listening, waits for the requests in progress, and closes the ones that take too

@@ -29,6 +29,9 @@ type running struct {
 	ended     chan error
 }
 
+// maxConnections is the bound of start.
+const maxConnections = 20
+
 // start serves on free ports and returns when it listens on all of them.
 func start(t *testing.T, handler http.Handler, configFile string, listeners int) *running {
 	t.Helper()
@@ -39,7 +42,12 @@ func start(t *testing.T, handler http.Handler, configFile string, listeners int)
 	for i := range addresses {
 		addresses[i] = "127.0.0.1:0"
 	}
-	go func() { r.ended <- Serve(ctx, handler, toolkitFlags(configFile, addresses...), slog.New(log)) }()
+	listening := make(chan struct{})
+	o := ServerOptions{
+		Handler: handler, Flags: toolkitFlags(configFile, addresses...), MaxConnections: maxConnections,
+		Listening: func() { close(listening) }, Logger: slog.New(log),
+	}
+	go func() { r.ended <- Serve(ctx, o) }()
 	for range listeners {
 		select {
 		case address := <-log.addresses:
@@ -50,6 +58,7 @@ func start(t *testing.T, handler http.Handler, configFile string, listeners int)
 			t.Fatal("Serve does not listen after 10s")
 		}
 	}
+	<-listening
 	return r
 }
 
@@ -138,6 +147,14 @@ func TestARequestThatHangsIsCutOffAtTheEnd(t *testing.T) {
 	})
 }
 
+// failing are the options of a Serve that must not get as far as listening on all addresses.
+func failing(t *testing.T, flags *toolkit.FlagConfig) ServerOptions {
+	return ServerOptions{
+		Handler: http.NotFoundHandler(), Flags: flags, MaxConnections: maxConnections,
+		Listening: func() { t.Error("it says that it listens") }, Logger: slog.New(slog.DiscardHandler),
+	}
+}
+
 func TestABusyAddressEndsAllListenersWithAdvice(t *testing.T) {
 	busy, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -145,7 +162,7 @@ func TestABusyAddressEndsAllListenersWithAdvice(t *testing.T) {
 	}
 	defer busy.Close()
 	flags := toolkitFlags("", "127.0.0.1:0", busy.Addr().String())
-	err = Serve(t.Context(), http.NotFoundHandler(), flags, slog.New(slog.DiscardHandler))
+	err = Serve(t.Context(), failing(t, flags))
 	if err == nil || !strings.Contains(err.Error(), "address already in use") || !strings.Contains(err.Error(), "--web.listen-address") {
 		t.Errorf("Serve ended with %v", err)
 	}
@@ -154,7 +171,7 @@ func TestABusyAddressEndsAllListenersWithAdvice(t *testing.T) {
 func TestSystemdWithoutSocketsIsAnErrorWithAdvice(t *testing.T) {
 	flags := toolkitFlags("", "127.0.0.1:0")
 	*flags.WebSystemdSocket = true
-	err := Serve(t.Context(), http.NotFoundHandler(), flags, slog.New(slog.DiscardHandler))
+	err := Serve(t.Context(), failing(t, flags))
 	if err == nil || !strings.Contains(err.Error(), ".socket unit") {
 		t.Errorf("Serve ended with %v", err)
 	}
@@ -203,5 +220,18 @@ func TestTheWebConfigurationFileBringsTLSAndPasswords(t *testing.T) {
 	r.stop()
 	if err := r.wait(t); err != nil {
 		t.Errorf("Serve ended with %v", err)
+	}
+}
+
+func TestFailedHandshakesDoNotFillTheLog(t *testing.T) {
+	var text strings.Builder
+	server := newServer(http.NotFoundHandler(), slog.New(slog.NewTextHandler(&text, nil))) // level info
+	server.ErrorLog.Printf("http: TLS handshake error from %s: %v", "10.0.0.1:4711", io.EOF)
+	if text.Len() > 0 {
+		t.Errorf("logged: %s", &text)
+	}
+	server.ErrorLog.Print("http: panic serving 10.0.0.1:4711")
+	if want := "level=WARN msg=\"http: panic serving 10.0.0.1:4711\""; !strings.Contains(text.String(), want) {
+		t.Errorf("no %s in %s", want, &text)
 	}
 }

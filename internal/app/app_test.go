@@ -63,6 +63,7 @@ func TestBadFlagsAreErrorsThatSayHowToFixThem(t *testing.T) {
 		"negative services":             {"--collector.max-services=-1", `--collector.max-services: "-1"`},
 		"half a request":                {"--web.max-requests=1.5", `--web.max-requests: "1.5" is not a whole number`},
 		"negative requests":             {"--web.max-requests=-1", `of at least 0`},
+		"negative connections":          {"--web.max-connections=-1", `--web.max-connections: "-1" is not a whole number of at least 0`},
 		"no CPU":                        {"--runtime.gomaxprocs=0", `--runtime.gomaxprocs: "0" is not a whole number of at least 1`},
 		"metrics on the landing page":   {"--web.telemetry-path=/", `--web.telemetry-path: "/" is taken`},
 		"metrics without slash":         {"--web.telemetry-path=metrics", `does not begin with a slash: use "/metrics"`},

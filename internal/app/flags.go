@@ -104,6 +104,9 @@ func (o *options) defineServe(cmd *kingpin.CmdClause) {
 		"/metrics", &s.telemetryPath, telemetryPath)
 	define(cmd, "web.max-requests", "Maximum number of concurrent scrapes; 0 means no limit.",
 		"4", &s.maxRequests, atLeast(0))
+	define(cmd, "web.max-connections", "Maximum number of open connections; 0 means as many as the limit of descriptors allows. "+
+		"At the maximum, the connection that has been idle longest is closed.",
+		"512", &s.maxConnections, atLeast(0))
 	cmd.Flag("web.disable-exporter-metrics", "Exclude metrics about the exporter itself (go_*, process_*, promhttp_*). Default: included.").
 		BoolVar(&s.ownMetricsOff)
 	cmd.Flag("web.enable-lifecycle", "Enable POST /-/reload, which reloads the rules file as SIGHUP does. Default: disabled.").

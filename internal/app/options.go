@@ -21,18 +21,19 @@ type options struct {
 	gomaxprocs int
 
 	serve struct {
-		toolkit       *toolkit.FlagConfig
-		telemetryPath string
-		maxRequests   int
-		ownMetricsOff bool
-		maxProcesses  int
-		maxServices   int
-		ageBuckets    []float64
-		pidLabel      bool
-		lifecycle     bool
-		enforce       bool
-		stateFile     string
-		auditFile     string
+		toolkit        *toolkit.FlagConfig
+		telemetryPath  string
+		maxRequests    int
+		maxConnections int
+		ownMetricsOff  bool
+		maxProcesses   int
+		maxServices    int
+		ageBuckets     []float64
+		pidLabel       bool
+		lifecycle      bool
+		enforce        bool
+		stateFile      string
+		auditFile      string
 	}
 	list struct {
 		sockets bool

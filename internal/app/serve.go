@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/coreos/go-systemd/v22/daemon"
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 	"github.com/prometheus/common/version"
@@ -47,6 +48,11 @@ func serve(ctx context.Context, o *options, logger log.Logger, slogger *slog.Log
 		return err
 	}
 	logVisibility(logger, h.visibility())
+	limitMemory(logger)
+	connections, err := maxConnections(o.serve.maxConnections, logger)
+	if err != nil {
+		return err
+	}
 
 	life, end := context.WithCancel(context.Background())
 	defer end()
@@ -63,7 +69,11 @@ func serve(ctx context.Context, o *options, logger log.Logger, slogger *slog.Log
 	}
 	var loops sync.WaitGroup
 	s.start(life, &loops)
-	err = web.Serve(ctx, handler, o.serve.toolkit, slogger)
+	err = web.Serve(ctx, web.ServerOptions{
+		Handler: handler, Flags: o.serve.toolkit, MaxConnections: connections, Logger: slogger,
+		Listening: func() { s.notify(daemon.SdNotifyReady) },
+	})
+	s.notify(daemon.SdNotifyStopping)
 	end()
 	if endsWithin(shutdownGrace, func() { loops.Wait(); s.observer.Wait() }) {
 		h.close() // no scan uses it any more
@@ -76,6 +86,8 @@ func serve(ctx context.Context, o *options, logger log.Logger, slogger *slog.Log
 // start starts the loops that run until life ends.
 func (s *server) start(life context.Context, loops *sync.WaitGroup) {
 	loops.Go(func() { _, _ = s.observe(life) }) // the exporter becomes ready, and ages begin, before the first scrape
+	hangs := func() bool { return s.reaper != nil && s.reaper.Stalled() }
+	loops.Go(func() { s.feedWatchdog(life, hangs) })
 	if s.reaper != nil {
 		loops.Go(func() { reloadOnSIGHUP(life, s.reload) })
 		loops.Go(func() { _ = s.reaper.Run(life) }) // its failures are no reason to stop serving

@@ -1,0 +1,57 @@
+package e2e
+
+import (
+	"io"
+	"net"
+	"os/exec"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// TestTenTimesAsManyIdleClientsAsAllowed connects with the default flags, from many addresses.
+func TestTenTimesAsManyIdleClientsAsAllowed(t *testing.T) {
+	leaktest.RequireRoot(t)
+	const limit, clients = 512, 10 * 512
+	const memory = 128 << 20 // bytes; half of the limit of the DaemonSet
+	var own unix.Rlimit
+	if err := unix.Getrlimit(unix.RLIMIT_NOFILE, &own); err != nil || own.Cur < clients+100 {
+		t.Skipf("needs %d descriptors, the limit is %d: %v", clients+100, own.Cur, err)
+	}
+	e := serve(t)
+	for i := range clients {
+		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%100))}}
+		client, err := dialer.DialContext(t.Context(), "tcp", e.address)
+		must(t, err)
+		defer client.Close()
+		_, _ = io.WriteString(client, "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n") // may be closed already
+	}
+	started := time.Now()
+	m := e.scrape()
+	if took := time.Since(started); took > 2*time.Second {
+		t.Errorf("a scrape took %s, want at most 2s", took)
+	}
+	if success := m.one("closewait_scan_success"); success != 1 {
+		t.Errorf("success %v, want 1", success)
+	}
+	const others = 50 // descriptors of the scanner and of the runtime
+	if open := m.one("process_open_fds"); open > limit+others {
+		t.Errorf("%v descriptors are open, want at most %d connections and %d others", open, limit, others)
+	}
+	if resident := m.one("process_resident_memory_bytes"); resident > memory {
+		t.Errorf("it has %v bytes of memory, want at most %d", resident, memory)
+	}
+}
+
+// TestTheSoftLimitOfDescriptorsIsRaised: distributions start programs with a soft limit of 1024.
+func TestTheSoftLimitOfDescriptorsIsRaised(t *testing.T) {
+	leaktest.RequireRoot(t)
+	leaktest.RequireProgram(t, "prlimit")
+	e := start(t, exec.Command("prlimit", "--nofile=64:4096", program(t), anyPort))
+	if limit := e.scrape().one("process_max_fds"); limit < 4095 {
+		t.Errorf("the soft limit is %v, want the hard one, 4096", limit)
+	}
+}
