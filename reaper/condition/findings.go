@@ -24,8 +24,8 @@ type Findings struct {
 	Cooldown   time.Duration // left
 	Relapses   int           // before this decision
 	BudgetLeft int           // actions, before this decision
-	Targets    int           // groups that the rule would have acted on, if its breaker trips
-	Matched    int           // groups that the rule matches, if its breaker trips
+	Due        int           // groups that the rule would have acted on, if its breaker trips
+	Healthy    int           // groups that it matches and that have too few sockets, if its breaker trips
 }
 
 // ExclusionCounts counts the sockets of a process that are not evidence, each under the first

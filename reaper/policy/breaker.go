@@ -6,8 +6,8 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-// A rule that would act on minBreakerGroups groups within breakerWindow, and on more than half of
-// those that it matches, trips its breaker: the cause is an incident elsewhere.
+// A rule that would act on minBreakerGroups groups within breakerWindow, and matches fewer healthy
+// ones, trips its breaker: the cause is an incident elsewhere.
 const (
 	minBreakerGroups = 3
 	breakerWindow    = 10 * time.Minute
@@ -36,36 +36,53 @@ func (r *round) tripBreaker(index int) {
 			l.due[d.ruleGroup()] = r.view.Taken
 		}
 	}
-	due, matched := r.groupsOf(index)
-	if due < minBreakerGroups || 2*due <= matched {
+	due, healthy := r.groupsOf(index)
+	if due < minBreakerGroups || due <= healthy {
 		return
 	}
 	for i := range r.candidates {
 		if d := &r.candidates[i]; d.Rule == rule {
-			d.Label, d.Targets, d.Matched = LabelBreaker, due, matched
+			d.Label, d.Due, d.Healthy = LabelBreaker, due, healthy
 		}
 	}
 	l.suspended[rule.Name] = r.view.Taken.Add(max(rule.Cooldown, r.policy.config.Limits.Per))
 }
 
 // groupsOf returns the number of groups that a rule would have acted on within breakerWindow, and
-// the number of groups that it matches: these, and the ones that it matches now.
-func (r *round) groupsOf(index int) (due, matched int) {
+// the number of other groups that it matches and that are healthy: they have fewer sockets than the
+// rule asks for. Groups with more sockets, which are too young for example, may be part of the
+// incident.
+func (r *round) groupsOf(index int) (due, healthy int) {
 	rule := &r.policy.rules[index]
-	groups := map[string]bool{}
+	affected := map[string]bool{}
 	for key := range r.next.limiters[rule.Mode].due {
 		if key.rule == rule.Name {
-			groups[key.group] = true
+			affected[key.group] = true
 		}
 	}
-	due = len(groups)
+	due = len(affected)
+	few := map[string]bool{}
 	for i := range r.next.processes {
 		p := &r.next.processes[i]
-		if p.rules[index].matchState == matches && concerns(rule, p.Holder) {
-			groups[p.limitGroup] = true
+		if p.rules[index].matchState != matches || !concerns(rule, p.Holder) {
+			continue
+		}
+		sockets := p.Held.Len()
+		if rule.When.IncludeDefunct {
+			sockets += p.Defunct.Len()
+		}
+		if sockets < rule.When.MinSockets() {
+			few[p.limitGroup] = true
+		} else {
+			affected[p.limitGroup] = true
 		}
 	}
-	return due, len(groups)
+	for group := range few {
+		if !affected[group] {
+			healthy++
+		}
+	}
+	return due, healthy
 }
 
 // BreakerTripped reports whether the breaker of some rule has tripped.

@@ -46,7 +46,7 @@ func TestTheBreaker(t *testing.T) {
 		"three of five are more than half":                     {append(services("web", 3, 2), services("fine", 2, 1)...), 0, 3},
 		"three of six are not":                                 {append(services("web", 3, 2), services("fine", 3, 1)...), 3, 0},
 		"it counts before the budget admits some of them":      {services("web", 8, 2), 0, 8},
-		"more than the budget, but less than half":             {append(services("web", 4, 2), services("fine", 4, 1)...), 3, 0},
+		"more than the budget, but not more than healthy ones": {append(services("web", 4, 2), services("fine", 4, 1)...), 3, 0},
 		"workers of one service are not many services":         {workers(8, 2), 1, 0},
 		"many healthy workers are one healthy service":         {append(services("web", 3, 2), workers(5, 1)...), 0, 3},
 		"workers that leak do not hide that all services leak": {append(services("web", 2, 2), workers(5, 2)...), 0, 7},
@@ -100,6 +100,35 @@ func TestAnIncidentThatArrivesSpreadTripsTheBreaker(t *testing.T) {
 				if want := []string{"act", "act", "breaker", "suspended", "suspended"}[i]; decisions[0].Label != Label(want) {
 					t.Errorf("service %d: %s, want %s", i, describe(decisions), want)
 				}
+			}
+		})
+	}
+}
+
+// TestWhatIsStillYoungIsNotHealthy has an incident that reaches one service after the other, faster
+// than sockets become old enough: the services that it has reached last must not count as healthy.
+func TestWhatIsStillYoungIsNotHealthy(t *testing.T) {
+	fine := services("fine", 2, 1)
+	for name, young := range map[string]func(*closewait.Holder){
+		"young sockets":    func(h *closewait.Holder) { h.Held = closewait.NewHolding(sockets(2, uint64(20*h.ID.PID), time.Minute)) },
+		"descriptors left": func(h *closewait.Holder) { h.OpenFDs = 10 },
+		"sockets that move": func(h *closewait.Holder) {
+			h.Held = closewait.NewHolding(sockets(2, uint64(20*h.ID.PID), hour, moving))
+		},
+		"unknown file limit": func(h *closewait.Holder) { h.FDsKnown = false },
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := &simulation{t: t, policy: manyActions(fds(0.1, 0)), holders: append(services("web", 8, 2), fine...)}
+			for _, late := range h.holders[3:8] {
+				young(late)
+			}
+			_, h.state = h.policy.Decide(view(0), h.state)
+			decisions, _ := h.policy.Decide(view(time.Minute, h.holders...), h.state)
+			if count(decisions, LabelBreaker) != 3 {
+				t.Fatalf("%s", describe(decisions))
+			}
+			if got, want := decisions[0].Reason(), "the rule would have acted on 3 groups within 10m0s, and matches 2 healthy ones"; got != want {
+				t.Errorf("the reason is %q, want %q", got, want)
 			}
 		})
 	}

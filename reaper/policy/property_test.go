@@ -32,19 +32,13 @@ type chaos struct {
 	acted  int
 }
 
-// doneAction is an action that was taken, or that a remediation has reserved.
-type doneAction struct {
-	at  time.Duration // uptime
-	run string
-}
-
 const (
 	chaosProcesses, chaosSockets = 8, 4
 	chaosGroups                  = 3 * 4 * 2 // rules, names of processes, users
 )
 
 func chaosConfig(rng *rand.Rand) *rules.Config {
-	c := &rules.Config{Interval: 10 * time.Second, Limits: rules.Limits{Actions: 1 + rng.IntN(5), Per: time.Duration(1+rng.IntN(10)) * time.Minute}}
+	c := &rules.Config{Interval: 10 * time.Second, Limits: chaosLimits(rng)}
 	defunct := rng.IntN(2) == 0
 	for i := range 3 {
 		c.Rules = append(c.Rules, rule(func(r *rules.Rule) {
@@ -171,45 +165,6 @@ func (c *chaos) event() {
 	}
 }
 
-func (c *chaos) reload() {
-	config := *c.policy.config
-	config.Rules = slices.Clone(config.Rules)
-	config.Rules[0].When.For = time.Duration(c.rng.IntN(20)) * time.Second
-	c.policy, c.trial = New(&config, Options{Enforce: true}), New(&config, Options{})
-}
-
-// wall is the wall clock, after the epoch. It is set only between two runs of the program: in one
-// run, View.Taken is monotonic.
-func (c *chaos) wall() time.Duration { return c.now + c.jump }
-
-// restart passes the past actions through a file, as after kill -9: remediations that have begun,
-// or that have only been reserved, give nothing back. Meanwhile somebody may set the clock.
-func (c *chaos) restart() {
-	acting, dry := c.saved(&c.state.limiters[rules.Enforce]), c.saved(&c.dry.limiters[rules.DryRun])
-	c.now += time.Second
-	if c.rng.IntN(2) == 0 {
-		c.jump = time.Duration(c.rng.IntN(48)-24) * time.Hour
-	}
-	c.state, c.dry, c.runs = State{}, State{}, nil
-	c.state.limiters[rules.Enforce], c.dry.limiters[rules.DryRun] = c.restored(acting), c.restored(dry)
-}
-
-func (c *chaos) saved(l *limiter) []byte {
-	data, err := l.encode(epoch.Add(c.wall()), closewait.Boot{ID: "this", Uptime: c.now})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return data
-}
-
-func (c *chaos) restored(data []byte) limiter {
-	l, err := decode(data, epoch.Add(c.wall()), closewait.Boot{ID: "this", Uptime: c.now})
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	return l
-}
-
 func (c *chaos) end() {
 	if len(c.runs) == 0 {
 		return
@@ -240,12 +195,15 @@ func (c *chaos) round() {
 		c.t.Fatalf("dry run decides\n%s\nenforce decides\n%s", describe(dry), describe(decisions))
 	}
 	c.state = next
+	acted := c.acted
 	for _, d := range decisions {
 		if d.Acts() {
 			c.check(&d)
 		}
 	}
-	c.checkLimits()
+	if c.acted > acted {
+		c.checkLimits()
+	}
 	c.checkSize(&c.state, rules.Enforce)
 	c.checkSize(&c.dry, rules.DryRun)
 }
@@ -294,14 +252,6 @@ func (c *chaos) check(d *Decision) {
 	}
 	c.runs = append(c.runs, *d)
 	c.acted++
-}
-
-func (c *chaos) checkLimits() {
-	limits := c.policy.config.Limits
-	c.done = slices.DeleteFunc(c.done, func(a doneAction) bool { return c.now-a.at >= limits.Per })
-	if len(c.done) > limits.Actions {
-		c.t.Fatalf("%d actions in %s, limits are %d", len(c.done), limits.Per, limits.Actions)
-	}
 }
 
 func (c *chaos) checkSize(s *State, mode rules.Mode) {

@@ -16,7 +16,7 @@ func (d *Decision) Reason() string {
 		}
 		return fmt.Sprintf("%d actions required, %d left within limits", d.Cost(), d.BudgetLeft)
 	case LabelBreaker:
-		return fmt.Sprintf("the rule would have acted on %d of the %d groups that it matches within %s", d.Targets, d.Matched, breakerWindow)
+		return fmt.Sprintf("the rule would have acted on %d groups within %s, and matches %d healthy ones", d.Due, breakerWindow, d.Healthy)
 	}
 	if d.Process == nil || d.Label == LabelIncompleteScan || d.check == len(checks) {
 		return d.Why
