@@ -77,11 +77,20 @@ func (r *remediation) checkTargets(ctx context.Context, living []*target, step i
 			return nil, nil, err
 		}
 	}
+	holders, err := r.executor.Holders(ctx, r.Evidence)
+	if err != nil {
+		return nil, nil, err
+	}
+	if r.cut {
+		facts[0].Cut = slices.DeleteFunc(slices.Clone(r.Evidence), func(s *closewait.Socket) bool {
+			return s.Defunct || !r.anyHolds(holders.Of[s.ID])
+		})
+	}
 	again := rules.Recheck(view, state, r.Decision, step, facts)
 	if again.Label != "" {
 		return nil, &stop{aborted, again.Label, again.Why}, nil
 	}
-	c, err := r.verifyEvidence(ctx, living[0], again)
+	c, err := r.verifyEvidence(ctx, living[0], holders, again)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -119,12 +128,9 @@ type evidenceCheck struct {
 	complete bool                // every process of the host could be read
 }
 
-// verifyEvidence reads the holders of the evidence again, and verifies each socket by its cookie.
-func (r *remediation) verifyEvidence(ctx context.Context, t *target, again policy.RecheckResult) (c evidenceCheck, err error) {
-	holders, err := r.executor.Holders(ctx, r.Evidence)
-	if err != nil {
-		return c, err
-	}
+// verifyEvidence compares the evidence with its current holders, and verifies each socket by its
+// cookie.
+func (r *remediation) verifyEvidence(ctx context.Context, t *target, holders closewait.HolderLookup, again policy.RecheckResult) (c evidenceCheck, err error) {
 	c.complete = holders.Complete
 	var candidates []*closewait.Socket
 	for _, s := range r.Evidence {

@@ -12,6 +12,9 @@ type TargetFacts struct {
 	Process  closewait.Process
 	Activity closewait.Activity
 	Command  func() (string, error) // reads the command line; called only if a rule asks for it
+	// Cut are sockets of the decision that the first target still holds after a step that ends
+	// connections. Those that are not in CLOSE_WAIT any more still leak: they count for peer_share.
+	Cut []*closewait.Socket
 }
 
 // RecheckResult is the result of Recheck.
@@ -106,6 +109,7 @@ func (r *round) recheck(d *Decision, index int, t *TargetFacts, first bool) Rech
 		return refused(LabelGone, "the rule does not match process %d any more, which runs another program: %s", state.ID.PID, mismatch)
 	}
 	e := &evaluation{round: r, processState: state, rule: rule, index: index, d: r.decision(state, index), thorough: true}
+	sockets := e.withCut(t.Cut)
 	for i := range checks {
 		c := &checks[i]
 		if skip := c.DecisionOnly || !first && c.OfProcess == nil && c.Label != condition.LabelProtected; !skip && !c.Check(e) {
@@ -115,16 +119,30 @@ func (r *round) recheck(d *Decision, index int, t *TargetFacts, first bool) Rech
 	if held := d.HeldFor + r.view.Taken.Sub(d.Taken); held < rule.When.For {
 		return refused(condition.LabelPending, "enough evidence for %s, %s required after a reload", held, rule.When.For)
 	}
-	result := RecheckResult{Sockets: map[closewait.SocketID]*closewait.Socket{}, Minimum: rule.When.MinSockets(), GroupOf: e.groupOf}
 	if first {
-		for socket := range e.candidateSockets() {
-			result.Sockets[socket.ID] = nil
-		}
 		for _, socket := range e.Evidence() {
-			result.Sockets[socket.ID] = socket
+			if _, candidate := sockets[socket.ID]; candidate {
+				sockets[socket.ID] = socket
+			}
 		}
 	}
-	return result
+	return RecheckResult{Sockets: sockets, Minimum: rule.When.MinSockets(), GroupOf: e.groupOf}
+}
+
+// withCut adds sockets that a step has cut to the evidence. It returns the candidate sockets of the
+// process, without a value yet.
+func (e *evaluation) withCut(cut []*closewait.Socket) map[closewait.SocketID]*closewait.Socket {
+	e.collect()
+	candidates := map[closewait.SocketID]*closewait.Socket{}
+	for socket := range e.candidateSockets() {
+		candidates[socket.ID] = nil
+	}
+	for _, socket := range cut {
+		if _, candidate := candidates[socket.ID]; !candidate {
+			e.evidence = append(e.evidence, socket)
+		}
+	}
+	return candidates
 }
 
 // groupAt returns the group of a target at the decision.
