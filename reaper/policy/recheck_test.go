@@ -166,6 +166,42 @@ func TestBeforeAStepEverythingIsAskedAgain(t *testing.T) {
 	}
 }
 
+// TestSocketsThatAStepHasCutCountForPeerShare: after shutdown or destroy most sockets have left
+// CLOSE_WAIT. What is left there says nothing about the leak that the decision was about.
+func TestSocketsThatAStepHasCutCountForPeerShare(t *testing.T) {
+	var peers []*closewait.Socket
+	for i := range 4 {
+		peers = append(peers, socket(uint64(i+1), hour, from(fmt.Sprintf("192.0.%d.1:1000", i))))
+	}
+	at := func(d time.Duration, list []*closewait.Socket) *closewait.View { return view(d, holder(alice, list)) }
+	p := policy(rule(func(r *rules.Rule) { r.When.PeerShare = 0.5 }))
+	_, s := p.Decide(at(0, peers), State{})
+	decisions, s := p.Decide(at(time.Minute, peers), s)
+	d := &decisions[0]
+	if !d.Acts() {
+		t.Fatal(describe(decisions))
+	}
+	for name, c := range map[string]struct {
+		cut  []*closewait.Socket
+		want Label
+	}{
+		"nothing was cut":      {nil, "peer_share"},
+		"three were cut":       {d.Evidence, unlabelled},
+		"one is held no more":  {d.Evidence[1:], unlabelled},
+		"only one is held too": {d.Evidence[3:], "peer_share"},
+	} {
+		facts := factsOf(d)
+		facts[0].Cut = c.cut
+		got := p.Recheck(at(90*time.Second, peers[3:]), s, d, 1, facts)
+		if got.Label != c.want {
+			t.Errorf("%s: %q because of %q, want %q", name, got.Label, got.Why, c.want)
+		}
+		if _, seen := got.Sockets[peers[0].ID]; got.Label == unlabelled && (seen || got.Sockets[peers[3].ID] == nil) {
+			t.Errorf("%s: the sockets in CLOSE_WAIT are %v, want only the last one", name, got.Sockets)
+		}
+	}
+}
+
 func TestNoDryRunBesideARealRemediation(t *testing.T) {
 	dry := func(r *rules.Rule) { r.Name, r.Mode = "trial", rules.DryRun }
 	leak := func(at time.Duration) *closewait.View { return view(at, holder(alice, sockets(2, 1, hour))) }
