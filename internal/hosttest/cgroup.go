@@ -21,7 +21,7 @@ func MakeCgroup(t testing.TB, path string) (join func(pid int)) {
 		made := group
 		switch err := os.Mkdir(made, 0o755); {
 		case err == nil:
-			t.Cleanup(func() { os.Remove(made) }) // fails if another test has made groups below
+			t.Cleanup(func() { _ = os.Remove(made) }) // fails if another test has made groups below
 		case !os.IsExist(err):
 			t.Skip(err)
 		}

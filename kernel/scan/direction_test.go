@@ -37,8 +37,8 @@ func drained(t *testing.T, address string, talk bool) oneEnd {
 	return endOf(c.Server, false, false)
 }
 
-// dialed returns a connection of a client whose server has closed.
-func dialed(t *testing.T, address string, talk bool) oneEnd {
+// clientEnd returns a connection of a client whose server has closed.
+func clientEnd(t *testing.T, address string, talk bool) oneEnd {
 	c := connect(t, listen(t, address))
 	if talk {
 		c.send("a request")
@@ -76,8 +76,8 @@ func TestDirectionIsReadFromTheSocketAndNotFromAMissingListener(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
 		ends["a server without a listener on "+address] = drained(t, address, false)
 		ends["the same after a request on "+address] = drained(t, address, true)
-		ends["a client to "+address] = dialed(t, address, false)
-		ends["the same after an answer of "+address] = dialed(t, address, true)
+		ends["a client to "+address] = clientEnd(t, address, false)
+		ends["the same after an answer of "+address] = clientEnd(t, address, true)
 	}
 	ns := netNSOf(t, os.Getpid())
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
