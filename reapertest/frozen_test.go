@@ -44,7 +44,7 @@ func TestAFrozenServerGetsTimeToClose(t *testing.T) {
 			v := startTarget(t, leaktest.Where{}, "thawed", "--outbound=3")
 			freeze, thaw := freezer(t, v.PID, f.mount, f.file, f.on, f.off)
 			freeze()
-			e := enforcing(t, preamble+rule("thawed", v.exe, "when: {age: 4s, direction: outbound}\n"+soft))
+			e := enforcing(t, preamble+rule("thawed", v.exe, "when: {age: 4s, direction: "+opened()+"}\n"+anyPeer+soft))
 			e.awaitSeries(decisions("thawed", "stopped"), 15) // 300 ms each
 			thaw()
 			thawed := time.Now()
