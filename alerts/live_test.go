@@ -72,7 +72,7 @@ func cure(t *testing.T, prometheus promtest.Prometheus, received *webhook) {
 	t.Helper()
 	const sockets = 850
 	leak := leaktest.Start(t, "--comm=cured", "--sockets="+strconv.Itoa(sockets), "--peers=12", "--rate=2", "--nofile=1024")
-	prometheus.Await(t, `closewait_process_sockets`+of(leak), sockets, 1024)
+	prometheus.Await(t, `sum(closewait_process_sockets`+of(leak)+`)`, sockets, 1024)
 
 	prometheus.Await(t, `closewait_reaper_remediations_total{rule="cure",result="terminated"}`, 1, 1)
 	prometheus.Await(t, `closewait_reaper_actions_total{rule="cure",mode="enforce",action="signal"}`, 1, 1)

@@ -27,18 +27,18 @@ type HolderLookup struct {
 
 // SocketCounts counts the sockets of a step by result.
 type SocketCounts struct {
-	Done    int // the connection was ended
-	Gone    int // skipped: closed or changed since the scan
-	Defunct int // skipped: the connection had ended already
-	Failed  int // the attempt failed
+	Done   int // the connection was ended
+	Gone   int // skipped: its descriptor was closed, or it has changed since the scan
+	Closed int // skipped: the connection was over on both sides already
+	Failed int // the attempt failed
 }
 
-// String is the text for logs and audit records. It mentions defunct sockets only if there are
+// String is the text for logs and audit records. It mentions closed sockets only if there are
 // some.
 func (c SocketCounts) String() string {
 	text := fmt.Sprintf("%d ended, %d gone, %d failed", c.Done, c.Gone, c.Failed)
-	if c.Defunct > 0 {
-		text += fmt.Sprintf(", %d skipped because they are defunct", c.Defunct)
+	if c.Closed > 0 {
+		text += fmt.Sprintf(", %d closed already", c.Closed)
 	}
 	return text
 }

@@ -16,7 +16,7 @@ func TestAKnownDirectionIsRemembered(t *testing.T) {
 			rows := []SocketSample{row(1, heldBy(alice), direction(c.shown))}
 			v := tracker.Update(&Snapshot{Taken: epoch, Sockets: rows, Processes: []Process{process(alice)}, PIDs: []int{10}})
 			port := map[Direction]uint16{Inbound: 8080, Outbound: 1}[c.want]
-			if got := v.Holders[0].Held.Services; len(got) != 1 || got[0] != (Service{c.want, port, 1}) {
+			if got := v.Holders[0].Ended.Services; len(got) != 1 || got[0] != (Service{c.want, port, 1}) {
 				t.Errorf("%s, scan %d: services %v, want %v with port %d", name, i+1, got, c.want, port)
 			}
 			if rows[0].Direction != c.shown {

@@ -1,5 +1,7 @@
 package closewait
 
+import "strings"
+
 // Family is the address family of a socket.
 type Family uint8
 
@@ -11,6 +13,57 @@ const (
 )
 
 func (f Family) String() string { return [...]string{"ipv4", "ipv6"}[f] }
+
+// State is the state of a socket that a process holds or could accept, as far as it costs a
+// descriptor without a live connection.
+type State uint8
+
+// The states, in the order in which they are published. CloseWait and Closed are ended sockets: the
+// leak. An ended socket goes from CloseWait to Closed when the peer resets the connection or a
+// keepalive probe gets no answer.
+const (
+	CloseWait   State = iota // the peer has closed, the program has not
+	Closed                   // the connection is over on both sides; the socket is in no table
+	FinWait2                 // the program has shut down its side, the peer has not
+	Unconnected              // never connected: a refused connect(2), or a bare socket(2); in no table
+	states
+)
+
+func (s State) String() string {
+	return [...]string{"close_wait", "closed", "fin_wait2", "unconnected"}[s]
+}
+
+// Ended reports whether the connection has ended: the peer has closed it.
+func (s State) Ended() bool { return s == CloseWait || s == Closed }
+
+// Listed reports whether sockets in this state are in the socket tables of their namespace.
+func (s State) Listed() bool { return s == CloseWait || s == FinWait2 }
+
+// StateSet is a set of states.
+type StateSet uint8
+
+// NewStateSet returns the set of the given states.
+func NewStateSet(list ...State) StateSet {
+	var set StateSet
+	for _, s := range list {
+		set |= 1 << s
+	}
+	return set
+}
+
+// Has reports whether the set contains a state.
+func (set StateSet) Has(s State) bool { return set&(1<<s) != 0 }
+
+// String lists the states, such as "[close_wait, closed]".
+func (set StateSet) String() string {
+	var names []string
+	for s := range states {
+		if set.Has(s) {
+			names = append(names, s.String())
+		}
+	}
+	return "[" + strings.Join(names, ", ") + "]"
+}
 
 // Owner is the kind of owner that a socket could be assigned to.
 type Owner uint8
@@ -94,8 +147,10 @@ func (t Timer) String() string {
 
 // These are the closed sets, in the order in which they are published.
 var (
-	Families   = []Family{IPv4, IPv6}
-	Owners     = []Owner{OwnedByProcess, OwnedByListener, OwnedByKernel, OwnerUnresolved}
-	Unreads    = []Unread{UnreadNone, UnreadFIN, UnreadData}
-	Directions = []Direction{Outbound, Inbound, UnknownDirection}
+	EndedStates = []State{CloseWait, Closed}
+	OtherStates = []State{FinWait2, Unconnected}
+	Families    = []Family{IPv4, IPv6}
+	Owners      = []Owner{OwnedByProcess, OwnedByListener, OwnedByKernel, OwnerUnresolved}
+	Unreads     = []Unread{UnreadNone, UnreadFIN, UnreadData}
+	Directions  = []Direction{Outbound, Inbound, UnknownDirection}
 )

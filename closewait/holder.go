@@ -2,20 +2,28 @@ package closewait
 
 import "time"
 
-// Holder is a process with its sockets: in CLOSE_WAIT, and defunct.
+// Holder is a process with its sockets.
 type Holder struct {
 	Process
-	Held       Holding // sockets that it has a descriptor for
-	Unaccepted Holding // sockets in the accept queues of its listeners
-	Defunct    Holding // sockets that it has a descriptor for, whose connection is over on both sides
-	Entered    uint64  // sockets that came to the process in CLOSE_WAIT, as far as scans saw it
-	Left       uint64  // sockets that left the process or CLOSE_WAIT, such as those that became defunct
+	Ended      Holding // sockets that it has a descriptor for and whose connection has ended: its leak
+	Unaccepted Holding // sockets in CLOSE_WAIT in the accept queues of its listeners
+	Other      Holding // sockets that it has a descriptor for, in the states of OtherStates
+	Entered    uint64  // ended sockets that came to the process, as far as scans saw it
+	Left       uint64  // ended sockets whose descriptors are gone from the process, or the process from them
 }
 
-// Total is the number of sockets: held, unaccepted and defunct.
-func (h *Holder) Total() int { return h.Held.Len() + h.Unaccepted.Len() + h.Defunct.Len() }
+// Total is the number of sockets: ended, unaccepted and in other states.
+func (h *Holder) Total() int { return h.Ended.Len() + h.Unaccepted.Len() + h.Other.Len() }
 
-// Oldest is the age of the oldest socket of any kind at the time now.
+// Oldest is the age of the oldest ended or unaccepted socket at the time now.
 func (h *Holder) Oldest(now time.Time) time.Duration {
-	return max(h.Held.Oldest(now), h.Unaccepted.Oldest(now), h.Defunct.Oldest(now))
+	return max(h.Ended.Oldest(now), h.Unaccepted.Oldest(now))
+}
+
+// fill is the share of the limit of descriptors that is in use, 0 to 1; 0 where one is not known.
+func (h *Holder) fill() float64 {
+	if !h.FDsKnown || h.MaxFDs == 0 {
+		return 0
+	}
+	return min(float64(h.OpenFDs)/float64(h.MaxFDs), 1)
 }

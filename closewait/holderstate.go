@@ -9,22 +9,22 @@ import (
 // holderState is the Tracker's memory of a process that holds sockets, or held some and still
 // lives.
 type holderState struct {
-	held, unaccepted, defunct Holding
-	entered, left             uint64
-	dirty                     bool      // the holdings are of an earlier scan
-	current                   socketSet // of this scan, while refresh collects it
+	ended, unaccepted, other Holding
+	entered, left            uint64
+	dirty                    bool      // the holdings are of an earlier scan
+	current                  socketSet // of this scan, while refresh collects it
 }
 
 // socketSet collects the sockets of a holder by kind.
-type socketSet struct{ accepted, unaccepted, defunct []*Socket }
+type socketSet struct{ ended, unaccepted, other []*Socket }
 
 // add sorts a socket in.
 func (c *socketSet) add(s *Socket) {
 	switch {
-	case s.Defunct:
-		c.defunct = append(c.defunct, s)
+	case !s.State.Ended():
+		c.other = append(c.other, s)
 	case s.Accepted():
-		c.accepted = append(c.accepted, s)
+		c.ended = append(c.ended, s)
 	default:
 		c.unaccepted = append(c.unaccepted, s)
 	}
@@ -32,51 +32,48 @@ func (c *socketSet) add(s *Socket) {
 
 // add counts a socket that the Tracker did not know.
 func (t *Tracker) add(s *Socket) {
-	if s.Defunct {
-		t.markDirty(s.Holders)
-		return
-	}
-	t.enter(s.Holders)
+	t.markDirty(s.Holders)
+	t.enter(s.leakedBy())
 }
 
-// move counts a socket that has changed. Its holders may have changed, or it may have become
-// defunct.
+// move counts a socket that has changed. Its holders may have changed, or it may have been
+// accepted.
 func (t *Tracker) move(before, after *Socket) {
 	t.markDirty(before.Holders)
 	t.markDirty(after.Holders)
-	from, to := before.inCloseWaitFor(), after.inCloseWaitFor()
+	from, to := before.leakedBy(), after.leakedBy()
 	if sameHolders(from, to) {
 		return
 	}
-	if gone := without(from, to); len(gone) > 0 {
-		t.leave(gone)
-	}
-	if came := without(to, from); len(came) > 0 {
-		t.enter(came)
-	}
+	t.leave(without(from, to))
+	t.enter(without(to, from))
 }
 
-// inCloseWaitFor are the processes that hold the socket in CLOSE_WAIT; there are none for a defunct
-// socket.
-func (s *Socket) inCloseWaitFor() []ProcessID {
-	if s.Defunct {
+// leakedBy are the processes that have a descriptor for the ended socket. There are none for a
+// socket that has not ended, or waits in an accept queue.
+func (s *Socket) leakedBy() []ProcessID {
+	if !s.State.Ended() || !s.Accepted() {
 		return nil
 	}
 	return s.Holders
 }
 
-// enter counts a socket that came to its holders, and leave one that left them.
+// enter counts an ended socket that came to its holders, and leave one that left them.
 func (t *Tracker) enter(holders []ProcessID) {
+	if len(holders) == 0 {
+		return
+	}
 	for _, h := range t.statesOf(holders) {
 		h.entered++
-		h.dirty = true
 	}
 }
 
 func (t *Tracker) leave(holders []ProcessID) {
+	if len(holders) == 0 {
+		return
+	}
 	for _, h := range t.statesOf(holders) {
 		h.left++
-		h.dirty = true
 	}
 }
 
@@ -140,7 +137,7 @@ func (t *Tracker) refresh() {
 		}
 	}
 	for _, h := range dirty {
-		h.held, h.unaccepted, h.defunct = NewHolding(h.current.accepted), NewHolding(h.current.unaccepted), NewHolding(h.current.defunct)
+		h.ended, h.unaccepted, h.other = NewHolding(h.current.ended), NewHolding(h.current.unaccepted), NewHolding(h.current.other)
 		h.current, h.dirty = socketSet{}, false
 	}
 }
@@ -154,7 +151,7 @@ func (t *Tracker) listHolders(s *Snapshot) []*Holder {
 			continue
 		}
 		h := &Holder{
-			Process: p, Held: state.held, Unaccepted: state.unaccepted, Defunct: state.defunct,
+			Process: p, Ended: state.ended, Unaccepted: state.unaccepted, Other: state.other,
 			Entered: state.entered, Left: state.left,
 		}
 		if h.Total() > 0 {
@@ -162,7 +159,7 @@ func (t *Tracker) listHolders(s *Snapshot) []*Holder {
 		}
 	}
 	slices.SortFunc(list, func(a, b *Holder) int {
-		return cmp.Or(cmp.Compare(b.Total(), a.Total()), cmp.Compare(b.Oldest(s.Taken), a.Oldest(s.Taken)), cmp.Compare(a.ID.PID, b.ID.PID))
+		return cmp.Or(cmp.Compare(b.fill(), a.fill()), cmp.Compare(b.Total(), a.Total()), cmp.Compare(b.Oldest(s.Taken), a.Oldest(s.Taken)), cmp.Compare(a.ID.PID, b.ID.PID))
 	})
 	return list
 }

@@ -13,7 +13,8 @@ import (
 type Holding struct {
 	Sockets []*Socket // oldest first
 
-	Unread                       [unreads]int // sockets by what is unread
+	States                       [states]int  // sockets by state
+	Unread                       [unreads]int // sockets in CLOSE_WAIT by what is unread
 	UnreadBytes, SendBytes       uint64       // payload in the receive and send queues
 	Shared, Keepalive, LocalPeer int          // sockets with several holders, an armed keepalive, a peer on this host
 
@@ -98,23 +99,31 @@ func (h *Holding) Oldest(now time.Time) time.Duration {
 	return h.Sockets[0].Age(now)
 }
 
+// Older is the number of sockets that are more than an age old at the time now.
+func (h *Holding) Older(age time.Duration, now time.Time) int {
+	return sort.Search(len(h.Sockets), func(i int) bool { return h.Sockets[i].Age(now) <= age })
+}
+
 // Ages is the histogram of the ages in seconds at the time now. It costs one binary search per
 // bound.
 func (h *Holding) Ages(now time.Time, bounds []float64) Histogram {
 	ages := NewHistogram(bounds)
 	ages.Count = uint64(len(h.Sockets))
 	for i, bound := range bounds {
-		older := sort.Search(len(h.Sockets), func(j int) bool {
+		younger := sort.Search(len(h.Sockets), func(j int) bool {
 			return h.Sockets[j].Age(now).Seconds() <= bound
 		})
-		ages.Counts[i] = uint64(len(h.Sockets) - older)
+		ages.Counts[i] = uint64(len(h.Sockets) - younger)
 	}
 	ages.Sum = max(h.Oldest(now).Seconds()*float64(len(h.Sockets))-h.younger, 0)
 	return ages
 }
 
 func (h *Holding) add(s *Socket) {
-	h.Unread[s.Unread()]++
+	h.States[s.State]++
+	if s.State == CloseWait {
+		h.Unread[s.Unread()]++
+	}
 	h.UnreadBytes += s.UnreadBytes()
 	h.SendBytes += uint64(s.SendQueue)
 	if len(s.Holders) > 1 {

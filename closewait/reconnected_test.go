@@ -20,14 +20,14 @@ func TestASocketThatIsReconnectedBeginsFromNothing(t *testing.T) {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Hour))}, want: "p100 1+0 entered=1 left=0 [1 age=1h0m0s quiet=1h0m0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), lastACK(time.Hour), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=1m0s quiet=1m0s]; total=1 gone=1"},
 		},
-		"a defunct socket enters, and does not leave twice": {
+		"a closed socket enters, and does not leave twice": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
-			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct)}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=1m0s quiet=1m0s]; total=0 gone=1"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), closed)}, want: "p100 1+0 entered=1 left=0 closed=1 [1 age=1m0s quiet=1m0s]; total=1 gone=0"},
 			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(alice), reconnected)}, want: "p100 1+0 entered=2 left=1 [1 age=0s quiet=0s]; total=1 gone=1"},
 		},
-		"a reconnected socket that is defunct has age 0": {
+		"a reconnected socket that is closed has age 0": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
-			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), defunct, reconnected)}, want: "p100 0+0 entered=1 left=1 defunct=1 [1 age=0s quiet=0s]; total=0 gone=1"},
+			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice), closed, reconnected)}, want: "p100 1+0 entered=2 left=1 closed=1 [1 age=0s quiet=0s]; total=1 gone=1"},
 		},
 		"a socket that a scan has missed before": {
 			{at: 0, rows: []SocketSample{row(1, heldBy(alice))}, want: "p100 1+0 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
@@ -56,7 +56,7 @@ func TestASocketThatIsReconnectedIsNotInboundBecauseItWas(t *testing.T) {
 	} {
 		v = tracker.Update(&Snapshot{Taken: epoch, Sockets: []SocketSample{r}, Processes: []Process{process(alice)}, PIDs: []int{10}})
 	}
-	if got := v.Holders[0].Held.Sockets[0].Direction; got != UnknownDirection {
+	if got := v.Holders[0].Ended.Sockets[0].Direction; got != UnknownDirection {
 		t.Errorf("direction %v, want unknown", got)
 	}
 }

@@ -7,18 +7,18 @@ import "time"
 type Snapshot struct {
 	Taken           time.Time      // after the last socket was read, so that ages are lower bounds
 	Uptime          time.Duration  // of the host at about that time, suspended time included; 0: not known
-	Sockets         []SocketSample // all in CLOSE_WAIT, and known defunct ones; a dump can repeat one
+	Sockets         []SocketSample // all in CLOSE_WAIT, and known ones in other states; a dump can repeat one
 	Processes       []Process      // every process that holds some socket
 	PIDs            []int          // every pid on the host, ascending; a process in neither list has ended
 	NetNS           []NetNS        // the namespaces whose sockets were read
 	UnreadableNetNS []NetNS        // namespaces that exist and could not be read in this scan
 	Denied          int            // processes whose descriptors could not be read
 
-	// AllDefunct says that every defunct socket was seen. Otherwise only some are known, such as
-	// those that an earlier scan saw in CLOSE_WAIT.
-	AllDefunct bool
+	// Complete has the states in which every held socket was seen. Of others only some sockets are
+	// known, such as closed ones that an earlier scan saw in CLOSE_WAIT.
+	Complete StateSet
 
-	// Confirmed are sockets that are still in CLOSE_WAIT although this scan did not list them:
+	// Confirmed are sockets that are still in their state although this scan did not list them:
 	// the scanner asked the kernel for each. A dump that races with churn can miss a socket. It
 	// is empty where single sockets cannot be asked for.
 	Confirmed []SocketID

@@ -45,15 +45,11 @@ type Facts struct {
 	RecvQueue     uint32         // bytes; an unread FIN counts as one
 	SendQueue     uint32         // bytes that the peer has not acknowledged
 	Timer         Timer
+	State         State
 	Direction     Direction
 	BytesSent     uint64 // of the connection, retransmits included; 0 where unknown
 	BytesAcked    uint64 // of the connection; 0 where unknown
 	BytesReceived uint64 // of the connection; 0 where unknown
-
-	// Defunct says that the socket was connected once and is in state CLOSE now: it is in no
-	// socket table, and still uses a descriptor. Caused by an RST from the peer, by an unanswered
-	// keepalive or by SOCK_DESTROY.
-	Defunct bool
 }
 
 // Family is the address family. A socket with v4-mapped addresses is an IPv6 socket.
@@ -105,36 +101,42 @@ func (f *Facts) LocalPeer() bool {
 }
 
 // idle reports whether the kernel has nothing left to do for the connection. A socket with a
-// keepalive timer is idle, because probes move no data. A defunct socket is always idle.
+// keepalive timer is idle, because probes move no data. A socket in no table is always idle.
 func (f *Facts) idle() bool {
-	return f.Defunct || f.SendQueue == 0 && f.Timer != TimerRetransmit && f.Timer != TimerProbe
+	return !f.State.Listed() || f.SendQueue == 0 && f.Timer != TimerRetransmit && f.Timer != TimerProbe
 }
 
-// SocketSample is one socket as one scan saw it, in CLOSE_WAIT or defunct.
+// SocketSample is one socket as one scan saw it.
 type SocketSample struct {
 	Facts
 	Owner   Owner
 	Holders []ProcessID // of the socket or, while it is unaccepted, of its listener; read-only
 
 	// Idle times before Snapshot.Taken, from tcp_info. They are meaningless if HasTimes is false,
-	// and unused for a defunct socket: no ACK says when it became defunct.
+	// and used in CLOSE_WAIT only: no ACK says when a socket was closed.
 	HasTimes      bool
 	SinceLastAck  time.Duration // the FIN carried an ACK; keepalive answers reset it
 	SinceLastData time.Duration // sent or received, the more recent
 }
 
-// Socket is a socket in CLOSE_WAIT, or defunct, as the Tracker knows it. It is immutable: when
-// something happens to the socket, a new Socket takes its place in later Views.
+// Socket is a socket as the Tracker knows it. It is immutable: when something happens to the
+// socket, a new Socket takes its place in later Views. The times of an ended socket are about its
+// end, and stay the same when it goes from CloseWait to Closed.
 type Socket struct {
 	Facts
 	Owner      Owner
 	Holders    []ProcessID
-	FirstSeen  time.Time // when a scan first saw it in CLOSE_WAIT or defunct
-	Since      time.Time // in CLOSE_WAIT, or defunct when first seen, as far as the kernel says; a peer can forge it
+	FirstSeen  time.Time // when a scan first saw it ended, or in another state if it has not ended
+	Since      time.Time // ended, as far as the kernel says, which a peer can forge; else FirstSeen
 	QuietSince time.Time // nothing has moved since then; zero while something is moving
+
+	// AgeIsLowerBound says that the socket may have ended long before Since: the first scan saw it
+	// already, and nothing showed when it had ended, or an answer to a keepalive probe may have
+	// reset what shows it.
+	AgeIsLowerBound bool
 }
 
-// Age is how long the socket has been in CLOSE_WAIT, and defunct after that, at the time now. It
+// Age is how long the socket has been ended, or in its other state, at the time now. It
 // is a lower bound, unless the peer has sent its FIN with an old ACK: then it can be too large by
 // the time between two scans, and by any time for a socket of the first scan.
 func (s *Socket) Age(now time.Time) time.Duration { return max(now.Sub(s.Since), 0) }

@@ -5,10 +5,10 @@ import (
 	"time"
 )
 
-// Tracker remembers sockets from scan to scan: how long each has been in CLOSE_WAIT, when
-// something last moved on it, and how many came to and left each process. A socket that becomes
-// defunct has left CLOSE_WAIT and keeps its age. A Tracker is not safe for concurrent use; an
-// Observer serialises it.
+// Tracker remembers sockets from scan to scan: how long each has been ended, when something last
+// moved on it, and how many came to and left each process. An ended socket that goes from CloseWait
+// to Closed stays the same socket. A Tracker is not safe for concurrent use; an Observer serialises
+// it.
 //
 // A dump that races with churn can miss a socket, so a socket is gone when two scans in a row
 // have missed it and the second of them has not confirmed it (Snapshot.Confirmed). A View shows
@@ -57,11 +57,17 @@ func (t *Tracker) Update(s *Snapshot) *View {
 	if len(t.sockets) == 0 {
 		t.sockets = make(map[SocketID]*tracked, len(s.Sockets)) // growing it step by step would cost more
 	}
-	v := &View{Taken: s.Taken, Uptime: s.Uptime, Namespaces: len(s.NetNS), UnreadableNamespaces: len(s.UnreadableNetNS), Denied: s.Denied, AllDefunct: s.AllDefunct}
+	v := &View{Taken: s.Taken, Uptime: s.Uptime, Namespaces: len(s.NetNS), UnreadableNamespaces: len(s.UnreadableNetNS), Denied: s.Denied, Complete: s.Complete}
 	for i := range s.Sockets {
 		sample := &s.Sockets[i]
-		if !t.observe(sample, s.Taken) || sample.Defunct {
+		if !t.observe(sample, s.Taken) || !sample.State.Ended() {
 			continue
+		}
+		if sample.State == Closed {
+			if len(sample.Holders) == 0 {
+				continue
+			}
+			v.closed++
 		}
 		v.Sockets[sample.Family()][sample.Owner]++
 		if sample.Owner == OwnerUnresolved && t.scan > 1 && t.now[len(t.now)-1].FirstSeen.Equal(s.Taken) {
@@ -77,7 +83,7 @@ func (t *Tracker) Update(s *Snapshot) *View {
 	t.refresh()
 	v.Durations = t.durations.clone()
 	v.Holders = t.listHolders(s)
-	v.Ownerless = slices.Concat(t.ownerless[0].held.Sockets, t.ownerless[0].unaccepted.Sockets)
+	v.Ownerless = slices.Concat(inState(CloseWait, t.ownerless[0].ended.Sockets), t.ownerless[0].unaccepted.Sockets)
 	return v
 }
 
@@ -111,16 +117,13 @@ func (t *Tracker) observe(sample *SocketSample, now time.Time) bool {
 // change replaces the Socket of a sample that differs from it.
 func (t *Tracker) change(e *tracked, sample *SocketSample, now time.Time) {
 	before := e.Socket
-	if !before.sameConnection(sample) {
+	if !before.sameConnection(sample) || before.State.Ended() != sample.State.Ended() {
 		t.remove(e)
 		e.Socket = newSocket(sample, now, t.read[sample.ID.NetNS])
 		t.add(e.Socket)
 		return
 	}
 	e.Socket = before.after(sample, now)
-	if e.Defunct && !before.Defunct {
-		t.durations.observe(before.Age(e.lastSeen).Seconds())
-	}
 	t.move(before, e.Socket)
 }
 
@@ -156,7 +159,7 @@ func (t *Tracker) handleMissing(s *Snapshot) {
 		case slices.Contains(s.UnreadableNetNS, id.NetNS):
 		case !e.missed:
 			e.missed = true
-		case e.Defunct || !confirmed[id]: // no table has a defunct socket, so nothing can confirm it
+		case !e.State.Listed() || !confirmed[id]: // nothing can confirm a socket that is in no table
 			t.remove(e)
 			delete(t.sockets, id)
 		}
@@ -177,12 +180,22 @@ func (t *Tracker) noteRead(s *Snapshot) {
 	t.read = read
 }
 
-// remove counts a socket as having left CLOSE_WAIT, unless it is defunct and was counted before.
+// remove counts a socket that is gone.
 func (t *Tracker) remove(e *tracked) {
-	if e.Defunct {
-		t.markDirty(e.Holders)
-		return
+	t.markDirty(e.Holders)
+	if e.State.Ended() {
+		t.durations.observe(e.Age(e.lastSeen).Seconds())
 	}
-	t.durations.observe(e.Age(e.lastSeen).Seconds())
-	t.leave(e.Holders)
+	t.leave(e.leakedBy())
+}
+
+// inState returns the sockets in a state.
+func inState(state State, sockets []*Socket) []*Socket {
+	var list []*Socket
+	for _, s := range sockets {
+		if s.State == state {
+			list = append(list, s)
+		}
+	}
+	return list
 }

@@ -46,7 +46,9 @@ func sending(n uint32) func(*SocketSample)        { return func(s *SocketSample)
 func unread(n uint32) func(*SocketSample)         { return func(s *SocketSample) { s.RecvQueue = n } }
 func sent(n uint64) func(*SocketSample)           { return func(s *SocketSample) { s.BytesSent = n } }
 func timer(t Timer) func(*SocketSample)           { return func(s *SocketSample) { s.Timer = t } }
-func defunct(s *SocketSample)                     { s.Defunct = true }
+func closed(s *SocketSample)                      { s.State = Closed }
+func halfClosed(s *SocketSample)                  { s.State = FinWait2 }
+func unconnected(s *SocketSample)                 { s.State = Unconnected }
 func reconnected(s *SocketSample)                 { s.Local = netip.MustParseAddrPort("127.0.0.1:8081") }
 func lastACK(d time.Duration) func(*SocketSample) {
 	return func(s *SocketSample) { s.HasTimes, s.SinceLastAck, s.SinceLastData = true, d, d+time.Second }
@@ -60,15 +62,18 @@ var (
 
 func process(id ProcessID) Process { return Process{ID: id, Comm: fmt.Sprintf("p%d", id.Start)} }
 
-// describe puts a View into one line: per holder comm, held+unaccepted, entered, left, defunct
-// and the ages.
+// describe puts a View into one line: per holder comm, ended+unaccepted, entered, left, closed,
+// other and the ages.
 func describe(v *View) (text string) {
 	for _, h := range v.Holders {
-		text += fmt.Sprintf("%s %d+%d entered=%d left=%d", h.Comm, h.Held.Len(), h.Unaccepted.Len(), h.Entered, h.Left)
-		if n := h.Defunct.Len(); n > 0 {
-			text += fmt.Sprintf(" defunct=%d", n)
+		text += fmt.Sprintf("%s %d+%d entered=%d left=%d", h.Comm, h.Ended.Len(), h.Unaccepted.Len(), h.Entered, h.Left)
+		if n := h.Ended.States[Closed]; n > 0 {
+			text += fmt.Sprintf(" closed=%d", n)
 		}
-		for _, holding := range []Holding{h.Held, h.Unaccepted, h.Defunct} {
+		if n := h.Other.Len(); n > 0 {
+			text += fmt.Sprintf(" other=%d", n)
+		}
+		for _, holding := range []Holding{h.Ended, h.Unaccepted, h.Other} {
 			for _, s := range holding.Sockets {
 				text += fmt.Sprintf(" [%d age=%s quiet=%s]", s.ID.Cookie, s.Age(v.Taken), s.Quiet(v.Taken))
 			}
@@ -123,8 +128,8 @@ func TestTrackerRemembersSocketsFromScanToScan(t *testing.T) {
 			{at: 2 * time.Minute, rows: []SocketSample{row(1, heldBy(bob))}, procs: both[1:], want: "p110 1+0 entered=1 left=0 [1 age=2m0s quiet=2m0s]; total=1 gone=0"},
 			{at: 3 * time.Minute, rows: []SocketSample{row(1, heldBy(bob)), row(2, heldBy(alice))}, procs: both, want: "p110 1+0 entered=1 left=0 [1 age=3m0s quiet=3m0s]; p100 1+0 entered=2 left=1 [2 age=0s quiet=0s]; total=2 gone=0"},
 		},
-		"an accepted socket moves from the queue to the process without entering again": {
-			{at: 0, rows: []SocketSample{row(1, heldBy(alice), unaccepted)}, procs: only, want: "p100 0+1 entered=1 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
+		"an accepted socket moves from the queue to the process and enters it": {
+			{at: 0, rows: []SocketSample{row(1, heldBy(alice), unaccepted)}, procs: only, want: "p100 0+1 entered=0 left=0 [1 age=0s quiet=0s]; total=1 gone=0"},
 			{at: time.Minute, rows: []SocketSample{row(1, heldBy(alice))}, procs: only, want: "p100 1+0 entered=1 left=0 [1 age=1m0s quiet=1m0s]; total=1 gone=0"},
 		},
 		"a process that reuses the pid of another one begins at zero": {
@@ -273,7 +278,7 @@ func TestAHolderThatIsYoungerThanTheListOfProcessesIsListed(t *testing.T) {
 				Sockets:   []SocketSample{{Facts: Facts{ID: CookieID(1, 1), Inode: 1}, Holders: []ProcessID{id}}},
 				Processes: []Process{{ID: id}}, PIDs: pids, NetNS: []NetNS{1},
 			}
-			if v := tracker.Update(s); len(v.Holders) != 1 || v.Holders[0].Held.Len() != 1 {
+			if v := tracker.Update(s); len(v.Holders) != 1 || v.Holders[0].Ended.Len() != 1 {
 				t.Errorf("scan %d without it in the list: %d holders, want it", scan, len(v.Holders))
 			}
 			pids = []int{6, 7, 8}

@@ -6,11 +6,12 @@ import "time"
 // zero if never. The FIN carried an ACK and only answers to keepalives can follow it, so the time
 // since the last ACK is a lower bound of the age. A peer can send a FIN with an old ACK, which does
 // not count as one, but the socket has entered CLOSE_WAIT after the last scan without it. Nothing
-// says when a socket became defunct.
+// says when a socket was closed.
 func newSocket(sample *SocketSample, now, read time.Time) *Socket {
 	s := &Socket{Facts: sample.Facts, Owner: sample.Owner, Holders: sample.Holders, FirstSeen: now, Since: now}
+	s.AgeIsLowerBound = read.IsZero() && (!sample.HasTimes || sample.State != CloseWait || sample.Timer == TimerKeepalive)
 	quiet := now
-	if sample.HasTimes && !sample.Defunct {
+	if sample.HasTimes && sample.State == CloseWait {
 		age := sample.SinceLastAck
 		if !read.IsZero() {
 			age = max(min(age, now.Sub(read)), 0)
@@ -33,15 +34,15 @@ func (s *Socket) sameConnection(sample *SocketSample) bool {
 }
 
 // after returns the Socket after something has happened to it. Being accepted or passed to another
-// process moves nothing on the connection, and neither does the end that empties the queues of a
-// socket when it becomes defunct.
+// process moves nothing on the connection, and neither does its end, which empties the queues of a
+// socket.
 func (s *Socket) after(sample *SocketSample, now time.Time) *Socket {
 	next := *s
 	next.Facts, next.Owner, next.Holders = sample.Facts, sample.Owner, sample.Holders
 	switch {
 	case !sample.idle():
 		next.QuietSince = time.Time{}
-	case s.QuietSince.IsZero() || !sample.Defunct && moved(&s.Facts, &sample.Facts):
+	case s.QuietSince.IsZero() || sample.State.Listed() && moved(&s.Facts, &sample.Facts):
 		next.QuietSince = now
 	}
 	return &next

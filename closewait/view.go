@@ -8,15 +8,16 @@ type View struct {
 	Taken                time.Time
 	Uptime               time.Duration // of the host when the View was taken, suspended time included; 0: not known
 	Took                 time.Duration // from the start of the scan to this View
-	Sockets              HostSockets   // in CLOSE_WAIT only
-	Durations            Histogram     // seconds in CLOSE_WAIT of all sockets that have left it so far
+	Sockets              HostSockets   // ended and unaccepted
+	Durations            Histogram     // seconds from end to close of all ended sockets that are gone
 	Namespaces           int           // network namespaces whose sockets were read
 	UnreadableNamespaces int           // network namespaces that could not be read in this scan
 	Denied               int           // processes whose descriptors could not be read
 	Transient            int           // unresolved sockets that the previous scan had not seen; many are closed
-	Holders              []*Holder     // worst first: most sockets of all kinds, then oldest, then lowest pid
+	Holders              []*Holder     // worst first: nearest to the limit of descriptors, then most sockets, then oldest, then lowest pid
 	Ownerless            []*Socket     // in CLOSE_WAIT without a known holder; accepted ones first, each oldest first
-	AllDefunct           bool          // every defunct socket was seen; otherwise only some are known
+	closed               int           // of Sockets, those in state Closed; each is held
+	Complete             StateSet      // the states in which every held socket was seen; of others only some are known
 }
 
 // HostSockets counts each socket of the host once.
@@ -25,7 +26,7 @@ type HostSockets [families][owners]int
 // Of is the number of sockets with a family and owner.
 func (h *HostSockets) Of(f Family, o Owner) int { return h[f][o] }
 
-// Total is the number of sockets in CLOSE_WAIT on the host.
+// Total is the number of ended and unaccepted sockets on the host.
 func (h *HostSockets) Total() (n int) {
 	for _, byOwner := range h {
 		for _, count := range byOwner {
@@ -35,11 +36,11 @@ func (h *HostSockets) Total() (n int) {
 	return n
 }
 
-// Coverage is the share of accepted sockets with a known owner, 0 to 1; 1 if there are none. It
-// leaves out the transient ones: a socket that is closed after the sockets and before the
-// descriptors were read has no holder to be found, and busy servers always have such sockets.
+// Coverage is the share of accepted sockets in CLOSE_WAIT with a known owner, 0 to 1; 1 if there
+// are none. It leaves out the transient ones: a socket that is closed after the sockets and before
+// the descriptors were read has no holder to be found, and busy servers always have such sockets.
 func (v *View) Coverage() float64 {
-	unresolved, accepted := 0, 0
+	unresolved, accepted := 0, -v.closed
 	for _, byOwner := range v.Sockets {
 		unresolved += byOwner[OwnerUnresolved]
 		accepted += byOwner[OwnedByProcess] + byOwner[OwnedByKernel] + byOwner[OwnerUnresolved]

@@ -13,6 +13,8 @@ type entry struct {
 	*closewait.Holder
 	labels []string // group, pid and comm, or the group alone
 	infos  []info
+
+	topRemoteRatio float64 // the maximum of the processes
 }
 
 // info holds the further labels of the info metric: exe, user, unit, container, pod, netns.
@@ -41,23 +43,29 @@ func entries(holders []*closewait.Holder, pidLabel bool) []entry {
 	}
 	list := make([]entry, 0, len(members))
 	for id, same := range members {
-		list = append(list, entry{Holder: sum(same), labels: id.labels(pidLabel), infos: infosOf(same)})
+		list = append(list, entry{Holder: sum(same), labels: id.labels(pidLabel), infos: infosOf(same), topRemoteRatio: topRemoteRatio(same)})
 	}
 	return list
 }
 
-// ages is the histogram of the ages of all sockets: held, unaccepted and defunct.
+// ages is the histogram of the ages of the ended and unaccepted sockets.
 func (e *entry) ages(now time.Time, bounds []float64) closewait.Histogram {
-	all := e.Held.Ages(now, bounds)
-	for _, holding := range []*closewait.Holding{&e.Unaccepted, &e.Defunct} {
-		ages := holding.Ages(now, bounds)
-		for i, n := range ages.Counts {
-			all.Counts[i] += n
-		}
-		all.Count += ages.Count
-		all.Sum += ages.Sum
+	all, unaccepted := e.Ended.Ages(now, bounds), e.Unaccepted.Ages(now, bounds)
+	for i, n := range unaccepted.Counts {
+		all.Counts[i] += n
 	}
+	all.Count += unaccepted.Count
+	all.Sum += unaccepted.Sum
 	return all
+}
+
+// topRemoteRatio is the largest share that one remote network has of the ended sockets of a
+// process.
+func topRemoteRatio(holders []*closewait.Holder) (ratio float64) {
+	for _, h := range holders {
+		ratio = max(ratio, float64(h.Ended.TopNetwork.Sockets)/float64(max(h.Ended.Len(), 1)))
+	}
+	return ratio
 }
 
 // sum sums holders. A socket that several of them hold counts for each, as it would with sum() over
@@ -68,11 +76,11 @@ func sum(holders []*closewait.Holder) *closewait.Holder {
 	}
 	total := &closewait.Holder{}
 	total.StartTime, total.FDsKnown = holders[0].StartTime, true
-	var held, unaccepted, defunct []*closewait.Socket
+	var ended, unaccepted, other []*closewait.Socket
 	for _, h := range holders {
-		held = append(held, h.Held.Sockets...)
+		ended = append(ended, h.Ended.Sockets...)
 		unaccepted = append(unaccepted, h.Unaccepted.Sockets...)
-		defunct = append(defunct, h.Defunct.Sockets...)
+		other = append(other, h.Other.Sockets...)
 		total.Entered += h.Entered
 		total.Left += h.Left
 		if h.StartTime.Before(total.StartTime) {
@@ -82,7 +90,7 @@ func sum(holders []*closewait.Holder) *closewait.Holder {
 		total.OpenFDs += h.OpenFDs
 	}
 	total.MaxFDs = sumOfLimits(holders)
-	total.Held, total.Unaccepted, total.Defunct = closewait.NewHolding(held), closewait.NewHolding(unaccepted), closewait.NewHolding(defunct)
+	total.Ended, total.Unaccepted, total.Other = closewait.NewHolding(ended), closewait.NewHolding(unaccepted), closewait.NewHolding(other)
 	return total
 }
 

@@ -43,13 +43,13 @@ func TestDescriptorsOfAGroupAreLeftOutWhenOneProcessHidesThem(t *testing.T) {
 func TestAddingUpLeavesTheViewAsItIs(t *testing.T) {
 	a := holderOf(1, holding(aged(1, time.Minute, 1), aged(2, time.Second, 1)), holding())
 	b := holderOf(2, holding(aged(3, time.Hour, 2)), holding())
-	before := append([]*closewait.Socket(nil), a.Held.Sockets...)
+	before := append([]*closewait.Socket(nil), a.Ended.Sockets...)
 	total := sum([]*closewait.Holder{a, b})
-	if total.Held.Len() != 3 || total.Held.Oldest(taken) != time.Hour {
-		t.Errorf("%d sockets, the oldest %v old", total.Held.Len(), total.Held.Oldest(taken))
+	if total.Ended.Len() != 3 || total.Ended.Oldest(taken) != time.Hour {
+		t.Errorf("%d sockets, the oldest %v old", total.Ended.Len(), total.Ended.Oldest(taken))
 	}
 	for i, s := range before {
-		if a.Held.Sockets[i] != s {
+		if a.Ended.Sockets[i] != s {
 			t.Errorf("socket %d of the first holder is another one now", i)
 		}
 	}
@@ -72,7 +72,7 @@ func TestProcessesThatLookTheSameAreAddedUp(t *testing.T) {
 			if pidLabel {
 				pid = e.labels[1]
 			}
-			got[pid] += e.Held.Len()
+			got[pid] += e.Ended.Len()
 			infos += len(e.infos)
 		}
 		if diff := cmp.Diff(want, got); diff != "" {

@@ -52,7 +52,7 @@ func (g generator) sockets() closewait.Holding {
 				ID:    closewait.CookieID(closewait.NetNS(g.Uint64()), g.Uint64N(50)),
 				Local: g.addr(), Remote: g.addr(), Inode: g.Uint64N(2),
 				RecvQueue: g.Uint32N(3), SendQueue: g.Uint32(),
-				Timer: closewait.Timer(g.Uint32N(256)), Direction: closewait.Direction(g.IntN(3)),
+				Timer: closewait.Timer(g.Uint32N(256)), Direction: closewait.Direction(g.IntN(3)), State: closewait.State(g.IntN(4)),
 			},
 			Holders: []closewait.ProcessID{id(g.IntN(4)), id(g.IntN(4))}[:g.IntN(3)],
 			Since:   taken.Add(time.Duration(g.Int64N(1<<50) - 1<<40)),
@@ -62,7 +62,7 @@ func (g generator) sockets() closewait.Holding {
 }
 
 func (g generator) view() *closewait.View {
-	view := &closewait.View{Taken: taken, Took: time.Duration(g.Int64()), AllDefunct: g.IntN(2) == 0}
+	view := &closewait.View{Taken: taken, Took: time.Duration(g.Int64()), Complete: closewait.StateSet(g.IntN(1 << 4))}
 	for range g.IntN(8) {
 		view.Holders = append(view.Holders, &closewait.Holder{
 			Process: closewait.Process{
@@ -70,7 +70,7 @@ func (g generator) view() *closewait.View {
 				Unit: g.name(), Container: g.name(), Pod: g.name(), NetNS: closewait.NetNS(g.Uint64()),
 				FDsKnown: g.IntN(2) == 0, OpenFDs: g.count(), MaxFDs: g.count(),
 			},
-			Held: g.sockets(), Unaccepted: g.sockets(), Defunct: g.sockets(), Entered: g.count(), Left: g.count(),
+			Ended: g.sockets(), Unaccepted: g.sockets(), Other: g.sockets(), Entered: g.count(), Left: g.count(),
 		})
 	}
 	return view
@@ -121,7 +121,7 @@ func FuzzScrape(f *testing.F) {
 		view := random.view()
 		view.Holders = append(view.Holders, &closewait.Holder{
 			Process: closewait.Process{ID: id(1), Comm: comm, Exe: exe, Unit: unit, Container: container, Pod: user, User: user},
-			Held:    random.sockets(), Unaccepted: random.sockets(), Defunct: random.sockets(),
+			Ended:   random.sockets(), Unaccepted: random.sockets(), Other: random.sockets(),
 		})
 		o := options(view)
 		o.MaxProcesses, o.PIDLabel = len(view.Holders), random.IntN(2) == 0

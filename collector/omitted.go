@@ -15,7 +15,7 @@ func omittedSockets(shown, omitted []*closewait.Holder) int {
 	}
 	n := 0
 	for _, h := range omitted {
-		for _, holding := range []*closewait.Holding{&h.Held, &h.Unaccepted, &h.Defunct} {
+		for _, holding := range []*closewait.Holding{&h.Ended, &h.Unaccepted, &h.Other} {
 			n += holding.Len() - holding.Shared
 			if holding.Shared > 0 {
 				n += countShared(holding, exported, counted)

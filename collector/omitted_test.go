@@ -20,8 +20,8 @@ func aged(cookie uint64, age time.Duration, pids ...int) *closewait.Socket {
 	return leaked(cookie, "10.0.0.1:80", "192.0.2.1:1", age, 0, holders...)
 }
 
-func holderOf(pid int, held, unaccepted closewait.Holding) *closewait.Holder {
-	return &closewait.Holder{Process: closewait.Process{ID: id(pid), Comm: "p"}, Held: held, Unaccepted: unaccepted}
+func holderOf(pid int, ended, unaccepted closewait.Holding) *closewait.Holder {
+	return &closewait.Holder{Process: closewait.Process{ID: id(pid), Comm: "p"}, Ended: ended, Unaccepted: unaccepted}
 }
 
 func TestAProcessIsListedWhileOneOfItsSocketsIsOldEnough(t *testing.T) {
@@ -81,7 +81,7 @@ func TestOmittedProcessesAndSocketsAreCounted(t *testing.T) {
 					t.Errorf("%s is %d, want %d", metric, got, want)
 				}
 			}
-			if got, want := len(f["closewait_process_sockets"].GetMetric()), min(test.room, 3); got != want {
+			if got, want := len(f["closewait_process_start_time_seconds"].GetMetric()), min(test.room, 3); got != want {
 				t.Errorf("%d processes are listed, want %d", got, want)
 			}
 		})

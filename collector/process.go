@@ -4,6 +4,7 @@ import (
 	"math"
 	"slices"
 	"strconv"
+	"time"
 
 	"closewait_exporter/closewait"
 )
@@ -19,31 +20,41 @@ func (c *Collector) addProcesses(s *series, view *closewait.View) {
 	}
 }
 
+// oldSocket is the minimum age of the sockets that closewait_process_old_sockets counts.
+const oldSocket = 5 * time.Minute
+
 // addEntry costs the same for any number of sockets, except for a binary search per age bucket.
 func (c *Collector) addEntry(s *series, view *closewait.View, e *entry) {
 	add := func(m metric, value float64, further ...string) {
 		s.add(m, value, slices.Concat(e.labels, further)...)
 	}
-	add(processSockets, float64(e.Held.Len()))
-	for _, unread := range closewait.Unreads {
-		add(processUnread, float64(e.Held.Unread[unread]), unread.String())
+	addStates := func(m metric, holding *closewait.Holding, states []closewait.State) {
+		for _, state := range states {
+			n := holding.States[state]
+			if n > 0 || view.Complete.Has(state) { // a lower bound is useful, a wrong 0 is not
+				add(m, float64(n), state.String())
+			}
+		}
 	}
-	for _, service := range topServices(e.Held.Services, c.options.MaxServices) {
+	addStates(processSockets, &e.Ended, closewait.EndedStates)
+	addStates(processOther, &e.Other, closewait.OtherStates)
+	for _, unread := range closewait.Unreads {
+		add(processUnread, float64(e.Ended.Unread[unread]), unread.String())
+	}
+	for _, service := range topServices(e.Ended.Services, c.options.MaxServices) {
 		add(processService, float64(service.sockets), service.direction.String(), service.port)
 	}
 	add(processUnaccepted, float64(e.Unaccepted.Len()))
-	if view.AllDefunct || e.Defunct.Len() > 0 { // a lower bound is useful, a wrong 0 is not
-		add(processDefunct, float64(e.Defunct.Len()))
-	}
-	add(processShared, float64(e.Held.Shared))
-	add(processKeepalive, float64(e.Held.Keepalive))
-	add(processLocalPeer, float64(e.Held.LocalPeer))
-	add(processRemotes, float64(e.Held.RemoteAddresses))
-	add(processTopRemote, float64(e.Held.TopNetwork.Sockets)/float64(max(e.Held.Len(), 1)))
-	add(processRecvQueue, float64(e.Held.UnreadBytes))
-	add(processSendQueue, float64(e.Held.SendBytes))
+	add(processShared, float64(e.Ended.Shared))
+	add(processKeepalive, float64(e.Ended.Keepalive))
+	add(processLocalPeer, float64(e.Ended.LocalPeer))
+	add(processRemotes, float64(e.Ended.RemoteAddresses))
+	add(processTopRemote, e.topRemoteRatio)
+	add(processRecvQueue, float64(e.Ended.UnreadBytes))
+	add(processSendQueue, float64(e.Ended.SendBytes))
 	add(processOldest, e.Oldest(view.Taken).Seconds())
 	s.addHistogram(processAge, e.ages(view.Taken, c.options.AgeBuckets), e.labels...)
+	add(processOld, float64(e.Ended.Older(oldSocket, view.Taken)))
 	add(processEntered, float64(e.Entered))
 	add(processLeft, float64(e.Left))
 	if e.FDsKnown {

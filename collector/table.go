@@ -44,48 +44,50 @@ func ofProcess(further ...string) []string {
 // The host.
 var (
 	hostSockets = define("closewait_sockets", Gauge, []string{"family", "owner"},
-		"Sockets in CLOSE_WAIT on this host by address family and owner, each counted once.")
+		"Sockets on this host whose connection has ended, by address family and owner, each counted once.")
 	hostDuration = define("closewait_socket_duration_seconds", Histogram, nil,
-		"Time in CLOSE_WAIT (lower bound) of the sockets that have left it.")
+		"Time (lower bound) from the end of a connection until its socket was closed.")
 	hostNamespaces = define("closewait_network_namespaces", Gauge, nil,
 		"Network namespaces whose sockets were read in this scan.")
 )
 
-// Processes that hold sockets, or listeners with unaccepted sockets. Except for ages and the
-// number of defunct sockets, these metrics count sockets in CLOSE_WAIT.
+// Processes that hold sockets, or listeners with unaccepted sockets. Unless the help says
+// otherwise, these metrics count ended sockets: those in states close_wait and closed.
 var (
-	processSockets = define("closewait_process_sockets", Gauge, ofProcess(),
-		"Sockets in CLOSE_WAIT that the process holds.")
+	processSockets = define("closewait_process_sockets", Gauge, ofProcess("state"),
+		"Held sockets whose connection has ended: close_wait (the peer has closed, the process has not), closed (reset, timed out or destroyed; in no socket table). Absent for a state that the scanner does not see.")
+	processOther = define("closewait_process_other_sockets", Gauge, ofProcess("state"),
+		"Other held sockets without a live connection: fin_wait2 (the process has shut down its side, the peer has not), unconnected (never connected). Absent for a state that the scanner does not see.")
 	processUnread = define("closewait_process_sockets_by_unread", Gauge, ofProcess("unread"),
-		"Held sockets by what the process has not read: none (it has read the end of file and did not close), fin (only the end of file), data.")
+		"Held sockets in close_wait by what the process has not read: none (it has read the end of file and did not close), fin (only the end of file), data.")
 	processService = define("closewait_process_sockets_by_service", Gauge, ofProcess("direction", "port"),
-		"Held sockets by direction and service port: the local port of inbound, the remote port of outbound connections. Rare ports, and all ports of unknown direction, are summed as other.")
+		"Held ended sockets by direction and service port: the local port of inbound, the remote port of outbound connections. Rare ports, and all ports of unknown direction, are summed as other.")
 	processUnaccepted = define("closewait_process_unaccepted_sockets", Gauge, ofProcess(),
 		"Sockets in CLOSE_WAIT in the accept queues of the process's listeners.")
-	processDefunct = define("closewait_process_defunct_sockets", Gauge, ofProcess(),
-		"Held sockets that were connected once, are in state CLOSE and in no socket table. Absent if the number is unknown.")
 	processShared = define("closewait_process_shared_sockets", Gauge, ofProcess(),
-		"Held sockets that another process also holds.")
+		"Held ended sockets that another process also holds.")
 	processKeepalive = define("closewait_process_keepalive_sockets", Gauge, ofProcess(),
-		"Held sockets with an armed keepalive timer.")
+		"Held ended sockets with an armed keepalive timer.")
 	processLocalPeer = define("closewait_process_local_peer_sockets", Gauge, ofProcess(),
-		"Held sockets whose peer is on this host.")
+		"Held ended sockets whose peer is on this host.")
 	processRemotes = define("closewait_process_remote_addresses", Gauge, ofProcess(),
-		"Distinct remote addresses of the held sockets.")
+		"Distinct remote addresses of the held ended sockets.")
 	processTopRemote = define("closewait_process_top_remote_ratio", Gauge, ofProcess(),
-		"Share of the held sockets that belong to the most frequent remote network (IPv4 /24, IPv6 /64); 0 if no socket is held.")
+		"Share of the held ended sockets that belong to the most frequent remote network (IPv4 /24, IPv6 /64); 0 if no socket is held.")
 	processAge = define("closewait_process_socket_age_seconds", GaugeHistogram, ofProcess(),
-		"Ages (lower bound) of the current sockets: held, unaccepted and defunct.")
+		"Time (lower bound) since the end of the connections of the ended and unaccepted sockets.")
 	processOldest = define("closewait_process_oldest_socket_age_seconds", Gauge, ofProcess(),
-		"Age (lower bound) of the oldest socket: held, unaccepted or defunct.")
+		"Time (lower bound) since the end of the connection of the oldest ended or unaccepted socket.")
+	processOld = define("closewait_process_old_sockets", Gauge, ofProcess(),
+		"Held sockets whose connection ended more than 5 minutes ago.")
 	processRecvQueue = define("closewait_process_recv_queue_bytes", Gauge, ofProcess(),
-		"Payload on held sockets that the process has not read.")
+		"Payload on held ended sockets that the process has not read.")
 	processSendQueue = define("closewait_process_send_queue_bytes", Gauge, ofProcess(),
-		"Payload on held sockets that the peers have not acknowledged.")
+		"Payload on held ended sockets that the peers have not acknowledged.")
 	processEntered = define("closewait_process_sockets_entered_total", Counter, ofProcess(),
-		"Sockets, held and unaccepted, that entered CLOSE_WAIT in the process or were passed to it in CLOSE_WAIT.")
+		"Held ended sockets that came to the process: their connection ended, they were accepted, or another process passed them on.")
 	processLeft = define("closewait_process_sockets_left_total", Counter, ofProcess(),
-		"Sockets, held and unaccepted, that left CLOSE_WAIT or the process. A socket that becomes defunct has left.")
+		"Ended sockets that the process no longer holds. A socket that goes from close_wait to closed has not left.")
 	processOpenFDs = define("closewait_process_open_fds", Gauge, ofProcess(),
 		"Open file descriptors of the process.")
 	processMaxFDs = define("closewait_process_max_fds", Gauge, ofProcess(),

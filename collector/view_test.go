@@ -3,6 +3,7 @@ package collector
 import (
 	"context"
 	"net/netip"
+	"slices"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -43,13 +44,15 @@ func unknown(s *closewait.Socket) *closewait.Socket {
 	return s
 }
 
-// gone makes a leaked socket defunct.
-func gone(s *closewait.Socket) *closewait.Socket {
-	s.Defunct = true
+// in puts a socket into a state.
+func in(state closewait.State, s *closewait.Socket) *closewait.Socket {
+	s.State = state
 	return s
 }
 
 func holding(sockets ...*closewait.Socket) closewait.Holding { return closewait.NewHolding(sockets) }
+
+var everyState = closewait.NewStateSet(slices.Concat(closewait.EndedStates, closewait.OtherStates)...)
 
 // richView has an example of everything that is exported, worst first as in every View.
 func richView() *closewait.View {
@@ -58,7 +61,7 @@ func richView() *closewait.View {
 		Took:       12500 * time.Microsecond,
 		Sockets:    closewait.HostSockets{{7, 2, 1, 1}, {5, 0, 0, 3}},
 		Namespaces: 2,
-		AllDefunct: true,
+		Complete:   everyState,
 		Durations: closewait.Histogram{
 			Bounds: []float64{1, 60, 3600}, Counts: []uint64{40, 45, 46}, Count: 47, Sum: 9000.5,
 		},
@@ -79,7 +82,7 @@ func tomcat() *closewait.Holder {
 			Exe:  "/opt/vendor/platform/releases/2026.11.2/runtime/jdk-21.0.5+11/lib/server/bin/java",
 			User: "tomcat", Unit: "tomcat.service", NetNS: 4026531840, FDsKnown: true, OpenFDs: 812, MaxFDs: 4096,
 		},
-		Held: holding(
+		Ended: holding(
 			leaked(1, "10.0.0.1:8080", "10.9.0.6:40001", 3*24*time.Hour, 0, tomcatMain),
 			keepalive,
 			leaked(3, "10.0.0.1:8080", "10.9.0.7:40003", 5*time.Minute, 101, tomcatMain),
@@ -88,14 +91,17 @@ func tomcat() *closewait.Holder {
 			outbound(leaked(6, "127.0.0.1:50006", "127.0.0.1:5432", time.Minute, 0, tomcatMain)),
 			outbound(leaked(7, "10.0.0.1:50007", "10.0.7.7:6379", time.Minute, 0, tomcatMain)),
 			unknown(leaked(12, "10.0.0.1:50012", "10.0.7.8:6379", time.Minute, 0, tomcatMain)),
+			in(closewait.Closed, leaked(10, "10.0.0.1:8080", "10.9.0.6:40010", 2*24*time.Hour, 0, tomcatMain)),
+			in(closewait.Closed, leaked(11, "10.0.0.1:8080", "10.9.0.6:40011", 6*time.Minute, 0, tomcatMain)),
 		),
 		Unaccepted: holding(
 			leaked(8, "10.0.0.1:8080", "10.9.0.8:40008", 40*time.Second, 12, tomcatMain),
 			leaked(9, "10.0.0.1:8080", "10.9.0.8:40009", 41*time.Second, 1, tomcatMain),
 		),
-		Defunct: holding(
-			gone(leaked(10, "10.0.0.1:8080", "10.9.0.6:40010", 2*24*time.Hour, 0, tomcatMain)),
-			gone(leaked(11, "10.0.0.1:8080", "10.9.0.6:40011", 6*time.Minute, 0, tomcatMain)),
+		Other: holding(
+			in(closewait.FinWait2, outbound(leaked(13, "10.0.0.1:50013", "10.0.7.7:6379", time.Hour, 0, tomcatMain))),
+			in(closewait.Unconnected, unknown(leaked(14, "0.0.0.0:0", "0.0.0.0:0", time.Hour, 0, tomcatMain))),
+			in(closewait.Unconnected, unknown(leaked(15, "0.0.0.0:0", "0.0.0.0:0", time.Hour, 0, tomcatMain))),
 		),
 		Entered: 60, Left: 51,
 	}
@@ -110,7 +116,7 @@ func python() *closewait.Holder {
 			Pod:       "6a2f4f5e-0000-4000-8000-1234567890ab", NetNS: 4026532500,
 			FDsKnown: true, OpenFDs: 40, MaxFDs: closewait.UnlimitedFDs,
 		},
-		Held: holding(
+		Ended: holding(
 			leaked(20, "[2001:db8::1]:8000", "[2001:db8:1::5]:1", 90*time.Second, 0, id),
 			leaked(21, "[2001:db8::1]:8000", "[2001:db8:1::6]:2", 80*time.Second, 0, id),
 			leaked(22, "[::ffff:10.1.0.1]:8000", "[::ffff:10.1.0.1]:3", 70*time.Second, 1, id),
@@ -126,7 +132,7 @@ func tomcatFork() *closewait.Holder {
 			ID: tomcatChild, StartTime: time.Unix(1763000050, 0), Comm: "java", Exe: "/bin/sh", User: "tomcat",
 			Unit: "tomcat.service", NetNS: 4026531840, FDsKnown: true, OpenFDs: 8, MaxFDs: 1024,
 		},
-		Held:    holding(passedOn),
+		Ended:   holding(passedOn),
 		Entered: 1,
 	}
 }
@@ -147,7 +153,7 @@ func young() *closewait.Holder {
 	id := closewait.ProcessID{PID: 900, Start: 1}
 	return &closewait.Holder{
 		Process: closewait.Process{ID: id, Comm: "young"},
-		Held:    holding(leaked(40, "10.0.0.1:80", "192.0.2.2:9", 900*time.Millisecond, 0, id)),
+		Ended:   holding(leaked(40, "10.0.0.1:80", "192.0.2.2:9", 900*time.Millisecond, 0, id)),
 	}
 }
 
@@ -155,7 +161,7 @@ func oneMore() *closewait.Holder {
 	id := closewait.ProcessID{PID: 901, Start: 1}
 	return &closewait.Holder{
 		Process: closewait.Process{ID: id, Comm: "onemore"},
-		Held:    holding(leaked(50, "10.0.0.1:81", "192.0.2.3:9", time.Second, 0, id)),
+		Ended:   holding(leaked(50, "10.0.0.1:81", "192.0.2.3:9", time.Second, 0, id)),
 	}
 }
 

@@ -29,12 +29,11 @@ func TestTheDashboardOnALivePrometheus(t *testing.T) {
 	hosttest.Require(t)
 	prometheus := startPrometheus(t)
 	awaitScrapes(t, prometheus) // rate() does not see what is counted before the first scrape
-	growing := leaktest.Start(t, "--comm=growing", "--sockets=40", "--unread=none", "--unread=fin", "--unread=300", "--unaccepted=3", "--defunct=3", "--rate=4", "--nofile=4096")
+	growing := leaktest.Start(t, "--comm=growing", "--sockets=40", "--unread=none", "--unread=fin", "--unread=300", "--unaccepted=3", "--closed=3", "--rate=4", "--nofile=4096")
 	leaktest.Start(t, "--comm=guarded", "--sockets=5", "--outbound=5", "--keepalive", "--listen=[::1]:0")
 	ending := leaktest.Start(t, "--comm=ending", "--sockets=5")
 
 	d := load(t)
-	allDefunct := seesAllDefunct(t, prometheus)
 	pending := map[string]query{}
 	for _, q := range queries(t, d) {
 		for _, q.expr = range alternatives(q.expr) {
@@ -44,10 +43,10 @@ func TestTheDashboardOnALivePrometheus(t *testing.T) {
 	problems := map[string]string{}
 	for deadline := time.Now().Add(within); len(pending) > 0 && time.Now().Before(deadline); time.Sleep(interval) {
 		growing.Do("close 1") // so that some sockets leave
-		values := chosen(t, prometheus, choices(t, d))
+		values, seen := chosen(t, prometheus, choices(t, d)), statesSeen(t, prometheus)
 		for name, q := range pending {
 			answer := prometheus.run(t, q, values)
-			if problems[name] = problem(answer, q.labels); problems[name] == "" || !allDefunct && usesDefunct(q) {
+			if problems[name] = problem(answer, q.labels); problems[name] == "" || needsUnseen(q, seen) {
 				delete(pending, name)
 			}
 		}
@@ -86,21 +85,34 @@ func noNumberOutlives(t *testing.T, prometheus server, pid int) {
 // alternatives returns the operands of or, which are on separate lines: each has to return data.
 func alternatives(expr string) []string { return strings.Split(expr, "\n  or ") }
 
-// seesAllDefunct reports whether the scanner of an exporter finds defunct sockets that it has not
-// seen in CLOSE_WAIT. Other scanners have no series of them here.
-func seesAllDefunct(t *testing.T, prometheus server) bool {
+// statesSeen returns the states that some exporter has series of: those that its scanner sees.
+func statesSeen(t *testing.T, prometheus server) []string {
 	t.Helper()
-	scanners, err := prometheus.labelValues("closewait_scanner_info", "scanner")
-	if err != nil {
-		t.Fatal(err)
+	var states []string
+	for _, metric := range []string{"closewait_process_sockets", "closewait_process_other_sockets"} {
+		found, err := prometheus.labelValues(metric, "state")
+		if err != nil {
+			t.Fatal(err)
+		}
+		states = append(states, found...)
 	}
-	return slices.Contains(scanners, "ebpf")
+	return states
 }
 
-func usesDefunct(q query) bool {
-	return slices.ContainsFunc(parse(q.expr).metrics, func(use metricUse) bool {
-		return use.name == "closewait_process_defunct_sockets"
-	})
+// statesOf matches what a query says about the states it needs.
+var statesOf = regexp.MustCompile(`state="(\w+)"|closewait_process_(other)_sockets`)
+
+// needsUnseen reports whether a query is only about states that no scanner sees.
+func needsUnseen(q query, seen []string) bool {
+	for _, found := range statesOf.FindAllStringSubmatch(q.expr, -1) {
+		if found[1] != "" && !slices.Contains(seen, found[1]) {
+			return true
+		}
+		if found[2] != "" && !slices.Contains(seen, "fin_wait2") && !slices.Contains(seen, "unconnected") {
+			return true
+		}
+	}
+	return false
 }
 
 // chosen returns the variables of the dashboard with all their values selected.

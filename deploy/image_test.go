@@ -37,7 +37,7 @@ func TestTheImageSeesLeaksOfTheHost(t *testing.T) {
 			c := s.start(t, test.flags, "--web.listen-address=127.0.0.1:0")
 			leaktest.Eventually(t, maxWait, func() (bool, string) {
 				metrics, err := c.metrics()
-				listed := regexp.MustCompile(`(?m)^closewait_process_sockets{.*pid="` + strconv.Itoa(leak.PID) + `"} 3$`).MatchString(metrics)
+				listed := regexp.MustCompile(`(?m)^closewait_process_sockets{.*pid="` + strconv.Itoa(leak.PID) + `",state="close_wait"} 3$`).MatchString(metrics)
 				return err == nil && listed, "the leak is not listed:\n" + metrics + c.log()
 			})
 			info := regexp.MustCompile(`closewait_process_info{.*exe="` + test.exe + `",.*pid="` + strconv.Itoa(leak.PID) + `"`)

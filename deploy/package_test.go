@@ -54,7 +54,7 @@ func TestPackagesAreInstalledUpgradedAndRemoved(t *testing.T) {
 
 			m.leak("leaky-shop", "--sockets=3")
 			do("systemctl enable --now closewait_exporter")
-			m.awaitMetrics(`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 3`)
+			m.awaitMetrics(`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+",state="close_wait"} 3`)
 
 			m.write("/etc/default/closewait_exporter", "ARGS=--collector.max-processes=0\n")
 			do(test.upgrade) // restarts it, with our flags

@@ -18,7 +18,7 @@ func TestTheServiceSeesLeaksInOtherNamespaces(t *testing.T) {
 	m.run("systemctl", "start", service)
 
 	m.awaitMetrics(
-		`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 3`,
+		`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+",state="close_wait"} 3`,
 		`closewait_process_info{.*exe="/opt/leaky-shop/leak",group="leaky-shop.service",.*user="nobody"} 1`,
 		`closewait_scanner_info{scanner="ebpf"} 1`,
 		`closewait_network_namespaces 2`,
@@ -39,14 +39,14 @@ func TestTheServiceSeesThemWithBPFAlone(t *testing.T) {
 	m.copy(exporter(t), "/usr/bin/closewait_exporter")
 	m.copy(unit, "/usr/lib/systemd/system/"+service)
 	m.copy(ebpf, "/etc/systemd/system/"+service+".d/ebpf.conf")
-	m.leak("leaky-shop", "--sockets=3", "--unaccepted=2", "--defunct=1")
+	m.leak("leaky-shop", "--sockets=3", "--unaccepted=2", "--closed=1")
 	m.run("systemctl", "daemon-reload")
 	m.run("systemctl", "start", service)
 
 	m.awaitMetrics(
-		`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 3`,
+		`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+",state="close_wait"} 3`,
 		`closewait_process_unaccepted_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 2`,
-		`closewait_process_defunct_sockets{comm="leak",group="leaky-shop.service",pid="\d+"} 1`,
+		`closewait_process_sockets{comm="leak",group="leaky-shop.service",pid="\d+",state="closed"} 1`,
 		`closewait_scanner_info{scanner="ebpf"} 1`,
 		`closewait_network_namespaces 2`,
 		`closewait_owner_coverage_ratio 1`,

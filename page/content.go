@@ -2,7 +2,6 @@ package page
 
 import (
 	"html/template"
-	"slices"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -73,22 +72,17 @@ func (c *content) fill(r *report.Report, by order, now time.Time) {
 
 // headline is the most important finding in a few words.
 func headline(r *report.Report) (words string, healthy bool) {
-	holds, what := "holds", "sockets in CLOSE_WAIT"
+	holds, what := "holds", "ended connections"
 	if len(r.Listed) > 1 {
 		holds = "hold"
-	}
-	if slices.ContainsFunc(r.Listed, onlyDefunct) {
-		what += " or defunct"
 	}
 	switch {
 	case len(r.Listed) > 0:
 		return report.Count(len(r.Listed), "process") + " " + holds + " " + what, false
 	case len(r.Ownerless()) > 0, len(r.Unseen()) > 0:
 		return "No known leaking processes", false
-	case !r.View.AllDefunct:
+	case !r.View.Complete.Has(closewait.Closed):
 		return "No known leaks on this host", true
 	}
 	return "No leaks on this host", true
 }
-
-func onlyDefunct(h *closewait.Holder) bool { return h.Held.Len()+h.Unaccepted.Len() == 0 }

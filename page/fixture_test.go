@@ -24,7 +24,7 @@ type leak struct {
 	unread     []uint32 // receive queues, in turn
 	ages       []time.Duration
 	unaccepted int
-	defunct    int
+	closed     int
 }
 
 // spread returns n ages from the oldest to the youngest, with more young ones.
@@ -40,7 +40,7 @@ func spread(n int, oldest, youngest time.Duration) []time.Duration {
 func (l *leak) holder(cookie *uint64) *closewait.Holder {
 	l.ID.Start, l.FDsKnown = 1, true
 	h := &closewait.Holder{Process: l.Process}
-	var held, queued, defunct []*closewait.Socket
+	var held, queued []*closewait.Socket
 	for i, age := range l.ages {
 		*cookie++
 		s := &closewait.Socket{Since: now.Add(-age), FirstSeen: now.Add(-age / 2), QuietSince: now.Add(-age), Holders: []closewait.ProcessID{l.ID}}
@@ -57,26 +57,26 @@ func (l *leak) holder(cookie *uint64) *closewait.Holder {
 		switch {
 		case i < l.unaccepted:
 			queued = append(queued, s)
-		case i < l.unaccepted+l.defunct:
-			s.Inode, s.Defunct = *cookie, true
-			defunct = append(defunct, s)
+		case i < l.unaccepted+l.closed:
+			s.Inode, s.State = *cookie, closewait.Closed
+			held = append(held, s)
 		default:
 			s.Inode = *cookie
 			held = append(held, s)
 		}
 	}
-	h.Held, h.Unaccepted, h.Defunct = closewait.NewHolding(held), closewait.NewHolding(queued), closewait.NewHolding(defunct)
+	h.Ended, h.Unaccepted = closewait.NewHolding(held), closewait.NewHolding(queued)
 	return h
 }
 
 // reportOf is a report about leaking processes.
 func reportOf(leaks ...leak) *report.Report {
-	v := &closewait.View{Taken: now, Took: 3200 * time.Microsecond, Namespaces: 7, AllDefunct: true}
+	v := &closewait.View{Taken: now, Took: 3200 * time.Microsecond, Namespaces: 7, Complete: closewait.NewStateSet(closewait.EndedStates...)}
 	cookie := uint64(0)
 	for i := range leaks {
 		h := leaks[i].holder(&cookie)
 		v.Holders = append(v.Holders, h)
-		v.Sockets[closewait.IPv4][closewait.OwnedByProcess] += h.Held.Len()
+		v.Sockets[closewait.IPv4][closewait.OwnedByProcess] += h.Ended.Len()
 		v.Sockets[closewait.IPv4][closewait.OwnedByListener] += h.Unaccepted.Len()
 	}
 	return &report.Report{View: v, Listed: v.Holders, MinAge: time.Second, Visibility: closewait.Visibility{Scanner: "ebpf", Namespaces: "all", Root: true}}

@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"net/url"
 	"slices"
+
+	"closewait_exporter/closewait"
 )
 
 // column is a column of the table of processes. The table can be sorted by each.
@@ -19,21 +21,22 @@ var columns = []column{
 	{"group", "Group", "systemd unit, else pod, container or machine, else name: what survives a restart", false,
 		func(a, b *process) int { return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Comm, b.Comm)) }},
 	{"pid", "PID", "process", false, func(a, b *process) int { return cmp.Compare(a.holder.ID.PID, b.holder.ID.PID) }},
-	{"sockets", "Sockets", "held sockets in CLOSE_WAIT", true,
-		func(a, b *process) int { return cmp.Compare(a.holder.Held.Len(), b.holder.Held.Len()) }},
+	{"sockets", "Sockets", "held sockets whose connection has ended", true,
+		func(a, b *process) int { return cmp.Compare(a.holder.Ended.Len(), b.holder.Ended.Len()) }},
 	{"unaccepted", "Unaccepted", "sockets in CLOSE_WAIT that are not accepted yet", true,
 		func(a, b *process) int { return cmp.Compare(a.holder.Unaccepted.Len(), b.holder.Unaccepted.Len()) }},
-	{"defunct", "Defunct", "connection reset or timed out, descriptor still open", true,
-		func(a, b *process) int { return cmp.Compare(a.holder.Defunct.Len(), b.holder.Defunct.Len()) }},
+	{"closed", "Closed", "of these, connections that are over on both sides, which ss does not show", true,
+		func(a, b *process) int {
+			return cmp.Compare(a.holder.Ended.States[closewait.Closed], b.holder.Ended.States[closewait.Closed])
+		}},
 	{"oldest", "Age", "age of the oldest socket, and of all", true, func(a, b *process) int { return cmp.Compare(a.oldest, b.oldest) }},
-	{"unread", "Unread", "bytes that the process has not read", true, func(a, b *process) int { return cmp.Compare(a.CloseWait.UnreadBytes, b.CloseWait.UnreadBytes) }},
+	{"unread", "Unread", "bytes that the process has not read", true, func(a, b *process) int { return cmp.Compare(a.Ended.UnreadBytes, b.Ended.UnreadBytes) }},
 	{"fds", "Descriptors", "open descriptors, soft limit and share", true, func(a, b *process) int { return cmp.Compare(a.used, b.used) }},
 	{"service", "Service", "service with the most sockets", false, func(a, b *process) int { return cmp.Compare(a.Service, b.Service) }},
 	{"remote", "Peer", "remote address with the most sockets", false, func(a, b *process) int { return cmp.Compare(a.Peer, b.Peer) }},
 }
 
-// order is the order of the table. The zero order is the order of the report: worst first, by
-// sockets of all kinds.
+// order is the order of the table. The zero order is the order of the report: worst first.
 type order struct {
 	*column
 	descending bool

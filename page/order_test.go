@@ -20,7 +20,7 @@ func TestLinksSortTheTable(t *testing.T) {
 		"?sort=pid&order=desc":        "31822 4211 2207 911 18",
 		"?sort=group":                 "31822 2207 911 18 4211",
 		"?sort=unaccepted":            "18 4211 31822 911 2207",
-		"?sort=defunct":               "911 4211 31822 2207 18",
+		"?sort=closed":                "911 4211 31822 2207 18",
 		"?sort=oldest":                "4211 31822 911 18 2207",
 		"?sort=oldest&order=asc":      "2207 18 911 31822 4211",
 		"?sort=unread":                "911 18 4211 31822 2207",

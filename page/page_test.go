@@ -100,10 +100,10 @@ func TestThePageShowsWhoLeaks(t *testing.T) {
 	if d.status != http.StatusOK {
 		t.Errorf("status %d", d.status)
 	}
-	d.want(t, "5 processes hold sockets in CLOSE_WAIT", "1052 sockets in CLOSE_WAIT: 1048 held by 5 processes, 4 not accepted yet.", "7 defunct sockets held by 1 process: connection reset or timed out, descriptor still open.",
+	d.want(t, "5 processes hold ended connections", "1059 ended connections: 1055 held by 5 processes, 4 not accepted yet.", "7 closed sockets held by 1 process: connection reset or timed out, descriptor still open.",
 		"Scanned 7 network namespaces with the ebpf scanner in 3.2ms", "Scanned at 09:41:07 UTC", "94% of descriptors used by shop.service")
 	want := map[string]string{
-		"group": "shop.service java", "pid": "4211", "sockets": "812", "unaccepted": "0", "defunct": "0", "oldest": "1d07h median 7h46m",
+		"group": "shop.service java", "pid": "4211", "sockets": "812", "unaccepted": "0", "closed": "0", "oldest": "1d07h median 7h46m",
 		"unread": "0 609 none · 203 fin", "fds": "3871/4096 94%", "service": "in :8080", "remote": "10.1.2.3 100% of sockets",
 	}
 	for class, cell := range want {
@@ -162,7 +162,7 @@ func TestAHostWithoutLeaksIsHealthy(t *testing.T) {
 	denied := reportOf()
 	denied.View.Denied = 3
 	someSeen := reportOf()
-	someSeen.View.AllDefunct = false
+	someSeen.View.Complete = closewait.NewStateSet(closewait.CloseWait)
 	ownerless := reportOf()
 	ownerless.View.Ownerless = []*closewait.Socket{{Since: now.Add(-time.Hour)}}
 	tests := []struct {
@@ -172,8 +172,8 @@ func TestAHostWithoutLeaksIsHealthy(t *testing.T) {
 		healthy bool
 	}{
 		{"nothing at all", reportOf(), []string{"No leaks on this host", "Scanned 7 network namespaces"}, true},
-		{"defunct sockets cannot be seen", someSeen, []string{"No known leaks on this host", "No sockets in CLOSE_WAIT: no known leaks on this host."}, true},
-		{"only ordinary closing", young, []string{"No leaks on this host", "of 1 socket in CLOSE_WAIT none is known to be 1s old", "Hidden: 1 process"}, true},
+		{"closed sockets cannot be seen", someSeen, []string{"No known leaks on this host", "No ended connections are known to be held: no known leaks on this host."}, true},
+		{"only ordinary closing", young, []string{"No leaks on this host", "of 1 ended connection none is known to be 1s old", "Hidden: 1 process"}, true},
 		{"not everything can be seen", denied, []string{"No known leaking processes", "the descriptors of 3 processes could not be read"}, false},
 		{"sockets without a holder", ownerless, []string{"No known leaking processes", "Not in the table: 1 socket without a known holder"}, false},
 	}
@@ -216,16 +216,16 @@ func TestThePageSaysWhatCannotBeSeen(t *testing.T) {
 	get(t, pageOf(shop(), nil, nil), "/").want(t, "All processes and network namespaces of this host could be read.")
 }
 
-func TestDefunctSocketsAreShownAsFarAsTheyAreKnown(t *testing.T) {
-	gone := leak{Process: program(7, "", "gone", 3, 9), remote: "10.0.0.1:1", ages: spread(3, time.Hour, time.Hour), defunct: 3}
+func TestClosedSocketsAreShownAsFarAsTheyAreKnown(t *testing.T) {
+	gone := leak{Process: program(7, "", "gone", 3, 9), remote: "10.0.0.1:1", ages: spread(3, time.Hour, time.Hour), closed: 3}
 	d := get(t, pageOf(reportOf(gone), nil, nil), "/")
-	d.want(t, "1 process holds sockets in CLOSE_WAIT or defunct", "3 defunct sockets held by 1 process")
-	if got := d.column("defunct"); len(got) != 1 || got[0] != "3" {
-		t.Errorf("defunct: %q", got)
+	d.want(t, "1 process holds ended connections", "3 closed sockets held by 1 process")
+	if got := d.column("closed"); len(got) != 1 || got[0] != "3" {
+		t.Errorf("closed: %q", got)
 	}
 	r := shop()
-	r.View.AllDefunct = false
-	if diff := cmp.Diff([]string{"-", "-", ">=7", "-", "-"}, get(t, pageOf(r, nil, nil), "/").column("defunct")); diff != "" {
+	r.View.Complete = closewait.NewStateSet(closewait.CloseWait)
+	if diff := cmp.Diff([]string{"-", "-", ">=7", "-", "-"}, get(t, pageOf(r, nil, nil), "/").column("closed")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }

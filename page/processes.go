@@ -72,7 +72,7 @@ func newProcess(r *report.Report, h *closewait.Holder) *process {
 		p.Full = &gauge{Width: 100 * min(p.used, 1), Level: level(p.used)}
 	}
 	for _, class := range closewait.Unreads {
-		if n := p.CloseWait.Unread[class]; n > 0 {
+		if n := p.Ended.Unread[class]; n > 0 {
 			p.Causes = strings.TrimPrefix(p.Causes+" · "+strconv.Itoa(n)+" "+class.String(), " · ")
 		}
 	}
@@ -95,7 +95,7 @@ func level(share float64) string {
 func tiles(r *report.Report, rows []*process) []tile {
 	most, oldest, fullest := rows[0], rows[0], rows[0]
 	for _, row := range rows {
-		if row.holder.Held.Len() > most.holder.Held.Len() { // the first row may have only defunct sockets
+		if row.holder.Ended.Len() > most.holder.Ended.Len() {
 			most = row
 		}
 		if row.oldest > oldest.oldest {
@@ -106,7 +106,7 @@ func tiles(r *report.Report, rows []*process) []tile {
 		}
 	}
 	tiles := []tile{
-		{Value: strconv.Itoa(r.View.Sockets.Total()), Label: "sockets in CLOSE_WAIT", Detail: most.Sockets + " held by " + most.Group},
+		{Value: strconv.Itoa(r.View.Sockets.Total()), Label: "ended connections", Detail: most.Sockets + " held by " + most.Group},
 		{Value: oldest.Oldest, Label: "age of the oldest", Detail: "in " + oldest.Group},
 	}
 	if fullest.Full != nil {

@@ -88,7 +88,7 @@ func TestWhateverHappensAtAnyStep(t *testing.T) {
 		},
 		"somebody else gets its sockets": {
 			func(c *remedying, p *fakeProcess) {
-				c.add(&closewait.Holder{Process: closewait.Process{ID: bob, Exe: "/opt/other"}, Held: closewait.NewHolding(slices.Clone(p.sockets))})
+				c.add(&closewait.Holder{Process: closewait.Process{ID: bob, Exe: "/opt/other"}, Ended: closewait.NewHolding(slices.Clone(p.sockets))})
 			}, "aborted pending", unlessCut("aborted pending"),
 		},
 		"a namespace cannot be read any more": {

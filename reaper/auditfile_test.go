@@ -40,7 +40,7 @@ func TestTheRecordsOfARemediationBelongTogether(t *testing.T) {
 		}
 		socketInfo := func(cookie, age float64) map[string]any {
 			return map[string]any{
-				"netns": 4026531840.0, "cookie": cookie, "inode": 1000 + cookie, "local": "10.0.0.1:40000", "remote": "192.0.2.1:5432",
+				"netns": 4026531840.0, "state": "close_wait", "cookie": cookie, "inode": 1000 + cookie, "local": "10.0.0.1:40000", "remote": "192.0.2.1:5432",
 				"direction": "outbound", "unread_bytes": 0.0, "age_seconds": age, "quiet_seconds": age,
 			}
 		}

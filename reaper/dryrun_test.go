@@ -140,8 +140,8 @@ func TestAProcessThatEndsDuringADryRunWasNotEnded(t *testing.T) {
 // TestAStepThatFindsNothingToDoIsNoAction: the budget is for what was done.
 func TestAStepThatFindsNothingToDoIsNoAction(t *testing.T) {
 	inBubble(t, func(t *testing.T, c *remedying) {
-		c.rule.When.IncludeDefunct, c.rule.Steps, c.defunct = true, destroyAndTerm[:1], true
-		c.leakDefunct(0, 2)
+		c.rule.When.States, c.rule.Steps, c.closed = endedStates, destroyAndTerm[:1], true
+		c.leakClosed(0, 2)
 		c.remedy(t)
 		if c.last.acted {
 			t.Error("to skip all sockets counts as an action")

@@ -23,7 +23,7 @@ type fakeHost struct {
 	scanErr   error                               // the error of Observe
 	unread    int
 	hidden    bool // not every process can be read
-	defunct   bool // Observe shows defunct sockets
+	closed    bool // Observe shows closed sockets
 	onScan    func()
 }
 
@@ -40,7 +40,7 @@ type fakeProcess struct {
 }
 
 func (h *fakeHost) add(holder *closewait.Holder) *fakeProcess {
-	p := &fakeProcess{host: h, process: holder.Process, sockets: slices.Concat(holder.Held.Sockets, holder.Defunct.Sockets), cut: map[closewait.SocketID]bool{}, ended: make(chan struct{})}
+	p := &fakeProcess{host: h, process: holder.Process, sockets: slices.Clone(holder.Ended.Sockets), cut: map[closewait.SocketID]bool{}, ended: make(chan struct{})}
 	h.processes = append(h.processes, p)
 	return p
 }
@@ -78,24 +78,27 @@ func (h *fakeHost) Observe(context.Context) (*closewait.View, error) {
 	}
 	v := &closewait.View{Taken: time.Now(), Namespaces: 1, UnreadableNamespaces: h.unread}
 	for _, p := range h.processes {
-		var waiting, defunct []*closewait.Socket
+		var ended []*closewait.Socket
 		for _, s := range p.sockets {
 			seen := *s
-			seen.Holders, seen.Defunct = h.holders(s), p.isDefunct(s)
-			if !seen.Defunct {
-				waiting = append(waiting, &seen)
-			} else if h.defunct {
-				defunct = append(defunct, &seen)
+			seen.Holders = h.holders(s)
+			if p.isClosed(s) {
+				seen.State = closewait.Closed
+			}
+			if seen.State != closewait.Closed || h.closed {
+				ended = append(ended, &seen)
 			}
 		}
-		if !p.dead() && len(waiting)+len(defunct) > 0 {
-			v.Holders = append(v.Holders, &closewait.Holder{Process: p.process, Held: closewait.NewHolding(waiting), Defunct: closewait.NewHolding(defunct)})
+		if !p.dead() && len(ended) > 0 {
+			v.Holders = append(v.Holders, &closewait.Holder{Process: p.process, Ended: closewait.NewHolding(ended)})
 		}
 	}
 	return v, nil
 }
 
-func (p *fakeProcess) isDefunct(s *closewait.Socket) bool { return s.Defunct || p.cut[s.ID] }
+func (p *fakeProcess) isClosed(s *closewait.Socket) bool {
+	return s.State == closewait.Closed || p.cut[s.ID]
+}
 
 func (h *fakeHost) Holders(_ context.Context, sockets []*closewait.Socket) (closewait.HolderLookup, error) {
 	h.mu.Lock()
@@ -210,7 +213,7 @@ func (p *fakeProcess) Verify(_ context.Context, sockets []*closewait.Socket) ([]
 	if p.dead() {
 		return nil, closewait.ErrGone
 	}
-	return slices.DeleteFunc(slices.Clone(sockets), func(s *closewait.Socket) bool { return !p.holds(s) || p.isDefunct(s) != s.Defunct }), nil
+	return slices.DeleteFunc(slices.Clone(sockets), func(s *closewait.Socket) bool { return !p.holds(s) || p.isClosed(s) != (s.State == closewait.Closed) }), nil
 }
 
 func (p *fakeProcess) RaiseNoFile(uint64) (before, after uint64, err error) {
@@ -228,8 +231,8 @@ func (p *fakeProcess) Shutdown(_ context.Context, sockets []*closewait.Socket) (
 func (p *fakeProcess) cutAll(sockets []*closewait.Socket) (t closewait.SocketCounts) {
 	for _, s := range sockets {
 		switch {
-		case s.Defunct:
-			t.Defunct++
+		case s.State == closewait.Closed:
+			t.Closed++
 		case p.cut[s.ID]:
 			t.Gone++
 		default:

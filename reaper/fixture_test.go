@@ -12,7 +12,7 @@ var (
 	socket, sockets, holder = fixture.Socket, fixture.Sockets, fixture.Holder
 	view, rule, config      = fixture.View, fixture.Rule, fixture.Config
 	sharedBy, unit          = fixture.SharedBy, fixture.Unit
-	defunct, withDefunct    = fixture.Defunct, fixture.WithDefunct
+	closed, withClosed      = fixture.Closed, fixture.WithClosed
 )
 
 func newPolicy(list ...rules.Rule) *policy.Policy {

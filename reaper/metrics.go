@@ -29,7 +29,7 @@ var (
 	metricLastRound = define("closewait_reaper_last_round_timestamp_seconds", collector.Gauge,
 		"End of the last successful round, in seconds since the Unix epoch; 0 before the first.")
 	metricMatched = define("closewait_reaper_matched_processes", collector.Gauge,
-		"Processes with sockets in CLOSE_WAIT, or with defunct sockets if the rule counts them, that the rule matched in the last round.", "rule")
+		"Processes with sockets in the states that the rule counts, that the rule matched in the last round.", "rule")
 	metricDecisions = define("closewait_reaper_decisions_total", collector.Counter,
 		"Decisions of rounds and remediations. Each process that a rule matches gets one decision per round.", "rule", "decision")
 	metricActions = define("closewait_reaper_actions_total", collector.Counter,

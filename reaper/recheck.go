@@ -83,7 +83,7 @@ func (r *remediation) checkTargets(ctx context.Context, living []*target, step i
 	}
 	if r.cut {
 		facts[0].Cut = slices.DeleteFunc(slices.Clone(r.Evidence), func(s *closewait.Socket) bool {
-			return s.Defunct || !r.anyHolds(holders.Of[s.ID])
+			return !s.State.Listed() || !r.anyHolds(holders.Of[s.ID])
 		})
 	}
 	again := rules.Recheck(view, state, r.Decision, step, facts)
@@ -134,13 +134,13 @@ func (r *remediation) verifyEvidence(ctx context.Context, t *target, holders clo
 	c.complete = holders.Complete
 	var candidates []*closewait.Socket
 	for _, s := range r.Evidence {
-		// A socket that was defunct from the start was not cut. One that was cut may be seen again
-		// as defunct, and is evidence then if the rule counts defunct sockets.
+		// A socket that was closed from the start was not cut. One that was cut may be seen again
+		// as closed, and is evidence then if the rule counts closed sockets.
 		now, seen := again.Sockets[s.ID]
 		switch of := holders.Of[s.ID]; {
 		case !r.anyHolds(of):
 			c.free++
-		case !seen && r.cut && !s.Defunct:
+		case !seen && r.cut && s.State.Listed():
 			c.stuck++
 		case now == nil:
 			c.changed++

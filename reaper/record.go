@@ -55,7 +55,7 @@ type SocketInfo struct {
 	Local     string          `json:"local"`
 	Remote    string          `json:"remote"`
 	Direction string          `json:"direction"`
-	Defunct   bool            `json:"defunct,omitempty"` // otherwise in CLOSE_WAIT
+	State     string          `json:"state"`
 	Unread    uint64          `json:"unread_bytes"`
 	Age       float64         `json:"age_seconds"`
 	Quiet     float64         `json:"quiet_seconds"`
@@ -127,6 +127,6 @@ func newProcessInfo(p *closewait.Process) ProcessInfo {
 func newSocketInfo(s *closewait.Socket, now time.Time) SocketInfo {
 	return SocketInfo{
 		NetNS: s.ID.NetNS, Cookie: s.ID.Cookie, Inode: s.Inode, Local: s.Local.String(), Remote: s.Remote.String(),
-		Direction: s.Direction.String(), Defunct: s.Defunct, Unread: s.UnreadBytes(), Age: s.Age(now).Seconds(), Quiet: s.Quiet(now).Seconds(),
+		Direction: s.Direction.String(), State: s.State.String(), Unread: s.UnreadBytes(), Age: s.Age(now).Seconds(), Quiet: s.Quiet(now).Seconds(),
 	}
 }

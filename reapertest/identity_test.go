@@ -41,7 +41,7 @@ func TestARuleForAUnitIsAboutTheHostsUnit(t *testing.T) {
 	}
 	series := map[string]bool{}
 	for group, path := range others {
-		series[fmt.Sprintf(`closewait_process_sockets{comm="named",group=%q,pid="%d"}`, group, start(path))] = true
+		series[fmt.Sprintf(`closewait_process_sockets{comm="named",group=%q,pid="%d",state="close_wait"}`, group, start(path))] = true
 	}
 	host := start("system.slice")
 	asked := filepath.Join(t.TempDir(), "asked")
@@ -93,7 +93,7 @@ func TestACooldownIsKeptWhenTheKubeletRestartsAContainer(t *testing.T) {
 	if first.alive() || !second.alive() || values[decisions("restarted", "act")] != 1 {
 		t.Errorf("first alive: %v, second alive: %v, %v", first.alive(), second.alive(), values.about(decisions("restarted", "act")))
 	}
-	if name := fmt.Sprintf(`closewait_process_sockets{comm="restarted",group="pod:%s",pid="%d"}`, pod, second.PID); values[name] != 3 {
+	if name := fmt.Sprintf(`closewait_process_sockets{comm="restarted",group="pod:%s",pid="%d",state="close_wait"}`, pod, second.PID); values[name] != 3 {
 		t.Errorf("%s is %v, want 3", name, values[name])
 	}
 }

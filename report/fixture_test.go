@@ -27,7 +27,7 @@ type host struct {
 }
 
 func newHost() *host {
-	return &host{Snapshot: closewait.Snapshot{Taken: now, NetNS: []closewait.NetNS{4026531840}, AllDefunct: true}}
+	return &host{Snapshot: closewait.Snapshot{Taken: now, NetNS: []closewait.NetNS{4026531840}, Complete: closewait.NewStateSet(closewait.EndedStates...)}}
 }
 
 // process adds a process with the given fields, and fills in the rest.
@@ -65,15 +65,15 @@ func (h *host) sockets(n int, like closewait.SocketSample, local, remote string,
 	}
 }
 
-// minuteAgo is the host before any of its sockets became defunct, including sockets of unknown
+// minuteAgo is the host before any of its sockets became closed, including sockets of unknown
 // owners.
 func (h *host) minuteAgo() *closewait.Snapshot {
 	before := h.Snapshot
 	before.Taken, before.Sockets = now.Add(-time.Minute), nil
 	before.NetNS = nil // not read, so that sockets of the next scan can be older than a minute
 	for _, s := range h.Sockets {
-		if s.Defunct || s.Owner == closewait.OwnerUnresolved {
-			s.Defunct = false
+		if s.State == closewait.Closed || s.Owner == closewait.OwnerUnresolved {
+			s.State = closewait.CloseWait
 			s.SinceLastAck -= time.Minute
 			before.Sockets = append(before.Sockets, s)
 		}
@@ -144,9 +144,9 @@ func leaking() *host {
 	waiting := closewait.SocketSample{Facts: inbound, Owner: closewait.OwnedByListener, Holders: []closewait.ProcessID{frozen}}
 	h.sockets(3, waiting, "127.0.0.1:9000", "127.0.0.1:33000", 10*time.Minute)
 	h.sockets(1, closewait.SocketSample{Facts: inbound, Holders: []closewait.ProcessID{young}}, "10.0.0.5:80", "10.1.2.3:44444", 200*time.Millisecond)
-	reset := closewait.Facts{Defunct: true, Direction: closewait.Inbound, UID: 991}
+	reset := closewait.Facts{State: closewait.Closed, Direction: closewait.Inbound, UID: 991}
 	h.sockets(4, closewait.SocketSample{Facts: reset, Holders: []closewait.ProcessID{tomcat}}, "10.0.0.5:8080", "10.1.2.3:40000", 80*time.Hour)
-	reset = closewait.Facts{Defunct: true, RecvQueue: 12} // of unknown direction
+	reset = closewait.Facts{State: closewait.Closed, RecvQueue: 12} // of unknown direction
 	h.sockets(2, closewait.SocketSample{Facts: reset, Holders: []closewait.ProcessID{poller}}, "10.0.0.5:50000", "10.0.9.9:6379", 30*time.Minute)
 	h.sockets(2, closewait.SocketSample{Facts: outbound, Owner: closewait.OwnedByKernel}, "[::ffff:10.0.0.5]:50000", "[::ffff:10.0.8.8]:443", time.Hour)
 	h.sockets(1, closewait.SocketSample{Owner: closewait.OwnerUnresolved, Facts: closewait.Facts{Direction: closewait.Outbound, UID: 33}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
@@ -156,7 +156,7 @@ func leaking() *host {
 // unprivileged is a host where no process can be read.
 func unprivileged() *host {
 	h := newHost()
-	h.Denied, h.AllDefunct = 77, false
+	h.Denied, h.Complete = 77, closewait.NewStateSet(closewait.CloseWait)
 	h.sockets(30, closewait.SocketSample{Owner: closewait.OwnerUnresolved, Facts: closewait.Facts{Direction: closewait.Outbound}}, "10.0.0.5:50000", "10.0.7.7:5432", time.Hour)
 	h.sockets(1, closewait.SocketSample{Owner: closewait.OwnedByListener, Facts: closewait.Facts{Direction: closewait.Inbound}},
 		"10.0.0.5:80", "10.1.2.3:40000", time.Hour)
@@ -174,9 +174,9 @@ func hostile() *host {
 		id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 100 + i}, Comm: comm, Unit: fmt.Sprintf("%s.service", comm)})
 		h.sockets(20-i, closewait.SocketSample{Facts: closewait.Facts{Direction: closewait.Inbound}, Holders: []closewait.ProcessID{id}},
 			"10.0.0.5:80", "10.1.2.3:40000", time.Hour)
-		h.sockets(i, closewait.SocketSample{Facts: closewait.Facts{Defunct: true}, Holders: []closewait.ProcessID{id}},
+		h.sockets(i, closewait.SocketSample{Facts: closewait.Facts{State: closewait.Closed}, Holders: []closewait.ProcessID{id}},
 			"10.0.0.5:50000", "10.1.2.3:443", time.Hour)
 	}
-	h.AllDefunct = false
+	h.Complete = closewait.NewStateSet(closewait.CloseWait)
 	return h
 }

@@ -45,8 +45,8 @@ type jsonHost struct {
 	NetworkNamespaces       int                       `json:"network_namespaces"`
 	UnreadNetworkNamespaces int                       `json:"unread_network_namespaces"`
 	DeniedProcesses         int                       `json:"denied_processes"`
-	Defunct                 *int                      `json:"defunct"` // a lower bound if not all are seen
-	AllDefunct              bool                      `json:"all_defunct"`
+	Closed                  *int                      `json:"closed"` // a lower bound if not all are seen
+	AllClosed               bool                      `json:"all_closed"`
 }
 
 type jsonHidden struct {
@@ -70,7 +70,7 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 	}
 	for _, h := range r.Listed {
 		p := newJSONProcess(h, r.View.Taken)
-		p.Defunct = r.knownDefunct(h.Defunct.Len())
+		p.Closed = r.knownClosed(h.Ended.States[closewait.Closed])
 		if r.Rules != nil {
 			p.Rules = append([]string{}, r.Rules(&h.Process)...) // without a match an empty list, not null
 		}
@@ -109,15 +109,15 @@ func (r *Report) jsonHost() jsonHost {
 			byFamily[family.String()][owner.String()] = r.View.Sockets.Of(family, owner)
 		}
 	}
-	defunct, _ := r.defunct()
+	closed, _ := r.closed()
 	return jsonHost{
 		Sockets:                 byFamily,
 		OwnerCoverageRatio:      r.View.Coverage(),
 		NetworkNamespaces:       r.View.Namespaces,
 		UnreadNetworkNamespaces: r.View.UnreadableNamespaces,
 		DeniedProcesses:         r.View.Denied,
-		Defunct:                 r.knownDefunct(defunct),
-		AllDefunct:              r.View.AllDefunct,
+		Closed:                  r.knownClosed(closed),
+		AllClosed:               r.View.Complete.Has(closewait.Closed),
 	}
 }
 

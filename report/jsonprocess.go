@@ -22,7 +22,7 @@ type jsonProcess struct {
 	FDs           jsonFDs       `json:"fds"`
 	Sockets       int           `json:"sockets"`
 	Unaccepted    int           `json:"unaccepted"`
-	Defunct       *int          `json:"defunct"` // null if none is known and not all are seen
+	Closed        *int          `json:"closed"` // null if none is known and not all are seen
 	OldestSeconds float64       `json:"oldest_seconds"`
 	Unread        jsonUnread    `json:"unread"`
 	RecvBytes     uint64        `json:"recv_queue_bytes"`
@@ -32,7 +32,7 @@ type jsonProcess struct {
 	LocalPeer     int           `json:"local_peer"`
 	Services      []jsonService `json:"services"`
 	Remotes       int           `json:"remote_addresses"`
-	TopRemote     *jsonRemote   `json:"top_remote"`  // null if no socket is in CLOSE_WAIT
+	TopRemote     *jsonRemote   `json:"top_remote"`  // null if no socket has ended
 	TopNetwork    *jsonNetwork  `json:"top_network"` // the same
 	Rules         []string      `json:"rules"`       // null without a rules file
 }
@@ -68,12 +68,12 @@ type jsonNetwork struct {
 }
 
 func newJSONProcess(h *closewait.Holder, now time.Time) jsonProcess {
-	all := inCloseWait(h)
+	all := ended(h)
 	p := jsonProcess{
 		Group: untrusted(h.Group()), PID: h.ID.PID, StartTime: h.StartTime.UTC(), Comm: untrusted(h.Comm), Exe: untrusted(h.Exe),
 		UID: h.UID, User: untrusted(h.User), State: untrusted(h.State), Unit: untrusted(h.Unit), Container: untrusted(h.Container),
 		Pod: untrusted(h.Pod), NetNS: uint64(h.NetNS), FDs: newJSONFDs(&h.Process),
-		Sockets: h.Held.Len(), Unaccepted: h.Unaccepted.Len(), OldestSeconds: h.Oldest(now).Seconds(),
+		Sockets: h.Ended.Len(), Unaccepted: h.Unaccepted.Len(), OldestSeconds: h.Oldest(now).Seconds(),
 		Unread:    jsonUnread{None: all.Unread[closewait.UnreadNone], FIN: all.Unread[closewait.UnreadFIN], Data: all.Unread[closewait.UnreadData]},
 		RecvBytes: all.UnreadBytes, SendBytes: all.SendBytes,
 		Shared: all.Shared, Keepalive: all.Keepalive, LocalPeer: all.LocalPeer,

@@ -51,11 +51,8 @@ func (r *Report) newJSONSocket(s *closewait.Socket, processes map[closewait.Proc
 		NetNS: uint64(s.ID.NetNS), Family: s.Family().String(), Local: s.Local.String(), Remote: s.Remote.String(),
 		Direction: s.Direction.String(), ServicePort: s.Port(),
 		AgeSeconds: s.Age(r.View.Taken).Seconds(), AgeSource: ageFromKernel,
-		State: stateCloseWait, RecvBytes: s.UnreadBytes(), SendBytes: uint64(s.SendQueue), Timer: s.Timer.String(),
+		State: s.State.String(), RecvBytes: s.UnreadBytes(), SendBytes: uint64(s.SendQueue), Timer: s.Timer.String(),
 		Inode: s.Inode, UID: s.UID, Owner: s.Owner.String(), Holders: []jsonHolder{},
-	}
-	if s.Defunct {
-		j.State = stateDefunct
 	}
 	if known := unread(s); known != "" {
 		j.Unread = &known

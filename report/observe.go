@@ -11,7 +11,7 @@ import (
 const maxWait = 5 * time.Second
 
 // Observe scans the host. The procfs scanner cannot know the age of a socket in its first scan,
-// and no scanner the age of a defunct one, so all of these would be younger than minAge and
+// and no scanner the age of a closed one, so all of these would be younger than minAge and
 // hidden. If there are any, Observe scans again after minAge: what was there both times is
 // listed, and sockets that were just closing are not.
 func Observe(ctx context.Context, observe func(context.Context) (*closewait.View, error), minAge time.Duration) (*closewait.View, error) {
@@ -28,9 +28,9 @@ func Observe(ctx context.Context, observe func(context.Context) (*closewait.View
 }
 
 // hasUnknownAge reports whether the age of a socket counts only from the first scan that saw it:
-// scanners that know no cookie know no times, and none knows when a socket became defunct.
+// scanners that know no cookie know no times, and none knows when a socket was closed.
 func hasUnknownAge(s *closewait.Socket) bool {
-	return (s.ID.Cookie == 0 || s.Defunct) && s.Since.Equal(s.FirstSeen)
+	return s.AgeIsLowerBound && s.Since.Equal(s.FirstSeen)
 }
 
 // countUnknownAges counts the sockets of unknown age, each once.
@@ -45,9 +45,8 @@ func countUnknownAges(v *closewait.View) int {
 	}
 	mark(v.Ownerless)
 	for _, h := range v.Holders {
-		mark(h.Held.Sockets)
+		mark(h.Ended.Sockets)
 		mark(h.Unaccepted.Sockets)
-		mark(h.Defunct.Sockets)
 	}
 	return len(found)
 }

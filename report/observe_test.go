@@ -22,11 +22,11 @@ func procfsHost() *host {
 	return h
 }
 
-// deadHost is a host with a defunct socket, whose age no scanner knows.
+// deadHost is a host with a closed socket, whose age no scanner knows.
 func deadHost() *host {
 	h := newHost()
 	id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "leak"})
-	h.sockets(1, closewait.SocketSample{Facts: closewait.Facts{Defunct: true}, Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
+	h.sockets(1, closewait.SocketSample{Facts: closewait.Facts{State: closewait.Closed}, Holders: []closewait.ProcessID{id}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
 	return h
 }
 
@@ -38,9 +38,9 @@ func TestScansTwiceWhereAgesAreUnknownAfterTheFirstScan(t *testing.T) {
 		scans  int
 		oldest string
 	}{
-		{"ages are known", noneDefunct(), time.Second, 1, "1h00m"},
+		{"ages are known", noneClosed(), time.Second, 1, "1h00m"},
 		{"ages are unknown", procfsHost(), 2 * time.Second, 2, ">2s"},
-		{"a defunct socket has no age", deadHost(), 2 * time.Second, 2, ">2s"},
+		{"a closed socket has no age", deadHost(), 2 * time.Second, 2, ">2s"},
 		{"unknown ages do not matter", procfsHost(), 0, 1, "?"},
 		{"no person waits that long", procfsHost(), time.Hour, 1, "?"},
 	}

@@ -16,7 +16,7 @@ var processColumns = []column{
 	{title: "COMM", minWidth: 8},
 	{title: "SOCKETS", right: true},
 	{title: "UNACCEPTED", right: true, dropOrder: 3},
-	{title: "DEFUNCT", right: true, dropOrder: 6},
+	{title: "CLOSED", right: true, dropOrder: 6},
 	{title: "OLDEST", right: true},
 	{title: "UNREAD", right: true, dropOrder: 2},
 	{title: "FDS", right: true, dropOrder: 7},
@@ -27,12 +27,12 @@ var processColumns = []column{
 // ruleColumn comes last if there is a rules file.
 var ruleColumn = column{title: "RULE", minWidth: 8, dropOrder: 8}
 
-// columns returns the columns of this report. While no process has defunct sockets, theirs is
+// columns returns the columns of this report. While no process has closed sockets, theirs is
 // dropped first.
 func (r *Report) columns() []column {
 	columns := slices.Clone(processColumns)
-	if !slices.ContainsFunc(r.Listed, func(h *closewait.Holder) bool { return h.Defunct.Len() > 0 }) {
-		i := slices.IndexFunc(columns, func(c column) bool { return c.title == "DEFUNCT" })
+	if !slices.ContainsFunc(r.Listed, func(h *closewait.Holder) bool { return h.Ended.States[closewait.Closed] > 0 }) {
+		i := slices.IndexFunc(columns, func(c column) bool { return c.title == "CLOSED" })
 		columns[i].dropOrder = 1
 	}
 	if r.Rules != nil {

@@ -79,9 +79,9 @@ func (r *Report) processes() map[closewait.ProcessID]*closewait.Process {
 	return byID
 }
 
-// socketsOf returns a new slice of all sockets of a process, the defunct ones last.
+// socketsOf returns a new slice of all sockets of a process, those that have not ended last.
 func socketsOf(h *closewait.Holder) []*closewait.Socket {
-	return slices.Concat(h.Held.Sockets, h.Unaccepted.Sockets, h.Defunct.Sockets)
+	return slices.Concat(h.Ended.Sockets, h.Unaccepted.Sockets, h.Other.Sockets)
 }
 
 func heldBy(s *closewait.Socket, processes map[closewait.ProcessID]bool) bool {

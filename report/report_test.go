@@ -28,10 +28,10 @@ func TestGoldenProcesses(t *testing.T) {
 		{"processes-unprivileged.txt", unprivileged(), time.Second, 80},
 		{"processes-none.txt", newHost(), time.Second, 80},
 		{"processes-young.txt", leaking(), 100 * time.Hour, 80},
-		{"processes-some-defunct.txt", someDefunct(), time.Second, 0},
-		{"processes-some-defunct-80.txt", someDefunct(), time.Second, 80},
-		{"processes-only-defunct.txt", onlyDefunct(), time.Second, 0},
-		{"processes-none-defunct-80.txt", noneDefunct(), time.Second, 80},
+		{"processes-some-closed.txt", someClosed(), time.Second, 0},
+		{"processes-some-closed-80.txt", someClosed(), time.Second, 80},
+		{"processes-only-closed.txt", onlyClosed(), time.Second, 0},
+		{"processes-none-closed-80.txt", noneClosed(), time.Second, 80},
 	}
 	for _, test := range tests {
 		t.Run(test.file, func(t *testing.T) {
@@ -85,7 +85,7 @@ func TestGoldenSockets(t *testing.T) {
 	}{
 		{"sockets.txt", leaking()},
 		{"sockets-none.txt", newHost()},
-		{"sockets-some-defunct.txt", someDefunct()},
+		{"sockets-some-closed.txt", someClosed()},
 	}
 	for _, test := range tests {
 		t.Run(test.file, func(t *testing.T) {
@@ -108,7 +108,7 @@ func TestGoldenJSON(t *testing.T) {
 		{"sockets.json", leaking(), true},
 		{"hostile.json", hostile(), false},
 		{"none.json", newHost(), true},
-		{"some-defunct.json", someDefunct(), true},
+		{"some-closed.json", someClosed(), true},
 	}
 	for _, test := range tests {
 		t.Run(test.file, func(t *testing.T) {

@@ -9,28 +9,28 @@ import (
 
 // Row is a line about a process. Its texts are escaped and can be shown as they are.
 type Row struct {
-	Group, PID, Comm, Sockets, Unaccepted, Defunct, Oldest, Unread, FDs, Service, Remote string
+	Group, PID, Comm, Sockets, Unaccepted, Closed, Oldest, Unread, FDs, Service, Remote string
 
-	All       closewait.Holding // all its sockets
-	CloseWait closewait.Holding // its sockets in CLOSE_WAIT, accepted or not
+	All   closewait.Holding // all its sockets
+	Ended closewait.Holding // its ended sockets, accepted or not
 }
 
 // Row describes a process of the Report.
 func (r *Report) Row(h *closewait.Holder) Row {
-	row := Row{All: allOf(h), CloseWait: inCloseWait(h)}
-	connections := &row.CloseWait // whose services and addresses are shown
+	row := Row{All: allOf(h), Ended: ended(h)}
+	connections := &row.Ended // whose services and addresses are shown
 	if connections.Len() == 0 {
-		connections = &h.Defunct
+		connections = &row.All
 	}
 	row.Group, row.PID, row.Comm = Text(h.Group()), strconv.Itoa(h.ID.PID), Text(h.Comm)
-	row.Sockets, row.Unaccepted, row.Defunct = strconv.Itoa(h.Held.Len()), strconv.Itoa(h.Unaccepted.Len()), r.defunctCell(h)
-	row.Oldest, row.Unread = Age(row.All.Sockets[0], r.View.Taken), size(row.CloseWait.UnreadBytes)
+	row.Sockets, row.Unaccepted, row.Closed = strconv.Itoa(h.Ended.Len()), strconv.Itoa(h.Unaccepted.Len()), r.closedCell(h)
+	row.Oldest, row.Unread = Age(row.All.Sockets[0], r.View.Taken), size(row.Ended.UnreadBytes)
 	row.FDs, row.Service, row.Remote = descriptors(&h.Process), topService(connections), topRemote(connections)
 	return row
 }
 
 func (r *Row) cells() []string {
-	return []string{r.Group, r.PID, r.Comm, r.Sockets, r.Unaccepted, r.Defunct, r.Oldest, r.Unread, r.FDs, r.Service, r.Remote}
+	return []string{r.Group, r.PID, r.Comm, r.Sockets, r.Unaccepted, r.Closed, r.Oldest, r.Unread, r.FDs, r.Service, r.Remote}
 }
 
 // topService is the service with the most sockets, and the number of other services.
@@ -51,10 +51,10 @@ func topRemote(h *closewait.Holding) string {
 }
 
 // allOf are all sockets of a process.
-func allOf(h *closewait.Holder) closewait.Holding { return join(&h.Held, &h.Unaccepted, &h.Defunct) }
+func allOf(h *closewait.Holder) closewait.Holding { return join(&h.Ended, &h.Unaccepted, &h.Other) }
 
-// inCloseWait are the sockets of a process in CLOSE_WAIT, accepted or not.
-func inCloseWait(h *closewait.Holder) closewait.Holding { return join(&h.Held, &h.Unaccepted) }
+// ended are the ended sockets of a process, accepted or not.
+func ended(h *closewait.Holder) closewait.Holding { return join(&h.Ended, &h.Unaccepted) }
 
 // join makes one Holding of several. Most processes have sockets of one kind, which costs nothing.
 func join(kinds ...*closewait.Holding) closewait.Holding {

@@ -11,7 +11,7 @@ import (
 
 // Summary describes the whole host in a few lines, and counts what is not shown.
 func (r *Report) Summary() []string {
-	lines := append([]string{r.verdict()}, r.defunctLines()...)
+	lines := append([]string{r.verdict()}, r.closedLines()...)
 	lines = append(lines, r.scanLine())
 	if processes, young := r.hidden(); processes > 0 {
 		lines = append(lines, fmt.Sprintf("Hidden: %s with %s not known to be %s old (--collector.min-age=0s shows all).",
@@ -22,29 +22,17 @@ func (r *Report) Summary() []string {
 
 func (r *Report) verdict() string {
 	sockets := r.View.Sockets.Total()
-	defunct, _ := r.defunct()
 	switch {
-	case sockets+defunct == 0 && len(r.Unseen()) > 0:
-		return "No sockets in CLOSE_WAIT found, but parts of this host could not be read."
-	case sockets+defunct == 0 && r.View.AllDefunct:
-		return "No sockets in CLOSE_WAIT and none defunct: no leaks on this host."
-	case sockets+defunct == 0:
-		return "No sockets in CLOSE_WAIT: no known leaks on this host."
-	case len(r.Listed) == 0 && len(r.Ownerless()) == 0:
-		return fmt.Sprintf("No known leaks: of %s none is known to be %s old.", countByState(sockets, defunct), minAge(r.MinAge))
+	case sockets == 0 && len(r.Unseen()) > 0:
+		return "No ended connections found, but parts of this host could not be read."
+	case sockets == 0 && r.View.Complete.Has(closewait.Closed):
+		return "No ended connections are held: no leaks on this host."
 	case sockets == 0:
-		return "No sockets in CLOSE_WAIT."
+		return "No ended connections are known to be held: no known leaks on this host."
+	case len(r.Listed) == 0 && len(r.Ownerless()) == 0:
+		return fmt.Sprintf("No known leaks: of %s none is known to be %s old.", Count(sockets, "ended connection"), minAge(r.MinAge))
 	}
 	return r.totals()
-}
-
-// countByState formats the number of sockets in each state.
-func countByState(sockets, defunct int) string {
-	text := Count(sockets, "socket") + " in CLOSE_WAIT"
-	if defunct > 0 {
-		text += fmt.Sprintf(" and %d defunct", defunct)
-	}
-	return text
 }
 
 // totals formats the number of sockets by owner, each counted once.
@@ -71,13 +59,13 @@ func (r *Report) totals() string {
 			parts = append(parts, fmt.Sprintf("%d %s", n, rest.what))
 		}
 	}
-	return Count(r.View.Sockets.Total(), "socket") + " in CLOSE_WAIT: " + strings.Join(parts, ", ") + "."
+	return Count(r.View.Sockets.Total(), "ended connection") + ": " + strings.Join(parts, ", ") + "."
 }
 
-// holders counts the processes that have a descriptor for a socket in CLOSE_WAIT.
+// holders counts the processes that have a descriptor for an ended socket.
 func (r *Report) holders() (n int) {
 	for _, h := range r.View.Holders {
-		if h.Held.Len() > 0 {
+		if h.Ended.Len() > 0 {
 			n++
 		}
 	}

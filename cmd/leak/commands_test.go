@@ -52,11 +52,11 @@ func TestCloseLeavesTheSocketsOfChildren(t *testing.T) {
 	requireAgreement(t, l)
 }
 
-func TestResetMakesTheOldestDefunct(t *testing.T) {
-	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--outbound=1", "--defunct=1", "--children=1", "--unread=fin", "--unread=10")
+func TestResetMakesTheOldestClosed(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--sockets=3", "--outbound=1", "--closed=1", "--children=1", "--unread=fin", "--unread=10")
 	for _, step := range []struct {
-		command                string
-		leaked, defunct, holds int // holds: descriptors of defunct sockets that are ours
+		command               string
+		leaked, closed, holds int // holds: descriptors of closed sockets that are ours
 	}{
 		{"state", 4, 1, 1},
 		{"reset 3", 1, 4, 4},
@@ -67,12 +67,12 @@ func TestResetMakesTheOldestDefunct(t *testing.T) {
 		l.Do(step.command)
 		holds := 0
 		for _, s := range l.Sockets {
-			if s.Kind == truth.Defunct && slices.Contains(s.Holders, l.PID) {
+			if s.Kind == truth.Closed && slices.Contains(s.Holders, l.PID) {
 				holds++
 			}
 		}
-		if l.Leaked != step.leaked || l.Defunct != step.defunct || holds != step.holds {
-			t.Errorf("after %q: %d leaked, %d defunct, %d of them ours, want %d, %d, %d", step.command, l.Leaked, l.Defunct, holds, step.leaked, step.defunct, step.holds)
+		if l.Leaked != step.leaked || l.Closed != step.closed || holds != step.holds {
+			t.Errorf("after %q: %d leaked, %d closed, %d of them ours, want %d, %d, %d", step.command, l.Leaked, l.Closed, holds, step.leaked, step.closed, step.holds)
 		}
 		requireAgreement(t, l)
 	}

@@ -31,7 +31,7 @@ func (f *flags) amounts(cmd *kingpin.CmdClause) {
 	cmd.Flag("outbound", "Sockets to leak as a client: connected, the server closed.").IntVar(&o.outbound)
 	cmd.Flag("stream", "Half-closed connections on which bytes keep moving: CLOSE_WAIT, but no leak.").IntVar(&o.streams)
 	cmd.Flag("slow-readers", "Half-closed connections whose clients read slowly, so that the send queue is never empty: no leak.").IntVar(&o.slowReaders)
-	cmd.Flag("defunct", "Sockets that the client reset and that are still held: state CLOSE.").IntVar(&o.defunct)
+	cmd.Flag("closed", "Sockets that the client reset and that are still held: state CLOSE.").IntVar(&o.closed)
 	cmd.Flag("established", "Healthy connections that stay open; each is two sockets of this process.").IntVar(&o.established)
 	cmd.Flag("rate", "Number of further sockets to leak per second, until the descriptors run out.").Float64Var(&o.rate)
 	cmd.Flag("churn", "Number of healthy connections per second that open and close; each is in CLOSE_WAIT for 20 ms or 1/rate.").Float64Var(&o.churnRate)

@@ -18,7 +18,7 @@ type options struct {
 	reusePort  int              // listeners on each address; 0: one, without SO_REUSEPORT
 	unread     []unread         // in turn
 
-	sockets, unaccepted, outbound, streams, slowReaders, defunct, established int
+	sockets, unaccepted, outbound, streams, slowReaders, closed, established int
 
 	rate      float64 // further sockets a second
 	churnRate float64 // healthy connections a second
@@ -39,7 +39,7 @@ func (o *options) check() error {
 		n    int
 	}{
 		{"sockets", o.sockets}, {"unaccepted", o.unaccepted}, {"outbound", o.outbound}, {"stream", o.streams},
-		{"slow-readers", o.slowReaders}, {"defunct", o.defunct}, {"established", o.established}, {"reuseport", o.reusePort}, {"peers", o.peers},
+		{"slow-readers", o.slowReaders}, {"closed", o.closed}, {"established", o.established}, {"reuseport", o.reusePort}, {"peers", o.peers},
 		{"children", o.children}, {"drop-uid", o.dropUID},
 	}
 	var errs error

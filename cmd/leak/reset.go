@@ -7,14 +7,14 @@ import (
 	"closewait_exporter/internal/leaktest/truth"
 )
 
-// leakDefunct makes n sockets that were reset and are still held: no socket table has them.
-func (s *server) leakDefunct(n int) error {
+// leakClosed makes n sockets that were reset and are still held: no socket table has them.
+func (s *server) leakClosed(n int) error {
 	for range n {
 		client, fd, err := connectAccepted(&s.listeners, &s.clients)
 		if err != nil {
 			return err
 		}
-		sock, err := newSocket(fd, truth.Defunct, nothing, s.pid)
+		sock, err := newSocket(fd, truth.Closed, nothing, s.pid)
 		if err != nil {
 			return err
 		}
@@ -29,7 +29,7 @@ func (s *server) leakDefunct(n int) error {
 	return nil
 }
 
-// reset makes the n oldest sockets in CLOSE_WAIT that we hold defunct. It sends a byte on each: the
+// reset makes the n oldest sockets in CLOSE_WAIT that we hold closed. It sends a byte on each: the
 // peer is gone, so the kernel answers with a RST.
 func (s *server) reset(n int) error {
 	leaked := s.closable()
@@ -45,22 +45,22 @@ func (s *server) reset(n int) error {
 		if err := tcp.AwaitState(sock.fd, tcp.Closed); err != nil {
 			return err
 		}
-		sock.Was, sock.Kind = sock.Kind, truth.Defunct
+		sock.Was, sock.Kind = sock.Kind, truth.Closed
 	}
 	return nil
 }
 
-// discard closes our descriptors of the n oldest defunct sockets.
+// discard closes our descriptors of the n oldest closed sockets.
 func (s *server) discard(n int) error {
-	var defunct []*socket
+	var closed []*socket
 	for _, sock := range s.sockets {
-		if sock.fd >= 0 && sock.Kind == truth.Defunct {
-			defunct = append(defunct, sock)
+		if sock.fd >= 0 && sock.Kind == truth.Closed {
+			closed = append(closed, sock)
 		}
 	}
-	if n > len(defunct) {
-		return fmt.Errorf("discard %d: %d sockets are defunct and ours", n, len(defunct))
+	if n > len(closed) {
+		return fmt.Errorf("discard %d: %d sockets are closed and ours", n, len(closed))
 	}
-	s.release(defunct[:n])
+	s.release(closed[:n])
 	return nil
 }

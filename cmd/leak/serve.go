@@ -57,7 +57,7 @@ func (s *server) makeAll() error {
 		do func(int) error
 		n  int
 	}{
-		{s.establish, s.established}, {s.openStreams, s.options.streams}, {s.openSlowStreams, s.slowReaders}, {s.leakDefunct, s.defunct},
+		{s.establish, s.established}, {s.openStreams, s.options.streams}, {s.openSlowStreams, s.slowReaders}, {s.leakClosed, s.closed},
 		{s.leakOutbound, s.outbound}, {s.leak, s.options.sockets}, {s.leaveUnaccepted, s.unaccepted},
 	}
 	for _, step := range steps {

@@ -143,7 +143,7 @@ func (s *server) keep(fd int, kind truth.Kind, left unread) (*socket, error) {
 	return newSocket(fd, kind, left, s.pid)
 }
 
-// closable are the leaked sockets that we hold, oldest first, without streams and defunct ones.
+// closable are the leaked sockets that we hold, oldest first, without streams and closed ones.
 func (s *server) closable() []*socket {
 	var leaked []*socket
 	for _, sock := range s.sockets {
@@ -199,8 +199,8 @@ func (s *server) state() truth.State {
 	}
 	for _, sock := range s.sockets {
 		switch sock.Kind {
-		case truth.Defunct:
-			st.Defunct++
+		case truth.Closed:
+			st.Closed++
 		case truth.Inbound, truth.Outbound, truth.Stream:
 			st.Leaked++
 		}

@@ -24,7 +24,7 @@ type socketFacts struct {
 func reportedBy(l *leaktest.Leak) []socketFacts {
 	var all []socketFacts
 	for _, s := range l.Sockets {
-		if s.Kind == truth.Defunct {
+		if s.Kind == truth.Closed {
 			continue
 		}
 		holders := slices.Clone(s.Holders)
@@ -66,7 +66,7 @@ func requireAgreement(t *testing.T, l *leaktest.Leak) []leaktest.Row {
 }
 
 func numbersOf(st truth.State) map[string]int {
-	return map[string]int{"leaked": st.Leaked, "unaccepted": st.Unaccepted, "defunct": st.Defunct, "established": st.Established}
+	return map[string]int{"leaked": st.Leaked, "unaccepted": st.Unaccepted, "closed": st.Closed, "established": st.Established}
 }
 
 func TestServerLeaksWhatTheFlagsAskFor(t *testing.T) {
@@ -124,13 +124,13 @@ func TestServerLeaksWhatTheFlagsAskFor(t *testing.T) {
 		{name: "streams", flags: "--stream=2", want: map[string]int{"leaked": 2}, each: recvQ(0)},
 		{name: "slow readers", flags: "--slow-readers=2", want: map[string]int{"leaked": 2}, each: recvQ(0)},
 		{name: "everything at once",
-			flags: "--established=2 --stream=1 --defunct=2 --outbound=1 --sockets=3 --unaccepted=2",
-			want:  map[string]int{"established": 2, "defunct": 2, "leaked": 5, "unaccepted": 2}},
+			flags: "--established=2 --stream=1 --closed=2 --outbound=1 --sockets=3 --unaccepted=2",
+			want:  map[string]int{"established": 2, "closed": 2, "leaked": 5, "unaccepted": 2}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l := leaktest.Where{NetNS: true}.Start(t, strings.Fields(tt.flags)...)
-			want := map[string]int{"leaked": 0, "unaccepted": 0, "defunct": 0, "established": 0}
+			want := map[string]int{"leaked": 0, "unaccepted": 0, "closed": 0, "established": 0}
 			maps.Copy(want, tt.want)
 			if diff := cmp.Diff(want, numbersOf(l.State)); diff != "" {
 				t.Errorf("numbers (-want +reported):\n%s", diff)
@@ -183,8 +183,8 @@ func TestEstablishedConnectionsAreTwoSockets(t *testing.T) {
 	}
 }
 
-func TestDefunctSocketsAreHeldAndInNoTable(t *testing.T) {
-	l := leaktest.Where{NetNS: true}.Start(t, "--defunct=2")
+func TestClosedSocketsAreHeldAndInNoTable(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--closed=2")
 	if rows := l.SS("all"); len(rows) != 1 {
 		t.Errorf("ss sees %+v, want the listener alone", rows)
 	}

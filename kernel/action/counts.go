@@ -8,11 +8,11 @@ type socketCounts struct {
 	failure error // the first failure
 }
 
-// skipDefunct counts the defunct sockets and returns the others.
-func (c *socketCounts) skipDefunct(sockets []*closewait.Socket) []*closewait.Socket {
-	waiting, defunct := splitDefunct(sockets)
-	c.Defunct += len(defunct)
-	return waiting
+// skipClosed counts the sockets without a connection and returns the others.
+func (c *socketCounts) skipClosed(sockets []*closewait.Socket) []*closewait.Socket {
+	listed, closed := splitListed(sockets)
+	c.Closed += len(closed)
+	return listed
 }
 
 // count adds the result of one socket. If gone is true, err means that the socket had changed or

@@ -13,9 +13,9 @@ import (
 
 // Destroy resets connections by SOCK_DESTROY: the peer gets a RST, and threads that wait for the
 // socket wake up with an error. The descriptor stays open until the program closes it. Destroy
-// affects only sockets that are still in CLOSE_WAIT with the same cookie, in any network namespace;
-// it skips sockets that are given as defunct. It needs CAP_NET_ADMIN in the namespace, and a kernel
-// with CONFIG_INET_DIAG_DESTROY.
+// affects only sockets that are still in the same state with the same cookie, in any network
+// namespace; it skips sockets that have no connection any more. It needs CAP_NET_ADMIN in the
+// namespace, and a kernel with CONFIG_INET_DIAG_DESTROY.
 func (h *ProcessHandle) Destroy(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
 	counts, err := callWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) (closewait.SocketCounts, error) {
 		return h.destroy(ctx, sockets)
@@ -31,7 +31,7 @@ func (h *ProcessHandle) destroy(ctx context.Context, sockets []*closewait.Socket
 	if err := h.requireAlive(); err != nil {
 		return counts.SocketCounts, err
 	}
-	for ns, group := range byNamespace(counts.skipDefunct(sockets)) {
+	for ns, group := range byNamespace(counts.skipClosed(sockets)) {
 		err := h.executor.host.InNamespace(ctx, ns, func() error { return counts.destroy(ctx, group) })
 		switch {
 		case errors.Is(err, unix.ESRCH):
@@ -46,7 +46,7 @@ func (h *ProcessHandle) destroy(ctx context.Context, sockets []*closewait.Socket
 // destroy destroys sockets in the network namespace of the current thread. It reads them again
 // first, because the request must name the interface that a socket is bound to.
 func (c *socketCounts) destroy(ctx context.Context, sockets []*closewait.Socket) error {
-	rows, err := closeWaitRows(ctx, sockets)
+	rows, err := tableRows(ctx, sockets)
 	if err != nil {
 		return err
 	}

@@ -171,7 +171,7 @@ func (r *reconnector) reconnect(t *testing.T) *closewait.Socket {
 
 func rowOf(t *testing.T, s *closewait.Socket) sockdiag.Row {
 	t.Helper()
-	rows, err := closeWaitRows(t.Context(), []*closewait.Socket{s})
+	rows, err := tableRows(t.Context(), []*closewait.Socket{s})
 	if err != nil || len(rows) != 1 {
 		t.Fatalf("%d rows, %v", len(rows), err)
 	}

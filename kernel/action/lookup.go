@@ -12,26 +12,26 @@ import (
 	"closewait_exporter/kernel/sockdiag"
 )
 
-// inCloseWait returns the sockets that the TCP tables of their namespaces show in CLOSE_WAIT.
-func (e *Executor) inCloseWait(ctx context.Context, sockets []*closewait.Socket) (found []*closewait.Socket, err error) {
+// inTables returns the sockets that the TCP tables of their namespaces show in the same state.
+func (e *Executor) inTables(ctx context.Context, sockets []*closewait.Socket) (found []*closewait.Socket, err error) {
 	for ns, group := range byNamespace(sockets) {
 		err := e.host.InNamespace(ctx, ns, func() error {
-			rows, err := closeWaitRows(ctx, group)
+			rows, err := tableRows(ctx, group)
 			for s := range rows {
 				found = append(found, s)
 			}
 			return err
 		})
 		if err != nil && !errors.Is(err, unix.ESRCH) {
-			return nil, fmt.Errorf("look up sockets in CLOSE_WAIT: %w", err)
+			return nil, fmt.Errorf("look up sockets in the TCP tables: %w", err)
 		}
 	}
 	return found, nil
 }
 
-// closeWaitRows dumps the network namespace of the current thread. It returns the rows of the
-// given sockets that are still in CLOSE_WAIT.
-func closeWaitRows(ctx context.Context, sockets []*closewait.Socket) (map[*closewait.Socket]sockdiag.Row, error) {
+// tableRows dumps the network namespace of the current thread. It returns the rows of the given
+// sockets that are still in the same state.
+func tableRows(ctx context.Context, sockets []*closewait.Socket) (map[*closewait.Socket]sockdiag.Row, error) {
 	wanted := make(map[uint64]*closewait.Socket, len(sockets))
 	for _, s := range sockets {
 		if s.Accepted() {
@@ -39,8 +39,8 @@ func closeWaitRows(ctx context.Context, sockets []*closewait.Socket) (map[*close
 		}
 	}
 	rows := make(map[*closewait.Socket]sockdiag.Row, len(wanted))
-	_, err := sockdiag.NewDumper(host.TCPCloseWait).Dump(ctx, func(row *sockdiag.Row) {
-		if s := wanted[uint64(row.Inode)]; s != nil && row.State == host.TCPCloseWait && row.Matches(s) {
+	_, err := sockdiag.NewDumper(host.TCPCloseWait, host.TCPFinWait2).Dump(ctx, func(row *sockdiag.Row) {
+		if s := wanted[uint64(row.Inode)]; s != nil && row.State == host.TCPState(s.State) && row.Matches(s) {
 			rows[s] = *row
 		}
 	})

@@ -12,8 +12,9 @@ import (
 
 // Shutdown ends connections as the program should have done: the peer gets a FIN, and threads that
 // wait for the socket read the end of the stream. The descriptor stays open until the program
-// closes it. Shutdown affects only sockets that are still in CLOSE_WAIT with the same cookie; it
-// skips sockets that are given as defunct. It needs pidfd_getfd(2): CAP_SYS_PTRACE and Linux 5.6.
+// closes it. Shutdown affects only sockets that are still in the same state with the same cookie;
+// it skips sockets that have no connection any more. It needs pidfd_getfd(2): CAP_SYS_PTRACE and
+// Linux 5.6.
 func (h *ProcessHandle) Shutdown(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
 	counts, err := callWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) (closewait.SocketCounts, error) {
 		return h.shutdown(ctx, sockets)
@@ -26,7 +27,7 @@ func (h *ProcessHandle) Shutdown(ctx context.Context, sockets []*closewait.Socke
 
 func (h *ProcessHandle) shutdown(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
 	var counts socketCounts
-	sockets = counts.skipDefunct(sockets)
+	sockets = counts.skipClosed(sockets)
 	held, err := h.socketFDs(ctx, sockets)
 	if err != nil {
 		return counts.SocketCounts, err

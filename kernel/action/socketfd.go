@@ -75,8 +75,8 @@ func socketChanged(err error) bool {
 	return errors.Is(err, errSocketChanged) || errors.Is(err, unix.EBADF) || host.Vanished(err)
 }
 
-// identify returns nil if fd is the given socket in the given state, CLOSE_WAIT or defunct. It
-// takes microseconds, unless a thread that has locked the socket is blocked.
+// identify returns nil if fd is the given socket in the given state. It takes microseconds, unless
+// a thread that has locked the socket is blocked.
 func identify(fd int, s *closewait.Socket) error {
 	var st unix.Stat_t
 	if err := unix.Fstat(fd, &st); err != nil {
@@ -104,22 +104,14 @@ func identify(fd int, s *closewait.Socket) error {
 	if err != nil {
 		return os.NewSyscallError("getsockopt", err)
 	}
-	if info.State != expectedState(s) {
+	if info.State != host.TCPState(s.State) {
 		return errSocketChanged
 	}
 	return nil
 }
 
-// expectedState is the TCP state of a socket that has not changed.
-func expectedState(s *closewait.Socket) uint8 {
-	if s.Defunct {
-		return host.TCPClose
-	}
-	return host.TCPCloseWait
-}
-
 // sameIdentity compares the cookies or, if the scan has found none, the addresses. The kernel does
-// not return the remote address of a defunct socket (getpeername(2)), so there only the local
+// not return the remote address of a closed socket (getpeername(2)), so there only the local
 // address is compared, besides the inode, which the caller has compared.
 func sameIdentity(fd int, s *closewait.Socket) (bool, error) {
 	if s.ID.Cookie != 0 {
@@ -130,7 +122,7 @@ func sameIdentity(fd int, s *closewait.Socket) (bool, error) {
 	if err != nil {
 		return false, os.NewSyscallError("getsockname", err)
 	}
-	if s.Defunct {
+	if !s.State.Listed() {
 		return addressOf(local) == s.Local, nil
 	}
 	remote, err := unix.Getpeername(fd)

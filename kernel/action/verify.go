@@ -7,8 +7,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Verify returns the sockets that the process still holds in the state in which they are given,
-// CLOSE_WAIT or defunct. It checks a duplicate of each descriptor. Where duplicates are denied, it
+// Verify returns the sockets that the process still holds in the state in which they are given. It
+// checks a duplicate of each descriptor. Where duplicates are denied, it
 // reads the tables of the network namespace and /proc/PID/fd again. Unaccepted sockets have no
 // holder and are never returned.
 func (h *ProcessHandle) Verify(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
@@ -53,16 +53,16 @@ func (h *ProcessHandle) verify(ctx context.Context, sockets []*closewait.Socket)
 	return append(still, verified...), err
 }
 
-// verifyByTables verifies sockets that the process held a moment ago. Neither a defunct socket nor
-// a socket that the process has closed since is in a table, so the descriptors of the process are
+// verifyByTables verifies sockets that the process held a moment ago. Neither a closed socket nor
+// a socket whose descriptor was closed since is in a table, so the descriptors of the process are
 // read once more.
 func (h *ProcessHandle) verifyByTables(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
-	waiting, defunct := splitDefunct(sockets)
-	still, err := h.executor.inCloseWait(ctx, waiting)
-	if err != nil || len(defunct) == 0 {
+	listed, closed := splitListed(sockets)
+	still, err := h.executor.inTables(ctx, listed)
+	if err != nil || len(closed) == 0 {
 		return still, err
 	}
-	absent, err := h.executor.absentFromTables(ctx, defunct)
+	absent, err := h.executor.absentFromTables(ctx, closed)
 	if err != nil {
 		return nil, err
 	}
@@ -78,15 +78,14 @@ func (h *ProcessHandle) verifyByTables(ctx context.Context, sockets []*closewait
 	return still, nil
 }
 
-// splitDefunct separates sockets that are given as in CLOSE_WAIT from sockets that are given as
-// defunct.
-func splitDefunct(sockets []*closewait.Socket) (waiting, defunct []*closewait.Socket) {
+// splitListed separates sockets that the TCP tables list from those in no table.
+func splitListed(sockets []*closewait.Socket) (listed, closed []*closewait.Socket) {
 	for _, s := range sockets {
-		if s.Defunct {
-			defunct = append(defunct, s)
+		if s.State.Listed() {
+			listed = append(listed, s)
 		} else {
-			waiting = append(waiting, s)
+			closed = append(closed, s)
 		}
 	}
-	return waiting, defunct
+	return listed, closed
 }

@@ -112,7 +112,7 @@ func fillIn(row *closewait.SocketSample, ns closewait.NetNS, record *bpf.Socket,
 	row.BytesSent, row.BytesAcked, row.BytesReceived = record.BytesSent, record.BytesAcked, record.BytesReceived
 	row.ID = socketID(ns, record.Cookie, &row.Facts)
 	if record.State == host.TCPClose {
-		row.Defunct = true
+		row.State = closewait.Closed
 		return
 	}
 	since := func(jiffies uint32) time.Duration { return atLeast(time.Duration(jiffies)*tick, tick) }

@@ -25,10 +25,10 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 		scans, incomplete, first := 0, 0, time.Now()
 		for deadline := first.Add(3 * time.Second); time.Now().Before(deadline); scans++ {
 			h := scanner.view().holder(l.PID)
-			if h.Held.Len() > sockets {
-				t.Fatalf("%d sockets held, of %d", h.Held.Len(), sockets)
+			if h.Ended.Len() > sockets {
+				t.Fatalf("%d sockets held, of %d", h.Ended.Len(), sockets)
 			}
-			if h.Held.Len() < sockets {
+			if h.Ended.Len() < sockets {
 				incomplete++
 			}
 			if !kind.cookies {
@@ -37,7 +37,7 @@ func TestAgesSurviveChurnInASmallHashTable(t *testing.T) {
 			if h.Entered > sockets || h.Left > 0 {
 				t.Fatalf("after %d scans %d entered and %d left, want at most %d and 0", scans, h.Entered, h.Left, sockets)
 			}
-			for _, s := range h.Held.Sockets {
+			for _, s := range h.Ended.Sockets {
 				if before, known := since[s.ID]; known && !s.Since.Equal(before) {
 					t.Fatalf("age of %v counts from %v, before from %v", s.Remote, s.Since, before)
 				}

@@ -39,7 +39,7 @@ var waysToEnd = map[string]func(*testing.T, *connection){
 	},
 }
 
-func TestASocketThatBecomesDefunctStaysTheSameUntilItIsClosed(t *testing.T) {
+func TestASocketThatBecomesClosedStaysTheSameUntilItIsClosed(t *testing.T) {
 	hosttest.Require(t)
 	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		for name, end := range waysToEnd {
@@ -50,23 +50,23 @@ func TestASocketThatBecomesDefunctStaysTheSameUntilItIsClosed(t *testing.T) {
 					c.HalfCloseClient()
 					scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 					v := scanner.view()
-					if len(v.defunct) != 0 || v.held(os.Getpid()) != 1 {
-						t.Fatalf("at first %d defunct: %v", len(v.defunct), v)
+					if len(v.closed) != 0 || v.held(os.Getpid()) != 1 {
+						t.Fatalf("at first %d closed: %v", len(v.closed), v)
 					}
-					before := v.holder(os.Getpid()).Held.Sockets[0]
-					want := asDefunct(before.Facts)
+					before := v.holder(os.Getpid()).Ended.Sockets[0]
+					want := asClosed(before.Facts)
 					end(t, c)
 					c.AwaitServer(tcp.Closed)
 					for range 3 {
 						v := scanner.view()
-						v.showsDefunct(want, os.Getpid())
-						if after := v.holder(os.Getpid()).Defunct.Sockets[0]; !after.Since.Equal(before.Since) {
+						v.showsClosed(want, os.Getpid())
+						if after := v.holder(os.Getpid()).Ended.Sockets[0]; !after.Since.Equal(before.Since) {
 							t.Errorf("since %v, in CLOSE_WAIT since %v", after.Since, before.Since)
 						}
 					}
 					c.Server.Close()
-					if v := scanner.view(); len(v.defunct) != 0 {
-						t.Errorf("after it was closed: %+v", v.defunct)
+					if v := scanner.view(); len(v.closed) != 0 {
+						t.Errorf("after it was closed: %+v", v.closed)
 					}
 					if counted := scanErrorsOf(scanner.host); len(counted) != 0 {
 						t.Errorf("scan errors %v", counted)
@@ -77,23 +77,23 @@ func TestASocketThatBecomesDefunctStaysTheSameUntilItIsClosed(t *testing.T) {
 	})
 }
 
-// asDefunct returns the facts of a socket that stay known after its connection has ended.
-func asDefunct(f closewait.Facts) closewait.Facts {
-	f.Defunct, f.RecvQueue, f.SendQueue, f.Timer = true, 0, 0, closewait.TimerNone
+// asClosed returns the facts of a socket that stay known after its connection has ended.
+func asClosed(f closewait.Facts) closewait.Facts {
+	f.State, f.RecvQueue, f.SendQueue, f.Timer = closewait.Closed, 0, 0, closewait.TimerNone
 	f.BytesSent, f.BytesAcked, f.BytesReceived = 0, 0, 0
 	return f
 }
 
-// showsDefunct checks that exactly this socket is reported as closed, with its holders.
-func (v view) showsDefunct(want closewait.Facts, holders ...int) {
+// showsClosed checks that exactly this socket is reported as closed, with its holders.
+func (v view) showsClosed(want closewait.Facts, holders ...int) {
 	v.t.Helper()
-	if len(v.defunct) != 1 {
-		v.t.Fatalf("%d sockets are defunct: %+v", len(v.defunct), v.defunct)
+	if len(v.closed) != 1 {
+		v.t.Fatalf("%d sockets are closed: %+v", len(v.closed), v.closed)
 	}
-	got := v.defunct[0]
+	got := v.closed[0]
 	facts := got.Facts
-	if v.AllDefunct { // ebpf reads the socket itself, with the numbers of bytes
-		facts = asDefunct(facts)
+	if v.Complete.Has(closewait.Closed) { // ebpf reads the socket itself, with the numbers of bytes
+		facts = asClosed(facts)
 	}
 	if facts != want {
 		v.t.Errorf("facts (-want +got):\n%s", cmp.Diff(fmt.Sprintf("%+v", want), fmt.Sprintf("%+v", facts)))
@@ -104,7 +104,7 @@ func (v view) showsDefunct(want closewait.Facts, holders ...int) {
 	}
 }
 
-func TestADescriptorThatIsAnotherSocketNowIsNotDefunct(t *testing.T) {
+func TestADescriptorThatIsAnotherSocketNowIsNotClosed(t *testing.T) {
 	hosttest.Require(t)
 	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		c, other := connect(t, listen(t, "127.0.0.1:0")), connect(t, listen(t, "127.0.0.1:0"))
@@ -125,19 +125,19 @@ func TestADescriptorThatIsAnotherSocketNowIsNotDefunct(t *testing.T) {
 		if err := errors.Join(c.Client.SetLinger(0), c.Client.Close(), tcp.AwaitState(int(file.Fd()), tcp.Closed)); err != nil {
 			t.Fatal(err)
 		}
-		if v := scanner.view(); len(v.defunct) != 1 {
-			t.Fatalf("%d defunct, want 1", len(v.defunct))
+		if v := scanner.view(); len(v.closed) != 1 {
+			t.Fatalf("%d closed, want 1", len(v.closed))
 		}
 		if err := unix.Dup3(int(alive.Fd()), int(file.Fd()), unix.O_CLOEXEC); err != nil {
 			t.Fatal(err)
 		}
-		if v := scanner.view(); len(v.defunct) != 0 {
-			t.Errorf("%+v", v.defunct)
+		if v := scanner.view(); len(v.closed) != 0 {
+			t.Errorf("%+v", v.closed)
 		}
 	})
 }
 
-func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
+func TestClosedSocketsAreSeenWhereverTheyAre(t *testing.T) {
 	hosttest.Require(t)
 	for name, c := range map[string]struct {
 		where leaktest.Where
@@ -154,7 +154,7 @@ func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			withEachScanner(t, func(t *testing.T, kind scannerKind) {
-				l := c.where.Start(t, append(c.flags, "--sockets=5", "--defunct=1")...)
+				l := c.where.Start(t, append(c.flags, "--sockets=5", "--closed=1")...)
 				scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 				for _, command := range []string{"state", "reset 3", "reset 1", "discard 2", "discard 1", "leak 1", "reset 2", "discard 3"} {
 					l.Do(command)
@@ -168,8 +168,8 @@ func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
 				l.Do("reset 2")
 				scanner.view().agreesWithTruth(l)
 				l.Stop()
-				if v := scanner.view(); len(v.defunct) != 0 {
-					t.Errorf("after its end: %+v", v.defunct)
+				if v := scanner.view(); len(v.closed) != 0 {
+					t.Errorf("after its end: %+v", v.closed)
 				}
 				if scanErrors := scanErrorsOf(scanner.host); len(scanErrors) != 0 {
 					t.Errorf("scan errors %v", scanErrors)
@@ -179,8 +179,8 @@ func TestDefunctSocketsAreSeenWhereverTheyAre(t *testing.T) {
 	}
 }
 
-// TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce also holds while the process is a zombie.
-func TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce(t *testing.T) {
+// TestAProcessThatHasDiedHasNoClosedSocketsAtOnce also holds while the process is a zombie.
+func TestAProcessThatHasDiedHasNoClosedSocketsAtOnce(t *testing.T) {
 	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		l := leaktest.Start(t, "--sockets=3", "--children=1")
 		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
@@ -190,10 +190,10 @@ func TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce(t *testing.T) {
 		l.Signal(unix.SIGKILL)
 		awaitZombie(t, l.PID)
 		v := scanner.view()
-		if len(v.defunct) != 3 {
-			t.Errorf("%d defunct, want 3: the child keeps them", len(v.defunct))
+		if len(v.closed) != 3 {
+			t.Errorf("%d closed, want 3: the child keeps them", len(v.closed))
 		}
-		for _, s := range v.defunct {
+		for _, s := range v.closed {
 			if pids := pidsOf(s.Holders); !slices.Equal(pids, l.Children) {
 				t.Errorf("held by %v, want %v", pids, l.Children)
 			}
@@ -201,7 +201,7 @@ func TestAProcessThatHasDiedHasNoDefunctSocketsAtOnce(t *testing.T) {
 	})
 }
 
-func TestAWalkFindsNewHoldersOfDefunctSockets(t *testing.T) {
+func TestAWalkFindsNewHoldersOfClosedSockets(t *testing.T) {
 	hosttest.Require(t)
 	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		listener := listen(t, "127.0.0.1:0")
@@ -210,16 +210,16 @@ func TestAWalkFindsNewHoldersOfDefunctSockets(t *testing.T) {
 		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 		scanner.view()
 		c.ResetClient()
-		want := asDefunct(scanner.view().defunct[0].Facts)
+		want := asClosed(scanner.view().closed[0].Facts)
 		file, err := c.Server.File()
 		if err != nil {
 			t.Fatal(err)
 		}
 		child := keepOpen(t, file)
 		later.CloseClient() // a new socket in CLOSE_WAIT causes a walk
-		scanner.await(func(v view) (bool, string) { return v.held(os.Getpid()) > 0, v.String() }).showsDefunct(want, os.Getpid(), child.Pid)
+		scanner.await(func(v view) (bool, string) { return v.held(os.Getpid()) > 0, v.String() }).showsClosed(want, os.Getpid(), child.Pid)
 		c.Server.Close()
-		scanner.view().showsDefunct(want, child.Pid)
+		scanner.view().showsClosed(want, child.Pid)
 	})
 }
 
@@ -242,28 +242,28 @@ func connectionWithoutPackets(t *testing.T, prepare func(*connection)) (c *conne
 	return c, func() { set("up") }
 }
 
-func TestASocketInLastACKIsNotDefunct(t *testing.T) {
+func TestASocketInLastACKIsNotClosed(t *testing.T) {
 	hosttest.Require(t)
 	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
 		var want closewait.Facts
-		c, restore := connectionWithoutPackets(t, func(*connection) { want = asDefunct(scanner.view().holder(os.Getpid()).Held.Sockets[0].Facts) })
+		c, restore := connectionWithoutPackets(t, func(*connection) { want = asClosed(scanner.view().holder(os.Getpid()).Ended.Sockets[0].Facts) })
 		if err := c.Server.CloseWrite(); err != nil {
 			t.Fatal(err)
 		}
 		c.AwaitServer(tcp.LastACK)
 		for range 3 {
-			if v := scanner.view(); len(v.defunct) != 0 {
-				t.Fatalf("%+v", v.defunct)
+			if v := scanner.view(); len(v.closed) != 0 {
+				t.Fatalf("%+v", v.closed)
 			}
 		}
 		restore()
 		c.AwaitServer(tcp.Closed)
-		scanner.await(func(v view) (bool, string) { return len(v.defunct) == 1, v.String() }).showsDefunct(want, os.Getpid())
+		scanner.await(func(v view) (bool, string) { return len(v.closed) == 1, v.String() }).showsClosed(want, os.Getpid())
 	})
 }
 
-func TestKeepaliveWithoutAnswerMakesASocketDefunct(t *testing.T) {
+func TestKeepaliveWithoutAnswerMakesASocketClosed(t *testing.T) {
 	hosttest.Require(t)
 	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
@@ -275,8 +275,8 @@ func TestKeepaliveWithoutAnswerMakesASocketDefunct(t *testing.T) {
 		})
 		c.AwaitServer(tcp.Closed)
 		v := scanner.view()
-		if len(v.defunct) != 1 || v.defunct[0].Remote != c.Remote() {
-			t.Errorf("%+v", v.defunct)
+		if len(v.closed) != 1 || v.closed[0].Remote != c.Remote() {
+			t.Errorf("%+v", v.closed)
 		}
 	})
 }

@@ -52,7 +52,7 @@ func (step closedStep) scan(t *testing.T, s *procfsScanner) *closewait.Snapshot 
 	return &closewait.Snapshot{Sockets: scan.set.sockets}
 }
 
-func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *testing.T) {
+func TestWhatLeavesCloseWaitIsClosedWhenItsDescriptorIsThereAndNoTableHasIt(t *testing.T) {
 	table := func(rows ...string) map[string]string {
 		return map[string]string{"100/net/tcp": fakeTCP + strings.Join(rows, "")}
 	}
@@ -60,8 +60,8 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 	for name, sequence := range map[string][]closedStep{
 		"a socket whose connection ends": {
 			begin,
-			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
-			{name: "and stays so", want: "4242 defunct 100"},
+			{name: "its row is gone", change: table(), want: "4242 closed 100"},
+			{name: "and stays so", want: "4242 closed 100"},
 			{name: "both of its descriptors are closed", change: map[string]string{"100/fd/7": removed, "100/fd/8": removed}},
 			{name: "it does not come back with a descriptor alone", change: map[string]string{"100/fd/7": link + "socket:[4242]"}},
 		},
@@ -79,14 +79,14 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 		},
 		"a process that ends later": {
 			begin,
-			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
+			{name: "its row is gone", change: table(), want: "4242 closed 100"},
 			{name: "another one has its pid", change: map[string]string{"100/stat": strings.Replace(fakeStat, " 4200 ", " 4201 ", 1)}},
 		},
 		"a socket that was shut down": {
 			begin,
 			{name: "it is in LAST_ACK", change: table(fakeLastACK)},
 			{name: "and stays so"},
-			{name: "the peer has answered", change: table(), want: "4242 defunct 100"},
+			{name: "the peer has answered", change: table(), want: "4242 closed 100"},
 		},
 		"a socket that was shut down and closed": {
 			begin,
@@ -95,17 +95,17 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 		},
 		"a connection in TIME_WAIT with its addresses and inode, which is no socket": {
 			begin,
-			{name: "beside it", change: table(fakeTimeWait), want: "4242 defunct 100"},
+			{name: "beside it", change: table(fakeTimeWait), want: "4242 closed 100"},
 		},
 		"a namespace that cannot be read for a while": {
 			begin,
 			{name: "not readable", change: map[string]string{"100/net/tcp": link + "tcp"}},
-			{name: "readable again, and its row is gone", change: table(), want: "4242 defunct 100"},
+			{name: "readable again, and its row is gone", change: table(), want: "4242 closed 100"},
 		},
 		"a holder of two": {
 			{name: "both hold it", change: both(alive(200, 6, 4242), map[string]string{"200/ns/net": link + "net:[1234567890]"}), want: "4242 100 200"},
-			{name: "its row is gone", change: table(), want: "4242 defunct 100 200"},
-			{name: "one closes", change: map[string]string{"200/fd/4242": removed}, want: "4242 defunct 100"},
+			{name: "its row is gone", change: table(), want: "4242 closed 100 200"},
+			{name: "one closes", change: map[string]string{"200/fd/4242": removed}, want: "4242 closed 100"},
 		},
 		"a socket that was never seen in CLOSE_WAIT": {
 			{name: "held, and in no table", change: table()},
@@ -115,30 +115,30 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 			begin,
 			{name: "missed", missed: true},
 			{name: "there again", want: "4242 100"},
-			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
+			{name: "its row is gone", change: table(), want: "4242 closed 100"},
 		},
 		"a socket that one dump misses and whose connection ends before the next": {
 			begin,
 			{name: "missed", missed: true},
-			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
+			{name: "its row is gone", change: table(), want: "4242 closed 100"},
 		},
 		"a socket that two dumps miss and whose connection ends then": {
 			begin,
 			{name: "missed", missed: true},
 			{name: "missed again", missed: true},
-			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
+			{name: "its row is gone", change: table(), want: "4242 closed 100"},
 		},
 		"a socket that could not be asked for, comes back, and ends before it is asked for again": {
 			begin,
 			{name: "not readable", change: map[string]string{"100/net/tcp": link + "tcp"}},
 			{name: "in CLOSE_WAIT again", change: table(fakeRow), want: "4242 100", costly: true},
-			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
+			{name: "its row is gone", change: table(), want: "4242 closed 100"},
 		},
 		"a socket whose connection ends, is made again, and ends again": {
 			begin,
-			{name: "its row is gone", change: table(), want: "4242 defunct 100"},
+			{name: "its row is gone", change: table(), want: "4242 closed 100"},
 			{name: "in CLOSE_WAIT again", change: table(fakeRow), want: "4242 100"},
-			{name: "its row is gone again", change: table(), want: "4242 defunct 100"},
+			{name: "its row is gone again", change: table(), want: "4242 closed 100"},
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -151,8 +151,8 @@ func TestWhatLeavesCloseWaitIsDefunctWhenItsDescriptorIsThereAndNoTableHasIt(t *
 				if got := describeSockets(snapshot); got != step.want {
 					t.Errorf("%s: %q, want %q", step.name, got, step.want)
 				}
-				if snapshot.AllDefunct {
-					t.Errorf("%s: all that are defunct are said to be known", step.name)
+				if snapshot.Complete.Has(closewait.Closed) {
+					t.Errorf("%s: all that are closed are said to be known", step.name)
 				}
 			}
 		})
@@ -168,8 +168,8 @@ func describeSockets(snapshot *closewait.Snapshot) string {
 			continue
 		}
 		one := fmt.Sprint(s.Inode)
-		if s.Defunct {
-			one += " defunct"
+		if s.State == closewait.Closed {
+			one += " closed"
 		}
 		for _, id := range s.Holders {
 			one += fmt.Sprint(" ", id.PID)

@@ -25,14 +25,14 @@ func openWithClosed(t *testing.T, n int) (s *procfsScanner, dir string) {
 	s = openFake(t, dir, Options{})
 	for _, inode := range inodes {
 		s.closed.known = append(s.closed.known, deadSocketCandidate{
-			Facts:   closewait.Facts{Inode: uint64(inode), Defunct: true},
+			Facts:   closewait.Facts{Inode: uint64(inode), State: closewait.Closed},
 			holders: []closewait.ProcessID{{PID: 100, Start: 5}}, handles: []fdscan.Handle{{Number: int32(inode)}},
 		})
 	}
 	return s, dir
 }
 
-func TestDefunctSocketsAreCheckedInTurnForAHundredthOfTheTime(t *testing.T) {
+func TestClosedSocketsAreCheckedInTurnForAHundredthOfTheTime(t *testing.T) {
 	const n = 3*minChecked - 10
 	s, dir := openWithClosed(t, n)
 	closedOnes := map[string]string{}
@@ -61,7 +61,7 @@ func TestDefunctSocketsAreCheckedInTurnForAHundredthOfTheTime(t *testing.T) {
 	}
 }
 
-func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotReadThem(t *testing.T) {
+func TestHoldersOfClosedSocketsSurviveAWalkThatCouldNotReadThem(t *testing.T) {
 	first, second, third := closewait.ProcessID{PID: 100, Start: 5}, closewait.ProcessID{PID: 200, Start: 6}, closewait.ProcessID{PID: 300, Start: 7}
 	for name, c := range map[string]struct {
 		change map[string]string
@@ -80,7 +80,7 @@ func TestHoldersOfDefunctSocketsSurviveAWalkThatCouldNotReadThem(t *testing.T) {
 			kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11), alive(200, 6, 11, 12)))
 			s := openFake(t, dir, Options{})
 			s.closed.known = []deadSocketCandidate{{
-				Facts:   closewait.Facts{Inode: 11, Defunct: true},
+				Facts:   closewait.Facts{Inode: 11, State: closewait.Closed},
 				holders: []closewait.ProcessID{first, second}, handles: []fdscan.Handle{{Number: 11}, {Number: 11}},
 			}}
 			changeTree(t, dir, c.change)

@@ -83,7 +83,7 @@ func TestFactsOfAProcess(t *testing.T) {
 				if !strings.Contains(name, string(h.State)) {
 					t.Errorf("state %c, want %s", h.State, name)
 				}
-				for _, s := range h.Held.Sockets {
+				for _, s := range h.Ended.Sockets {
 					if s.UID != unprivilegedID {
 						t.Errorf("the file of the socket belongs to %d, want %d", s.UID, unprivilegedID)
 					}

@@ -119,9 +119,9 @@ func TestDirectionIsRememberedWhenTheSocketNoLongerShowsIt(t *testing.T) {
 		c.Server.Close() // sends a RST
 		v := scanner.await(func(v view) (bool, string) {
 			h := v.find(os.Getpid())
-			return h != nil && h.Defunct.Len() == 1, "the reset socket is not seen"
+			return h != nil && h.Ended.Len() == 1, "the reset socket is not seen"
 		})
-		if s := v.holder(os.Getpid()).Defunct.Sockets[0]; s.Direction != want {
+		if s := v.holder(os.Getpid()).Ended.Sockets[0]; s.Direction != want {
 			t.Errorf("%v, want %v", s.Direction, want)
 		}
 	})

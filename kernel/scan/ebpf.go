@@ -31,6 +31,9 @@ type ebpfScanner struct {
 	bpfBuffers bpfBuffers
 }
 
+// seenByBPF are the states in which a scan by BPF sees every held socket.
+var seenByBPF = closewait.NewStateSet(closewait.CloseWait, closewait.Closed)
+
 func openEBPF(h *host.Host, o Options) (Scanner, error) {
 	iterator, err := openIterator(h)
 	if err != nil {
@@ -88,7 +91,7 @@ func (s *ebpfScanner) scan(ctx context.Context) (snapshot *closewait.Snapshot, a
 		return nil, true, nil
 	}
 	s.schedule.quiet = len(scan.set.sockets)+len(unread) == 0
-	snapshot = &closewait.Snapshot{Taken: taken, Uptime: uptime, NetNS: processes.readable(unread), UnreadableNetNS: unread, AllDefunct: true}
+	snapshot = &closewait.Snapshot{Taken: taken, Uptime: uptime, NetNS: processes.readable(unread), UnreadableNetNS: unread, Complete: seenByBPF}
 	if s.reader.dumper != nil { // a dump can miss sockets
 		snapshot.Confirmed = s.missed.confirm(scan.set, nil, hasNoHolder, unread)
 	}
@@ -127,7 +130,7 @@ func (s *ebpfScanner) dumpInstead(ctx context.Context, processes *bpfProcesses) 
 		return nil, ctx.Err()
 	}
 	s.descriptions.forget()
-	return &closewait.Snapshot{Taken: time.Now(), Uptime: host.Uptime(), NetNS: set.netNSIDs(), AllDefunct: true, PIDs: processes.pids}, nil
+	return &closewait.Snapshot{Taken: time.Now(), Uptime: host.Uptime(), NetNS: set.netNSIDs(), Complete: seenByBPF, PIDs: processes.pids}, nil
 }
 
 // dumpUnheld adds the sockets that have no descriptor: sockets that wait to be accepted, where a

@@ -21,7 +21,7 @@ func TestAPidNamespaceHasPidsOfItsOwn(t *testing.T) {
 	leaktest.Start(t, "--sockets=3", "--unaccepted=1")
 	// The program inside ends with the pid namespace, which ends with its process 1, the service.
 	service := startScanService(t, nil, "unshare", "--pid", "--fork", "--mount-proc", "sh", "-c",
-		leaktest.Build(t)+` server --sockets=2 --unaccepted=1 --defunct=1 >/dev/null </dev/null & exec "$@"`, "sh")
+		leaktest.Build(t)+` server --sockets=2 --unaccepted=1 --closed=1 >/dev/null </dev/null & exec "$@"`, "sh")
 	const inside = 2
 	leaktest.Eventually(t, timeout, func() (bool, string) {
 		got := service.ask(scanRequest{Open: &scan.Options{Refresh: always}, Scan: true})
@@ -31,7 +31,7 @@ func TestAPidNamespaceHasPidsOfItsOwn(t *testing.T) {
 		if len(got.Holders) > 1 {
 			t.Errorf("holders %v, want process %d alone", got.Holders, inside)
 		}
-		done := got.Holders[inside] == reportedHolder{Held: 2, Unaccepted: 1, Defunct: 1, Entered: 3}
+		done := got.Holders[inside] == reportedHolder{CloseWait: 2, Unaccepted: 1, Closed: 1, Entered: 3}
 		return done && got.Owners["unresolved"] == 3 && got.Owners["unaccepted"] == 2, fmt.Sprintf("%+v", got)
 	})
 }
@@ -55,7 +55,7 @@ func TestNetlinkIsUsedWherePidsOrStartTimesDiffer(t *testing.T) {
 			if got.Visibility.Scanner != scan.ScannerNetlink || !strings.Contains(got.Visibility.Fallback, c.reason) {
 				t.Errorf("scanner %q because %q", got.Visibility.Scanner, got.Visibility.Fallback)
 			}
-			if got.Holders[l.PID].Held != 3 {
+			if got.Holders[l.PID].CloseWait != 3 {
 				t.Errorf("holders %v, want 3 sockets of %d; %s", got.Holders, l.PID, got.Error)
 			}
 			if got := service.ask(scanRequest{Open: &scan.Options{Scanner: scan.ScannerEBPF}}); !strings.Contains(got.Error, c.reason) {

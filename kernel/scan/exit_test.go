@@ -54,8 +54,8 @@ func TestProcessesThatEndDuringAScanAreNoError(t *testing.T) {
 			}
 			for _, h := range v.Holders {
 				seen[h.ID.PID] = true
-				if h.Held.Len() > sockets || h.Entered > mostEntered {
-					t.Fatalf("process %d holds %d, %d entered, of %d", h.ID.PID, h.Held.Len(), h.Entered, sockets)
+				if h.Ended.Len() > sockets || h.Entered > mostEntered {
+					t.Fatalf("process %d holds %d, %d entered, of %d", h.ID.PID, h.Ended.Len(), h.Entered, sockets)
 				}
 			}
 		}

@@ -206,7 +206,7 @@ func TestMalformedFilesAreScanErrorsAndTheScanContinues(t *testing.T) {
 			if n := v.Sockets.Of(closewait.IPv4, closewait.OwnerUnresolved); n != c.unresolved {
 				t.Errorf("%d unresolved, want %d", n, c.unresolved)
 			}
-			if name != "a directory among tables" && (len(v.Holders) != 1 || v.Holders[0].Held.Len() != 1) {
+			if name != "a directory among tables" && (len(v.Holders) != 1 || v.Holders[0].Ended.Len() != 1) {
 				t.Errorf("holders %+v", v.Holders)
 			}
 		})

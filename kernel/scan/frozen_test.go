@@ -35,7 +35,7 @@ func TestAProcessWhoseCmdlineHangsDoesNotStallAScan(t *testing.T) {
 		if took := time.Since(started); took > 5*time.Second {
 			t.Errorf("the scan took %v", took)
 		}
-		if h.Held.Len() != 1 || h.Comm == "" || h.Exe == "" || h.User != "root" || !h.FDsKnown || h.MaxFDs == 0 {
+		if h.Ended.Len() != 1 || h.Comm == "" || h.Exe == "" || h.User != "root" || !h.FDsKnown || h.MaxFDs == 0 {
 			t.Errorf("seen: %+v", h.Process)
 		}
 	})

@@ -47,10 +47,10 @@ func TestASocketKeepsTheUserThatHasOpenedIt(t *testing.T) {
 	}
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		h := openTracked(t, e, scan.Options{}).view().holder(os.Getpid())
-		if h.UID != 0 || h.Held.Len() != len(l.Sockets) {
-			t.Fatalf("user %d holds %d sockets, want 0 and %d", h.UID, h.Held.Len(), len(l.Sockets))
+		if h.UID != 0 || h.Ended.Len() != len(l.Sockets) {
+			t.Fatalf("user %d holds %d sockets, want 0 and %d", h.UID, h.Ended.Len(), len(l.Sockets))
 		}
-		for _, s := range h.Held.Sockets {
+		for _, s := range h.Ended.Sockets {
 			if s.UID != unprivilegedID {
 				t.Errorf("a socket of user %d, want %d", s.UID, unprivilegedID)
 			}

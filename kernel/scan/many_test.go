@@ -28,8 +28,8 @@ func TestNearlyTwentyThousandSocketsInOneProcess(t *testing.T) {
 			h := all[i].await(func(v view) (bool, string) {
 				return v.held(l.PID) == sockets, fmt.Sprintf("%s: %d held, want %d", kind.name, v.held(l.PID), sockets)
 			}).holder(l.PID)
-			if h.Held.Len() != sockets || h.Entered != sockets || h.Left != 0 {
-				t.Errorf("%s: %d held, %d entered, %d left, want %d, %[4]d and 0", kind.name, h.Held.Len(), h.Entered, h.Left, sockets)
+			if h.Ended.Len() != sockets || h.Entered != sockets || h.Left != 0 {
+				t.Errorf("%s: %d held, %d entered, %d left, want %d, %[4]d and 0", kind.name, h.Ended.Len(), h.Entered, h.Left, sockets)
 			}
 			if h.OpenFDs < sockets || h.MaxFDs != 20_000 {
 				t.Errorf("%s: %d of %d descriptors", kind.name, h.OpenFDs, h.MaxFDs)
@@ -42,8 +42,8 @@ func TestNearlyTwentyThousandSocketsInOneProcess(t *testing.T) {
 			left := uint64(sockets - v.held(l.PID))
 			return v.held(l.PID) == kept && v.holder(l.PID).Left == left, fmt.Sprintf("%s: %d held, want %d", kind.name, v.held(l.PID), kept)
 		}).holder(l.PID)
-		if h.Held.Len() != kept || h.Entered != sockets || h.Left != sockets-kept {
-			t.Errorf("%s: %d held, %d entered, %d left, want %d, %d and %d", kind.name, h.Held.Len(), h.Entered, h.Left, kept, sockets, sockets-kept)
+		if h.Ended.Len() != kept || h.Entered != sockets || h.Left != sockets-kept {
+			t.Errorf("%s: %d held, %d entered, %d left, want %d, %d and %d", kind.name, h.Ended.Len(), h.Entered, h.Left, kept, sockets, sockets-kept)
 		}
 	}
 }

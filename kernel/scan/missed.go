@@ -43,7 +43,7 @@ func (m *missedSockets) confirm(set *socketSet, left []closewait.Facts, unheld f
 	}
 	m.absent, m.listed = slices.Clip(next), nil
 	for i := range set.sockets {
-		if row := &set.sockets[i]; row.ID.Cookie != 0 && !row.Defunct && unheld(row) {
+		if row := &set.sockets[i]; row.ID.Cookie != 0 && row.State.Listed() && unheld(row) {
 			m.listed = append(m.listed, row.Facts)
 		}
 	}
@@ -128,7 +128,7 @@ func askHere(sockets []*closewait.Facts, still map[closewait.SocketID]bool) erro
 		if err != nil {
 			return err
 		}
-		still[socket.ID] = state == host.TCPCloseWait
+		still[socket.ID] = state == host.TCPState(socket.State)
 	}
 	return nil
 }

@@ -68,8 +68,8 @@ func TestASocketBelongsToTheNamespaceInWhichItWasMade(t *testing.T) {
 		if s := v.socket(ns, c.Local(), c.Remote()); s.Direction != closewait.Inbound {
 			t.Errorf("%v, want inbound", s.Direction)
 		}
-		if h := v.holder(os.Getpid()); h.Held.Len() != 1 || h.NetNS != netNSOf(t, os.Getpid()) {
-			t.Errorf("we hold %d and live in namespace %d, want 1 and %d", h.Held.Len(), h.NetNS, netNSOf(t, os.Getpid()))
+		if h := v.holder(os.Getpid()); h.Ended.Len() != 1 || h.NetNS != netNSOf(t, os.Getpid()) {
+			t.Errorf("we hold %d and live in namespace %d, want 1 and %d", h.Ended.Len(), h.NetNS, netNSOf(t, os.Getpid()))
 		}
 	})
 }

@@ -8,6 +8,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"closewait_exporter/closewait"
 	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/kernel/scan"
 )
@@ -34,7 +35,7 @@ func (p *subprocess) do(acts ...operation) {
 // Sizes of the operation "connect", for a TCP client.
 const accepted, unaccepted = 1, 5
 
-func TestWhatHoldsNoConnectionIsNotDefunct(t *testing.T) {
+func TestWhatHoldsNoConnectionIsNotClosed(t *testing.T) {
 	hosttest.Require(t)
 	actor := startActor(t, &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNET})
 	for name, acts := range map[string][]operation{
@@ -54,8 +55,8 @@ func TestWhatHoldsNoConnectionIsNotDefunct(t *testing.T) {
 			withEachScanner(t, func(t *testing.T, kind scannerKind) {
 				scanner := openTracked(t, kind, scan.Options{})
 				scanner.view()
-				if v := scanner.view(); len(v.defunct) != 0 {
-					t.Errorf("defunct: %+v", v.defunct)
+				if v := scanner.view(); len(v.closed) != 0 {
+					t.Errorf("closed: %+v", v.closed)
 				}
 			})
 			for range 2 {
@@ -65,23 +66,23 @@ func TestWhatHoldsNoConnectionIsNotDefunct(t *testing.T) {
 	}
 }
 
-func TestASocketThatWasResetBeforeItWasAcceptedIsDefunctAfterwards(t *testing.T) {
+func TestASocketThatWasResetBeforeItWasAcceptedIsClosedAfterwards(t *testing.T) {
 	hosttest.Require(t)
 	actor := startActor(t, nil)
 	actor.do(operation{Do: "connect", Size: unaccepted}, operation{Do: "reset"})
 	withEachScanner(t, func(t *testing.T, kind scannerKind) {
-		if v := openTracked(t, kind, scan.Options{}).view(); len(v.defunct) != 0 || v.Sockets.Total() != 0 {
-			t.Errorf("before it is accepted: %+v, %v", v.defunct, v)
+		if v := openTracked(t, kind, scan.Options{}).view(); len(v.closed) != 0 || v.Sockets.Total() != 0 {
+			t.Errorf("before it is accepted: %+v, %v", v.closed, v)
 		}
 	})
 	actor.do(operation{Do: "accept"})
 	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		v := openTracked(t, kind, scan.Options{}).view()
-		if n := len(v.defunct); v.AllDefunct && n != 1 || !v.AllDefunct && n != 0 {
-			t.Fatalf("%d defunct, and it sees all of them: %v", n, v.AllDefunct)
+		if n := len(v.closed); v.Complete.Has(closewait.Closed) && n != 1 || !v.Complete.Has(closewait.Closed) && n != 0 {
+			t.Fatalf("%d closed, and it sees all of them: %v", n, v.Complete.Has(closewait.Closed))
 		}
-		if v.AllDefunct && v.find(actor.process.Pid).Defunct.Len() != 1 {
-			t.Errorf("held by %v, want %d", v.defunct[0].Holders, actor.process.Pid)
+		if v.Complete.Has(closewait.Closed) && v.find(actor.process.Pid).Ended.States[closewait.Closed] != 1 {
+			t.Errorf("held by %v, want %d", v.closed[0].Holders, actor.process.Pid)
 		}
 	})
 }

@@ -64,8 +64,8 @@ func TestTheBestScannerThatWorksIsUsedAndSaysWhyNoBetterOne(t *testing.T) {
 					t.Errorf("%q does not say %q", got.Visibility.Fallback, reason)
 				}
 			}
-			if h := got.Holders[l.PID]; h.Held != 3 || h.Unaccepted != 2 {
-				t.Errorf("%d sockets and %d unaccepted, want 3 and 2", h.Held, h.Unaccepted)
+			if h := got.Holders[l.PID]; h.CloseWait != 3 || h.Unaccepted != 2 {
+				t.Errorf("%d sockets and %d unaccepted, want 3 and 2", h.CloseWait, h.Unaccepted)
 			}
 			for scanner, forbidden := range map[string]bool{scan.ScannerEBPF: c.forbid.NoBPF, scan.ScannerNetlink: c.forbid.NoNetlink} {
 				got = service.ask(scanRequest{Open: &scan.Options{Scanner: scanner}})

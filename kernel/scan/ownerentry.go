@@ -37,7 +37,7 @@ func (t *ownerTable) handlesOf(e *ownerEntry) []fdscan.Handle {
 // listedFacts returns the facts that are needed to ask the kernel for a known socket.
 func (t *ownerTable) listedFacts(e *ownerEntry) closewait.Facts {
 	f := t.closedFacts(e)
-	f.Defunct = false
+	f.State = closewait.CloseWait
 	return f
 }
 
@@ -45,7 +45,7 @@ func (t *ownerTable) listedFacts(e *ownerEntry) closewait.Facts {
 // queued, no timer runs, and the numbers of bytes are not known.
 func (t *ownerTable) closedFacts(e *ownerEntry) closewait.Facts {
 	f := closewait.Facts{
-		Interface: e.iface, Inode: uint64(e.inode), UID: e.uid, Direction: e.direction, Defunct: true,
+		Interface: e.iface, Inode: uint64(e.inode), UID: e.uid, Direction: e.direction, State: closewait.Closed,
 	}
 	f.Local, f.Remote = t.addrs.at(e.addrs, e.ipv4)
 	f.ID = socketID(closewait.NetNS(e.netNS), e.cookie, &f)

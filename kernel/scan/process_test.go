@@ -36,8 +36,8 @@ func TestSocketsInUnusualDescriptorTablesAreFound(t *testing.T) {
 				v := scanner.view()
 				v.agreesWithTruth(l)
 				h := v.holder(l.PID)
-				if h.Held.Len() != 4 || h.Unaccepted.Len() != 2 {
-					t.Errorf("%d held and %d unaccepted, want 4 and 2", h.Held.Len(), h.Unaccepted.Len())
+				if h.Ended.Len() != 4 || h.Unaccepted.Len() != 2 {
+					t.Errorf("%d held and %d unaccepted, want 4 and 2", h.Ended.Len(), h.Unaccepted.Len())
 				}
 				if h.State != stateOf(t, l.PID) {
 					t.Errorf("state %c, want %c", h.State, stateOf(t, l.PID))

@@ -11,35 +11,35 @@ import (
 	"closewait_exporter/internal/leaktest/tcp"
 )
 
-// defunct compares with what inspecting the sockets has shown, without the sockets that are no
+// closed compares with what inspecting the sockets has shown, without the sockets that are no
 // connections. Of MPTCP sockets some may be missing: what the kernel keeps of a closed one does
 // not always show that it was connected.
-func (s *comparison) defunct(seen map[string]sample, held map[uint64]*heldSocket) {
+func (s *comparison) closed(seen map[string]sample, held map[uint64]*heldSocket) {
 	s.t.Helper()
 	want, got := map[uint64]string{}, map[uint64]string{}
 	for inode, h := range held {
-		if s.isDefunct(inode, h) {
+		if s.isClosed(inode, h) {
 			want[inode] = s.named(inode, h.holders)
 		}
 	}
 	for _, row := range seen {
 		got[row.Inode] = s.named(row.Inode, pidsOf(row.Holders))
 		if truth := s.byInode[row.Inode]; row.Local != truth.Local.String() || row.Remote != truth.Remote.String() {
-			s.t.Errorf("defunct: %+v, which was %+v", row, truth)
+			s.t.Errorf("closed: %+v, which was %+v", row, truth)
 		}
 	}
 	for inode := range want {
 		if _, shown := got[inode]; !shown && held[inode].multipath {
 			delete(want, inode)
-			s.seen["defunct and missed"]++
+			s.seen["closed and missed"]++
 		}
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		s.t.Errorf("defunct sockets with their holders (-descriptors +ebpf):\n%s", diff)
+		s.t.Errorf("closed sockets with their holders (-descriptors +ebpf):\n%s", diff)
 	}
 }
 
-func (s *comparison) isDefunct(inode uint64, h *heldSocket) bool {
+func (s *comparison) isClosed(inode uint64, h *heldSocket) bool {
 	return h.state == tcp.Closed && !s.noise[inode]
 }
 
@@ -62,7 +62,7 @@ func (s *comparison) follows(scanner *trackedScanner, seen scanned, held map[uin
 		return len(missing) == 0, scanner.kind.name + " has lost\n" + strings.Join(missing, "\n")
 	})
 	memory := map[uint64]string{}
-	for _, list := range []map[string]sample{seen.alive, seen.defunct} {
+	for _, list := range []map[string]sample{seen.alive, seen.closed} {
 		for _, row := range list {
 			if h := held[row.Inode]; h != nil {
 				memory[row.Inode] = fmt.Sprint(h.handles)
@@ -77,21 +77,21 @@ func (s *comparison) follows(scanner *trackedScanner, seen scanned, held map[uin
 func (s *comparison) missing(scanner *trackedScanner, seen scanned, held map[uint64]*heldSocket) (missing []string) {
 	s.t.Helper()
 	shown := map[uint64]bool{}
-	for _, row := range seen.defunct {
+	for _, row := range seen.closed {
 		shown[row.Inode] = true
 		h := held[row.Inode]
 		if h == nil || h.state != tcp.Closed {
-			s.t.Errorf("%s: defunct: %+v, and it is %+v", scanner.kind.name, row, h)
+			s.t.Errorf("%s: closed: %+v, and it is %+v", scanner.kind.name, row, h)
 			continue
 		}
 		for _, pid := range pidsOf(row.Holders) {
 			if !slices.Contains(h.holders, pid) {
-				s.t.Errorf("%s: defunct: %+v, which %d does not hold: %+v", scanner.kind.name, row, pid, h)
+				s.t.Errorf("%s: closed: %+v, which %d does not hold: %+v", scanner.kind.name, row, pid, h)
 			}
 		}
 	}
 	for inode, h := range held {
-		if s.isDefunct(inode, h) && !h.multipath && !shown[inode] && s.descriptors[scanner.kind.name][inode] == fmt.Sprint(h.handles) {
+		if s.isClosed(inode, h) && !h.multipath && !shown[inode] && s.descriptors[scanner.kind.name][inode] == fmt.Sprint(h.handles) {
 			missing = append(missing, s.named(inode, h.holders))
 		}
 	}

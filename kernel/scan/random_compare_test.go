@@ -27,11 +27,11 @@ type sample struct {
 
 // scanned is the result of one scan, by namespace, addresses and inode.
 type scanned struct {
-	taken   time.Time
-	took    time.Duration
-	alive   map[string]sample
-	defunct map[string]sample
-	since   map[string]time.Time // of the last ACK
+	taken  time.Time
+	took   time.Duration
+	alive  map[string]sample
+	closed map[string]sample
+	since  map[string]time.Time // of the last ACK
 }
 
 // scanTwice scans until everything is found that takes more than one scan.
@@ -52,8 +52,8 @@ func (s *comparison) scanTwice(scanner *trackedScanner) scanned {
 		row := &snapshot.Sockets[i]
 		key := fmt.Sprintf("%d %v %v %d", row.ID.NetNS, row.Local, row.Remote, row.Inode)
 		list := seen.alive
-		if row.Defunct {
-			list = seen.defunct
+		if row.State == closewait.Closed {
+			list = seen.closed
 		}
 		if _, twice := list[key]; twice {
 			s.t.Errorf("%s: %s twice", scanner.kind.name, key)
@@ -87,7 +87,7 @@ func (s *comparison) compare() {
 			s.requireSame("ss", mapSamples(before.alive, ssFields), mapSamples(rows, ssFields))
 			s.ages(before, after, ebpf)
 			s.holders(ebpf, held)
-			s.defunct(ebpf.defunct, held)
+			s.closed(ebpf.closed, held)
 			s.follows(s.netlink, before, held)
 			s.follows(s.procfs, procfs, held)
 			s.countKinds(ebpf)
@@ -220,5 +220,5 @@ func (s *comparison) countKinds(seen scanned) {
 			s.seen["shared"]++
 		}
 	}
-	s.seen["defunct"] += len(seen.defunct)
+	s.seen["closed"] += len(seen.closed)
 }

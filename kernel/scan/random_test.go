@@ -77,7 +77,7 @@ func randomCommand(random *rand.Rand, l *leaktest.Leak) string {
 	case 3:
 		return fmt.Sprintf("reset %d", random.IntN(min(closable, 3)+1))
 	case 4:
-		return fmt.Sprintf("discard %d", random.IntN(countDefunct(l, l.PID)+1))
+		return fmt.Sprintf("discard %d", random.IntN(countClosed(l, l.PID)+1))
 	default:
 		return fmt.Sprintf("leak %d", random.IntN(6))
 	}
@@ -86,11 +86,11 @@ func randomCommand(random *rand.Rand, l *leaktest.Leak) string {
 // countHeld returns the number of sockets in CLOSE_WAIT that a process holds, as the program
 // says.
 func countHeld(l *leaktest.Leak, pid int) int {
-	return countOf(l, pid, func(k truth.Kind) bool { return k != truth.Defunct })
+	return countOf(l, pid, func(k truth.Kind) bool { return k != truth.Closed })
 }
 
-func countDefunct(l *leaktest.Leak, pid int) int {
-	return countOf(l, pid, func(k truth.Kind) bool { return k == truth.Defunct })
+func countClosed(l *leaktest.Leak, pid int) int {
+	return countOf(l, pid, func(k truth.Kind) bool { return k == truth.Closed })
 }
 
 func countOf(l *leaktest.Leak, pid int, wanted func(truth.Kind) bool) (n int) {

@@ -16,7 +16,7 @@ import (
 // nothing else. There are sockets of root and of others, here and in another network namespace.
 func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 	hosttest.Require(t)
-	what := []string{"--sockets=3", "--unaccepted=2", "--outbound=1", "--defunct=2"}
+	what := []string{"--sockets=3", "--unaccepted=2", "--outbound=1", "--closed=2"}
 	roots := leaktest.Start(t, append(what, "--children=1")...)
 	others := leaktest.Where{UID: unprivilegedID - 1}.Start(t, append(what, "--private-fdtable")...)
 	elsewhere := leaktest.Where{NetNS: true}.Start(t, what...)
@@ -33,16 +33,16 @@ func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 		t.Errorf("missing %q, want %q", missing, want)
 	}
 	for name, leak := range map[string]*leaktest.Leak{"of root": roots, "of another user": others, "elsewhere": elsewhere, "without a leader": headless} {
-		if h, want := got.Holders[leak.PID], (reportedHolder{Held: 4, Unaccepted: 2, Defunct: 2, Entered: 6}); h != want {
+		if h, want := got.Holders[leak.PID], (reportedHolder{CloseWait: 4, Unaccepted: 2, Closed: 2, Entered: 6}); h != want {
 			t.Errorf("the process %s: %+v, want %+v", name, h, want)
 		}
 		for _, pid := range leak.Children {
-			if h := got.Holders[pid]; h.Held != 4 || h.Unaccepted != 0 {
+			if h := got.Holders[pid]; h.CloseWait != 4 || h.Unaccepted != 0 {
 				t.Errorf("the child %s: %+v, want 4 held", name, h)
 			}
 		}
 		for _, want := range leak.Sockets {
-			if want.Cookie == 0 || want.Kind == "defunct" {
+			if want.Cookie == 0 || want.Kind == "closed" {
 				continue
 			}
 			if !slices.ContainsFunc(got.Sockets, func(s reportedSocket) bool {
@@ -55,8 +55,8 @@ func TestTwoCapabilitiesSufficeToSeeEverySocket(t *testing.T) {
 	if got.Namespaces != 3 || got.Unread != 0 || got.Denied != 0 {
 		t.Errorf("%d namespaces, %d of them unread, %d processes denied, want 3, 0 and 0", got.Namespaces, got.Unread, got.Denied)
 	}
-	if got.Owners["process"] != 16 || got.Owners["unaccepted"] != 8 || got.Coverage != 1 {
-		t.Errorf("owners %v, coverage %v, want 16 sockets of processes, 8 unaccepted, and 1", got.Owners, got.Coverage)
+	if got.Owners["process"] != 24 || got.Owners["unaccepted"] != 8 || got.Coverage != 1 {
+		t.Errorf("owners %v, coverage %v, want 24 sockets of processes, 8 of them closed, 8 unaccepted, and 1", got.Owners, got.Coverage)
 	}
 }
 
@@ -71,8 +71,8 @@ func TestOneOfTheTwoCapabilitiesIsNotEnough(t *testing.T) {
 			if got.Error != "" {
 				t.Fatal(got.Error)
 			}
-			if got.Visibility.Scanner != scan.ScannerNetlink || got.Holders[own.PID].Held != 2 {
-				t.Errorf("scanner %q, %d sockets of our own user, want netlink and 2", got.Visibility.Scanner, got.Holders[own.PID].Held)
+			if got.Visibility.Scanner != scan.ScannerNetlink || got.Holders[own.PID].CloseWait != 2 {
+				t.Errorf("scanner %q, %d sockets of our own user, want netlink and 2", got.Visibility.Scanner, got.Holders[own.PID].CloseWait)
 			}
 			if why := got.Visibility.Fallback; !strings.Contains(why, "CAP_BPF and CAP_PERFMON") || !strings.Contains(why, "not permitted") {
 				t.Errorf("it does not say what is missing: %q", why)

@@ -64,7 +64,7 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 			for name, p := range map[string]struct{ pid, want int }{
 				"of the same user": {own.PID, 2}, "of root": {roots.PID, c.roots}, "elsewhere": {elsewhere.PID, c.elsewhere},
 			} {
-				if n := got.Holders[p.pid].Held; n != p.want {
+				if n := got.Holders[p.pid].CloseWait; n != p.want {
 					t.Errorf("the process %s holds %d, want %d", name, n, p.want)
 				}
 			}
@@ -89,8 +89,8 @@ func TestWhatMayNotBeSeenIsCounted(t *testing.T) {
 			}
 			got = service.ask(scanRequest{Scan: true})
 			for _, leak := range []*leaktest.Leak{own, roots, elsewhere} {
-				if n, want := got.Holders[leak.PID].Defunct, min(2, before[leak.PID].Held); n != want {
-					t.Errorf("%d sockets of process %d are seen to be defunct, want %d", n, leak.PID, want)
+				if n, want := got.Holders[leak.PID].Closed, min(2, before[leak.PID].CloseWait); n != want {
+					t.Errorf("%d sockets of process %d are seen to be closed, want %d", n, leak.PID, want)
 				}
 				leak.Do("discard 2")
 				leak.Do("leak 2")

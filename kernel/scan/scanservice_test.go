@@ -48,8 +48,8 @@ type scanResponse struct {
 }
 
 type reportedHolder struct {
-	Held, Unaccepted, Defunct int
-	Entered, Left             uint64
+	CloseWait, Unaccepted, Closed int
+	Entered, Left                 uint64
 }
 
 type reportedSocket struct {
@@ -141,7 +141,7 @@ func (r *scanResponse) fill(v *closewait.View) {
 	}
 	r.Holders = map[int]reportedHolder{}
 	for _, h := range v.Holders {
-		r.Holders[h.ID.PID] = reportedHolder{h.Held.Len(), h.Unaccepted.Len(), h.Defunct.Len(), h.Entered, h.Left}
+		r.Holders[h.ID.PID] = reportedHolder{h.Ended.States[closewait.CloseWait], h.Unaccepted.Len(), h.Ended.States[closewait.Closed], h.Entered, h.Left}
 	}
 	for _, s := range (view{View: v}).all() {
 		r.Sockets = append(r.Sockets, reportedSocket{

@@ -25,7 +25,7 @@ func TestEveryHolderCountsASharedSocketAndTheHostOnce(t *testing.T) {
 		v := openTracked(t, kind, scan.Options{}).view()
 		v.agrees(l)
 		for _, pid := range append(l.Children, l.PID) {
-			if h := v.holder(pid).Held; h.Len() != 4 || h.Shared != 4 {
+			if h := v.holder(pid).Ended; h.Len() != 4 || h.Shared != 4 {
 				t.Errorf("process %d holds %d, %d of them shared, want 4 and 4", pid, h.Len(), h.Shared)
 			}
 		}
@@ -45,8 +45,8 @@ func TestAParentThatHasClosedItsCopyHoldsNothing(t *testing.T) {
 		v := scanner.await(func(v view) (bool, string) { return v.held(l.PID) == 0, v.String() })
 		v.agrees(l)
 		for _, pid := range l.Children {
-			if h := v.holder(pid); h.Held.Len() != 3 || h.Held.Shared != 3 || h.Entered != 3 || h.Left != 0 {
-				t.Errorf("child %d: %d held, %d shared, %d entered, %d left", pid, h.Held.Len(), h.Held.Shared, h.Entered, h.Left)
+			if h := v.holder(pid); h.Ended.Len() != 3 || h.Ended.Shared != 3 || h.Entered != 3 || h.Left != 0 {
+				t.Errorf("child %d: %d held, %d shared, %d entered, %d left", pid, h.Ended.Len(), h.Ended.Shared, h.Entered, h.Left)
 			}
 		}
 		if total := v.Sockets.Total(); total != 3 {
@@ -68,7 +68,7 @@ func TestAHolderThatHasDiedIsRemovedAtOnce(t *testing.T) {
 		if n := v.held(l.PID); n != 0 {
 			t.Errorf("the dead parent holds %d", n)
 		}
-		if h := v.holder(l.Children[0]).Held; h.Len() != 3 || h.Shared != 0 {
+		if h := v.holder(l.Children[0]).Ended; h.Len() != 3 || h.Shared != 0 {
 			t.Errorf("the child holds %d, %d of them shared, want 3 and 0", h.Len(), h.Shared)
 		}
 	})
@@ -154,8 +154,8 @@ func TestAProcessWithSeveralDescriptorsOfASocketCountsItOnce(t *testing.T) {
 	}
 	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		h := openTracked(t, kind, scan.Options{}).view().holder(os.Getpid())
-		if h.Held.Len() != 1 || h.Held.Shared != 0 {
-			t.Errorf("%d held, %d shared, want 1 and 0", h.Held.Len(), h.Held.Shared)
+		if h.Ended.Len() != 1 || h.Ended.Shared != 0 {
+			t.Errorf("%d held, %d shared, want 1 and 0", h.Ended.Len(), h.Ended.Shared)
 		}
 	})
 }

@@ -33,8 +33,8 @@ func withEachShortage(t *testing.T, test func(*resourceShortage)) {
 	elsewhere := leaktest.Where{NetNS: true}.Start(t, "--sockets=5")
 	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		test(&resourceShortage{t, startScanService(t, nil), scan.Options{Scanner: kind.name, Refresh: always}, map[int]reportedHolder{
-			family.PID: {Held: 3, Unaccepted: 2, Entered: 5}, family.Children[0]: {Held: 3, Entered: 3},
-			alone.PID: {Held: 4, Entered: 4}, elsewhere.PID: {Held: 5, Entered: 5},
+			family.PID: {CloseWait: 3, Unaccepted: 2, Entered: 3}, family.Children[0]: {CloseWait: 3, Entered: 3},
+			alone.PID: {CloseWait: 4, Entered: 4}, elsewhere.PID: {CloseWait: 5, Entered: 5},
 		}, elsewhere.PID})
 	})
 }
@@ -109,7 +109,7 @@ func (s *resourceShortage) honest(left int, got scanResponse, scanErrors uint64)
 	for pid, h := range got.Holders {
 		want := s.want[pid]
 		if pid == s.elsewhere && got.Unread > 0 {
-			want.Held = h.Held // its namespace could not be read
+			want.CloseWait = h.CloseWait // its namespace could not be read
 		}
 		if h != want {
 			s.t.Errorf("%d left: process %d: %+v, want %+v", left, pid, h, want)
@@ -129,27 +129,27 @@ func countLimits(scanErrors map[string]uint64) (n uint64) {
 	return n
 }
 
-// TestAShortageMakesNoSocketDefunct leaves a scanner short of descriptors when some sockets are
+// TestAShortageMakesNoSocketClosed leaves a scanner short of descriptors when some sockets are
 // closed by their program and others by their peer.
-func TestAShortageMakesNoSocketDefunct(t *testing.T) {
+func TestAShortageMakesNoSocketClosed(t *testing.T) {
 	hosttest.Require(t)
 	withEachScanner(t, func(t *testing.T, kind scannerKind) {
 		service := startScanService(t, nil)
 		for left := range enough {
 			l := leaktest.Where{NetNS: left%2 == 0}.Start(t, "--sockets=6")
-			if got := service.ask(scanRequest{Open: &scan.Options{Scanner: kind.name, Refresh: time.Hour}, Scan: true}); got.Holders[l.PID].Held != 6 {
+			if got := service.ask(scanRequest{Open: &scan.Options{Scanner: kind.name, Refresh: time.Hour}, Scan: true}); got.Holders[l.PID].CloseWait != 6 {
 				t.Fatalf("at first %+v; %s", got.Holders, got.Error)
 			}
 			l.Do("reset 3")
 			l.Do("close 2")
 			got := service.ask(scanRequest{Headroom: &left, Scan: true})
-			if n := got.Holders[l.PID].Defunct; n > 3 || got.Error == "" && n < 3 && countLimits(got.ScanErrors) == 0 {
-				t.Errorf("with %d descriptors left %d are defunct, want 3, or an error: %v %s", left, n, got.ScanErrors, got.Error)
+			if n := got.Holders[l.PID].Closed; n > 3 || got.Error == "" && n < 3 && countLimits(got.ScanErrors) == 0 {
+				t.Errorf("with %d descriptors left %d are closed, want 3, or an error: %v %s", left, n, got.ScanErrors, got.Error)
 			}
 			again := noShortage
 			leaktest.Eventually(t, timeout, func() (bool, string) {
 				got := service.ask(scanRequest{Headroom: &again, Scan: true}).Holders[l.PID]
-				return got.Defunct == 3 && got.Held == 1, fmt.Sprintf("after that %+v, want 3 defunct and 1 held", got)
+				return got.Closed == 3 && got.CloseWait == 1, fmt.Sprintf("after that %+v, want 3 closed and 1 held", got)
 			})
 			l.Stop()
 		}

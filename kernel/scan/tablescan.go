@@ -97,7 +97,8 @@ func (s *tableScanner) snapshot(scan *tableScan) (*closewait.Snapshot, error) {
 		return nil, err
 	}
 	return &closewait.Snapshot{
-		Taken: scan.taken, Uptime: scan.uptime, NetNS: scan.set.netNSIDs(), UnreadableNetNS: scan.unread, Denied: s.owners.unread,
+		Complete: closewait.NewStateSet(closewait.CloseWait),
+		Taken:    scan.taken, Uptime: scan.uptime, NetNS: scan.set.netNSIDs(), UnreadableNetNS: scan.unread, Denied: s.owners.unread,
 		Sockets: scan.set.sockets, Processes: s.buffers.processes, PIDs: scan.pids,
 	}, nil
 }

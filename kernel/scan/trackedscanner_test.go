@@ -87,8 +87,8 @@ func (s *trackedScanner) view() view {
 	}
 	v := view{View: s.tracker.Update(snapshot), t: s.t, kind: s.kind}
 	for _, s := range snapshot.Sockets {
-		if s.Defunct {
-			v.defunct = append(v.defunct, s)
+		if s.State == closewait.Closed {
+			v.closed = append(v.closed, s)
 		}
 	}
 	if v.Uptime == 0 {

@@ -56,12 +56,12 @@ func (v view) agreesWithTruth(l *leaktest.Leak) {
 	for _, pid := range append(l.Children, l.PID) {
 		var want []socketLine
 		for _, s := range l.Sockets {
-			if slices.Contains(s.Holders, pid) && s.Kind != truth.Defunct {
+			if slices.Contains(s.Holders, pid) && s.Kind != truth.Closed {
 				want = append(want, v.line(s.Local, s.Remote, s.Inode, s.Cookie, s.RecvQ))
 			}
 		}
 		v.holds(pid, "leak", want)
-		v.holdsDefunct(pid, l)
+		v.holdsClosed(pid, l)
 	}
 	v.agreesOnEach(l)
 }
@@ -71,29 +71,29 @@ func (v view) holds(pid int, source string, want []socketLine) {
 	v.t.Helper()
 	var got []socketLine
 	if h := v.find(pid); h != nil {
-		for _, s := range h.Held.Sockets {
+		for _, s := range inState(closewait.CloseWait, h) {
 			got = append(got, v.line(s.Local, s.Remote, s.Inode, s.ID.Cookie, s.RecvQueue))
 		}
 	}
 	v.same(fmt.Sprintf("sockets of process %d (-%s +seen)", pid, source), got, want)
 }
 
-// holdsDefunct compares the closed sockets of a process that were in CLOSE_WAIT. Other closed
+// holdsClosed compares the closed sockets of a process that were in CLOSE_WAIT. Other closed
 // sockets are known only to a scanner that reads every descriptor.
-func (v view) holdsDefunct(pid int, l *leaktest.Leak) {
+func (v view) holdsClosed(pid int, l *leaktest.Leak) {
 	v.t.Helper()
 	var got, want []socketLine
 	if h := v.find(pid); h != nil {
-		for _, s := range h.Defunct.Sockets {
+		for _, s := range inState(closewait.Closed, h) {
 			got = append(got, v.line(s.Local, s.Remote, s.Inode, s.ID.Cookie, 0)) // the queue is of no interest
 		}
 	}
 	for _, s := range l.Sockets {
-		if s.Kind == truth.Defunct && (s.Was != "" || v.AllDefunct) && slices.Contains(s.Holders, pid) {
+		if s.Kind == truth.Closed && (s.Was != "" || v.Complete.Has(closewait.Closed)) && slices.Contains(s.Holders, pid) {
 			want = append(want, v.line(s.Local, s.Remote, s.Inode, s.Cookie, 0))
 		}
 	}
-	v.same(fmt.Sprintf("defunct sockets of process %d (-leak +seen)", pid), got, want)
+	v.same(fmt.Sprintf("closed sockets of process %d (-leak +seen)", pid), got, want)
 }
 
 func (v view) same(what string, got, want []socketLine) {
@@ -112,7 +112,7 @@ func (v view) agreesOnEach(l *leaktest.Leak) {
 	v.t.Helper()
 	ns := netNSOf(v.t, l.PID)
 	for _, want := range l.Sockets {
-		if want.Kind == truth.Defunct {
+		if want.Kind == truth.Closed {
 			continue
 		}
 		got := v.socket(ns, want.Local, want.Remote)

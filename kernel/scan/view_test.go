@@ -13,9 +13,9 @@ import (
 // view is a View with methods that tests need.
 type view struct {
 	*closewait.View
-	t       testing.TB
-	kind    scannerKind
-	defunct []closewait.SocketSample // in the Snapshot
+	t      testing.TB
+	kind   scannerKind
+	closed []closewait.SocketSample // in the Snapshot
 }
 
 // countsOnce checks that no socket is twice in a list or in two lists that exclude each other,
@@ -35,8 +35,8 @@ func (v view) countsOnce() {
 	for _, h := range v.Holders {
 		whose := h.Comm + " " + strconv.Itoa(h.ID.PID)
 		holds := func(s *closewait.Socket) bool { return slices.Contains(s.Holders, h.ID) }
-		check(whose+" holds", h.Held.Sockets, func(s *closewait.Socket) bool {
-			return holds(s) && s.Accepted() && s.Owner == closewait.OwnedByProcess && !s.Defunct
+		check(whose+" holds", h.Ended.Sockets, func(s *closewait.Socket) bool {
+			return holds(s) && s.Accepted() && s.Owner == closewait.OwnedByProcess && s.State.Ended()
 		})
 		check(whose+" could accept", h.Unaccepted.Sockets, func(s *closewait.Socket) bool {
 			return holds(s) && !s.Accepted() && s.Owner == closewait.OwnedByListener
@@ -53,11 +53,6 @@ func (v view) countsOnce() {
 	// A holder that ended before it could be described is not listed, so there can be more.
 	if total := v.Sockets.Total(); total < len(listed) {
 		v.t.Errorf("host total %d, and %d sockets are listed", total, len(listed))
-	}
-	for _, h := range v.Holders { // the totals do not include them
-		check(h.Comm+" has defunct", h.Defunct.Sockets, func(s *closewait.Socket) bool {
-			return slices.Contains(s.Holders, h.ID) && s.Owner == closewait.OwnedByProcess && s.Defunct
-		})
 	}
 }
 
@@ -81,10 +76,10 @@ func (v view) holder(pid int) *closewait.Holder {
 	return h
 }
 
-// held and unaccepted return numbers of sockets of a process, 0 if it has none.
+// held and unaccepted return numbers of sockets in CLOSE_WAIT of a process, 0 if it has none.
 func (v view) held(pid int) int {
 	if h := v.find(pid); h != nil {
-		return h.Held.Len()
+		return h.Ended.States[closewait.CloseWait]
 	}
 	return 0
 }
@@ -96,12 +91,17 @@ func (v view) unaccepted(pid int) int {
 	return 0
 }
 
+// inState returns the ended sockets of a process in a state.
+func inState(state closewait.State, h *closewait.Holder) []*closewait.Socket {
+	return slices.DeleteFunc(slices.Clone(h.Ended.Sockets), func(s *closewait.Socket) bool { return s.State != state })
+}
+
 // all returns every socket that is listed, once.
 func (v view) all() []*closewait.Socket {
 	list := slices.Clone(v.Ownerless)
 	listed := map[*closewait.Socket]bool{}
 	for _, h := range v.Holders {
-		for _, s := range slices.Concat(h.Held.Sockets, h.Unaccepted.Sockets) {
+		for _, s := range slices.Concat(h.Ended.Sockets, h.Unaccepted.Sockets) {
 			if !listed[s] {
 				listed[s] = true
 				list = append(list, s)
@@ -127,7 +127,7 @@ func (v view) String() string {
 	var b strings.Builder
 	for _, h := range v.Holders {
 		b.WriteString("\n" + h.Comm + " " + strconv.Itoa(h.ID.PID) + ": " +
-			strconv.Itoa(h.Held.Len()) + " held, " + strconv.Itoa(h.Unaccepted.Len()) + " unaccepted")
+			strconv.Itoa(h.Ended.Len()) + " ended, " + strconv.Itoa(h.Unaccepted.Len()) + " unaccepted")
 	}
 	b.WriteString("\n" + strconv.Itoa(len(v.Ownerless)) + " without a holder, " + strconv.Itoa(v.Denied) + " processes denied")
 	return b.String()

@@ -19,8 +19,8 @@ type Label string
 type Condition struct {
 	Key      string // empty for a check that every rule has
 	Read     func(*document.Section, *When)
-	Describe func(*When) string // the value as in a rules file; empty if it is not given
-	Warn     func(*document.Section, Context)
+	Describe func(*When) string               // the value as in a rules file; empty if it is not given
+	Warn     func(*document.Section, Context) // also refuses what the rest of the rule does not allow
 
 	// Excludes reports whether a socket is no evidence; nil if the condition excludes none by itself.
 	// Excluded says why, such as "of another or unknown direction".
@@ -74,6 +74,7 @@ type Subject interface {
 // Context is the part of a rule that Warn may need besides its section.
 type Context struct {
 	When                 *When
-	Ends                 bool // some step can end the process, and no guard runs before that step
+	CanEnd               bool // some step can end the process
+	Ends                 bool // the same, and no guard runs before that step
 	AcceptsRemoteTrigger bool
 }

@@ -3,17 +3,19 @@ package condition
 import (
 	"slices"
 	"time"
+
+	"closewait_exporter/closewait"
 )
 
 // When holds the values of the keys under `when`. A new key adds its value here.
 type When struct {
-	Sockets        int           // minimum number of evidence sockets
-	Age            time.Duration // minimum time in CLOSE_WAIT, and without traffic, of each; observed in a rule that ends processes
-	For            time.Duration // minimum time with enough evidence
-	Direction      Direction     // of the sockets that count
-	FDs            Threshold     // minimum number of open descriptors
-	PeerShare      float64       // maximum share of the inbound evidence from one /24 (/64), 0 to 1; 0: no limit
-	IncludeDefunct bool          // defunct sockets count as sockets in CLOSE_WAIT do
+	Sockets   int                // minimum number of evidence sockets
+	Age       time.Duration      // minimum time since the end, and without traffic, of each; observed in a rule that ends processes
+	For       time.Duration      // minimum time with enough evidence
+	Direction Direction          // of the sockets that count
+	FDs       Threshold          // minimum number of open descriptors
+	PeerShare float64            // maximum share of the inbound evidence from one /24 (/64), 0 to 1; 0: no limit
+	States    closewait.StateSet // of the sockets that count
 }
 
 // All are the conditions in the order in which they are checked. The first one that does not hold
@@ -27,7 +29,7 @@ var All = []Condition{
 	direction,
 	fds,
 	peerShare,
-	includeDefunct,
+	states,
 	inProgress,
 	cooldown,
 }

@@ -14,9 +14,9 @@ type Findings struct {
 	Process    *closewait.Process // nil in a decision about a rule as a whole
 	Taken      time.Time          // of the View
 	Why        string             // a reason without numbers: why protected, suspended, unreadable
-	Held       int                // sockets of the process, in CLOSE_WAIT or defunct
+	Held       int                // sockets of the process, ended ones, and others if the rule counts their state
 	Counting   int                // sockets that are evidence
-	Defunct    int                // sockets that are evidence and defunct
+	Closed     int                // sockets that are evidence and closed
 	Excluded   ExclusionCounts
 	Age, Quiet time.Duration // age, as the rule counts it, of the youngest evidence; time since the last traffic on any evidence
 	HeldFor    time.Duration // for how long there has been enough evidence
@@ -39,7 +39,7 @@ type ExclusionCounts struct {
 	Ignored    int32
 	Foreign    int32       // another holder is of another service, or unknown
 	Shared     int32       // another holder cannot be ended together with this process
-	Defunct    int32       // without include_defunct
+	State      int32       // in no state of when.states
 	Conditions []Exclusion // by conditions with Excludes
 	// ForeignHolder describes one of the other holders that Foreign counts.
 	ForeignHolder string

@@ -44,8 +44,8 @@ func (w *When) MinSockets() int { return max(w.Sockets, 1) }
 func describeEvidence(w *When, f *Findings) string {
 	var text strings.Builder
 	fmt.Fprintf(&text, "%d of %d sockets are evidence", f.Counting, f.Held)
-	if f.Defunct > 0 {
-		fmt.Fprintf(&text, " (%d of them defunct)", f.Defunct)
+	if f.Closed > 0 {
+		fmt.Fprintf(&text, " (%d of them closed)", f.Closed)
 	}
 	fmt.Fprintf(&text, ", %d required", w.MinSockets())
 	if f.Counting > 0 {
@@ -62,7 +62,7 @@ func (e *ExclusionCounts) String() string {
 	all = append(all, e.Conditions...)
 	all = append(all,
 		Exclusion{"ignored", e.Ignored}, Exclusion{"also held by another group (" + e.ForeignHolder + ")", e.Foreign},
-		Exclusion{"also held by a process that must not be ended with it", e.Shared}, Exclusion{"defunct, which count only with include_defunct", e.Defunct})
+		Exclusion{"also held by a process that must not be ended with it", e.Shared}, Exclusion{"in a state that states does not list", e.State})
 	var text strings.Builder
 	for _, x := range all {
 		if x.Count > 0 {

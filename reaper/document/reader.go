@@ -7,6 +7,9 @@ type Reader struct {
 	file     string
 	problems Problems // that make the file invalid
 	warnings Problems // that are valid but probably unintended
+
+	// Renamed has what to write instead of a key of earlier versions.
+	Renamed map[string]string
 }
 
 // NewReader returns a Reader whose problems name that file.

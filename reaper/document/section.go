@@ -42,6 +42,9 @@ func (s *Section) add(key, content *yaml.Node, known []string) {
 	name := Resolve(key).Value
 	before, twice := s.fields[name]
 	switch {
+	case !slices.Contains(known, name) && s.reader.Renamed[name] != "":
+		s.broken = true
+		s.reader.Problem(key.Line, fmt.Sprintf("%s%s: was renamed: write %s", s.path, name, s.reader.Renamed[name]))
 	case !slices.Contains(known, name):
 		s.broken = true
 		s.reader.Problem(key.Line, fmt.Sprintf("%sunknown key %q: %s", beforeColon(s.path), name, knownKeys(known)))

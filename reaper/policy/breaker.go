@@ -67,11 +67,7 @@ func (r *round) groupsOf(index int) (due, healthy int) {
 		if p.rules[index].matchState != matches || !concerns(rule, p.Holder) {
 			continue
 		}
-		sockets := p.Held.Len()
-		if rule.When.IncludeDefunct {
-			sockets += p.Defunct.Len()
-		}
-		if sockets < rule.When.MinSockets() {
+		if rule.When.Candidates(p.Holder) < rule.When.MinSockets() {
 			few[p.limitGroup] = true
 		} else {
 			affected[p.limitGroup] = true

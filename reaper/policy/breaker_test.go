@@ -110,10 +110,12 @@ func TestAnIncidentThatArrivesSpreadTripsTheBreaker(t *testing.T) {
 func TestWhatIsStillYoungIsNotHealthy(t *testing.T) {
 	fine := services("fine", 2, 1)
 	for name, young := range map[string]func(*closewait.Holder){
-		"young sockets":    func(h *closewait.Holder) { h.Held = closewait.NewHolding(sockets(2, uint64(20*h.ID.PID), time.Minute)) },
+		"young sockets": func(h *closewait.Holder) {
+			h.Ended = closewait.NewHolding(sockets(2, uint64(20*h.ID.PID), time.Minute))
+		},
 		"descriptors left": func(h *closewait.Holder) { h.OpenFDs = 10 },
 		"sockets that move": func(h *closewait.Holder) {
-			h.Held = closewait.NewHolding(sockets(2, uint64(20*h.ID.PID), hour, moving))
+			h.Ended = closewait.NewHolding(sockets(2, uint64(20*h.ID.PID), hour, moving))
 		},
 		"unknown file limit": func(h *closewait.Holder) { h.FDsKnown = false },
 	} {

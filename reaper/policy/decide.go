@@ -163,10 +163,10 @@ func (r *round) consider(p *processState, index int) {
 	}
 }
 
-// concerns reports whether the process has sockets of a kind that can count. Other processes get a
+// concerns reports whether the process has sockets in a state that can count. Other processes get a
 // decision too, so that explain can give a reason, but they do not make the breaker less sensitive.
 func concerns(r *rules.Rule, h *closewait.Holder) bool {
-	return h.Held.Len()+h.Unaccepted.Len() > 0 || r.When.IncludeDefunct
+	return r.When.Candidates(h)+h.Unaccepted.Len() > 0
 }
 
 // markChanged marks the decisions about processes that differ from the last round.
@@ -185,7 +185,7 @@ func markChanged(decisions []Decision) {
 func (r *round) decision(p *processState, index int) Decision {
 	return Decision{
 		Rule: &r.policy.rules[index], Group: p.group, state: &p.rules[index],
-		Findings: condition.Findings{Process: &p.Process, Taken: r.view.Taken, Held: p.Held.Len() + p.Defunct.Len()},
+		Findings: condition.Findings{Process: &p.Process, Taken: r.view.Taken, Held: heldFor(p.Holder, &r.policy.rules[index].When)},
 	}
 }
 
@@ -205,4 +205,12 @@ func (r *round) match(p *processState, index int) matchState {
 		state.matchState = differs
 	}
 	return state.matchState
+}
+
+// heldFor is the number of sockets of a process of which some can be evidence for a rule.
+func heldFor(h *closewait.Holder, w *condition.When) int {
+	if w.CountsOthers() {
+		return h.Ended.Len() + h.Other.Len()
+	}
+	return h.Ended.Len()
 }

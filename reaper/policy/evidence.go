@@ -25,30 +25,32 @@ func (e *evaluation) fewAreEnough() bool {
 	return false
 }
 
-// candidateSockets are the sockets of the process that the rule may count, oldest first.
+// candidateSockets are the sockets of the process in the states that the rule counts, oldest first.
+// All conditions apply to each state alike: a client can close a socket in CLOSE_WAIT at any time
+// by a RST.
 func (e *evaluation) candidateSockets() iter.Seq[*closewait.Socket] {
 	return func(yield func(*closewait.Socket) bool) {
-		held, defunct := e.Held.Sockets, e.defunct()
-		for len(held)+len(defunct) > 0 {
-			next := &held
-			if len(held) == 0 || len(defunct) > 0 && defunct[0].Since.Before(held[0].Since) {
-				next = &defunct
+		ended, other := e.Ended.Sockets, e.other()
+		for len(ended)+len(other) > 0 {
+			next := &ended
+			if len(ended) == 0 || len(other) > 0 && other[0].Since.Before(ended[0].Since) {
+				next = &other
 			}
-			if !yield((*next)[0]) {
+			s := (*next)[0]
+			*next = (*next)[1:]
+			if e.rule.When.States.Has(s.State) && !yield(s) {
 				return
 			}
-			*next = (*next)[1:]
 		}
 	}
 }
 
-// defunct are the defunct sockets that the rule may count. All conditions apply to them as to
-// sockets in CLOSE_WAIT: a client can turn one kind into the other at any time by a RST.
-func (e *evaluation) defunct() []*closewait.Socket {
-	if !e.rule.When.IncludeDefunct {
+// other are the sockets that have not ended, if the rule counts any of their states.
+func (e *evaluation) other() []*closewait.Socket {
+	if !e.rule.When.CountsOthers() {
 		return nil
 	}
-	return e.Defunct.Sockets
+	return e.Other.Sockets
 }
 
 // collect finds the sockets of the process that are evidence, oldest first, and the processes that
@@ -58,8 +60,8 @@ func (e *evaluation) collect() {
 		return
 	}
 	e.complete = true
-	cutoff, shared, left := e.cutoff(), false, e.Held.Len()+len(e.defunct())
-	e.d.Excluded.Defunct = int32(e.d.Held - left)
+	cutoff, shared, left := e.cutoff(), false, e.rule.When.Candidates(e.Holder)
+	e.d.Excluded.State = int32(e.d.Held - left)
 	for s := range e.candidateSockets() {
 		if s.Since.After(cutoff) { // and so are all that follow
 			e.d.Excluded.Young += int32(left)
@@ -81,10 +83,10 @@ func (e *evaluation) collect() {
 }
 
 func (e *evaluation) count() {
-	e.d.Counting, e.d.Defunct = len(e.evidence), 0
+	e.d.Counting, e.d.Closed = len(e.evidence), 0
 	for _, s := range e.evidence {
-		if s.Defunct {
-			e.d.Defunct++
+		if s.State == closewait.Closed {
+			e.d.Closed++
 		}
 	}
 }
@@ -102,7 +104,7 @@ func (e *evaluation) measure() {
 	}
 }
 
-// endedSince is the time since which a socket counts as in CLOSE_WAIT. For a rule that can end a
+// endedSince is the time since which a socket counts as ended. For a rule that can end a
 // process that is when a scan first saw it: a peer can forge the age that the kernel shows.
 func (e *evaluation) endedSince(s *closewait.Socket) time.Time {
 	if e.policy.ends[e.index] && !e.policy.trustKernelAges {
@@ -128,7 +130,7 @@ func (e *evaluation) observedTime(since time.Time) time.Duration {
 	return e.ran(since, e.view.Taken)
 }
 
-// cutoff is the latest time since which a socket must have been in CLOSE_WAIT, and quiet, to be
+// cutoff is the latest time since which a socket must have been ended, and quiet, to be
 // evidence. Time in which the process could not run or was not observed does not count; the zero
 // time excludes all sockets.
 func (e *evaluation) cutoff() time.Time {

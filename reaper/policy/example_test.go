@@ -35,7 +35,7 @@ rules:
 	}
 	web := &closewait.Holder{
 		Process: closewait.Process{ID: id, Comm: "web", Exe: "/usr/bin/web", State: 'S'},
-		Held:    closewait.NewHolding([]*closewait.Socket{leaked}),
+		Ended:   closewait.NewHolding([]*closewait.Socket{leaked}),
 	}
 
 	p := policy.New(config, policy.Options{})

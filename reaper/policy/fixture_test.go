@@ -14,8 +14,8 @@ var (
 	view, rule, config       = fixture.View, fixture.Rule, fixture.Config
 	from, quietSince, moving = fixture.From, fixture.QuietSince, fixture.Moving
 	firstSeen, sharedBy      = fixture.FirstSeen, fixture.SharedBy
-	withDefunct              = fixture.WithDefunct
-	includeDefunct           = fixture.IncludeDefunct
+	withClosed               = fixture.WithClosed
+	endedStates              = fixture.EndedStates
 	unit, exe, state         = fixture.Unit, fixture.Exe, fixture.State
 	openFDs, fdsUnknown      = fixture.OpenFDs, fixture.FDsUnknown
 	unknownDirection         = fixture.UnknownDirection

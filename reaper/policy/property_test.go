@@ -39,14 +39,17 @@ const (
 
 func chaosConfig(rng *rand.Rand) *rules.Config {
 	c := &rules.Config{Interval: 10 * time.Second, Limits: chaosLimits(rng)}
-	defunct := rng.IntN(2) == 0
+	closed := rng.IntN(2) == 0
 	for i := range 3 {
 		c.Rules = append(c.Rules, rule(func(r *rules.Rule) {
 			r.Name = fmt.Sprint("rule", i)
 			r.Match = rules.Match{Exe: regexp.MustCompile([]string{`/usr/.*`, `.*/a`, `.*`}[i])}
 			r.When = condition.When{Sockets: 1 + rng.IntN(2), Age: time.Duration(rng.IntN(30)) * time.Second, For: time.Duration(rng.IntN(20)) * time.Second}
 			r.Cooldown = time.Duration(rng.IntN(120)) * time.Second
-			r.When.IncludeDefunct = defunct && rng.IntN(2) == 0
+			r.When.States = closewait.NewStateSet(closewait.CloseWait)
+			if closed && rng.IntN(2) == 0 {
+				r.When.States = closewait.NewStateSet(closewait.EndedStates...)
+			}
 			if i == 2 {
 				r.Steps = []step.Step{step.Destroy{}}
 			}
@@ -81,9 +84,8 @@ func (c *chaos) live() {
 
 func (c *chaos) leak(id closewait.ProcessID) {
 	var held []*closewait.Socket
-	var defunct closewait.Holding
 	if h := c.alive[id]; h != nil {
-		held, defunct = slices.Clone(h.Held.Sockets), h.Defunct
+		held = slices.Clone(h.Ended.Sockets)
 	}
 	for range c.rng.IntN(3) {
 		c.cookie++
@@ -98,7 +100,6 @@ func (c *chaos) leak(id closewait.ProcessID) {
 		p.Comm = fmt.Sprint("server", id.PID%4)
 		p.UID = []uint32{0, 7, 7}[id.PID%3]
 	})
-	c.alive[id].Defunct = defunct
 }
 
 // share gives the sockets of one process to another one too, as fork does.
@@ -108,19 +109,19 @@ func (c *chaos) share() {
 		return
 	}
 	a, b := c.alive[ids[c.rng.IntN(len(ids))]], c.alive[ids[c.rng.IntN(len(ids))]]
-	if a.ID == b.ID || a.Held.Len() == 0 {
+	if a.ID == b.ID || a.Ended.Len() == 0 {
 		return
 	}
-	s := *a.Held.Sockets[c.rng.IntN(a.Held.Len())]
-	if slices.Contains(s.Holders, b.ID) || b.Held.Len() == chaosSockets {
+	s := *a.Ended.Sockets[c.rng.IntN(a.Ended.Len())]
+	if slices.Contains(s.Holders, b.ID) || b.Ended.Len() == chaosSockets {
 		return
 	}
 	s.Holders = append(slices.Clone(s.Holders), b.ID)
 	for _, id := range s.Holders {
 		if h := c.alive[id]; h != nil {
-			held := slices.DeleteFunc(slices.Clone(h.Held.Sockets), func(other *closewait.Socket) bool { return other.ID == s.ID })
+			held := slices.DeleteFunc(slices.Clone(h.Ended.Sockets), func(other *closewait.Socket) bool { return other.ID == s.ID })
 			again := *h
-			again.Held = closewait.NewHolding(append(held, &s))
+			again.Ended = closewait.NewHolding(append(held, &s))
 			c.alive[id] = &again
 		}
 	}
@@ -189,7 +190,7 @@ func (c *chaos) round() {
 			c.t.Fatalf("the same View and State lead to\n%s\nand then to\n%s", describe(decisions), describe(again))
 		}
 	}
-	c.checkDefunct(v, decisions)
+	c.checkClosed(v, decisions)
 	var dry []Decision
 	if dry, c.dry = c.trial.Decide(v, c.dry); !alike(dry, decisions) {
 		c.t.Fatalf("dry run decides\n%s\nenforce decides\n%s", describe(dry), describe(decisions))
@@ -231,8 +232,8 @@ func (c *chaos) check(d *Decision) {
 		}
 		c.done = append(c.done, doneAction{c.now, d.ID()})
 	}
-	if !d.Rule.When.IncludeDefunct && slices.ContainsFunc(d.Evidence, func(s *closewait.Socket) bool { return s.Defunct }) {
-		c.t.Fatalf("%s has a defunct socket for evidence", d.ID())
+	if !d.Rule.When.States.Has(closewait.Closed) && slices.ContainsFunc(d.Evidence, func(s *closewait.Socket) bool { return s.State == closewait.Closed }) {
+		c.t.Fatalf("%s has a closed socket for evidence", d.ID())
 	}
 	if len(d.Evidence) < d.Rule.When.Sockets {
 		c.t.Fatalf("%s acts on %d sockets", d.ID(), len(d.Evidence))

@@ -161,7 +161,7 @@ func (r *round) stateOf(t *TargetFacts) *processState {
 	p.group, p.limitGroup = p.Group(), limitGroup(&t.Process)
 	p.Halted = t.Activity.Halted
 	if seen := r.next.byID[t.Process.ID]; seen != nil {
-		p.Held, p.Defunct, p.observedSince, p.pauses = seen.Held, seen.Defunct, seen.observedSince, seen.pauses
+		p.Ended, p.Other, p.observedSince, p.pauses = seen.Ended, seen.Other, seen.observedSince, seen.pauses
 	}
 	if before := r.before[t.Process.ID]; p.Halted == "" && before != nil && before.activity != nil && t.Activity.StuckSince(before.activity) {
 		p.Halted = stuckReason

@@ -37,7 +37,7 @@ func TestCheckSaysWhatTheRulesComeTo(t *testing.T) {
 	two := smallest + `  - name: client
     mode: enforce
     match: {exe: /bin/client}
-    when: {age: 1h, for: 1m, direction: outbound, fds: 55.5%, sockets: 7, include_defunct: true}
+    when: {age: 1h, for: 1m, direction: outbound, fds: 55.5%, sockets: 7, states: [close_wait]}
     steps:
       - thread_dump: {}
       - signal: {name: TERM}
@@ -47,7 +47,7 @@ func TestCheckSaysWhatTheRulesComeTo(t *testing.T) {
 	want := `FILE: valid: 2 rules (web dry_run, client enforce)
   every 5s, at most 3 actions per 10m0s
   web: {sockets: 2, age: 1m0s, for: 0s, direction: any}, then destroy; cooldown 10m0s
-  client: {sockets: 7, age: 1h0m0s, for: 1m0s, direction: outbound, fds: 55.5%, include_defunct: true}, then thread_dump, signal TERM; cooldown 24h0m0s
+  client: {sockets: 7, age: 1h0m0s, for: 1m0s, direction: outbound, fds: 55.5%, states: [close_wait]}, then thread_dump, signal TERM; cooldown 24h0m0s
 FILE:8: warning: rule client: mode: enforce acts only if the exporter runs with --reaper.enforce
 `
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -65,15 +65,10 @@ func TestCheckWarnsOfWhatIsPerhapsNotMeant(t *testing.T) {
 		"trusted peers for nothing": {"rules:", "trusted_peers: [10.0.0.0/8]\nrules:", "FILE:1: warning: trusted_peers: has no effect: no rule has when.peer_share\n"},
 		"a remote trigger": {"- destroy: {}", "- signal: {name: TERM}\n    accept_remote_trigger: true",
 			"FILE:7: warning: rule web: accept_remote_trigger: any peer can make the rule end the program, by closing connections on its own side only\n"},
-		"defunct sockets without fds": {"60s}\n    steps:\n      - destroy: {}", "60s, include_defunct: true}\n    accept_remote_trigger: true\n    steps:\n      - signal: {name: TERM}",
-			"FILE:4: warning: rule web: when.include_defunct: a network failure makes all idle connections of a healthy pool defunct at once: add fds, or set sockets above the size of the pool\n" +
-				"FILE:5: warning: rule web: accept_remote_trigger: any peer can make the rule end the program, by closing connections on its own side only\n"},
-		"defunct sockets with fds":              {"60s}\n    steps:\n      - destroy: {}", "60s, include_defunct: true, fds: 80%}\n    steps:\n      - signal: {name: TERM}", ""},
-		"defunct sockets, and a guard":          {"60s}\n    steps:\n      - destroy: {}", "60s, include_defunct: true}\n    steps:\n      - run: {command: [/bin/ok]}\n      - signal: {name: TERM}", ""},
-		"defunct sockets where no process ends": {"60s}", "60s, include_defunct: true}", ""},
-		"defunct sockets that are not counted":  {"60s}\n    steps:\n      - destroy: {}", "60s, include_defunct: false, fds: 80%}\n    steps:\n      - signal: {name: TERM}", ""},
-		"a low share of descriptors":            {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 10%}\n    steps:\n      - signal: {name: TERM}", fmt.Sprintf(low, "10%")},
-		"a low number of descriptors":           {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 500}\n    steps:\n      - signal: {name: TERM}", fmt.Sprintf(low, "500")},
+		"closed sockets with fds":              {"60s}\n    steps:\n      - destroy: {}", "60s, states: [closed], fds: 80%}\n    steps:\n      - signal: {name: TERM}", ""},
+		"closed sockets where no process ends": {"60s}", "60s, states: [closed, close_wait]}", ""},
+		"a low share of descriptors":           {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 10%}\n    steps:\n      - signal: {name: TERM}", fmt.Sprintf(low, "10%")},
+		"a low number of descriptors":          {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 500}\n    steps:\n      - signal: {name: TERM}", fmt.Sprintf(low, "500")},
 		"a percentage without its sign": {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 80}\n    steps:\n      - signal: {name: TERM}",
 			"FILE:4: warning: rule web: when.fds: 80 is a count of descriptors; did you mean 80%?\n"},
 		"a fair number of descriptors":      {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 900}\n    steps:\n      - signal: {name: TERM}", ""},

@@ -91,7 +91,7 @@ func TestTheDocumentHasTheRightDefaults(t *testing.T) {
 	text := readDocument(t)
 	for key, value := range map[string]any{
 		"limits.actions": defaultActions, "limits.per": defaultPer, "interval": defaultInterval, "mode": DryRun, "when.sockets": 2,
-		"when.direction": condition.AnyDirection, "when.include_defunct": false, "steps.run.timeout": 30 * time.Second, "steps.signal.wait": 10 * time.Second, "cooldown": defaultCooldown,
+		"when.direction": condition.AnyDirection, "steps.run.timeout": 30 * time.Second, "steps.signal.wait": 10 * time.Second, "cooldown": defaultCooldown,
 	} {
 		short := strings.TrimSuffix(fmt.Sprint(value), "m0s")
 		if short != fmt.Sprint(value) {

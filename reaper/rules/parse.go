@@ -51,6 +51,7 @@ func Parse(name string, data []byte) (*Config, error) {
 // parse also returns the parser, which has warnings: content that is valid but probably unintended.
 func parse(name string, data []byte) (*Config, *parser, error) {
 	p := &parser{Reader: document.NewReader(name), ruleLines: map[string]int{}}
+	p.Renamed = map[string]string{"include_defunct": "states: [close_wait, closed], the default of a rule with fds"}
 	var config *Config
 	if root := p.Root(data); root != nil {
 		config = p.config(root)

@@ -24,7 +24,7 @@ func FuzzParse(f *testing.F) {
 	}
 	f.Add(string(example))
 	f.Add(smallest)
-	f.Add(strings.Replace(smallest, "age: 60s", "age: 60s, fds: 80%, direction: outbound, include_defunct: true", 1))
+	f.Add(strings.Replace(smallest, "age: 60s", "age: 60s, fds: 80%, direction: outbound, states: [close_wait, fin_wait2]", 1))
 	f.Add("rules: &a [*a]")
 	f.Add("? {a: b}\n: !!binary c\n---\n")
 	f.Fuzz(func(t *testing.T, text string) {

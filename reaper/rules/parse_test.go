@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/document"
 	"closewait_exporter/reaper/step"
@@ -47,7 +48,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 				},
 				LocalPort: []uint16{22, 2222},
 			},
-			When: condition.When{Sockets: 3, Age: time.Minute, For: 30 * time.Second, FDs: condition.Threshold{Ratio: 0.8}, Direction: condition.InboundOnly, PeerShare: 0.25, IncludeDefunct: true},
+			When: condition.When{Sockets: 3, Age: time.Minute, For: 30 * time.Second, FDs: condition.Threshold{Ratio: 0.8}, Direction: condition.InboundOnly, PeerShare: 0.25, States: closewait.NewStateSet(closewait.EndedStates...)},
 			Steps: []step.Step{
 				step.RaiseNoFile{Hard: true},
 				step.Run{Command: []string{"/usr/local/bin/drain", "{pid}"}, Timeout: 20 * time.Second},
@@ -59,7 +60,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		}, {
 			Name: "second", Mode: DryRun,
 			Match:    Match{Container: anchored("[0-9a-f]+")},
-			When:     condition.When{Sockets: 2, Age: time.Hour, FDs: condition.Threshold{Count: 900}, Direction: condition.OutboundOnly},
+			When:     condition.When{Sockets: 2, Age: time.Hour, FDs: condition.Threshold{Count: 900}, Direction: condition.OutboundOnly, States: closewait.NewStateSet(closewait.EndedStates...)},
 			Steps:    []step.Step{step.RaiseNoFile{To: 4096}, step.RaiseNoFile{Hard: true}},
 			Cooldown: 10 * time.Minute,
 		}},
@@ -84,7 +85,7 @@ func TestParseFillsInWhatIsNotSaid(t *testing.T) {
 		Interval: 5 * time.Second,
 		Rules: []Rule{{
 			Name: "web", Mode: DryRun, Match: Match{Exe: anchored("/bin/web")},
-			When: condition.When{Sockets: 2, Age: time.Minute}, Steps: []step.Step{step.Destroy{}}, Cooldown: 10 * time.Minute,
+			When: condition.When{Sockets: 2, Age: time.Minute, States: closewait.NewStateSet(closewait.CloseWait)}, Steps: []step.Step{step.Destroy{}}, Cooldown: 10 * time.Minute,
 		}},
 	}
 	empty := "trusted_peers:\nprotect:\nlimits:\n" + strings.Replace(smallest, "exe: /bin/web", `exe: /bin/web, user: ""`, 1) + "    ignore:\n"

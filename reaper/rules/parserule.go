@@ -123,7 +123,7 @@ func readWhen(s *document.Section) condition.When {
 // warnConditions lets each condition warn about its value in the context of the rule.
 func warnConditions(rule *Rule, steps []parsedStep, when *document.Section) {
 	ending, guarded := findEnding(steps)
-	context := condition.Context{When: &rule.When, Ends: ending >= 0 && !guarded, AcceptsRemoteTrigger: rule.AcceptRemoteTrigger}
+	context := condition.Context{When: &rule.When, CanEnd: ending >= 0, Ends: ending >= 0 && !guarded, AcceptsRemoteTrigger: rule.AcceptRemoteTrigger}
 	for i := range condition.All {
 		if warn := condition.All[i].Warn; warn != nil {
 			warn(when, context)

@@ -16,32 +16,34 @@ func TestARuleThatAnyPeerCanTriggerIsRefused(t *testing.T) {
 		reason = "rules.yml:%d: rule web: step %d (signal): signal %s can end the process because of its sockets alone, and any peer can put sockets into " +
 			"CLOSE_WAIT on purpose, outbound ones too: add when.fds, such as fds: 80%%, or a run step before this one, " +
 			"or accept_remote_trigger: true"
+		states = "rules.yml:4: rule web: when.states: in a rule that can end a process, %s needs fds, such as fds: 80%%: one network failure closes all idle connections of a healthy pool"
 	)
 	cases := map[string]struct {
 		when, more string
 		steps      []string
 		want       string
 	}{
-		"TERM and nothing else":             {steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
-		"TERM of inbound evidence":          {when: "direction: inbound", steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
-		"KILL":                              {steps: []string{"signal: {name: KILL}"}, want: fmt.Sprintf(reason, 6, 1, "KILL")},
-		"a signal that is often handled":    {steps: []string{"signal: {name: USR1}"}, want: fmt.Sprintf(reason, 6, 1, "USR1")},
-		"a guard that is asked too late":    {steps: []string{"signal: {name: HUP}", guard, term}, want: fmt.Sprintf(reason, 6, 1, "HUP")},
-		"a mild step is no guard":           {steps: []string{"destroy: {}", term}, want: fmt.Sprintf(reason, 7, 2, "TERM")},
-		"a peer share is no protection":     {when: "peer_share: 25%", steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
-		"a long age is no protection":       {when: "for: 1d, sockets: 1000", steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
-		"defunct sockets are no protection": {when: "include_defunct: true", steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
-		"defunct sockets, with a threshold": {when: "include_defunct: true, fds: 80%", steps: []string{term}},
-		"not accepting it":                  {more: "accept_remote_trigger: false", steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
-		"with a threshold of descriptors":   {when: "fds: 80%", steps: []string{term}},
-		"with a guard":                      {steps: []string{guard, term}},
-		"TERM of outbound evidence":         {when: "direction: outbound", steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
-		"accepting it":                      {more: "accept_remote_trigger: true", steps: []string{term}},
-		"with a signal that ends nothing":   {steps: []string{"signal: {name: WINCH}"}},
-		"with steps that end nothing":       {steps: []string{"raise_nofile: {}", "destroy: {}", "shutdown: {}", "thread_dump: {}"}},
-		"a wrong threshold is said alone":   {when: "fds: most", steps: []string{term}, want: `rules.yml:4: rule web: when.fds: "most" is neither a number of descriptors nor a percentage of the limit: write such as 900 or 80%`},
-		"a wrong direction is said too":     {when: "fds: 80%, direction: out", steps: []string{term}, want: `rules.yml:4: rule web: when.direction: "out" is not known: write any or inbound or outbound`},
-		"a wrong acceptance is said alone":  {more: "accept_remote_trigger: 1", steps: []string{term}, want: `rules.yml:7: rule web: accept_remote_trigger: "1" is neither true nor false: write one of the two`},
+		"TERM and nothing else":            {steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
+		"TERM of inbound evidence":         {when: "direction: inbound", steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
+		"KILL":                             {steps: []string{"signal: {name: KILL}"}, want: fmt.Sprintf(reason, 6, 1, "KILL")},
+		"a signal that is often handled":   {steps: []string{"signal: {name: USR1}"}, want: fmt.Sprintf(reason, 6, 1, "USR1")},
+		"a guard that is asked too late":   {steps: []string{"signal: {name: HUP}", guard, term}, want: fmt.Sprintf(reason, 6, 1, "HUP")},
+		"a mild step is no guard":          {steps: []string{"destroy: {}", term}, want: fmt.Sprintf(reason, 7, 2, "TERM")},
+		"a peer share is no protection":    {when: "peer_share: 25%", steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
+		"a long age is no protection":      {when: "for: 1d, sockets: 1000", steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
+		"closed sockets, with a guard":     {when: "states: [close_wait, closed]", steps: []string{guard, term}, want: fmt.Sprintf(states, "[closed]")},
+		"other sockets, accepting it":      {when: "states: [fin_wait2, unconnected]", more: "accept_remote_trigger: true", steps: []string{term}, want: fmt.Sprintf(states, "[fin_wait2, unconnected]")},
+		"closed sockets, with a threshold": {when: "states: [closed], fds: 80%", steps: []string{term}},
+		"not accepting it":                 {more: "accept_remote_trigger: false", steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
+		"with a threshold of descriptors":  {when: "fds: 80%", steps: []string{term}},
+		"with a guard":                     {steps: []string{guard, term}},
+		"TERM of outbound evidence":        {when: "direction: outbound", steps: []string{term}, want: fmt.Sprintf(reason, 6, 1, "TERM")},
+		"accepting it":                     {more: "accept_remote_trigger: true", steps: []string{term}},
+		"with a signal that ends nothing":  {steps: []string{"signal: {name: WINCH}"}},
+		"with steps that end nothing":      {steps: []string{"raise_nofile: {}", "destroy: {}", "shutdown: {}", "thread_dump: {}"}},
+		"a wrong threshold is said alone":  {when: "fds: most", steps: []string{term}, want: `rules.yml:4: rule web: when.fds: "most" is neither a number of descriptors nor a percentage of the limit: write such as 900 or 80%`},
+		"a wrong direction is said too":    {when: "fds: 80%, direction: out", steps: []string{term}, want: `rules.yml:4: rule web: when.direction: "out" is not known: write any or inbound or outbound`},
+		"a wrong acceptance is said alone": {more: "accept_remote_trigger: 1", steps: []string{term}, want: `rules.yml:7: rule web: accept_remote_trigger: "1" is neither true nor false: write one of the two`},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {

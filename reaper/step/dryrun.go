@@ -63,10 +63,10 @@ func (dryRunHandle) ThreadDump(context.Context) error { return nil }
 
 func wouldCut(sockets []*closewait.Socket) (c closewait.SocketCounts) {
 	for _, s := range sockets {
-		if s.Defunct {
-			c.Defunct++
-		} else {
+		if s.State.Listed() {
 			c.Done++
+		} else {
+			c.Closed++
 		}
 	}
 	return c

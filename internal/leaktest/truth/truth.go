@@ -18,7 +18,7 @@ type State struct {
 
 	Leaked      int      `json:"leaked"`              // sockets in CLOSE_WAIT that were accepted or connected, including streams
 	Unaccepted  int      `json:"unaccepted"`          // sockets in CLOSE_WAIT in the accept queue
-	Defunct     int      `json:"defunct"`             // sockets in CLOSE that are held
+	Closed      int      `json:"closed"`              // sockets in CLOSE that are held
 	Established int      `json:"established"`         // healthy connections; each is two sockets
 	Sockets     []Socket `json:"sockets,omitempty"`   // oldest first; none where there are more than SocketsAtMost
 	Exhausted   int      `json:"exhausted,omitempty"` // number of times that --rate ran out of descriptors (EMFILE)
@@ -34,13 +34,13 @@ const (
 	Outbound   Kind = "outbound"   // connected, the server closed
 	Stream     Kind = "stream"     // accepted, the client closed its half and still gets bytes
 	Unaccepted Kind = "unaccepted" // never accepted, the client closed
-	Defunct    Kind = "defunct"    // the other end sent a RST: in CLOSE, not in CLOSE_WAIT
+	Closed     Kind = "closed"     // the other end sent a RST: in CLOSE, not in CLOSE_WAIT
 )
 
 // Socket is one socket that the program does not close.
 type Socket struct {
 	Kind    Kind           `json:"kind"`
-	Was     Kind           `json:"was,omitempty"` // of a defunct socket: its kind while it was in CLOSE_WAIT, if it was
+	Was     Kind           `json:"was,omitempty"` // of a closed socket: its kind while it was in CLOSE_WAIT, if it was
 	Local   netip.AddrPort `json:"local"`         // v4-mapped where the socket is an IPv6 one
 	Remote  netip.AddrPort `json:"remote"`
 	Inode   uint64         `json:"inode"`  // 0 while unaccepted

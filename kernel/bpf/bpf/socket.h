@@ -75,7 +75,7 @@ static __always_inline void NAME(connection_facts)(struct record *r, struct sock
 
 /* Whether a socket in state CLOSE was connected before. connect(2) sets the remote port, and the
  * first answer of the peer sets the sequence number. connect(AF_UNSPEC) clears the port. */
-static __always_inline int NAME(is_defunct)(struct sock *sk, struct tcp_sock *tp)
+static __always_inline int NAME(was_connected)(struct sock *sk, struct tcp_sock *tp)
 {
 	return READ(sk, __sk_common.skc_dport) && READ(tp, rcv_nxt);
 }
@@ -94,7 +94,7 @@ static __always_inline int NAME(describe)(struct record *r, struct sock *sk, str
 		r->recv_queue = READ(sk, sk_ack_backlog);
 		return 1;
 	case TCP_CLOSE:
-		if (!NAME(is_defunct)(sk, tp))
+		if (!NAME(was_connected)(sk, tp))
 			return 0;
 	}
 	NAME(connection_facts)(r, sk, tp);

@@ -9,8 +9,8 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// defunct is a condition that counts sockets which peers have reset.
-const defunct = "when: {sockets: 6, age: 1s, include_defunct: true}\n" + anyPeer
+// closed is a condition that counts sockets which peers have reset.
+const closed = "when: {sockets: 6, age: 1s, fds: 1, states: [close_wait, closed]}\n" + anyPeer
 
 func TestALeakThatPeersResetIsCured(t *testing.T) {
 	for _, scanner := range []string{"auto", "netlink"} {
@@ -25,13 +25,13 @@ func resetAll(t *testing.T, scanner string) {
 		name, rule, flags string
 		cured             bool
 	}{
-		{"reset", defunct + soft, "", true},
-		{"reset-v6", defunct + soft, "--listen=[::1]:0", true},
-		{"reset-shared", defunct + soft, "--children=1 --comm=reset-shared", true},
-		{"reset-destroyed", defunct + "steps: [destroy: {}, shutdown: {}, signal: {name: TERM, wait: 20s}]\n", "", true},
-		{"reset-uncounted", strings.Replace(defunct, "true", "false", 1) + soft, "", false},
-		{"reset-outbound", strings.Replace(defunct, "age: 1s", "age: 1s, direction: outbound", 1) + soft, "", false},
-		{"reset-fds", strings.Replace(defunct, "age: 1s", "age: 1s, fds: 5000", 1) + soft, "", false},
+		{"reset", closed + soft, "", true},
+		{"reset-v6", closed + soft, "--listen=[::1]:0", true},
+		{"reset-shared", closed + soft, "--children=1 --comm=reset-shared", true},
+		{"reset-destroyed", closed + "steps: [destroy: {}, shutdown: {}, signal: {name: TERM, wait: 20s}]\n", "", true},
+		{"reset-uncounted", strings.Replace(closed, ", closed", "", 1) + soft, "", false},
+		{"reset-outbound", strings.Replace(closed, "age: 1s", "age: 1s, direction: outbound", 1) + soft, "", false},
+		{"reset-fds", strings.Replace(closed, "fds: 1", "fds: 5000", 1) + soft, "", false},
 	}
 	rules, targets := preamble, map[string]*target{}
 	for _, l := range leaks {
@@ -67,15 +67,15 @@ func resetAll(t *testing.T, scanner string) {
 			t.Errorf("%s: it was acted upon: %v", l.name, values.about(`rule="`+l.name+`"}`))
 		}
 	}
-	if log := e.log.String(); !strings.Contains(log, "6 of 6 sockets are evidence (6 of them defunct)") || !strings.Contains(log, "skipped because they are defunct") {
-		t.Error("the log does not report what was defunct")
+	if log := e.log.String(); !strings.Contains(log, "6 of 6 sockets are evidence (6 of them closed)") || !strings.Contains(log, "closed already") {
+		t.Error("the log does not report what was closed")
 	}
 }
 
 // TestADestroyedLeakIsStillALeak: SOCK_DESTROY takes sockets out of CLOSE_WAIT and frees no
 // descriptor.
 func TestADestroyedLeakIsStillALeak(t *testing.T) {
-	const when = "when: {sockets: 3, age: 1s, include_defunct: true}\n" + anyPeer
+	const when = "when: {sockets: 3, age: 1s, fds: 1}\n" + anyPeer
 	alone := startTarget(t, leaktest.Where{}, "destroyed", "--outbound=3")
 	further := startTarget(t, leaktest.Where{NetNS: true}, "destroyed-then", "--outbound=3")
 	e := enforcing(t, preamble+rule("destroyed", alone.exe, when+"steps: [destroy: {}]\n")+

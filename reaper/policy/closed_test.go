@@ -10,26 +10,26 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-func TestDefunctSocketsAreEvidenceWhereTheRuleSaysSo(t *testing.T) {
-	counting := rule(includeDefunct)
-	with := func(change func(*rules.Rule)) rules.Rule { return rule(includeDefunct, change) }
+func TestClosedSocketsAreEvidenceWhereTheRuleSaysSo(t *testing.T) {
+	counting := rule(endedStates)
+	with := func(change func(*rules.Rule)) rules.Rule { return rule(endedStates, change) }
 	old := func(n int, change ...func(*closewait.Socket)) []*closewait.Socket {
 		return sockets(n, 1, hour, change...)
 	}
 	waiting := func(n int) []*closewait.Socket { return sockets(n, 50, 2*hour) }
 	scenarios := map[string]struct {
-		rule          rules.Rule
-		held, defunct []*closewait.Socket
-		want          string
-		why           string
+		rule         rules.Rule
+		held, closed []*closewait.Socket
+		want         string
+		why          string
 	}{
-		"without the key they never count":        {rule(), nil, old(9), "leak/10 pending", "0 of 9 sockets are evidence, 2 required, 9 defunct, which count only with include_defunct"},
+		"without the key they never count":        {rule(), nil, old(9), "leak/10 pending", "0 of 9 sockets are evidence, 2 required, 9 in a state that states does not list"},
 		"nor do they make up for what is missing": {rule(), waiting(1), old(9), "leak/10 pending", "1 of 10 sockets are evidence"},
-		"a process can have no others":            {counting, nil, old(2), "leak/10 act", "2 of 2 sockets are evidence (2 of them defunct), 2 required"},
-		"both kinds are counted together":         {counting, waiting(1), old(1), "leak/10 act", "2 of 2 sockets are evidence (1 of them defunct), 2 required, each at least 1h1m0s old"},
+		"a process can have no others":            {counting, nil, old(2), "leak/10 act", "2 of 2 sockets are evidence (2 of them closed), 2 required"},
+		"both kinds are counted together":         {counting, waiting(1), old(1), "leak/10 act", "2 of 2 sockets are evidence (1 of them closed), 2 required, each at least 1h1m0s old"},
 		"sockets in CLOSE_WAIT count as ever":     {counting, waiting(2), nil, "leak/10 act", "2 of 2 sockets are evidence, 2 required"},
 		"young ones are not":                      {counting, waiting(1), sockets(3, 1, time.Second), "leak/10 pending", "1 of 4 sockets are evidence, 2 required, each at least 2h1m0s old and 2h1m0s quiet, 1m0s required, 3 not old enough"},
-		"young ones of the other kind are not":    {counting, sockets(3, 50, time.Second), old(1), "leak/10 pending", "1 of 4 sockets are evidence (1 of them defunct), 2 required, each at least 1h1m0s old and 1h1m0s quiet, 1m0s required, 3 not old enough"},
+		"young ones of the other kind are not":    {counting, sockets(3, 50, time.Second), old(1), "leak/10 pending", "1 of 4 sockets are evidence (1 of them closed), 2 required, each at least 1h1m0s old and 1h1m0s quiet, 1m0s required, 3 not old enough"},
 		"one that has moved of late is not":       {counting, nil, old(2, quietSince(time.Second)), "leak/10 pending", "2 not quiet"},
 		"a socket seen for the first time isn't": {
 			counting, nil, old(2, firstSeen(time.Minute)), "leak/10 pending", "2 not seen in two rounds",
@@ -47,7 +47,7 @@ func TestDefunctSocketsAreEvidenceWhereTheRuleSaysSo(t *testing.T) {
 			other := holder(bob, nil, exe("/opt/other"))
 			play(t, policy(s.rule), []observation{
 				{view(0, other), "", ""},
-				{view(time.Minute, withDefunct(holder(alice, s.held), s.defunct), other), s.want, s.why},
+				{view(time.Minute, withClosed(holder(alice, s.held), s.closed), other), s.want, s.why},
 			})
 		})
 	}
@@ -66,12 +66,12 @@ func TestAClientThatResetsIsNoBetterOffThanOneThatCloses(t *testing.T) {
 		"neither is asked for":                                         {rule(), "leak/10 act", openFDs(100)},
 	}
 	for name, l := range scenarios {
-		l.rule.When.IncludeDefunct = true
+		l.rule.When.States = closewait.NewStateSet(closewait.EndedStates...)
 		for kind, h := range map[string]func() *closewait.Holder{
 			"closed": func() *closewait.Holder { return holder(alice, fromOne(), l.change) },
-			"reset":  func() *closewait.Holder { return withDefunct(holder(alice, nil, l.change), fromOne()) },
+			"reset":  func() *closewait.Holder { return withClosed(holder(alice, nil, l.change), fromOne()) },
 			"half of them reset": func() *closewait.Holder {
-				return withDefunct(holder(alice, fromOne()[:4], l.change), fromOne()[4:])
+				return withClosed(holder(alice, fromOne()[:4], l.change), fromOne()[4:])
 			},
 		} {
 			t.Run(name+", "+kind, func(t *testing.T) {
@@ -81,36 +81,36 @@ func TestAClientThatResetsIsNoBetterOffThanOneThatCloses(t *testing.T) {
 	}
 }
 
-func TestTheInboundEvidenceThatIsLeftOutTakesItsDefunctSocketsWithIt(t *testing.T) {
-	p := policy(rule(includeDefunct, func(r *rules.Rule) { r.When.PeerShare = 0.25 }))
-	leak := withDefunct(holder(alice, sockets(2, 1, hour)), sockets(5, 20, hour, from("198.51.100.1:1")))
+func TestTheInboundEvidenceThatIsLeftOutTakesItsClosedSocketsWithIt(t *testing.T) {
+	p := policy(rule(endedStates, func(r *rules.Rule) { r.When.PeerShare = 0.25 }))
+	leak := withClosed(holder(alice, sockets(2, 1, hour)), sockets(5, 20, hour, from("198.51.100.1:1")))
 	play(t, p, []observation{{view(0), "", ""}, {view(time.Minute, leak), "leak/10 act", "2 of 7 sockets are evidence, 2 required"}})
 }
 
-func TestALeakThatBecomesDefunctGoesOn(t *testing.T) {
-	p := policy(rule(includeDefunct, func(r *rules.Rule) { r.When.For = 2 * time.Minute }))
+func TestALeakThatBecomesClosedGoesOn(t *testing.T) {
+	p := policy(rule(endedStates, func(r *rules.Rule) { r.When.For = 2 * time.Minute }))
 	play(t, p, []observation{
 		{view(0), "", ""},
 		{view(1*time.Minute, holder(alice, sockets(2, 1, hour))), "leak/10 pending", "for 0s"},
-		{view(2*time.Minute, withDefunct(holder(alice, sockets(1, 1, hour)), sockets(1, 2, hour))), "leak/10 pending", "for 1m0s"},
-		{view(3*time.Minute, withDefunct(holder(alice, nil), sockets(2, 1, hour))), "leak/10 act", "for 2m0s"},
+		{view(2*time.Minute, withClosed(holder(alice, sockets(1, 1, hour)), sockets(1, 2, hour))), "leak/10 pending", "for 1m0s"},
+		{view(3*time.Minute, withClosed(holder(alice, nil), sockets(2, 1, hour))), "leak/10 act", "for 2m0s"},
 	})
 	s := play(t, policy(rule()), []observation{
 		{view(0), "", ""},
-		{view(time.Minute, withDefunct(holder(alice, nil), sockets(2, 1, hour))), "leak/10 pending", ""},
+		{view(time.Minute, withClosed(holder(alice, nil), sockets(2, 1, hour))), "leak/10 pending", ""},
 	})
 	if n := s.Matched()["leak"]; n != 0 {
 		t.Errorf("%d processes matched, want none: the breaker must not count processes as healthy that cannot be targets", n)
 	}
 }
 
-func TestProcessesThatShareDefunctSocketsEndTogether(t *testing.T) {
+func TestProcessesThatShareClosedSocketsEndTogether(t *testing.T) {
 	both := unit("web.service")
 	shared := func() []*closewait.Socket { return sockets(2, 1, hour, sharedBy(alice, bob)) }
-	play(t, policy(rule(includeDefunct)), []observation{
+	play(t, policy(rule(endedStates)), []observation{
 		{view(0), "", ""},
 		{
-			view(time.Minute, withDefunct(holder(alice, nil, both), shared()), withDefunct(holder(bob, nil, both), shared())),
+			view(time.Minute, withClosed(holder(alice, nil, both), shared()), withClosed(holder(bob, nil, both), shared())),
 			"leak/10 act with 11, leak/11 in_progress", "",
 		},
 	})
