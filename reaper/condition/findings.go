@@ -36,6 +36,7 @@ type ExclusionCounts struct {
 	Once       int32 // not seen in two rounds
 	Unaccepted int32
 	Handed     int32 // another user has opened it
+	Relayed    int32 // half of a connection that the process relays
 	Ignored    int32
 	Foreign    int32       // another holder is of another service, or unknown
 	Shared     int32       // another holder cannot be ended together with this process

@@ -58,6 +58,7 @@ func describeEvidence(w *When, f *Findings) string {
 func (e *ExclusionCounts) String() string {
 	all := []Exclusion{
 		{"not old enough", e.Young}, {"not quiet for long enough", e.Moving}, {"not seen in two rounds", e.Once}, {"not accepted", e.Unaccepted}, {"opened by another user", e.Handed},
+		{"half of a relayed connection (the process holds about as many in fin_wait2)", e.Relayed},
 	}
 	all = append(all, e.Conditions...)
 	all = append(all,
