@@ -42,7 +42,7 @@ func (e executor) rights() step.Rights {
 		ThreadDump:  r.ThreadDump,
 		Signal:      r.Signal,
 		Holders:     r.Holders,
-		RunGuard:    e.CanRun,
+		RunGuard:    action.CanRun,
 	}
 }
 

@@ -26,7 +26,7 @@ const (
 
 // CanRun returns an error if a guard with this command could not be started, or if a user other
 // than root and the user of the exporter can change what it runs.
-func (e *Executor) CanRun(command []string) error {
+func CanRun(command []string) error {
 	if len(command) == 0 {
 		return errors.New("guard without a command")
 	}
@@ -54,7 +54,7 @@ func (e *Executor) RunGuard(ctx context.Context, g closewait.Guard) (output stri
 	ctx, overflow := context.WithCancelCause(ctx)
 	defer overflow(nil)
 	kept := &guardOutput{overflow: overflow}
-	if err := e.CanRun(g.Command); err != nil {
+	if err := CanRun(g.Command); err != nil {
 		return "", fmt.Errorf("%w: %w", closewait.ErrGuardFailed, err)
 	}
 	if err := runGuard(ctx, &g, kept); err != nil {

@@ -50,7 +50,7 @@ func TestAGuardThatOtherUsersCanChangeIsNotRun(t *testing.T) {
 		{[]string{badInterpreter}, false},
 		{[]string{badEnv}, false},
 	} {
-		if err := e.CanRun(c.command); (err == nil) != c.trusted {
+		if err := CanRun(c.command); (err == nil) != c.trusted {
 			t.Errorf("%q: %v", c.command, err)
 		}
 		_, err := e.RunGuard(t.Context(), closewait.Guard{Command: c.command, Timeout: time.Minute})
