@@ -45,6 +45,9 @@ func (s *Section) add(key, content *yaml.Node, known []string) {
 	case !slices.Contains(known, name) && s.reader.Renamed[name] != "":
 		s.broken = true
 		s.reader.Problem(key.Line, fmt.Sprintf("%s%s: was renamed: write %s", s.path, name, s.reader.Renamed[name]))
+	case IsMerge(key):
+		s.broken = true
+		s.reader.Problem(key.Line, beforeColon(s.path)+MergeAdvice)
 	case !slices.Contains(known, name):
 		s.broken = true
 		s.reader.Problem(key.Line, fmt.Sprintf("%sunknown key %q: %s", beforeColon(s.path), name, knownKeys(known)))
@@ -54,6 +57,13 @@ func (s *Section) add(key, content *yaml.Node, known []string) {
 		s.fields[name] = field{line: key.Line, value: content}
 	}
 }
+
+// MergeAdvice says what to write instead of a merge key.
+const MergeAdvice = "merge keys (<<) are not supported: write the keys here too, or share the whole section with an anchor and an alias, such as when: &shared and when: *shared"
+
+// IsMerge reports whether a key is the merge key of YAML 1.1, which stands for the keys of another
+// mapping.
+func IsMerge(key *yaml.Node) bool { return Resolve(key).ShortTag() == "!!merge" }
 
 func knownKeys(known []string) string {
 	if len(known) == 0 {

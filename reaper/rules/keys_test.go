@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"closewait_exporter/reaper/condition"
+	"closewait_exporter/reaper/document"
 )
 
 func TestParseRefusesKeys(t *testing.T) {
@@ -15,9 +16,27 @@ func TestParseRefusesKeys(t *testing.T) {
 		"a list where keys belong": {smallest, "- rules\n",
 			"rules.yml:1: must have keys below it, indented further: trusted_peers, protect, limits, interval, rules"},
 		"a merge key, a key that is a list, a key that is nothing": {"rules:", "<<: {interval: 5s}\n? [a]\n: b\n~: c\nrules:",
-			`rules.yml:1: unknown key "<<": known here are trusted_peers, protect, limits, interval, rules` + "\n" +
+			"rules.yml:1: " + document.MergeAdvice + "\n" +
 				`rules.yml:2: unknown key "": known here are trusted_peers, protect, limits, interval, rules` + "\n" +
 				`rules.yml:4: unknown key "~": known here are trusted_peers, protect, limits, interval, rules`},
+		"merge keys in every kind of section": {smallest, `common: &c {age: 60s}
+rules:
+  - <<: {name: web}
+    match: {<<: {exe: /bin/web}}
+    when:
+      <<: *c
+    steps:
+      - <<: {signal: {name: TERM}}
+      - signal: {<<: {name: TERM}}
+`,
+			`rules.yml:1: unknown key "common": known here are trusted_peers, protect, limits, interval, rules` + "\n" +
+				"rules.yml:3: rule 1: " + document.MergeAdvice + "\n" +
+				"rules.yml:4: rule 1: match: " + document.MergeAdvice + "\n" +
+				"rules.yml:6: rule 1: when: " + document.MergeAdvice + "\n" +
+				"rules.yml:8: rule 1: step 1: " + document.MergeAdvice + "\n" +
+				"rules.yml:9: rule 1: step 2 (signal): " + document.MergeAdvice},
+		"a key that is called like a merge key": {"age: 60s", "age: 60s, '<<': 1",
+			`rules.yml:4: rule web: when: unknown key "<<": known here are ` + strings.Join(condition.Keys(), ", ")},
 		"a key given twice": {"age: 60s", "age: 60s, age: 70s",
 			"rules.yml:4: rule web: when.age: given before, in line 4: remove one of the two"},
 		"a misspelt key": {"age: 60s", "age: 60s, ages: 70s",

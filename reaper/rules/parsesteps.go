@@ -3,6 +3,7 @@ package rules
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -47,6 +48,8 @@ func stepKind(n *yaml.Node) (step.Kind, *yaml.Node, error) {
 		return step.Kind{}, nil, fmt.Errorf("has no colon: write %s: {}", n.Value)
 	}
 	switch {
+	case n.Kind == yaml.MappingNode && slices.ContainsFunc(n.Content, document.IsMerge):
+		return step.Kind{}, nil, errors.New(document.MergeAdvice)
 	case n.Kind != yaml.MappingNode:
 		return step.Kind{}, nil, errors.New("is not a step: write such as signal: {name: TERM}")
 	case len(n.Content) != 2:
