@@ -81,7 +81,7 @@ func TestFilesThatOtherUsersCanChangeAreNotUsed(t *testing.T) {
 				t.Fatal(err)
 			}
 			f := newFiles(t, preamble+rule("untrusted", p.exe, outbound+fmt.Sprintf("steps: [run: {command: ['%s']}, signal: {name: TERM}]\n", guard)))
-			if status, output := command(t, "check-config", f.rules); status != 0 || !strings.Contains(output, "step 1 (run): other users can change the program") {
+			if status, output := command(t, "check-config", f.rules); status != 0 || !strings.Contains(output, "step 1 (run): with --reaper.enforce the rule would be suspended on this host: guard \""+guard) {
 				t.Errorf("check-config: status %d, %s", status, output)
 			}
 			e := f.start(t, "--reaper.enforce")

@@ -11,7 +11,6 @@ import (
 	"github.com/go-kit/log/level"
 
 	"closewait_exporter/internal/logging"
-	"closewait_exporter/kernel/trust"
 	"closewait_exporter/reaper/rules"
 	"closewait_exporter/report"
 )
@@ -37,7 +36,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case explainCommand:
 		err = explain(ctx, o, stdout)
 	case checkCommand:
-		if err := rules.Check(o.check.file, trust.Check, stdout); err != nil {
+		if err := rules.Check(o.check.file, thisHost(), stdout); err != nil {
 			fmt.Fprintln(stderr, err) // file:line: comes first, for editors
 			return 1
 		}

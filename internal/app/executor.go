@@ -1,11 +1,15 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"os"
+	"os/user"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel/action"
+	"closewait_exporter/kernel/trust"
+	"closewait_exporter/reaper/rules"
 	"closewait_exporter/reaper/step"
 )
 
@@ -53,4 +57,16 @@ func (e executor) lock() (release func(), err error) {
 		return nil, err
 	}
 	return lock.Release, nil
+}
+
+// thisHost answers the questions of check-config.
+func thisHost() rules.Host {
+	return rules.Host{Trusted: trust.Check, CanRun: action.CanRun, HasUser: hasUser}
+}
+
+// hasUser reports whether a user has that name. If the users cannot be read, it is true.
+func hasUser(name string) bool {
+	_, err := user.Lookup(name)
+	_, unknown := errors.AsType[user.UnknownUserError](err)
+	return !unknown
 }

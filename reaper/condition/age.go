@@ -2,6 +2,7 @@ package condition
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"closewait_exporter/reaper/document"
@@ -17,6 +18,13 @@ var age = Condition{
 		}
 	},
 	Describe: func(w *When) string { return w.Age.String() },
+	// A socket is evidence only after two rounds have seen it.
+	Warn: func(s *document.Section, c Context) {
+		if w := c.When; w.Age > 0 && w.Age < 2*c.Interval {
+			s.Warn("age", fmt.Sprintf("%s is shorter than two intervals of %s: a socket counts only after two rounds have seen it, which can take longer: "+
+				"write %s or more, or a shorter interval", w.Age, c.Interval, 2*c.Interval))
+		}
+	},
 }
 
 func parseAge(text string) (time.Duration, error) {

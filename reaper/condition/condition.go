@@ -77,4 +77,6 @@ type Context struct {
 	CanEnd               bool // some step can end the process
 	Ends                 bool // the same, and no guard runs before that step
 	AcceptsRemoteTrigger bool
+	Interval             time.Duration // between two rounds; 0: not known
+	NotGo                bool          // the rule is about programs in another language, such as Java
 }

@@ -76,17 +76,17 @@ const (
 	maxPercent = 100
 )
 
-// warnLowThreshold warns of a threshold that does not stop clients from triggering the rule.
+// warnLowThreshold warns about a count that looks like a percentage, and about a threshold that
+// does not stop clients from triggering the rule.
 func warnLowThreshold(s *document.Section, c Context) {
 	t := c.When.FDs
-	if !c.Ends || c.AcceptsRemoteTrigger || t == (Threshold{}) || t.Ratio >= lowRatio || t.Count >= lowCount {
-		return
+	switch {
+	case t.Count > 0 && t.Count <= maxPercent:
+		s.Warn("fds", fmt.Sprintf("%d is a count of descriptors; did you mean %d%%?", t.Count, t.Count))
+	case !c.Ends || c.AcceptsRemoteTrigger || t == (Threshold{}) || t.Ratio >= lowRatio || t.Count >= lowCount:
+	default:
+		s.Warn("fds", "a busy server reaches "+t.String()+" without a leak, so clients could trigger the rule: write 80% or more")
 	}
-	text := "a busy server reaches " + t.String() + " without a leak, so clients could trigger the rule: write 80% or more"
-	if t.Count > 0 && t.Count <= maxPercent {
-		text = fmt.Sprintf("%d is a count of descriptors; did you mean %d%%?", t.Count, t.Count)
-	}
-	s.Warn("fds", text)
 }
 
 func describeFDs(w *When, f *Findings) string {

@@ -7,16 +7,23 @@ import (
 	"strings"
 )
 
-// Problem is one error in a file.
+// Problem is one error or warning in a file.
 type Problem struct {
-	File string
-	Line int    // from 1
-	Text string // what is wrong and how to correct it
+	File    string
+	Line    int    // from 1
+	Text    string // what is wrong and how to correct it
+	Warning bool   // the file is valid, but probably not as intended
 }
 
-func (p Problem) Error() string { return fmt.Sprintf("%s:%d: %s", p.File, p.Line, p.Text) }
+func (p Problem) Error() string {
+	kind := ""
+	if p.Warning {
+		kind = "warning: "
+	}
+	return fmt.Sprintf("%s:%d: %s%s", p.File, p.Line, kind, p.Text)
+}
 
-// Problems are all errors in a file, ordered by line. As an error it has one line per Problem.
+// Problems are problems of a file, ordered by line. As an error it has one line per Problem.
 type Problems []Problem
 
 func (p Problems) Error() string {

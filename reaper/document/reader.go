@@ -1,6 +1,10 @@
 package document
 
-import "go.yaml.in/yaml/v3"
+import (
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
 
 // Reader reads one file and collects its problems instead of stopping at the first one.
 type Reader struct {
@@ -17,12 +21,12 @@ func NewReader(file string) *Reader { return &Reader{file: file} }
 
 // Problem records an error.
 func (r *Reader) Problem(line int, text string) {
-	r.problems = append(r.problems, Problem{r.file, line, text})
+	r.problems = append(r.problems, Problem{File: r.file, Line: line, Text: text})
 }
 
 // Warning records a part of the file that is valid but probably unintended.
 func (r *Reader) Warning(line int, text string) {
-	r.warnings = append(r.warnings, Problem{r.file, line, text})
+	r.warnings = append(r.warnings, Problem{File: r.file, Line: line, Text: text, Warning: true})
 }
 
 // Count returns the number of errors so far, repeated ones included.
@@ -31,8 +35,8 @@ func (r *Reader) Count() int { return len(r.problems) }
 // Problems returns the errors so far, ordered by line; none if the file is valid.
 func (r *Reader) Problems() Problems { return r.problems.inOrder() }
 
-// Warnings returns the warnings so far, ordered by line.
-func (r *Reader) Warnings() Problems { return r.warnings.inOrder() }
+// All returns the errors and warnings so far, ordered by line; the errors of a line come first.
+func (r *Reader) All() Problems { return slices.Concat(r.problems, r.warnings).inOrder() }
 
 // Section reads the mapping n, in which every key must be a known one. A missing or null mapping is
 // an empty Section. The path stands before a key in a message, such as "rule web: when.".

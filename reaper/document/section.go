@@ -123,6 +123,34 @@ func (s *Section) Warn(key, text string) { s.reader.Warning(s.At(key), s.path+ke
 // WarnAll reports a section that is valid but probably unintended.
 func (s *Section) WarnAll(text string) { s.reader.Warning(s.line, beforeColon(s.path)+text) }
 
+// Text is a single value as it is written, without quotes.
+type Text struct {
+	Line int
+	Text string
+}
+
+// Texts returns the single value of key, or the single values in its list.
+func (s *Section) Texts(key string) []Text {
+	var texts []Text
+	add := func(line int, n *yaml.Node) {
+		if text, err := scalar(n); err == nil {
+			texts = append(texts, Text{line, text})
+		}
+	}
+	n := Resolve(s.fields[key].value)
+	if n == nil || n.Kind != yaml.SequenceNode {
+		add(s.At(key), n)
+		return texts
+	}
+	for _, element := range n.Content {
+		add(element.Line, element)
+	}
+	return texts
+}
+
+// WarnAt is Warn about a value in another line, such as an element of a list.
+func (s *Section) WarnAt(line int, key, text string) { s.reader.Warning(line, s.path+key+": "+text) }
+
 // Written reports whether key is given and not as empty text.
 func (s *Section) Written(key string) bool {
 	text, err := scalar(s.fields[key].value)

@@ -16,6 +16,11 @@ import (
 // check runs Check on a file of that text and mode. FILE stands for its name in the answer.
 func check(t *testing.T, text string, mode os.FileMode) (string, error) {
 	t.Helper()
+	return checkOn(t, capable, text, mode)
+}
+
+func checkOn(t *testing.T, h Host, text string, mode os.FileMode) (string, error) {
+	t.Helper()
 	path := filepath.Join(t.TempDir(), "rules.yml")
 	if err := os.WriteFile(path, []byte(text), mode); err != nil {
 		t.Fatal(err)
@@ -24,14 +29,19 @@ func check(t *testing.T, text string, mode os.FileMode) (string, error) {
 		t.Fatal(err)
 	}
 	var out bytes.Buffer
-	err := Check(path, trusted, &out)
+	err := Check(path, h, &out)
 	if err != nil {
 		err = errors.New(strings.ReplaceAll(err.Error(), path, "FILE"))
 	}
 	return strings.ReplaceAll(out.String(), path, "FILE"), err
 }
 
-func trusted(string) error { return nil }
+// capable is a host that has everything.
+var capable = Host{
+	Trusted: func(string) error { return nil },
+	CanRun:  func([]string) error { return nil },
+	HasUser: func(string) bool { return true },
+}
 
 func TestCheckSaysWhatTheRulesComeTo(t *testing.T) {
 	two := smallest + `  - name: client
@@ -57,6 +67,7 @@ FILE:8: warning: rule client: mode: enforce acts only if the exporter runs with 
 
 func TestCheckWarnsOfWhatIsPerhapsNotMeant(t *testing.T) {
 	const low = "FILE:4: warning: rule web: when.fds: a busy server reaches %s without a leak, so clients could trigger the rule: write 80%% or more\n"
+	const neverGo = "FILE:4: warning: rule web: when.age: the rule can never match a Go program: after 60 to 75 seconds a keepalive makes its leaked sockets defunct, and age and for need %s: add include_defunct: true, unless match covers no Go program\n"
 	cases := map[string]struct{ replace, by, want string }{
 		"nothing":                   {"", "", ""},
 		"a rule for every process":  {"exe: /bin/web", "exe: .*, user: .+", "FILE:3: warning: rule web: match: selects every process of the host that has these properties\n"},
@@ -71,8 +82,19 @@ func TestCheckWarnsOfWhatIsPerhapsNotMeant(t *testing.T) {
 		"a low number of descriptors":          {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 500}\n    steps:\n      - signal: {name: TERM}", fmt.Sprintf(low, "500")},
 		"a percentage without its sign": {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 80}\n    steps:\n      - signal: {name: TERM}",
 			"FILE:4: warning: rule web: when.fds: 80 is a count of descriptors; did you mean 80%?\n"},
-		"a fair number of descriptors":      {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 900}\n    steps:\n      - signal: {name: TERM}", ""},
-		"a low share where no process ends": {"60s}", "60s, fds: 10%}", ""},
+		"a percentage without its sign in a rule that ends nothing": {"60s}", "60s, fds: 80}",
+			"FILE:4: warning: rule web: when.fds: 80 is a count of descriptors; did you mean 80%?\n"},
+		"an age shorter than two intervals": {"age: 60s", "age: 9s",
+			"FILE:4: warning: rule web: when.age: 9s is shorter than two intervals of 5s: a socket counts only after two rounds have seen it, which can take longer: write 10s or more, or a shorter interval\n"},
+		"an age of two intervals":                     {"age: 60s", "age: 10s", ""},
+		"a short age and interval":                    {smallest, "interval: 1s\n" + strings.Replace(smallest, "60s", "2s", 1), ""},
+		"a Go program that is missed":                 {"age: 60s", "age: 30s, for: 31s", fmt.Sprintf(neverGo, "1m1s")},
+		"a Go program that is found":                  {"age: 60s", "age: 30s, for: 30s", ""},
+		"a Go program whose defunct sockets count":    {"age: 60s", "age: 61s, include_defunct: true", ""},
+		"a program that is not written in Go":         {"exe: /bin/web}\n    when: {age: 60s}", "exe: .*/bin/java}\n    when: {age: 1h}", ""},
+		"one that its arguments show not to be in Go": {"exe: /bin/web}\n    when: {age: 60s}", "command: .*catalina.*}\n    when: {age: 1h}", ""},
+		"a fair number of descriptors":                {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 900}\n    steps:\n      - signal: {name: TERM}", ""},
+		"a low share where no process ends":           {"60s}", "60s, fds: 10%}", ""},
 		"a KILL out of the blue": {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 80%}\n    steps:\n      - destroy: {}\n      - signal: {name: KILL}",
 			"FILE:7: warning: rule web: step 2 (signal): KILL comes without a TERM before it: the program cannot finish its work\n"},
 		"a placeholder that is none": {"- destroy: {}", "- run: {command: [/bin/x, '{comm} {pid}']}",
@@ -97,23 +119,75 @@ func TestCheckWarnsOfWhatIsPerhapsNotMeant(t *testing.T) {
 	}
 }
 
-func TestCheckWarnsOfFilesThatOtherUsersCanChange(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "rules.yml")
-	guarded := strings.Replace(smallest, "- destroy: {}", "- destroy: {}\n      - run: {command: [/bin/guard, x]}\n      - run: {command: [/bin/missing]}", 1)
-	if err := os.WriteFile(path, []byte(guarded), 0o600); err != nil {
-		t.Fatal(err)
+// TestCheckWarnsAboutWhatTheHostDoesNotHave checks too that warnings are reported beside an error,
+// in the order of the lines.
+func TestCheckWarnsAboutWhatTheHostDoesNotHave(t *testing.T) {
+	const text = `protect: {unit: [db]}
+rules:
+  - name: web
+    match: {exe: /bin/web, user: tomcatt|jettyy}
+    when: {age: 60s}
+    steps:
+      - run: {command: [/bin/ok]}
+      - run: {command: [/bin/missing, x]}
+      - run: {command: [/bin/data]}
+      - run: {command: [/bin/weak]}
+  - name: numbers
+    match: {user: '998'}
+    when: {age: 60s}
+    steps:
+      - destroy: {}
+  - name: some
+    match: {user: (www|jettyy)}
+    when: {age: 60s}
+    steps:
+      - destroy: {}
+`
+	lacking := Host{
+		Trusted: func(string) error { return errors.New("chmod go-w it") },
+		CanRun: func(command []string) error {
+			return map[string]error{"/bin/missing": fs.ErrNotExist, "/bin/data": fs.ErrPermission, "/bin/weak": errors.New("chmod go-w it")}[command[0]]
+		},
+		HasUser: func(name string) bool { return name == "www" },
 	}
-	var out bytes.Buffer
-	err := Check(path, func(file string) error {
-		if file == "/bin/missing" {
-			return fs.ErrNotExist
-		}
-		return fmt.Errorf("chmod go-w %s", file)
-	}, &out)
-	want := path + ":1: warning: other users can change the rules, and so decide which programs are run and ended, so --reaper.enforce refuses them: chmod go-w " + path + "\n" +
-		path + ":2: warning: rule web: step 2 (run): other users can change the program, so --reaper.enforce refuses the rule: chmod go-w /bin/guard\n"
-	if err != nil || !strings.HasSuffix(out.String(), want) {
-		t.Errorf("%v\n%s\nwant\n%s", err, out.String(), want)
+	const (
+		suspended = "with --reaper.enforce the rule would be suspended on this host: "
+		warnings  = `FILE:1: warning: protect.unit: "db" matches no unit: the whole name of a service is compared, which ends with .service and is no path: write db\.service
+FILE:1: warning: other users can change the rules, and so decide which programs are run and ended, so --reaper.enforce refuses them: chmod go-w it
+FILE:4: warning: rule web: match.user: no user is called tomcatt or jettyy on this host, so this matches no process: correct the name, or write the number of the user; ignore this if the rules are for another host
+FILE:8: warning: rule web: step 2 (run): ` + suspended + `file does not exist: install it or correct the path; ignore this if the rules are for another host
+FILE:9: warning: rule web: step 3 (run): ` + suspended + `permission denied: make it executable with chmod +x; ignore this if the rules are for another host
+FILE:10: warning: rule web: step 4 (run): ` + suspended + `chmod go-w it; ignore this if the rules are for another host
+`
+	)
+	got, err := checkOn(t, lacking, text, 0o644)
+	if _, got, _ = strings.Cut(got, "then destroy; cooldown 10m0s\n  some"); err != nil || !strings.HasSuffix(got, "cooldown 10m0s\n"+warnings) {
+		t.Errorf("%v\n%s\nwant\n%s", err, got, warnings)
+	}
+	got, err = checkOn(t, lacking, strings.Replace(text, "name: numbers", "nam: numbers", 1), 0o644)
+	problem := "FILE:11: rule 2: unknown key \"nam\": known here are " + strings.Join(ruleKeys, ", ")
+	if err == nil || got != "" || err.Error() != warnings+problem {
+		t.Errorf("%v\n%s\nwant\n%s", err, got, warnings+problem)
+	}
+}
+
+// TestNoWarningFollowsFromAProblem has values that are refused, so nothing is known about them.
+func TestNoWarningFollowsFromAProblem(t *testing.T) {
+	cases := map[string]struct{ replace, by string }{
+		"an interval":            {smallest, "interval: 1\n" + strings.Replace(smallest, "60s", "1s", 1)},
+		"an age":                 {"age: 60s", "age: 1"},
+		"a misspelt key of when": {"age: 60s", "age: 1h, include_defunkt: true"},
+		"include_defunct":        {"age: 60s", "age: 1h, include_defunct: yes"},
+		"an expression":          {"exe: /bin/web", "exe: 'java(', user: .*"},
+		"peer_share":             {smallest, "trusted_peers: [10.0.0.0/8]\n" + strings.Replace(smallest, "60s", "60s, peer_share: 5", 1)},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := check(t, strings.Replace(smallest, c.replace, c.by, 1), 0o644)
+			if err == nil || strings.Contains(err.Error(), "warning") {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }
 
@@ -122,7 +196,7 @@ func TestCheckFailsAsLoadDoes(t *testing.T) {
 	if want := "FILE:1: rules: there is no rule: write at least one, or leave out --reaper.config"; got != "" || err == nil || err.Error() != want {
 		t.Errorf("%q, %v, want %s", got, err, want)
 	}
-	if err := Check(filepath.Join(t.TempDir(), "missing.yml"), trusted, &bytes.Buffer{}); !errors.Is(err, os.ErrNotExist) {
+	if err := Check(filepath.Join(t.TempDir(), "missing.yml"), capable, &bytes.Buffer{}); !errors.Is(err, os.ErrNotExist) {
 		t.Errorf("%v is not that the file is missing", err)
 	}
 }

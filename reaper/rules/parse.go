@@ -44,28 +44,31 @@ func Load(path string) (*Config, error) {
 // Parse reads the content of a rules file. Its errors name the file, and are all errors in the
 // content, of type document.Problems.
 func Parse(name string, data []byte) (*Config, error) {
-	config, _, err := parse(name, data)
-	return config, err
+	config, p := parse(name, data)
+	if problems := p.Problems(); len(problems) > 0 {
+		return nil, problems
+	}
+	return config, nil
 }
 
-// parse also returns the parser, which has warnings: content that is valid but probably unintended.
-func parse(name string, data []byte) (*Config, *parser, error) {
+// parse also returns the parser, which has the errors, and warnings of content that is valid but
+// probably unintended. With errors the Config is incomplete or nil.
+func parse(name string, data []byte) (*Config, *parser) {
 	p := &parser{Reader: document.NewReader(name), ruleLines: map[string]int{}}
 	p.Renamed = map[string]string{"include_defunct": "states: [close_wait, closed], the default of a rule with fds"}
 	var config *Config
 	if root := p.Root(data); root != nil {
 		config = p.config(root)
 	}
-	if problems := p.Problems(); len(problems) > 0 {
-		return nil, nil, problems
-	}
-	return config, p, nil
+	return config, p
 }
 
 // parser reads one rules file.
 type parser struct {
 	*document.Reader
 	ruleLines map[string]int // by name
+	guards    []guardAt
+	users     []userAt
 }
 
 func readFile(path string) ([]byte, error) {
@@ -90,24 +93,30 @@ func (p *parser) config(root *yaml.Node) *Config {
 	s := p.Section("", 1, root, configKeys...)
 	c := &Config{
 		TrustedPeers: document.List(s, "trusted_peers", parsePrefix),
-		Protect:      readProtect(s.Sub("protect", protectKeys...)),
+		Protect:      p.protect(s.Sub("protect", protectKeys...)),
 		Limits:       readLimits(s.Sub("limits", limitsKeys...)),
 		Interval:     document.Value(s, "interval", defaultInterval, parseInterval),
 	}
+	interval := c.Interval
+	if s.Refused("interval") {
+		interval = 0 // unknown
+	}
 	for i, n := range s.Entries("rules") {
-		c.Rules = append(c.Rules, p.rule(i+1, n))
+		c.Rules = append(c.Rules, p.rule(i+1, n, interval))
 	}
 	if len(c.Rules) == 0 && !s.Broken() && !s.Refused("rules") {
 		s.Refuse("rules", "there is no rule: write at least one, or leave out --reaper.config")
 	}
-	if s.Has("trusted_peers") && !slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.When.PeerShare > 0 }) {
+	if p.Count() == 0 && s.Has("trusted_peers") && !slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.When.PeerShare > 0 }) {
 		s.Warn("trusted_peers", "has no effect: no rule has when.peer_share")
 	}
 	return c
 }
 
-func readProtect(s *document.Section) Protect {
-	return Protect{Exe: document.List(s, "exe", parseExpression), Unit: document.List(s, "unit", parseExpression)}
+func (p *parser) protect(s *document.Section) Protect {
+	protect := Protect{Exe: document.List(s, "exe", parseExpression), Unit: document.List(s, "unit", parseExpression)}
+	p.warnExpressions(s, protectKeys)
+	return protect
 }
 
 func readLimits(s *document.Section) Limits {

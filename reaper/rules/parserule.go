@@ -20,14 +20,15 @@ var (
 	ignoreKeys = []string{"remote", "local_port"}
 )
 
-// rule reads the rule at a position of the list, counted from 1.
-func (p *parser) rule(position int, n *yaml.Node) Rule {
+// rule reads the rule at a position of the list, counted from 1. The interval between rounds is 0
+// if it is not known.
+func (p *parser) rule(position int, n *yaml.Node, interval time.Duration) Rule {
 	s := p.Section(rulePath(position, n), n.Line, n, ruleKeys...)
 	when := s.Sub("when", condition.Keys()...)
 	rule := Rule{
 		Name:                p.ruleName(s),
 		Mode:                document.Value(s, "mode", DryRun, document.OneOf(DryRun, Enforce)),
-		Match:               readMatch(s.Sub("match", matchKeys...)),
+		Match:               p.match(s.Sub("match", matchKeys...)),
 		Ignore:              readIgnore(s.Sub("ignore", ignoreKeys...)),
 		When:                readWhen(when),
 		Cooldown:            document.Value(s, "cooldown", defaultCooldown, document.ParsePositive),
@@ -36,10 +37,11 @@ func (p *parser) rule(position int, n *yaml.Node) Rule {
 	steps := p.steps(s)
 	for _, step := range steps {
 		rule.Steps = append(rule.Steps, step.Step)
+		p.noteGuard(step)
 	}
 	p.checkSteps(steps)
 	p.checkRemoteTrigger(&rule, steps, s, when)
-	warnConditions(&rule, steps, when)
+	warnConditions(&rule, steps, when, interval)
 	if rule.Mode == Enforce {
 		s.Warn("mode", "enforce acts only if the exporter runs with --reaper.enforce")
 	}
@@ -80,7 +82,7 @@ func parseRuleName(text string) (string, error) {
 	return text, nil
 }
 
-func readMatch(s *document.Section) Match {
+func (p *parser) match(s *document.Section) Match {
 	m := Match{
 		Exe:       document.Value(s, "exe", nil, parseOptional),
 		Command:   document.Value(s, "command", nil, parseOptional),
@@ -88,11 +90,12 @@ func readMatch(s *document.Section) Match {
 		User:      document.Value(s, "user", nil, parseOptional),
 		Container: document.Value(s, "container", nil, parseOptional),
 	}
-	given, all := 0, true
+	given, all := 0, !s.Broken()
 	for _, key := range matchKeys {
 		if s.Written(key) {
 			given++
 		}
+		all = all && !s.Refused(key)
 	}
 	for _, e := range []*regexp.Regexp{m.Exe, m.Command, m.Unit, m.User, m.Container} {
 		all = all && (e == nil || matchesAll(e))
@@ -103,6 +106,7 @@ func readMatch(s *document.Section) Match {
 	case given > 0 && all:
 		s.WarnAll("selects every process of the host that has these properties")
 	}
+	p.warnExpressions(s, matchKeys)
 	return m
 }
 
@@ -121,9 +125,12 @@ func readWhen(s *document.Section) condition.When {
 }
 
 // warnConditions lets each condition warn about its value in the context of the rule.
-func warnConditions(rule *Rule, steps []parsedStep, when *document.Section) {
+func warnConditions(rule *Rule, steps []parsedStep, when *document.Section, interval time.Duration) {
 	ending, guarded := findEnding(steps)
-	context := condition.Context{When: &rule.When, CanEnd: ending >= 0, Ends: ending >= 0 && !guarded, AcceptsRemoteTrigger: rule.AcceptRemoteTrigger}
+	context := condition.Context{
+		When: &rule.When, CanEnd: ending >= 0, Ends: ending >= 0 && !guarded, AcceptsRemoteTrigger: rule.AcceptRemoteTrigger,
+		Interval: interval, NotGo: rule.Match.namesRuntime(),
+	}
 	for i := range condition.All {
 		if warn := condition.All[i].Warn; warn != nil {
 			warn(when, context)
