@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -91,6 +92,25 @@ func TestFilesThatOtherUsersCanChangeAreNotUsed(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTheLogSaysWhichGuardCannotRun at the start and at a reload.
+func TestTheLogSaysWhichGuardCannotRun(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "data")
+	write(t, data, "#!/bin/sh\n")
+	guarded := func(guard string) string {
+		return preamble + rule("guarded", "/nonexistent/program", "when: {age: 1s}\nsteps: [run: {command: ['"+guard+"']}, signal: {name: TERM}]\n")
+	}
+	e := enforcing(t, guarded("/nonexistent/guard"))
+	awaitWarning := func(guard, why string) {
+		t.Helper()
+		want := regexp.MustCompile(`level=warn .*msg="Step cannot be carried out" rule=guarded mode=enforce step="run ` + guard + `" .*` + why)
+		await(t, func() (bool, string) { return want.MatchString(e.log.String()), "no line like " + want.String() })
+	}
+	awaitWarning("/nonexistent/guard", "no such file or directory")
+	write(t, e.rules, guarded(data))
+	e.signal(syscall.SIGHUP)
+	awaitWarning(data, "permission denied")
 }
 
 // TestAReloadKeepsTheRulesIfOthersCanChangeTheNewOnes lets a user write to the file meanwhile.
