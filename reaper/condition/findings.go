@@ -19,6 +19,7 @@ type Findings struct {
 	Closed     int                // sockets that are evidence and closed
 	Excluded   ExclusionCounts
 	Age, Quiet time.Duration // age, as the rule counts it, of the youngest evidence; time since the last traffic on any evidence
+	Enough     bool          // there is enough evidence
 	HeldFor    time.Duration // for how long there has been enough evidence
 	Peers      *PeerShare    // nil: not checked
 	Cooldown   time.Duration // left

@@ -17,10 +17,14 @@ var forTime = Condition{
 	Label:        LabelPending,
 	Holds: func(s Subject) bool {
 		d, enough := s.EnoughFor()
-		s.Findings().HeldFor = d
+		f := s.Findings()
+		f.HeldFor, f.Enough = d, enough
 		return enough && d >= s.When().For
 	},
 	Message: func(w *When, f *Findings) string {
+		if !f.Enough {
+			return "not enough evidence at present"
+		}
 		return fmt.Sprintf("enough evidence for %s, %s required", short(f.HeldFor), w.For)
 	},
 	Numbers: true,

@@ -51,7 +51,11 @@ func describeEvidence(w *When, f *Findings) string {
 	if f.Counting > 0 {
 		fmt.Fprintf(&text, ", each at least %s old and %s quiet, %s required", short(f.Age), short(f.Quiet), w.Age)
 	}
-	return text.String() + f.Excluded.String()
+	text.WriteString(f.Excluded.String())
+	if f.Counting == 0 && f.Excluded.Young+f.Excluded.Moving > 0 {
+		fmt.Fprintf(&text, ", age %s required", w.Age)
+	}
+	return text.String()
 }
 
 // String lists the counts that are not 0.

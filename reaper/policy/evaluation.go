@@ -84,9 +84,23 @@ func (e *evaluation) EnoughFor() (time.Duration, bool) {
 	}
 	s := &e.rules[e.index]
 	if since := e.next.began.Add(s.since); !s.enough || since.Before(e.observedSince) {
-		s.enough, s.since = true, e.view.Taken.Sub(e.next.began)
+		s.enough, s.since = true, e.enoughSince().Sub(e.next.began)
 	}
 	return e.ran(e.next.began.Add(s.since), e.view.Taken), true
+}
+
+// enoughSince is when the evidence became enough, if it was not in the last round: now, or, by the
+// ages that the kernel shows, when the last socket that is needed reached its age.
+func (e *evaluation) enoughSince() time.Time {
+	if !e.policy.trustKernelAges {
+		return e.view.Taken
+	}
+	var reached []time.Time
+	for _, s := range e.Evidence() {
+		reached = append(reached, latest(s.Since, s.QuietSince).Add(e.rule.When.Age))
+	}
+	slices.SortFunc(reached, time.Time.Compare)
+	return earliest(reached[e.rule.When.MinSockets()-1], e.view.Taken)
 }
 
 // Evidence implements condition.Subject.

@@ -35,20 +35,31 @@ func (p *Policy) Explain(view *closewait.View, s State) []Explanation {
 	var all []Explanation
 	if after.unusable != unlabelled {
 		for i := range decisions {
-			d := &decisions[i]
-			all = append(all, Explanation{Rule: d.Rule.Name, Decision: string(d.Label), Reason: d.Reason()})
+			all = append(all, explainRule(&decisions[i]))
 		}
 		return all
 	}
 	s = s.under(p)
 	r := newRound(p, view, &s)
 	made := decisionsByPair(decisions)
+	matched := make([]bool, len(p.rules))
 	for i := range r.next.processes {
 		for j := range p.rules {
-			all = append(all, r.explain(&r.next.processes[i], j, made))
+			e := r.explain(&r.next.processes[i], j, made)
+			matched[j] = matched[j] || e.matched()
+			all = append(all, e)
+		}
+	}
+	for j := range p.rules {
+		if d := made[pair{rule: &p.rules[j]}]; d != nil && !matched[j] {
+			all = append(all, explainRule(d))
 		}
 	}
 	return all
+}
+
+func explainRule(d *Decision) Explanation {
+	return Explanation{Rule: d.Rule.Name, Decision: string(d.Label), Reason: d.Reason()}
 }
 
 // pair is the subject of a decision; without a process for a rule as a whole.
@@ -106,27 +117,33 @@ func (r *round) checkAll(p *processState, index int) []CheckResult {
 	return results
 }
 
-// WriteText writes explanations for people: the decision, every check, and the steps. escape makes
-// text safe for a terminal, since processes choose their names and paths.
+// WriteText writes explanations for people: a line for each process and rule, with the decision and
+// its reason first, and below it every check. The rules that match a process come first. escape
+// makes text safe for a terminal, since processes choose their names and paths.
 func WriteText(out io.Writer, all []Explanation, escape func(string) string) error {
 	var text strings.Builder
-	for i := range all {
-		all[i].write(&text, escape)
+	if len(all) == 0 {
+		text.WriteString("No process has sockets in CLOSE_WAIT or defunct sockets, so there is nothing to decide.\n")
+	}
+	for _, matched := range []bool{true, false} {
+		for i := range all {
+			if all[i].matched() == matched {
+				all[i].write(&text, escape)
+			}
+		}
 	}
 	_, err := io.WriteString(out, text.String())
 	return err
 }
 
+// matched reports whether the rule matches the process, or no process was asked about.
+func (e *Explanation) matched() bool { return len(e.Checks) == 0 || e.Checks[0].Holds }
+
 func (e *Explanation) write(text *strings.Builder, escape func(string) string) {
-	if e.Process == nil {
-		fmt.Fprintf(text, "rule %s: %s: %s\n", e.Rule, e.Decision, escape(e.Reason))
+	fmt.Fprintf(text, "%s (%s)\n", escape(e.headline()), e.subject())
+	if !e.matched() {
 		return
 	}
-	decision := "does not match"
-	if e.Decision != "" {
-		decision = e.Decision + ": " + escape(e.Reason)
-	}
-	fmt.Fprintf(text, "process %d (%q, group %q), rule %s: %s\n", e.Process.ID.PID, e.Process.Comm, e.Group, e.Rule, decision)
 	for _, c := range e.Checks {
 		result := "ok"
 		if !c.Holds {
@@ -134,7 +151,30 @@ func (e *Explanation) write(text *strings.Builder, escape func(string) string) {
 		}
 		fmt.Fprintf(text, "  %s: %s (%s)\n", c.Name, result, escape(c.Text))
 	}
-	for i, step := range e.Steps {
-		fmt.Fprintf(text, "  step %d: %s\n", i+1, escape(step))
+}
+
+// headline is the decision and its reason, or the steps that would be run.
+func (e *Explanation) headline() string {
+	steps := strings.Join(e.Steps, ", then ")
+	switch {
+	case !e.matched():
+		return "no match: " + e.Checks[0].Text
+	case e.Decision == string(LabelDryRun):
+		return e.Decision + ": all conditions hold; with mode: enforce the rule would run " + steps
+	case e.Decision == string(LabelAct):
+		return e.Decision + ": all conditions hold; the rule would run " + steps
 	}
+	return e.Decision + ": " + e.Reason
+}
+
+// subject names the rule, the process and, if it is more than the name of the process, its group.
+func (e *Explanation) subject() string {
+	if e.Process == nil {
+		return "rule " + e.Rule
+	}
+	text := fmt.Sprintf("rule %s, process %d %q", e.Rule, e.Process.ID.PID, e.Process.Comm)
+	if e.Group != e.Process.Comm {
+		text += fmt.Sprintf(" of %q", e.Group)
+	}
+	return text
 }

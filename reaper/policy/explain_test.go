@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -25,7 +26,7 @@ func TestExplain(t *testing.T) {
 	}{
 		"what would be done": {
 			[]*closewait.View{view(0, leak()), view(time.Minute, leak()), view(2*time.Minute, leak(), other())},
-			`process 10 ("alice", group "alice"), rule leak: act: evidence: 3 of 3 sockets are evidence, 2 required, each at least 1h2m0s old and 1h2m0s quiet, 1m0s required; for: enough evidence for 1m0s, 1m0s required; fds: 850 of 1000 descriptors open, 80% required; peer_share: no inbound evidence; cooldown: none active, 0 relapses; actions left: 3
+			`act: all conditions hold; the rule would run signal TERM, then signal KILL (rule leak, process 10 "alice")
   match: ok (every given expression matches)
   protected: ok (no protection applies)
   stopped: ok (state S)
@@ -35,20 +36,17 @@ func TestExplain(t *testing.T) {
   peer_share: ok (no inbound evidence)
   in_progress: ok (no remediation runs on the group)
   cooldown: ok (none active, 0 relapses)
-  step 1: signal TERM
-  step 2: signal KILL
-process 11 ("bob", group "bob"), rule leak: does not match
-  match: blocks (exe "/opt/other" does not match ^(?:/usr/.*)$)
+no match: exe "/opt/other" does not match ^(?:/usr/.*)$ (rule leak, process 11 "bob")
 `,
 		},
 		"all conditions, also those after the first that does not hold": {
 			[]*closewait.View{view(0), view(time.Minute, holder(alice, sockets(1, 1, hour), state('T'), openFDs(10)))},
-			`process 10 ("alice", group "alice"), rule leak: stopped: stopped or traced (state T), so it cannot close its sockets
+			`stopped: stopped or traced (state T), so it cannot close its sockets (rule leak, process 10 "alice")
   match: ok (every given expression matches)
   protected: ok (no protection applies)
   stopped: blocks (stopped or traced (state T), so it cannot close its sockets)
-  evidence: blocks (0 of 1 sockets are evidence, 2 required, 1 not old enough)
-  for: blocks (enough evidence for 0s, 1m0s required)
+  evidence: blocks (0 of 1 sockets are evidence, 2 required, 1 not old enough, age 1m0s required)
+  for: blocks (not enough evidence at present)
   fds: blocks (10 of 1000 descriptors open, 80% required)
   peer_share: ok (no inbound evidence)
   in_progress: ok (no remediation runs on the group)
@@ -57,7 +55,11 @@ process 11 ("bob", group "bob"), rule leak: does not match
 		},
 		"a View that does not count": {
 			[]*closewait.View{view(0, leak()), {Taken: epoch.Add(time.Minute), UnreadableNamespaces: 2}},
-			"rule leak: incomplete_scan: the sockets of 2 network namespaces could not be read\n",
+			"incomplete_scan: the sockets of 2 network namespaces could not be read (rule leak)\n",
+		},
+		"a View without sockets": {
+			[]*closewait.View{view(0), view(time.Minute)},
+			"No process has sockets in CLOSE_WAIT or defunct sockets, so there is nothing to decide.\n",
 		},
 	}
 	for name, s := range scenarios {
@@ -96,6 +98,73 @@ func onlyKnownChecks(all []Explanation) []Explanation {
 		all[i].Checks = slices.DeleteFunc(all[i].Checks, func(c CheckResult) bool { return !slices.Contains(known, c.Name) })
 	}
 	return all
+}
+
+// TestExplainBeginsWithTheDecision has processes that match below one that does not, a rule in dry
+// run, a rule that may not act and another one that matches nothing besides.
+func TestExplainBeginsWithTheDecision(t *testing.T) {
+	called := func(name, program string) rules.Rule {
+		return rule(func(r *rules.Rule) { r.Name, r.Match.Exe = name, regexp.MustCompile(program) })
+	}
+	dry := called("dry", "^/usr/.*$")
+	dry.Mode = rules.DryRun
+	p := New(config(called("refused", "^/usr/.*$"), dry, called("idle", "^/none$"), called("idle-refused", "^/none$")),
+		Options{Enforce: true, Refused: map[string]string{"refused": "no rights", "idle-refused": "no guard"}})
+	_, state := p.Decide(view(0), State{})
+	leak := holder(bob, sockets(3, 11, hour), unit("web.service"))
+	var text strings.Builder
+	all := p.Explain(view(time.Minute, holder(alice, sockets(3, 1, hour), exe("/opt/other")), leak), state)
+	if err := WriteText(&text, all, strings.Clone); err != nil {
+		t.Fatal(err)
+	}
+	var lines []string
+	for line := range strings.Lines(text.String()) {
+		if !strings.HasPrefix(line, " ") {
+			lines = append(lines, line)
+		}
+	}
+	want := []string{
+		`suspended: no rights (rule refused, process 11 "bob" of "web.service")` + "\n",
+		`dry_run: all conditions hold; with mode: enforce the rule would run signal TERM, then signal KILL (rule dry, process 11 "bob" of "web.service")` + "\n",
+		"suspended: no guard (rule idle-refused)\n",
+		`no match: exe "/opt/other" does not match ^/usr/.*$ (rule refused, process 10 "alice")` + "\n",
+		`no match: exe "/opt/other" does not match ^/usr/.*$ (rule dry, process 10 "alice")` + "\n",
+		`no match: exe "/opt/other" does not match ^/none$ (rule idle, process 10 "alice")` + "\n",
+		`no match: exe "/opt/other" does not match ^/none$ (rule idle-refused, process 10 "alice")` + "\n",
+		`no match: exe "/usr/bin/server" does not match ^/none$ (rule idle, process 11 "bob" of "web.service")` + "\n",
+		`no match: exe "/usr/bin/server" does not match ^/none$ (rule idle-refused, process 11 "bob" of "web.service")` + "\n",
+	}
+	if diff := cmp.Diff(want, lines); diff != "" {
+		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestExplainFollowsForFromTheAges: it scans twice, so that it could never see the time pass. The
+// rule needs two sockets of an hour, and for at least 10 minutes.
+func TestExplainFollowsForFromTheAges(t *testing.T) {
+	slow := config(rule(func(r *rules.Rule) { r.When.Age, r.When.For = time.Hour, 10*time.Minute }))
+	old := func(minutes ...time.Duration) []*closewait.Socket {
+		var list []*closewait.Socket
+		for i, m := range minutes {
+			list = append(list, socket(uint64(i+1), -m*time.Minute, firstSeen(0)))
+		}
+		return list
+	}
+	for name, s := range map[string]struct {
+		trust     bool
+		held      []*closewait.Socket
+		want, why string
+	}{
+		"the second reached its age long enough ago": {true, old(90, 69, 61), "leak/10 act", "enough evidence for 10m0s, 10m0s required"},
+		"the second did not":                         {true, old(90, 68, 61), "leak/10 pending", "enough evidence for 9m0s, 10m0s required"},
+		"the first scan does not show more":          {true, old(90), "leak/10 pending", "1 of 1 sockets are evidence, 2 required"},
+		"it had traffic since":                       {true, append(old(90), socket(9, hour*2, firstSeen(0), quietSince(-68*time.Minute))), "leak/10 pending", "enough evidence for 9m0s"},
+		"the reaper goes by what it has seen":        {false, old(90, 90), "leak/10 pending", "2 not old enough"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			play(t, New(slow, Options{Enforce: true, TrustKernelAges: s.trust}), []observation{{view(0), "", ""}, {view(time.Minute, holder(alice, s.held)), s.want, s.why}})
+		})
+	}
 }
 
 // TestExplainTrustsTheAgesThatTheKernelShows: it scans twice, so that it can observe no age.
