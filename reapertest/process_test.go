@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -34,6 +35,30 @@ func TestAServerAndItsWorkersEndTogether(t *testing.T) {
 	}
 	if left := e.scrape()["closewait_reaper_budget_remaining"]; left != 96 {
 		t.Errorf("%v actions are left, want 96: each process is one", left)
+	}
+}
+
+// TestALeakThatWorkersOfAnotherNameHold has children that are called leak. A rule whose match
+// covers only their parent never acts, and explain says why; one that covers them ends them all.
+func TestALeakThatWorkersOfAnotherNameHold(t *testing.T) {
+	p := startTarget(t, leaktest.Where{}, "parent", "--sockets=3", "--children=2")
+	family := []int{p.pidfd}
+	for _, pid := range p.Children {
+		family = append(family, openProcess(t, pid))
+	}
+	all := rule("parent", p.exe, "when: {age: 1s}\n"+anyPeer+hard)
+	narrow := newFiles(t, preamble+strings.Replace(all, "match: {", "match: {command: '.*--sockets=3.*', ", 1))
+	const why = `(?m)^pending: 0 of 3 sockets are evidence, 2 required, 3 also held by another group \(pid \d+, "leak" of the same user: they count if match also covers it\) \(rule parent, process %d "parent"\)$`
+	await(t, func() (bool, string) { // in the first second the sockets are too young
+		_, output := command(t, "explain", "--reaper.config="+narrow.rules)
+		return regexp.MustCompile(fmt.Sprintf(why, p.PID)).MatchString(output), output
+	})
+	e := enforcing(t, preamble+all)
+	e.awaitSeries(remediations("parent", "terminated"), 1)
+	for i, pidfd := range family {
+		if living(pidfd) {
+			t.Errorf("process %d of %d is still running", i, len(family))
+		}
 	}
 }
 

@@ -45,7 +45,7 @@ func describeForeign(id closewait.ProcessID, e, p *processState) string {
 	case onlyCommsDiffer(e, p):
 		return fmt.Sprintf("pid %d, %q of the same user: they count if match also covers it", id.PID, p.group)
 	}
-	return fmt.Sprintf("pid %d of %q", id.PID, p.group)
+	return fmt.Sprintf("pid %d of %q: they never count", id.PID, p.group)
 }
 
 // limitGroups returns the limitGroup of every process that holds the evidence, in the order of the
