@@ -74,6 +74,11 @@ func TestCheckWarnsOfWhatIsPerhapsNotMeant(t *testing.T) {
 		"a rule for every service":  {"exe: /bin/web", "exe: .*, unit: web.*", ""},
 		"a shared peer of outbound": {"age: 60s", "age: 60s, direction: outbound, peer_share: 25%", "FILE:4: warning: rule web: when.peer_share: has no effect: it is about inbound sockets, and direction is outbound\n"},
 		"trusted peers for nothing": {"rules:", "trusted_peers: [10.0.0.0/8]\nrules:", "FILE:1: warning: trusted_peers: has no effect: no rule has when.peer_share\n"},
+		"trusted peers that are everybody": {smallest, "trusted_peers:\n  - 10.0.0.0/8\n  - 0.0.0.0/0\n" + strings.Replace(smallest, "60s", "60s, peer_share: 25%", 1),
+			"FILE:3: warning: trusted_peers: 0.0.0.0/0 contains every address of its family, so when.peer_share has no effect on them: write a smaller network\n"},
+		"remote ends that are everybody": {"- destroy: {}", "- destroy: {}\n    ignore:\n      remote: ['0.0.0.0/0', '[::]/0', 10.0.0.0/8, '0.0.0.0:80']",
+			"FILE:8: warning: rule web: ignore.remote: 0.0.0.0/0 contains every address of its family, so the rule counts no connection to or from one: write a smaller network\n" +
+				"FILE:8: warning: rule web: ignore.remote: [::]/0 contains every address of its family, so the rule counts no connection to or from one: write a smaller network\n"},
 		"a remote trigger": {"- destroy: {}", "- signal: {name: TERM}\n    accept_remote_trigger: true",
 			"FILE:7: warning: rule web: accept_remote_trigger: any peer can make the rule end the program, by closing connections on its own side only\n"},
 		"closed sockets with fds":              {"60s}\n    steps:\n      - destroy: {}", "60s, states: [closed], fds: 80%}\n    steps:\n      - signal: {name: TERM}", ""},

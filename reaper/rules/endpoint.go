@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strconv"
 	"strings"
+
+	"closewait_exporter/reaper/document"
 )
 
 // parsePrefix reads an address or a network. The result is never v4-mapped.
@@ -34,6 +36,15 @@ func parseEndpoint(text string) (Endpoint, error) {
 	}
 	return Endpoint{}, fmt.Errorf("%q is not an address: write one such as 10.0.0.1, 10.0.0.1:443, 10.1.0.0/16, [fd00::1]:443 or [fd00::]/8 "+
 		"(in quotes); names are not resolved", text)
+}
+
+// warnEveryAddress warns about elements of a list that stand for all addresses of a family.
+func warnEveryAddress(s *document.Section, key, effect string) {
+	for _, t := range s.Texts(key) {
+		if e, err := parseEndpoint(t.Text); err == nil && e.Prefix.Bits() == 0 && e.Port == 0 {
+			s.WarnAt(t.Line, key, fmt.Sprintf("%s contains every address of its family, so %s: write a smaller network", t.Text, effect))
+		}
+	}
 }
 
 func host(addr netip.Addr, port uint16, text string) (Endpoint, error) {

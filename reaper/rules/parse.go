@@ -97,6 +97,7 @@ func (p *parser) config(root *yaml.Node) *Config {
 		Limits:       readLimits(s.Sub("limits", limitsKeys...)),
 		Interval:     document.Value(s, "interval", defaultInterval, parseInterval),
 	}
+	warnEveryAddress(s, "trusted_peers", "when.peer_share has no effect on them")
 	interval := c.Interval
 	if s.Refused("interval") {
 		interval = 0 // unknown

@@ -111,6 +111,7 @@ func (p *parser) match(s *document.Section) Match {
 }
 
 func readIgnore(s *document.Section) Ignore {
+	warnEveryAddress(s, "remote", "the rule counts no connection to or from one")
 	return Ignore{Remote: document.List(s, "remote", parseEndpoint), LocalPort: document.List(s, "local_port", parsePort)}
 }
 
