@@ -17,6 +17,7 @@ type Holding struct {
 	Unread                       [unreads]int // sockets in CLOSE_WAIT by what is unread
 	UnreadBytes, SendBytes       uint64       // payload in the receive and send queues
 	Shared, Keepalive, LocalPeer int          // sockets with several holders, an armed keepalive, a peer on this host
+	LowerBounds                  int          // sockets whose age is a lower bound; if there are any, so is the age of the oldest
 
 	Services        []Service // most sockets first
 	RemoteAddresses int       // number of distinct addresses
@@ -134,6 +135,9 @@ func (h *Holding) add(s *Socket) {
 	}
 	if s.LocalPeer() {
 		h.LocalPeer++
+	}
+	if s.AgeIsLowerBound {
+		h.LowerBounds++
 	}
 }
 

@@ -2,9 +2,9 @@ package closewait
 
 import "time"
 
-// manyOthers is the number of sockets in other states for which a holder is listed. Every client
+// ManyOthers is the number of sockets in other states for which a holder is listed. Every client
 // has some for a moment.
-const manyOthers = 10
+const ManyOthers = 10
 
 // Listed returns the holders of a View that are shown to users, worst first: those with an ended or
 // unaccepted socket at least minAge old, or with many sockets in other states. A program that
@@ -13,7 +13,7 @@ const manyOthers = 10
 func Listed(v *View, minAge time.Duration) []*Holder {
 	listed := make([]*Holder, 0, len(v.Holders))
 	for _, h := range v.Holders {
-		if h.hasSocketOf(minAge, v.Taken) || h.Other.Len() >= manyOthers {
+		if h.hasSocketOf(minAge, v.Taken) || h.Other.Len() >= ManyOthers {
 			listed = append(listed, h)
 		}
 	}
