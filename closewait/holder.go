@@ -20,13 +20,12 @@ func (h *Holder) Oldest(now time.Time) time.Duration {
 	return max(h.Ended.Oldest(now), h.Unaccepted.Oldest(now))
 }
 
-// ForwardsHalfCloses reports whether the process holds about as many sockets in FinWait2 as in
-// CloseWait. A proxy that passes half-closes on does: one side of a connection has closed, the
+// ForwardsHalfCloses reports whether the process holds at least half as many sockets in FinWait2 as
+// in CloseWait. A proxy that passes half-closes on does: one side of a connection has closed, the
 // proxy has told the other side, and waits for it. The cause is at that other side.
 func (h *Holder) ForwardsHalfCloses() bool {
-	const about = 2 // neither is more than twice the other
 	waiting, told := h.Ended.States[CloseWait], h.Other.States[FinWait2]
-	return waiting > 0 && waiting <= about*told && told <= about*waiting
+	return waiting > 0 && 2*told >= waiting
 }
 
 // fill is the share of the limit of descriptors that is in use, 0 to 1; 0 where one is not known.

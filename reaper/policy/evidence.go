@@ -155,7 +155,7 @@ func (e *evaluation) exclusionOf(s *closewait.Socket, cutoff time.Time) *int32 {
 		return &reasons.Unaccepted
 	case !openedBy(&e.Process, s):
 		return &reasons.Handed
-	case s.State == closewait.CloseWait && e.relays():
+	case s.State == closewait.CloseWait && e.ForwardsHalfCloses() && !e.rule.When.States.Has(closewait.FinWait2):
 		return &reasons.Relayed
 	}
 	for i := range exclusions {
@@ -170,15 +170,6 @@ func (e *evaluation) exclusionOf(s *closewait.Socket, cutoff time.Time) *int32 {
 		return &reasons.Ignored
 	}
 	return nil
-}
-
-// relays reports whether the sockets of the process look like the halves of connections that it
-// relays: it has shut down about as many connections as it holds in CLOSE_WAIT. A proxy that passes
-// on the end of its client's data, as it should, holds such a pair until the server has answered.
-// A rule that counts fin_wait2 asks for both halves.
-func (e *evaluation) relays() bool {
-	shut := e.Other.States[closewait.FinWait2]
-	return shut > 0 && 2*shut >= e.Ended.States[closewait.CloseWait] && !e.rule.When.States.Has(closewait.FinWait2)
 }
 
 // dropShared removes the sockets that ending this process would not free: sockets with another

@@ -47,7 +47,7 @@ func TestCheckSaysWhatTheRulesComeTo(t *testing.T) {
 	two := smallest + `  - name: client
     mode: enforce
     match: {exe: /bin/client}
-    when: {age: 1h, for: 1m, direction: outbound, fds: 55.5%, sockets: 7, states: [close_wait]}
+    when: {age: 1h, for: 1m, direction: outbound, fds: 55.5%, sockets: 7, states: [closed]}
     steps:
       - thread_dump: {}
       - signal: {name: TERM}
@@ -57,7 +57,7 @@ func TestCheckSaysWhatTheRulesComeTo(t *testing.T) {
 	want := `FILE: valid: 2 rules (web dry_run, client enforce)
   every 5s, at most 3 actions per 10m0s
   web: {sockets: 2, age: 1m0s, for: 0s, direction: any}, then destroy; cooldown 10m0s
-  client: {sockets: 7, age: 1h0m0s, for: 1m0s, direction: outbound, fds: 55.5%, states: [close_wait]}, then thread_dump, signal TERM; cooldown 24h0m0s
+  client: {sockets: 7, age: 1h0m0s, for: 1m0s, direction: outbound, fds: 55.5%, states: [closed]}, then thread_dump, signal TERM; cooldown 24h0m0s
 FILE:8: warning: rule client: mode: enforce acts only if the exporter runs with --reaper.enforce
 `
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -67,7 +67,7 @@ FILE:8: warning: rule client: mode: enforce acts only if the exporter runs with 
 
 func TestCheckWarnsOfWhatIsPerhapsNotMeant(t *testing.T) {
 	const low = "FILE:4: warning: rule web: when.fds: a busy server reaches %s without a leak, so clients could trigger the rule: write 80%% or more\n"
-	const neverGo = "FILE:4: warning: rule web: when.age: the rule can never match a Go program: after 60 to 75 seconds a keepalive makes its leaked sockets defunct, and age and for need %s: add include_defunct: true, unless match covers no Go program\n"
+	const neverGo = "FILE:4: warning: rule web: when.age: the rule can never match a Go program: after 60 to 75 seconds a keepalive closes its leaked sockets, and age and for need %s: add fds, and closed to states, unless match covers no Go program\n"
 	cases := map[string]struct{ replace, by, want string }{
 		"nothing":                   {"", "", ""},
 		"a rule for every process":  {"exe: /bin/web", "exe: .*, user: .+", "FILE:3: warning: rule web: match: selects every process of the host that has these properties\n"},
@@ -95,7 +95,7 @@ func TestCheckWarnsOfWhatIsPerhapsNotMeant(t *testing.T) {
 		"a short age and interval":                    {smallest, "interval: 1s\n" + strings.Replace(smallest, "60s", "2s", 1), ""},
 		"a Go program that is missed":                 {"age: 60s", "age: 30s, for: 31s", fmt.Sprintf(neverGo, "1m1s")},
 		"a Go program that is found":                  {"age: 60s", "age: 30s, for: 30s", ""},
-		"a Go program whose defunct sockets count":    {"age: 60s", "age: 61s, include_defunct: true", ""},
+		"a Go program whose closed sockets count":     {"age: 60s", "age: 61s, states: [closed]", ""},
 		"a program that is not written in Go":         {"exe: /bin/web}\n    when: {age: 60s}", "exe: .*/bin/java}\n    when: {age: 1h}", ""},
 		"one that its arguments show not to be in Go": {"exe: /bin/web}\n    when: {age: 60s}", "command: .*catalina.*}\n    when: {age: 1h}", ""},
 		"a fair number of descriptors":                {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 900}\n    steps:\n      - signal: {name: TERM}", ""},
@@ -182,7 +182,7 @@ func TestNoWarningFollowsFromAProblem(t *testing.T) {
 		"an interval":            {smallest, "interval: 1\n" + strings.Replace(smallest, "60s", "1s", 1)},
 		"an age":                 {"age: 60s", "age: 1"},
 		"a misspelt key of when": {"age: 60s", "age: 1h, include_defunkt: true"},
-		"include_defunct":        {"age: 60s", "age: 1h, include_defunct: yes"},
+		"states":                 {"age: 60s", "age: 1h, states: [half]"},
 		"an expression":          {"exe: /bin/web", "exe: 'java(', user: .*"},
 		"peer_share":             {smallest, "trusted_peers: [10.0.0.0/8]\n" + strings.Replace(smallest, "60s", "60s, peer_share: 5", 1)},
 	}
