@@ -19,12 +19,33 @@ func TestSocketsThatHaveJustComeDoNotCountAgainstCoverage(t *testing.T) {
 		{[]SocketSample{row(1, heldBy(alice)), row(3, unresolved), row(5, unresolved)}, 1. / 2},
 		{[]SocketSample{row(6, unresolved)}, 1},
 	} {
-		v := tracker.Update(&Snapshot{Taken: epoch.Add(time.Duration(i) * time.Second), Sockets: step.rows, PIDs: []int{alice.PID}})
+		v := tracker.Update(&Snapshot{Taken: epoch.Add(time.Duration(i) * time.Second), Sockets: step.rows, PIDs: []int{alice.PID}, Processes: []Process{process(alice)}})
 		if got := v.Coverage(); got != step.want {
 			t.Errorf("scan %d: coverage %v, want %v", i, got, step.want)
 		}
+		if got := v.CoverageByUser().Of(func(uint32) bool { return true }); got != step.want {
+			t.Errorf("scan %d: coverage of all users %v, want %v", i, got, step.want)
+		}
 		if got := v.Sockets.Total(); got != len(step.rows) {
 			t.Errorf("scan %d: %d sockets, want all %d", i, got, len(step.rows))
+		}
+	}
+}
+
+func TestCoverageByUserCountsEachSocketForTheUserThatHasOpenedIt(t *testing.T) {
+	of := func(uid uint32) func(*SocketSample) { return func(s *SocketSample) { s.UID = uid } }
+	owner := func(o Owner) func(*SocketSample) { return func(s *SocketSample) { s.Owner = o } }
+	v := NewTracker(nil).Update(&Snapshot{
+		Taken: epoch, PIDs: []int{alice.PID, bob.PID}, Processes: []Process{process(alice), process(bob)},
+		Sockets: []SocketSample{
+			row(1, heldBy(alice, bob), of(1)), row(2, heldBy(bob), of(1)), row(3, owner(OwnedByKernel), of(1)), row(4, owner(OwnerUnresolved), of(1)),
+			row(5, owner(OwnerUnresolved), of(2)),
+			row(6, heldBy(alice), of(3)), row(7, unaccepted, of(3)),
+		},
+	})
+	for uid, want := range map[uint32]float64{1: 3. / 4, 2: 0, 3: 1, 4: 1} {
+		if got := v.CoverageByUser().Of(func(u uint32) bool { return u == uid }); got != want {
+			t.Errorf("user %d: coverage %v, want %v", uid, got, want)
 		}
 	}
 }

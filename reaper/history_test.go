@@ -56,21 +56,21 @@ func TestAHistoryIsBoundedAndKeepsWhatStands(t *testing.T) {
 func TestARoundThatDoesNotCountEndsNoDecision(t *testing.T) {
 	var h history
 	at := func(minute int) time.Time { return epoch.Add(time.Duration(minute) * time.Minute) }
-	unusable := many(policy.LabelLowCoverage, 1, 1)[0]
+	unusable := many(policy.LabelIncompleteScan, 1, 1)[0]
 	unusable.Process = nil
 	h.round(many(condition.LabelProtected, 7, 7), at(0))
 	h.unusable(&unusable, rules.Enforce, at(1))
 	h.unusable(&unusable, rules.Enforce, at(2))
 	var s status.Status
 	h.addTo(&s)
-	if diff := cmp.Diff([]string{"1m0s-2m0s  0 low_coverage now", "0s-0s leak 7 protected now"}, lines(s.Decisions, epoch)); diff != "" {
+	if diff := cmp.Diff([]string{"1m0s-2m0s  0 incomplete_scan now", "0s-0s leak 7 protected now"}, lines(s.Decisions, epoch)); diff != "" {
 		t.Errorf("meanwhile (-want +got):\n%s", diff)
 	}
 	h.round(many(condition.LabelProtected, 7, 7), at(3))
 	h.unusable(&unusable, rules.Enforce, at(4))
 	s = status.Status{}
 	h.addTo(&s)
-	want := []string{"4m0s-4m0s  0 low_coverage now", "1m0s-2m0s  0 low_coverage", "0s-3m0s leak 7 protected now"}
+	want := []string{"4m0s-4m0s  0 incomplete_scan now", "1m0s-2m0s  0 incomplete_scan", "0s-3m0s leak 7 protected now"}
 	if diff := cmp.Diff(want, lines(s.Decisions, epoch)); diff != "" {
 		t.Errorf("afterwards (-want +got):\n%s", diff)
 	}

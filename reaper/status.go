@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/policy"
 	"closewait_exporter/reaper/rules"
 	"closewait_exporter/reaper/status"
@@ -22,7 +23,7 @@ const (
 // suspensions are the reasons, in words too.
 var suspensions = []struct{ reason, text string }{
 	{string(policy.LabelIncompleteScan), "the last scan could not read everything"},
-	{string(policy.LabelLowCoverage), "the owners of too many sockets are unknown"},
+	{string(condition.LabelLowCoverage), "the owners of too many sockets of a user are unknown"},
 	{string(policy.LabelGap), "no scan for too long: the reaper or the host did not run"},
 	{suspendedFailure, "the last scan failed"},
 	{suspendedBreaker, "a breaker has tripped: a rule selected too many processes at once"},
@@ -93,6 +94,8 @@ func (r *Reaper) suspended(now time.Time) map[string]bool {
 		suspendedRefused:  r.refused,
 		suspendedHostLock: r.lockErr != nil,
 		suspendedState:    r.state.Frozen(now),
+
+		string(condition.LabelLowCoverage): r.state.LowCoverage(),
 	}
 	if label := r.state.Unusable(); label != "" {
 		suspended[string(label)] = true

@@ -43,6 +43,34 @@ func TestUsersCannotKeepTheReaperFromActing(t *testing.T) {
 	e.awaitSeries(remediations("unlocked", "terminated"), 1)
 }
 
+// TestNoUserStopsRulesForOthersBySocketsInFlight is about a user who sends sockets to itself and
+// never receives them. On the host of the tests some processes may be hidden, so such sockets have
+// no known owner.
+func TestNoUserStopsRulesForOthersBySocketsInFlight(t *testing.T) {
+	const another, anyDirection = someUser - 1, "when: {sockets: 2, age: 1s}\n" + anyPeer + soft
+	for _, scanner := range []string{"netlink", "procfs"} {
+		t.Run(scanner, func(t *testing.T) {
+			leaktest.Start(t, "--sockets=60", "--in-flight", fmt.Sprintf("--drop-uid=%d", someUser))
+			targets, rules := map[string]*target{}, preamble
+			for name, user := range map[string]int{"of-root": 0, "of-another": another, "of-the-same": someUser} {
+				targets[name] = startTarget(t, leaktest.Where{}, name, "--sockets=6", fmt.Sprintf("--drop-uid=%d", user))
+				rules += rule(name, targets[name].exe, anyDirection)
+			}
+			e := enforcing(t, rules, "--collector.scanner="+scanner)
+			e.awaitSeriesIn(t, remediations("of-root", "terminated"), 1)
+			e.awaitSeriesIn(t, remediations("of-another", "terminated"), 1)
+			e.awaitSeriesIn(t, decisions("of-the-same", "low_coverage"), 5)
+			values := e.scrape()
+			if ratio := values["closewait_owner_coverage_ratio"]; ratio > 0.3 {
+				t.Errorf("the coverage of all sockets is %v", ratio)
+			}
+			if !targets["of-the-same"].alive() || values[decisions("of-the-same", "act")] != 0 || values[suspended("low_coverage")] != 1 {
+				t.Errorf("the same user: alive is %v: %v", targets["of-the-same"].alive(), values.about(`rule="of-the-same"}`))
+			}
+		})
+	}
+}
+
 // TestFilesThatOtherUsersCanChangeAreNotUsed starts exporters with such rules and guards.
 func TestFilesThatOtherUsersCanChangeAreNotUsed(t *testing.T) {
 	p := startTarget(t, leaktest.Where{}, "untrusted", "--outbound=3")

@@ -65,6 +65,8 @@ type Subject interface {
 	// KeepOutbound removes all but the outbound sockets from the evidence.
 	KeepOutbound()
 	TrustedPeers() []netip.Prefix
+	// Coverage returns the share, 0 to 1, of the sockets that could be evidence whose owner is known.
+	Coverage() float64
 	// ActiveRun returns which remediation runs on the process or its group; empty if none does.
 	ActiveRun() string
 	// Cooldown returns the time left of the cooldown of the rule and the group of the process.

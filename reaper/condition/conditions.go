@@ -30,6 +30,7 @@ var All = []Condition{
 	fds,
 	peerShare,
 	states,
+	coverage,
 	inProgress,
 	cooldown,
 }

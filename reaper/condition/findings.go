@@ -22,6 +22,7 @@ type Findings struct {
 	Enough     bool          // there is enough evidence
 	HeldFor    time.Duration // for how long there has been enough evidence
 	Peers      *PeerShare    // nil: not checked
+	Coverage   float64       // share of the sockets that could be evidence whose owner is known; 0: not checked
 	Cooldown   time.Duration // left
 	Relapses   int           // before this decision
 	BudgetLeft int           // actions, before this decision

@@ -7,7 +7,6 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/condition"
-	"closewait_exporter/reaper/document"
 	"closewait_exporter/reaper/rules"
 )
 
@@ -37,6 +36,7 @@ func (p *Policy) Decide(view *closewait.View, s State) ([]Decision, State) {
 		all = slices.Concat(r.candidates, r.others)
 	}
 	markChanged(all)
+	r.next.uncovered = slices.ContainsFunc(all, func(d Decision) bool { return d.Label == condition.LabelLowCoverage })
 	return all, r.next
 }
 
@@ -67,11 +67,8 @@ func (s *State) slept(view *closewait.View) time.Duration {
 
 // ViewUnusable returns why a View shows too little to act on, or no label.
 func ViewUnusable(view *closewait.View) (label Label, why string) {
-	switch {
-	case view.UnreadableNamespaces > 0:
+	if view.UnreadableNamespaces > 0 {
 		return LabelIncompleteScan, fmt.Sprintf("the sockets of %d network namespaces could not be read", view.UnreadableNamespaces)
-	case view.Coverage() < minCoverage:
-		return LabelLowCoverage, fmt.Sprintf("the owners of %.1f%% of the sockets are known, %s required", 100*view.Coverage(), document.Percent(minCoverage))
 	}
 	return unlabelled, ""
 }
@@ -106,6 +103,7 @@ type round struct {
 	last       time.Time                             // the round before this one
 	before     map[closewait.ProcessID]*processState // in that round
 	next       State
+	coverage   closewait.CoverageByUser
 	suspended  []string   // by rule: why it must not act
 	candidates []Decision // that passed all checks of a single process
 	others     []Decision
@@ -113,7 +111,7 @@ type round struct {
 }
 
 func newRound(p *Policy, view *closewait.View, s *State) *round {
-	r := &round{policy: p, view: view, last: s.last, before: s.byID, next: s.after(view), suspended: make([]string, len(p.rules))}
+	r := &round{policy: p, view: view, last: s.last, before: s.byID, next: s.after(view), coverage: view.CoverageByUser(), suspended: make([]string, len(p.rules))}
 	for i := range p.rules {
 		r.suspended[i] = r.suspension(&p.rules[i])
 	}

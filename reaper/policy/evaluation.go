@@ -118,6 +118,11 @@ func (e *evaluation) KeepOutbound() {
 // TrustedPeers implements condition.Subject.
 func (e *evaluation) TrustedPeers() []netip.Prefix { return e.policy.config.TrustedPeers }
 
+// Coverage implements condition.Subject.
+func (e *evaluation) Coverage() float64 {
+	return e.coverage.Of(func(uid uint32) bool { return openedBy(&e.Process, uid) })
+}
+
 // ActiveRun implements condition.Subject.
 func (e *evaluation) ActiveRun() string {
 	if run := e.next.limiters[e.rule.Mode].runOn(e.ID, e.limitGroups()); run != "" {

@@ -113,13 +113,13 @@ func (e *evaluation) endedSince(s *closewait.Socket) time.Time {
 	return s.Since
 }
 
-// openedBy reports whether a process has opened or accepted a socket itself, or root has done so
-// for it, such as a service manager, or the process itself before it changed its user. The kernel
-// gives a socket the user that opens it. If that is another user, the socket was handed over
-// (SCM_RIGHTS, exec), and says nothing about the process.
-func openedBy(p *closewait.Process, s *closewait.Socket) bool {
+// openedBy reports whether a process can have opened or accepted a socket of a user itself, or root
+// has done so for it, such as a service manager, or the process itself before it changed its user.
+// The kernel gives a socket the user that opens it. If that is another user, the socket was handed
+// over (SCM_RIGHTS, exec), and says nothing about the process.
+func openedBy(p *closewait.Process, uid uint32) bool {
 	const root = 0
-	return s.UID == p.UID || s.UID == root
+	return uid == p.UID || uid == root
 }
 
 // observedTime is the time since then in which the process ran and was observed.
@@ -153,7 +153,7 @@ func (e *evaluation) exclusionOf(s *closewait.Socket, cutoff time.Time) *int32 {
 		return &reasons.Young
 	case !s.Accepted():
 		return &reasons.Unaccepted
-	case !openedBy(&e.Process, s):
+	case !openedBy(&e.Process, s.UID):
 		return &reasons.Handed
 	case s.State == closewait.CloseWait && e.ForwardsHalfCloses() && !e.rule.When.States.Has(closewait.FinWait2):
 		return &reasons.Relayed
@@ -202,7 +202,7 @@ func (e *evaluation) otherHolders() map[closewait.ProcessID]bool {
 		for _, id := range s.Holders {
 			switch p := e.next.byID[id]; {
 			case id == e.ID:
-			case openedBy(&p.Process, s):
+			case openedBy(&p.Process, s.UID):
 				sockets[id]++
 			default:
 				sockets[id] += 0 // it must not be ended for a socket that was handed to it

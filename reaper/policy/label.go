@@ -15,7 +15,6 @@ type Label = condition.Label
 const (
 	unlabelled          Label = ""
 	LabelIncompleteScan Label = "incomplete_scan" // sockets of a namespace, or a command line, could not be read
-	LabelLowCoverage    Label = "low_coverage"    // too many sockets without a known owner
 	LabelGap            Label = "gap"             // no View for too long: the reaper, or the host, did not run
 	LabelSuspended      Label = "suspended"       // the breaker has tripped, or a step cannot be carried out
 )
@@ -40,7 +39,7 @@ const (
 
 // labels is the closed set, in the order in which decisions are made.
 var labels = func() []Label {
-	all := []Label{LabelIncompleteScan, LabelLowCoverage, LabelGap, LabelSuspended}
+	all := []Label{LabelIncompleteScan, LabelGap, LabelSuspended}
 	for _, c := range checks {
 		if !slices.Contains(all, c.Label) {
 			all = append(all, c.Label)

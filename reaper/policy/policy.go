@@ -8,9 +8,6 @@ import (
 	"closewait_exporter/reaper/rules"
 )
 
-// minCoverage is the share of the sockets whose owner must be known for a round to count.
-const minCoverage = 0.95
-
 // A time without a View of more than this number of intervals is a gap: what was known before it
 // says little. A time shorter than minGap is never a gap, because on a busy host every program has
 // to wait.

@@ -27,6 +27,7 @@ type State struct {
 	commands   map[closewait.ProcessID]Command
 	activities map[closewait.ProcessID]closewait.Activity // for the next round
 	matched    []int                                      // processes by rule
+	uncovered  bool                                       // in the last round that counted, a process had the decision low_coverage
 	limiters   [2]limiter                                 // by Mode: a rule in dry run takes nothing from the rules that act
 	matches    *matchCache
 }
@@ -77,6 +78,10 @@ func (s *State) Matched() map[string]int {
 
 // Unusable returns why the last round did not count; empty if it did.
 func (s *State) Unusable() Label { return s.unusable }
+
+// LowCoverage reports whether too few owners of sockets were known to act on some process in the
+// last round that counted.
+func (s *State) LowCoverage() bool { return s.uncovered }
 
 // steady returns a time as the wall clock would show it if it had not been set since the first
 // round.
