@@ -133,7 +133,7 @@ func (r *Reaper) start(ctx context.Context, d *policy.Decision) {
 	r.running++
 	go func() {
 		o := run.run(ctx)
-		r.results <- policy.RunResult{ID: d.ID(), Mode: d.Rule.Mode, At: time.Now(), NoAction: !run.acted, Unkillable: o.Result == unkillable}
+		r.results <- policy.RunResult{ID: d.ID(), Mode: d.Rule.Mode, At: time.Now(), NoAction: !run.acted, Label: o.label, Unkillable: o.Result == unkillable}
 	}()
 }
 

@@ -36,6 +36,10 @@ type Condition struct {
 	// the first one, or about evidence, which is then verified socket by socket.
 	DecisionOnly bool
 
+	// Blocks says that the check is not about the leak. A leak that it keeps from a remedy is past all
+	// conditions if the checks that do not block hold.
+	Blocks bool
+
 	// A check has exactly one of the two. OfProcess depends on nothing but the process: the other
 	// holders of a socket must pass it too before they are ended together.
 	OfProcess func(*When, *closewait.Process) bool

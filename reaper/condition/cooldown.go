@@ -2,12 +2,16 @@ package condition
 
 import "fmt"
 
+// LabelCooldown is the decision while a cooldown is for the process.
+const LabelCooldown Label = "cooldown"
+
 // cooldown requires that no cooldown of the rule is for the process: the last remediation of its
 // group ended long enough ago, or the process was no target and started before.
 var cooldown = Condition{
 	Name:         "cooldown",
 	DecisionOnly: true,
-	Label:        "cooldown",
+	Label:        LabelCooldown,
+	Blocks:       true,
 	Holds: func(s Subject) bool {
 		f := s.Findings()
 		f.Cooldown, f.Relapses = s.Cooldown()

@@ -16,8 +16,9 @@ const minCoverage = 0.95
 // the process. Sockets that other users have opened never are, so no user can stop rules for the
 // processes of others by putting sockets in flight.
 var coverage = Condition{
-	Name:  "coverage",
-	Label: LabelLowCoverage,
+	Name:   "coverage",
+	Label:  LabelLowCoverage,
+	Blocks: true,
 	Holds: func(s Subject) bool {
 		f := s.Findings()
 		f.Coverage = s.Coverage()

@@ -7,8 +7,9 @@ const LabelProtected Label = "protected"
 
 // protected excludes the exporter itself and the processes that a host cannot do without.
 var protected = Condition{
-	Name:  "protected",
-	Label: LabelProtected,
+	Name:   "protected",
+	Label:  LabelProtected,
+	Blocks: true,
 	Holds: func(s Subject) bool {
 		f := s.Findings()
 		f.Why = s.Protection()

@@ -61,6 +61,7 @@ func (c cooldown) afterAction(d *Decision, steady time.Time) cooldown {
 type retry struct {
 	until time.Time
 	pause time.Duration
+	by    Label // one of Blockers: what stopped the remediation; empty if none did
 }
 
 type ruleProcess struct {
@@ -69,9 +70,12 @@ type ruleProcess struct {
 }
 
 // after returns the pause after one more remediation that did nothing.
-func (r retry) after(now time.Time, shortest, longest time.Duration) retry {
+func (r retry) after(e *RunResult, shortest, longest time.Duration) retry {
 	r.pause = min(max(2*r.pause, shortest), longest)
-	r.until = now.Add(r.pause)
+	r.until, r.by = e.At.Add(r.pause), unlabelled
+	if slices.Contains(blockers, e.Label) {
+		r.by = e.Label
+	}
 	return r
 }
 
@@ -87,7 +91,7 @@ func (e *evaluation) Cooldown() (left time.Duration, relapses int) {
 	e.d.attempts = r.pause
 	if again := r.until.Sub(e.view.Taken); again > left {
 		e.d.Why = fmt.Sprintf("the last remediation did nothing, next attempt after %s", r.pause)
-		left = again
+		left, e.d.retryAfter = again, r.by
 	}
 	return left, c.relapses
 }

@@ -25,9 +25,9 @@ func (p *Policy) Decide(view *closewait.View, s State) ([]Decision, State) {
 			r.consider(&r.next.processes[i], j)
 		}
 	}
-	for i, why := range r.suspended {
-		if why != "" {
-			r.others = append(r.others, ruleDecision(&p.rules[i], LabelSuspended, why, view))
+	for i := range r.suspended {
+		if s := &r.suspended[i]; s.why != "" {
+			r.others = append(r.others, ruleDecision(&p.rules[i], LabelSuspended, s.why, view))
 		}
 	}
 	r.selectByMode()
@@ -36,6 +36,7 @@ func (p *Policy) Decide(view *closewait.View, s State) ([]Decision, State) {
 		all = slices.Concat(r.candidates, r.others)
 	}
 	markChanged(all)
+	r.updateBlocked(all)
 	r.next.uncovered = slices.ContainsFunc(all, func(d Decision) bool { return d.Label == condition.LabelLowCoverage })
 	return all, r.next
 }
@@ -89,7 +90,7 @@ func ruleDecision(rule *rules.Rule, label Label, why string, view *closewait.Vie
 // again: what happened while no scan ran, or while the process itself did not run, does not count
 // against it.
 func (s State) afterUnusable(label Label, view *closewait.View) State {
-	s.unusable, s.activities = label, nil
+	s.unusable, s.activities, s.blocked = label, nil, s.blocked.through(label, view.Taken)
 	if label == LabelGap {
 		s.last, s.uptime, s.observedSince = view.Taken, view.Uptime, view.Taken
 	}
@@ -104,14 +105,15 @@ type round struct {
 	before     map[closewait.ProcessID]*processState // in that round
 	next       State
 	coverage   closewait.CoverageByUser
-	suspended  []string   // by rule: why it must not act
-	candidates []Decision // that passed all checks of a single process
+	suspended  []suspension // by rule
+	candidates []Decision   // that passed all checks of a single process
 	others     []Decision
+	withheld   []Decision // about processes of suspended rules; the rule has a decision as a whole
 	evaluation evaluation // of the current process and rule
 }
 
 func newRound(p *Policy, view *closewait.View, s *State) *round {
-	r := &round{policy: p, view: view, last: s.last, before: s.byID, next: s.after(view), coverage: view.CoverageByUser(), suspended: make([]string, len(p.rules))}
+	r := &round{policy: p, view: view, last: s.last, before: s.byID, next: s.after(view), coverage: view.CoverageByUser(), suspended: make([]suspension, len(p.rules))}
 	for i := range p.rules {
 		r.suspended[i] = r.suspension(&p.rules[i])
 	}
@@ -123,42 +125,63 @@ func newRound(p *Policy, view *closewait.View, s *State) *round {
 	return r
 }
 
-func (r *round) suspension(rule *rules.Rule) string {
+// suspension is why a rule must not act; the zero value if it may.
+type suspension struct {
+	why string
+	by  Label // what keeps leaks from a remedy
+}
+
+func (r *round) suspension(rule *rules.Rule) suspension {
 	if why := r.policy.refused[rule.Name]; why != "" {
-		return why
+		return suspension{why, LabelSuspended}
 	}
 	if until, tripped := r.next.limiters[rule.Mode].suspended[rule.Name]; tripped {
-		return fmt.Sprintf("the breaker has tripped, %s left", until.Sub(r.view.Taken))
+		return suspension{fmt.Sprintf("the breaker has tripped, %s left", until.Sub(r.view.Taken)), LabelBreaker}
 	}
-	return ""
+	return suspension{}
 }
 
 // consider decides about one process and one rule, without regard to the other processes.
 func (r *round) consider(p *processState, index int) {
-	rule := &r.policy.rules[index]
-	switch r.match(p, index) {
-	case differs:
-		return
-	case unreadable:
-		_, err := r.next.command(&p.Process)
-		d := r.decision(p, index)
-		d.Label, d.Why = LabelIncompleteScan, err.Error()
-		r.others = append(r.others, d)
+	rule, matched := &r.policy.rules[index], r.match(p, index)
+	if matched == differs {
 		return
 	}
-	if concerns(rule, p.Holder) {
+	if matched == matches && concerns(rule, p.Holder) {
 		r.next.matched[index]++
-	}
-	if r.suspended[index] != "" {
-		return
 	}
 	e := &r.evaluation
 	*e = evaluation{round: r, processState: p, rule: rule, index: index, d: r.decision(p, index), evidence: e.evidence[:0], with: e.with[:0]}
-	if e.run() {
-		r.candidates = append(r.candidates, e.d)
-	} else {
+	holds := e.check()
+	switch suspended := &r.suspended[index]; {
+	case matched == unreadable:
+		_, err := r.next.command(&p.Process)
+		d := r.decision(p, index)
+		d.Label, d.Why, d.past = LabelIncompleteScan, err.Error(), e.d.past
+		r.others = append(r.others, d)
+	case suspended.why != "":
+		if e.d.past {
+			e.d.blockedBy = suspended.by
+			r.withheld = append(r.withheld, e.d)
+		}
+	case holds:
+		r.accept(e)
+	default:
+		if e.d.Label == condition.LabelPending {
+			e.d.blockedBy, e.d.blockedAfter = r.ifDirectionKnown(e)
+		}
 		r.others = append(r.others, e.d)
 	}
+}
+
+// accept adds a process to the candidates.
+func (r *round) accept(e *evaluation) {
+	e.candidate[e.rule.Mode] = true
+	e.d.Evidence, e.d.limitGroups = slices.Clone(e.evidence), e.limitGroups()
+	for _, p := range e.with {
+		e.d.With = append(e.d.With, &p.Process)
+	}
+	r.candidates = append(r.candidates, e.d)
 }
 
 // concerns reports whether the process has sockets in a state that can count. Other processes get a

@@ -25,6 +25,11 @@ type Decision struct {
 	dueBefore   time.Time     // when the rule would have acted on the group last, before this round
 	attempts    time.Duration // the pause after remediations that did nothing
 	state       *ruleState
+
+	past         bool          // the leak is past all conditions, whether or not a check blocks it
+	retryAfter   Label         // what stopped the last remediation, if that is why there is a cooldown
+	blockedBy    Label         // keeps the leak from a remedy, other than Label
+	blockedAfter time.Duration // the leak is past all conditions only after this time
 }
 
 func (d *Decision) ruleGroup() ruleGroup { return ruleGroup{d.Rule.Name, d.limitGroups[0]} }

@@ -27,22 +27,31 @@ type evaluation struct {
 	with     []*processState
 	thorough bool // evidence is collected in full even if a part is enough
 	complete bool // evidence has been collected in full
+
+	directionAssumed bool // sockets of unknown direction count as sockets of the wanted one
 }
 
-// run makes the checks until one does not hold; it reports whether all hold.
-func (e *evaluation) run() bool {
+// check makes the checks until one does not hold, which labels the decision; it reports whether all
+// hold. After a check that only blocks it makes the others too, to find out whether the leak is
+// past all conditions, and leaves the findings as they were.
+func (e *evaluation) check() bool {
+	e.d.check, e.d.past = len(checks), true
+	var findings condition.Findings // of the checks up to the first that does not hold
 	for i := range checks {
-		e.d.check = i
-		if !checks[i].Check(e) {
-			e.d.Label = checks[i].Label
-			return false
+		if checks[i].Check(e) {
+			continue
+		}
+		if e.d.check == len(checks) {
+			e.d.check, e.d.Label, findings = i, checks[i].Label, e.d.Findings
+		}
+		if !checks[i].Blocks {
+			e.d.past = false
+			break
 		}
 	}
-	e.d.check = len(checks)
-	e.candidate[e.rule.Mode] = true
-	e.d.Evidence, e.d.limitGroups = slices.Clone(e.evidence), e.limitGroups()
-	for _, p := range e.with {
-		e.d.With = append(e.d.With, &p.Process)
+	if e.d.check < len(checks) {
+		e.d.Findings = findings
+		return false
 	}
 	return true
 }
@@ -73,7 +82,9 @@ func (e *evaluation) EnoughEvidence() bool {
 	if len(e.evidence) >= e.rule.When.MinSockets() {
 		return true
 	}
-	e.rules[e.index].enough = false
+	if !e.directionAssumed {
+		e.rules[e.index].enough = false
+	}
 	return false
 }
 
@@ -81,6 +92,9 @@ func (e *evaluation) EnoughEvidence() bool {
 func (e *evaluation) EnoughFor() (time.Duration, bool) {
 	if e.complete && len(e.evidence) < e.rule.When.MinSockets() {
 		return 0, false // only Explain continues after a check that did not hold
+	}
+	if e.directionAssumed {
+		return e.rule.When.For, true
 	}
 	s := &e.rules[e.index]
 	if since := e.next.began.Add(s.since); !s.enough || since.Before(e.observedSince) {

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/condition"
 )
 
 // fewAreEnough reports whether the oldest sockets alone are enough evidence. Most processes have
@@ -159,7 +160,7 @@ func (e *evaluation) exclusionOf(s *closewait.Socket, cutoff time.Time) *int32 {
 		return &reasons.Relayed
 	}
 	for i := range exclusions {
-		if c := &exclusions[i]; c.Excludes(&e.rule.When, s) {
+		if c := &exclusions[i]; c.Excludes(conditionsOf(e, s), s) {
 			return reasons.By(c)
 		}
 	}
@@ -170,6 +171,16 @@ func (e *evaluation) exclusionOf(s *closewait.Socket, cutoff time.Time) *int32 {
 		return &reasons.Ignored
 	}
 	return nil
+}
+
+// conditionsOf returns the conditions that a socket is compared with.
+func conditionsOf(e *evaluation, s *closewait.Socket) *condition.When {
+	if !e.directionAssumed || !hasUnknownDirection(s) {
+		return &e.rule.When
+	}
+	anyDirection := e.rule.When
+	anyDirection.Direction = condition.AnyDirection
+	return &anyDirection
 }
 
 // dropShared removes the sockets that ending this process would not free: sockets with another

@@ -54,8 +54,9 @@ type RunResult struct {
 	ID         string
 	Mode       rules.Mode
 	At         time.Time
-	NoAction   bool // no step was carried out
-	Unkillable bool // KILL did not end the process
+	NoAction   bool  // no step was carried out
+	Label      Label // the decision that stopped it; empty if none did
+	Unkillable bool  // KILL did not end the process
 }
 
 // BudgetLeft returns the number of actions that limits still allow at the time now.
@@ -147,7 +148,7 @@ func (s State) Ended(e RunResult) State {
 	run := l.runs[i]
 	l.runs = slices.Delete(l.runs, i, i+1)
 	if e.NoAction {
-		l.giveBack(&run, e.At, s.policy.Interval())
+		l.giveBack(&run, &e, s.policy.Interval())
 	} else if c, cooling := l.cooldowns[run.ruleGroup]; cooling {
 		c.until = e.At.Add(c.length)
 		l.cooldowns[run.ruleGroup] = c
@@ -157,13 +158,16 @@ func (s State) Ended(e RunResult) State {
 			l.unkillable[id] = e.At
 		}
 	}
+	if !e.NoAction {
+		s.blocked = s.blocked.remedied(run.targets)
+	}
 	s.limiters[e.Mode] = l
 	return s
 }
 
 // giveBack makes a remediation that did nothing cost nothing, except that its targets wait before
 // the next attempt.
-func (l *limiter) giveBack(run *activeRun, now time.Time, interval time.Duration) {
+func (l *limiter) giveBack(run *activeRun, e *RunResult, interval time.Duration) {
 	left := len(run.targets)
 	l.actions = slices.DeleteFunc(l.actions, func(at time.Time) bool {
 		mine := left > 0 && at.Equal(run.decided)
@@ -176,7 +180,7 @@ func (l *limiter) giveBack(run *activeRun, now time.Time, interval time.Duration
 	restore(l.due, run.ruleGroup, run.dueBefore, run.dueBefore.IsZero())
 	for _, id := range run.targets {
 		key := ruleProcess{run.rule, id}
-		l.retries[key] = l.retries[key].after(now, interval, run.maxPause)
+		l.retries[key] = l.retries[key].after(e, interval, run.maxPause)
 	}
 }
 

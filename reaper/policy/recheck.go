@@ -51,7 +51,7 @@ func (p *Policy) Recheck(view *closewait.View, s State, d *Decision, step int, t
 	s = s.under(p)
 	s.matches = nil
 	r := newRound(p, view, &s)
-	if why := r.suspended[index]; why != "" {
+	if why := r.suspended[index].why; why != "" {
 		return refused(LabelSuspended, "%s", why)
 	}
 	for i := range targets[1:] {

@@ -28,7 +28,8 @@ type State struct {
 	activities map[closewait.ProcessID]closewait.Activity // for the next round
 	matched    []int                                      // processes by rule
 	uncovered  bool                                       // in the last round that counted, a process had the decision low_coverage
-	limiters   [2]limiter                                 // by Mode: a rule in dry run takes nothing from the rules that act
+	blocked    blockedLeaks
+	limiters   [2]limiter // by Mode: a rule in dry run takes nothing from the rules that act
 	matches    *matchCache
 }
 
@@ -164,5 +165,6 @@ func (s State) Withhold(decisions []Decision, before *State, until time.Time) St
 			d.state.decided = d.code()
 		}
 	}
+	s.blocked = s.blocked.withhold(decisions)
 	return s
 }
