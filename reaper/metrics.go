@@ -46,6 +46,8 @@ var (
 		"Actions that limits still allow; if no rule acts, the budget of dry run.")
 	metricSuspended = define("closewait_reaper_suspended", collector.Gauge,
 		"Whether this reason keeps rules from acting now (1) or not (0).", "reason")
+	metricBlocked = define("closewait_reaper_blocked_seconds", collector.Gauge,
+		"For how long a leak that is past all conditions of the rule has been kept from a remedy, and by what at present; 0 when none is.", "rule", "by")
 	metricReloadOK = define("closewait_config_last_reload_successful", collector.Gauge,
 		"Whether the rules file was valid when it was last read (1), or the previous rules are still in force (0).")
 	metricReloadTime = define("closewait_config_last_reload_success_timestamp_seconds", collector.Gauge,
@@ -57,7 +59,7 @@ type metrics struct {
 	collectors []prometheus.Collector
 	isStalled  func() bool // asked at each scrape, because the loop that sets the gauges can hang
 
-	info, matched, suspended                                           *prometheus.GaugeVec
+	info, matched, suspended, blocked                                  *prometheus.GaugeVec
 	lastRound, budget, reloadOK, reloadTime                            prometheus.Gauge
 	rounds, roundFailures                                              prometheus.Counter
 	decisions, actions, failures, remediations, freedSockets, freedFDs *prometheus.CounterVec
@@ -66,7 +68,7 @@ type metrics struct {
 // newMetrics returns metrics without a rule.
 func newMetrics() *metrics {
 	m := &metrics{isStalled: func() bool { return false }}
-	m.info, m.matched, m.suspended = m.gauges(metricInfo), m.gauges(metricMatched), m.gauges(metricSuspended)
+	m.info, m.matched, m.suspended, m.blocked = m.gauges(metricInfo), m.gauges(metricMatched), m.gauges(metricSuspended), m.gauges(metricBlocked)
 	m.lastRound, m.budget = m.gauge(metricLastRound), m.gauge(metricBudget)
 	m.reloadOK, m.reloadTime = m.gauge(metricReloadOK), m.gauge(metricReloadTime)
 	m.rounds, m.roundFailures = m.counter(metricRounds), m.counter(metricRoundFailures)

@@ -62,6 +62,7 @@ func TestEveryCounterIsBornAtZero(t *testing.T) {
 		"closewait_reaper_matched_processes":      2,
 		"closewait_reaper_suspended":              len(suspensions),
 		"closewait_reaper_info":                   1,
+		"closewait_reaper_blocked_seconds":        2 * len(policy.Blockers()),
 	} {
 		i := slices.IndexFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == name })
 		if i < 0 || len(families[i].GetMetric()) != want {
@@ -81,6 +82,9 @@ func TestTheCountersOfARuleOutliveIt(t *testing.T) {
 	}
 	if _, found := sample(t, m, "closewait_reaper_matched_processes", "rule=leak"); found {
 		t.Error("a rule that is no more still matches processes")
+	}
+	if _, found := sample(t, m, "closewait_reaper_blocked_seconds", "rule=leak", "by=budget"); found {
+		t.Error("a rule that is no more still has blocked leaks")
 	}
 }
 

@@ -13,10 +13,14 @@ import (
 // exist stay, since their actions did happen.
 func (m *metrics) configure(p *policy.Policy) {
 	m.matched.Reset()
+	m.blocked.Reset()
 	for i := range p.Rules() {
 		rule := p.Rules()[i].Name
 		m.freedSockets.WithLabelValues(rule)
 		m.freedFDs.WithLabelValues(rule)
+		for _, by := range policy.Blockers() {
+			m.blocked.WithLabelValues(rule, string(by))
+		}
 		for _, label := range policy.Labels() {
 			m.decisions.WithLabelValues(rule, string(label))
 		}
@@ -42,6 +46,9 @@ func (m *metrics) show(c *current) {
 	m.info.WithLabelValues(mode.String()).Set(1)
 	for _, rule := range c.Rules {
 		m.matched.WithLabelValues(rule.Name).Set(float64(rule.Matched))
+		for _, by := range policy.Blockers() {
+			m.blocked.WithLabelValues(rule.Name, string(by)).Set(c.blocked[rule.Name][by].Seconds())
+		}
 	}
 	if !c.LastRound.IsZero() {
 		m.lastRound.Set(float64(c.LastRound.UnixMilli()) / 1000)

@@ -3,12 +3,14 @@ package reapertest
 import (
 	"fmt"
 	"os"
+	"regexp"
 	"strings"
 	"testing"
 
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/reaper/policy"
 )
 
 // someUser is a user other than root.
@@ -81,4 +83,35 @@ func TestNoProcessIsEndedForWhatOthersHaveDone(t *testing.T) {
 			t.Errorf("%s: alive is %v, want %v: %v", c.name, alive, c.lives, values.about(`rule="`+c.name+`"}`))
 		}
 	}
+}
+
+// TestALeakThatIsKeptFromARemedyIsPublished: for how long, and by what.
+func TestALeakThatIsKeptFromARemedyIsPublished(t *testing.T) {
+	blocked := func(rule, by string) string {
+		return fmt.Sprintf(`closewait_reaper_blocked_seconds{by=%q,rule=%q}`, by, rule)
+	}
+	protected := startTarget(t, leaktest.Where{}, "kept", "--outbound=3")
+	hidden := startTarget(t, leaktest.Where{}, "hidden", "--outbound=3")
+	fine := startTarget(t, leaktest.Where{}, "fine", "--outbound=1")
+	text := fmt.Sprintf("protect: {exe: ['%s']}\n", regexp.QuoteMeta(protected.exe)) + preamble +
+		rule("kept", protected.exe, outbound+soft) +
+		rule("hidden", hidden.exe, "when: {sockets: 2, age: 1s, direction: outbound}\n"+anyPeer+soft) +
+		rule("fine", fine.exe, outbound+soft)
+	e := enforcing(t, text, "--collector.scanner=procfs") // which does not see who has opened a socket
+	e.awaitSeries(blocked("hidden", "unknown_direction"), 1)
+	e.close()
+	e = e.files.start(t, "--reaper.enforce")
+	e.awaitSeries(blocked("kept", "protected"), 1)
+	values := e.scrape()
+	for _, by := range policy.Blockers() {
+		value, exists := values[blocked("fine", string(by))]
+		if !exists || value != 0 {
+			t.Errorf("a process without a leak is blocked by %s: %v (there: %v)", by, value, exists)
+		}
+	}
+	protected.Do("close 3")
+	await(t, func() (bool, string) {
+		seconds := e.scrape()[blocked("kept", "protected")]
+		return seconds == 0, fmt.Sprintf("blocked for %v s without a leak", seconds)
+	})
 }
