@@ -1,47 +1,60 @@
 package closewait
 
-// CoverageByUser is the coverage of a View by the users that have opened the sockets.
-type CoverageByUser struct{ accepted, unresolved map[uint32]int } // sockets by Facts.UID
+// Opener is who has opened sockets: a user, in a network namespace.
+type Opener struct {
+	NetNS NetNS
+	UID   uint32
+}
 
-// CoverageByUser counts the accepted sockets in CLOSE_WAIT of a View by user, without the transient ones. It
-// reads every socket, but only if the owner of some socket is unknown.
-func (v *View) CoverageByUser() CoverageByUser {
-	unresolved := map[uint32]int{}
+// CoverageByOpener is the coverage of a View by who has opened the sockets.
+type CoverageByOpener map[Opener]struct{ accepted, unresolved int }
+
+// CoverageByOpener counts the accepted sockets in CLOSE_WAIT of a View by who has opened them,
+// without the transient ones. It reads every socket, but only if the owner of some socket is
+// unknown; otherwise it returns nil.
+func (v *View) CoverageByOpener() CoverageByOpener {
+	var coverage CoverageByOpener
+	add := func(s *Socket, unresolved int) {
+		by := Opener{s.ID.NetNS, s.UID}
+		n := coverage[by]
+		n.accepted++
+		n.unresolved += unresolved
+		coverage[by] = n
+	}
 	for _, s := range v.Ownerless {
 		transient := v.Transient > 0 && s.FirstSeen.Equal(v.Taken)
 		if s.Owner == OwnerUnresolved && !transient {
-			unresolved[s.UID]++
+			if coverage == nil {
+				coverage = CoverageByOpener{}
+			}
+			add(s, 1)
 		}
 	}
-	if len(unresolved) == 0 {
-		return CoverageByUser{}
-	}
-	accepted := map[uint32]int{}
-	for uid, n := range unresolved {
-		accepted[uid] = n
+	if coverage == nil {
+		return nil
 	}
 	for _, s := range v.Ownerless {
 		if s.Owner == OwnedByKernel {
-			accepted[s.UID]++
+			add(s, 0)
 		}
 	}
 	for _, h := range v.Holders {
 		for _, s := range h.Ended.Sockets {
 			if s.State == CloseWait && s.Holders[0] == h.ID { // each socket once
-				accepted[s.UID]++
+				add(s, 0)
 			}
 		}
 	}
-	return CoverageByUser{accepted, unresolved}
+	return coverage
 }
 
-// Of is the share, 0 to 1, of the sockets of some users with a known owner; 1 if they have none.
-func (c CoverageByUser) Of(counts func(uid uint32) bool) float64 {
+// Of is the share, 0 to 1, of the sockets of some openers with a known owner; 1 if they have none.
+func (c CoverageByOpener) Of(counts func(Opener) bool) float64 {
 	unresolved, accepted := 0, 0
-	for uid, n := range c.accepted {
-		if counts(uid) {
-			accepted += n
-			unresolved += c.unresolved[uid]
+	for by, n := range c {
+		if counts(by) {
+			accepted += n.accepted
+			unresolved += n.unresolved
 		}
 	}
 	if accepted == 0 {

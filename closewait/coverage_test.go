@@ -23,7 +23,7 @@ func TestSocketsThatHaveJustComeDoNotCountAgainstCoverage(t *testing.T) {
 		if got := v.Coverage(); got != step.want {
 			t.Errorf("scan %d: coverage %v, want %v", i, got, step.want)
 		}
-		if got := v.CoverageByUser().Of(func(uint32) bool { return true }); got != step.want {
+		if got := v.CoverageByOpener().Of(func(Opener) bool { return true }); got != step.want {
 			t.Errorf("scan %d: coverage of all users %v, want %v", i, got, step.want)
 		}
 		if got := v.Sockets.Total(); got != len(step.rows) {
@@ -32,7 +32,7 @@ func TestSocketsThatHaveJustComeDoNotCountAgainstCoverage(t *testing.T) {
 	}
 }
 
-func TestCoverageByUserCountsEachSocketForTheUserThatHasOpenedIt(t *testing.T) {
+func TestCoverageByOpenerCountsEachSocketForTheUserThatHasOpenedIt(t *testing.T) {
 	of := func(uid uint32) func(*SocketSample) { return func(s *SocketSample) { s.UID = uid } }
 	owner := func(o Owner) func(*SocketSample) { return func(s *SocketSample) { s.Owner = o } }
 	v := NewTracker(nil).Update(&Snapshot{
@@ -44,7 +44,7 @@ func TestCoverageByUserCountsEachSocketForTheUserThatHasOpenedIt(t *testing.T) {
 		},
 	})
 	for uid, want := range map[uint32]float64{1: 3. / 4, 2: 0, 3: 1, 4: 1} {
-		if got := v.CoverageByUser().Of(func(u uint32) bool { return u == uid }); got != want {
+		if got := v.CoverageByOpener().Of(func(by Opener) bool { return by == Opener{testNS, uid} }); got != want {
 			t.Errorf("user %d: coverage %v, want %v", uid, got, want)
 		}
 	}

@@ -104,7 +104,7 @@ type round struct {
 	last       time.Time                             // the round before this one
 	before     map[closewait.ProcessID]*processState // in that round
 	next       State
-	coverage   closewait.CoverageByUser
+	coverage   closewait.CoverageByOpener
 	suspended  []suspension // by rule
 	candidates []Decision   // that passed all checks of a single process
 	others     []Decision
@@ -113,7 +113,7 @@ type round struct {
 }
 
 func newRound(p *Policy, view *closewait.View, s *State) *round {
-	r := &round{policy: p, view: view, last: s.last, before: s.byID, next: s.after(view), coverage: view.CoverageByUser(), suspended: make([]suspension, len(p.rules))}
+	r := &round{policy: p, view: view, last: s.last, before: s.byID, next: s.after(view), coverage: view.CoverageByOpener(), suspended: make([]suspension, len(p.rules))}
 	for i := range p.rules {
 		r.suspended[i] = r.suspension(&p.rules[i])
 	}

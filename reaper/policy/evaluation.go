@@ -134,7 +134,14 @@ func (e *evaluation) TrustedPeers() []netip.Prefix { return e.policy.config.Trus
 
 // Coverage implements condition.Subject.
 func (e *evaluation) Coverage() float64 {
-	return e.coverage.Of(func(uid uint32) bool { return openedBy(&e.Process, uid) })
+	if len(e.coverage) == 0 {
+		return 1
+	}
+	holdsIn := map[closewait.NetNS]bool{}
+	for _, s := range e.Ended.Sockets {
+		holdsIn[s.ID.NetNS] = true
+	}
+	return e.coverage.Of(func(by closewait.Opener) bool { return holdsIn[by.NetNS] && openedBy(&e.Process, by.UID) })
 }
 
 // ActiveRun implements condition.Subject.

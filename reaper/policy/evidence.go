@@ -31,7 +31,10 @@ func (e *evaluation) fewAreEnough() bool {
 // by a RST.
 func (e *evaluation) candidateSockets() iter.Seq[*closewait.Socket] {
 	return func(yield func(*closewait.Socket) bool) {
-		ended, other := e.Ended.Sockets, e.other()
+		ended, other := e.Ended.Sockets, []*closewait.Socket(nil)
+		if e.rule.When.CountsOthers() {
+			other = e.Other.Sockets
+		}
 		for len(ended)+len(other) > 0 {
 			next := &ended
 			if len(ended) == 0 || len(other) > 0 && other[0].Since.Before(ended[0].Since) {
@@ -44,14 +47,6 @@ func (e *evaluation) candidateSockets() iter.Seq[*closewait.Socket] {
 			}
 		}
 	}
-}
-
-// other are the sockets that have not ended, if the rule counts any of their states.
-func (e *evaluation) other() []*closewait.Socket {
-	if !e.rule.When.CountsOthers() {
-		return nil
-	}
-	return e.Other.Sockets
 }
 
 // collect finds the sockets of the process that are evidence, oldest first, and the processes that
