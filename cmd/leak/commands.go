@@ -47,8 +47,10 @@ func (s *server) run(command string) error {
 		return s.listeners.close()
 	case word == "state" && !counted:
 		return nil
+	case word == "exec" && counted:
+		return s.become(argument)
 	case do == nil:
-		return fmt.Errorf("unknown command %q: give leak N, close N, accept N, reset N, discard N, read, unlisten or state", command)
+		return fmt.Errorf("unknown command %q: give leak N, close N, accept N, reset N, discard N, read, unlisten, exec PATH or state", command)
 	}
 	n, err := strconv.Atoi(argument)
 	if err != nil || n < 0 {

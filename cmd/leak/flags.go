@@ -55,6 +55,9 @@ func (f *flags) holders(cmd *kingpin.CmdClause) {
 	cmd.Flag("pass", "Pass the leaked sockets to a further child (SCM_RIGHTS) and close our own descriptors.").BoolVar(&o.pass)
 	cmd.Flag("in-flight", "Send the leaked sockets (SCM_RIGHTS), never receive them, and close our own descriptors: no process holds them.").
 		BoolVar(&o.inFlight)
+	cmd.Flag("hand-over", "Send the leaked sockets (SCM_RIGHTS) to the process that listens on this unix socket, and close our own descriptors.").
+		PlaceHolder("PATH").StringVar(&o.handOver)
+	cmd.Flag("receive", "Listen on this unix socket, and keep all descriptors that other processes send.").PlaceHolder("PATH").StringVar(&o.receive)
 	cmd.Flag("private-fdtable", "Hold the sockets in the descriptor table of one thread, not of the process.").BoolVar(&o.privateTable)
 	cmd.Flag("zombie-leader", "End the main thread; other threads go on and hold the sockets.").BoolVar(&o.zombieLeader)
 }

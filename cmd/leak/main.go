@@ -29,7 +29,7 @@ func run(args []string) error {
 	app.Command("shop", "Run a server that leaks a socket of some kind each second, for a demonstration.").Default()
 	server := app.Command("server", "Leak what the flags ask for, write one line of JSON when all of it exists, and run until SIGTERM or SIGINT. "+
 		"Reads commands from stdin and answers each line with such a line of JSON: leak N, close N (the oldest), accept N, "+
-		"reset N (the oldest become closed), discard N (close the oldest closed ones), read, state. Several commands may share a line, separated by semicolons.")
+		"reset N (the oldest become closed), discard N (close the oldest closed ones), read, unlisten, exec PATH, state. Several commands may share a line, separated by semicolons.")
 	flags := serverFlags(server)
 	holder := app.Command("holder", "Keep the descriptors that the parent passes.").Hidden()
 	comm := holder.Flag("comm", "Name of the process, as raw bytes.").String()

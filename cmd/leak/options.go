@@ -54,8 +54,8 @@ func (o *options) check() error {
 	if o.rate < 0 || o.churnRate < 0 || math.IsNaN(o.rate+o.churnRate) {
 		errs = errors.Join(errs, errors.New("--rate and --churn: give 0 or more"))
 	}
-	if o.pass && o.inFlight {
-		errs = errors.Join(errs, errors.New("--pass and --in-flight: a socket can be sent away once"))
+	if o.pass && o.inFlight || o.handOver != "" && (o.pass || o.inFlight) {
+		errs = errors.Join(errs, errors.New("--pass, --in-flight and --hand-over: a socket can be sent away once"))
 	}
 	return errs
 }

@@ -48,6 +48,11 @@ func prepare(o options) (*server, error) {
 	if err != nil {
 		return nil, err
 	}
+	if o.receive != "" {
+		if err := receiveOn(o.receive); err != nil {
+			return nil, err
+		}
+	}
 	return s, o.drop()
 }
 

@@ -12,6 +12,9 @@ type sharing struct {
 	children int  // number of child processes that inherit them
 	pass     bool // one more child gets them by SCM_RIGHTS, and we close ours
 	inFlight bool // they are sent by SCM_RIGHTS and not received: no process holds them
+
+	handOver string // path of the unix socket of a process that gets them
+	receive  string // path of a unix socket on which descriptors of others are received and kept
 }
 
 // perMessage is the number of descriptors in one message (SCM_MAX_FD is 253).
@@ -31,6 +34,9 @@ func share(s *server) error {
 	}
 	if s.inFlight {
 		return sendAway(s)
+	}
+	if s.handOver != "" {
+		return handOver(s)
 	}
 	return nil
 }
@@ -64,14 +70,7 @@ func passOn(s *server) error {
 	if err != nil {
 		return err
 	}
-	received := func() error {
-		n, err := unix.Read(ends[0], make([]byte, 1))
-		if err == nil && n == 0 {
-			err = errors.New("it has ended")
-		}
-		return err
-	}
-	if err := send(s.closable(), ends[0], received); err != nil {
+	if err := send(s.closable(), ends[0], answeredOn(ends[0])); err != nil {
 		return fmt.Errorf("pass sockets to the child %d: %w", pid, err)
 	}
 	for _, sock := range s.closable() {
@@ -79,6 +78,18 @@ func passOn(s *server) error {
 		sock.release(s.pid)
 	}
 	return nil
+}
+
+// answeredOn returns a function that waits until the process at the other end has received a
+// message.
+func answeredOn(channel int) func() error {
+	return func() error {
+		n, err := unix.Read(channel, make([]byte, 1))
+		if err == nil && n == 0 {
+			err = errors.New("it has ended")
+		}
+		return err
+	}
 }
 
 // sendAway sends our leaked sockets to ourselves, does not receive them and closes ours.
