@@ -10,7 +10,7 @@ import (
 
 // become executes a copy of this program, which keeps the leaked sockets and does nothing else. The
 // process stays the same. It answers before, as the other program cannot.
-func (s *server) become(path string) error {
+func become(s *server, path string) error {
 	for _, sock := range s.closable() {
 		if _, err := unix.FcntlInt(uintptr(sock.fd), unix.F_SETFD, 0); err != nil {
 			return fmt.Errorf("keep a socket open: %w", err)

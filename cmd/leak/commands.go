@@ -48,7 +48,7 @@ func (s *server) run(command string) error {
 	case word == "state" && !counted:
 		return nil
 	case word == "exec" && counted:
-		return s.become(argument)
+		return become(s, argument)
 	case do == nil:
 		return fmt.Errorf("unknown command %q: give leak N, close N, accept N, reset N, discard N, read, unlisten, exec PATH or state", command)
 	}
