@@ -2,6 +2,9 @@ package reapertest
 
 import (
 	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -40,4 +43,25 @@ func TestManyLeakingProcessesHideNoneFromTheReaper(t *testing.T) {
 		}
 	}
 	e.awaitSeries(remediations("hidden", "terminated"), 1)
+}
+
+// TestNamespacesAndProcessesThatComeAndGoDoNotKeepTheReaperFromActing: some of them end while they
+// are scanned.
+func TestNamespacesAndProcessesThatComeAndGoDoNotKeepTheReaperFromActing(t *testing.T) {
+	leaktest.RequireRoot(t)
+	startAsUser(t, "sh", "-c", "while :; do unshare --user --map-root-user --net true; done")
+	await(t, func() (bool, string) {
+		namespaces, err := filepath.Glob("/proc/[0-9]*/ns/net")
+		if err != nil {
+			return false, err.Error()
+		}
+		own, _ := os.Readlink("/proc/self/ns/net")
+		return slices.ContainsFunc(namespaces, func(path string) bool {
+			other, err := os.Readlink(path)
+			return err == nil && other != own
+		}), "no other network namespace: a user may not make any here"
+	})
+	p := startTarget(t, leaktest.Where{}, "steady", "--outbound=3")
+	e := enforcing(t, preamble+rule("steady", p.exe, outbound+soft))
+	e.awaitSeries(remediations("steady", "terminated"), 1)
 }
