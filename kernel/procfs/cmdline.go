@@ -21,7 +21,9 @@ import (
 //
 // Reading a command line can hang for ever: the kernel takes a lock of the process that a thread in
 // uninterruptible sleep can hold. So Of waits at most a second for a read, at most
-// commandLinesPending reads are under way at the same time, and a read that hangs is not repeated.
+// commandLinesPending reads are under way at the same time, and no other read is started beside one
+// that hangs. A read that was under way before is only waited for: it can have the arguments of a
+// program that the process ran before.
 type CommandLines struct {
 	host *host.Host
 
@@ -53,10 +55,15 @@ func NewCommandLines(h *host.Host) *CommandLines {
 // for a zombie, a kernel thread and a process that has overwritten its arguments. Of fails with
 // closewait.ErrGone if the process has ended.
 func (c *CommandLines) Of(ctx context.Context, p *closewait.Process) (string, error) {
-	r, err := c.ask(p.ID)
+	r, underWay, err := c.ask(p.ID)
 	text := ""
 	if err == nil {
 		text, err = r.wait(ctx)
+	}
+	if err == nil && underWay {
+		if r, _, err = c.ask(p.ID); err == nil {
+			text, err = r.wait(ctx)
+		}
 	}
 	if err != nil {
 		return "", fmt.Errorf("command line of process %d: %w", p.ID.PID, err)
@@ -65,16 +72,16 @@ func (c *CommandLines) Of(ctx context.Context, p *closewait.Process) (string, er
 }
 
 // ask returns the read of a command line that is under way, or starts one.
-func (c *CommandLines) ask(id closewait.ProcessID) (*pendingRead, error) {
+func (c *CommandLines) ask(id closewait.ProcessID) (r *pendingRead, underWay bool, err error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if r := c.pending[id]; r != nil {
-		return r, nil
+		return r, true, nil
 	}
 	if len(c.pending) >= commandLinesPending {
-		return nil, fmt.Errorf("%w, and %d other reads are under way", host.ErrHangs, len(c.pending))
+		return nil, false, fmt.Errorf("%w, and %d other reads are under way", host.ErrHangs, len(c.pending))
 	}
-	r := &pendingRead{since: time.Now(), done: make(chan struct{})}
+	r = &pendingRead{since: time.Now(), done: make(chan struct{})}
 	c.pending[id] = r
 	go func() {
 		r.text, r.err = readCommandLine(c.host, id)
@@ -83,7 +90,7 @@ func (c *CommandLines) ask(id closewait.ProcessID) (*pendingRead, error) {
 		c.mu.Unlock()
 		close(r.done)
 	}()
-	return r, nil
+	return r, false, nil
 }
 
 func (r *pendingRead) wait(ctx context.Context) (string, error) {

@@ -3,6 +3,7 @@ package procfs
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -112,6 +113,43 @@ func TestACommandLineIsReadEachTime(t *testing.T) {
 		if got, err := c.Of(t.Context(), process(1)); err != nil || got != text {
 			t.Errorf("%q, %v, want %q", got, err, text)
 		}
+	}
+}
+
+// TestAReadThatWasUnderWayBeforeDoesNotCount: a process can delay a read, and execute another
+// program meanwhile.
+func TestAReadThatWasUnderWayBeforeDoesNotCount(t *testing.T) {
+	h := fakeHost(t, 1, "")
+	c := NewCommandLines(h)
+	before, underWay, err := c.ask(process(1).ID)
+	if err != nil || underWay {
+		t.Fatal(underWay, err)
+	}
+	name := filepath.Join(h.Path, "1", "cmdline")
+	delayed, err := os.OpenFile(name, os.O_WRONLY, 0) // returns when it is being read
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Remove(name); err != nil {
+		t.Fatal(err)
+	}
+	kerneltest.Write(t, name, "role=payments")
+	asked, got := make(chan struct{}), make(chan string)
+	go func() {
+		close(asked)
+		text, err := c.Of(t.Context(), process(1))
+		got <- fmt.Sprint(text, err)
+	}()
+	<-asked
+	if _, err := delayed.WriteString("role=catalina"); err != nil {
+		t.Fatal(err)
+	}
+	delayed.Close()
+	if text, err := before.wait(t.Context()); text != "role=catalina" || err != nil {
+		t.Errorf("the read before has %q, %v", text, err)
+	}
+	if text := <-got; text != "role=payments<nil>" {
+		t.Errorf("%s, want the current command line", text)
 	}
 }
 
