@@ -48,6 +48,9 @@ func (p *Policy) Recheck(view *closewait.View, s State, d *Decision, step int, t
 	if slept := s.slept(view); slept > p.MaxGap() {
 		return refused(LabelGap, "the host slept for %s, at most %s without a View allowed", slept, p.MaxGap())
 	}
+	if s.observedSince.After(d.Taken) { // evidence starts again after a gap, and so must a remediation
+		return refused(LabelGap, "a gap since the decision: no View, or the host slept, until %s ago", view.Taken.Sub(s.observedSince))
+	}
 	s = s.under(p)
 	s.matches = nil
 	r := newRound(p, view, &s)
