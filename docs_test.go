@@ -36,3 +36,71 @@ func TestLinksInDocumentsLeadToFiles(t *testing.T) {
 		t.Errorf("%d links, error %v", found, err)
 	}
 }
+
+// testNames finds the names of tests in a document, and testFunctions their declarations.
+var (
+	testNames     = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`")
+	testFunctions = regexp.MustCompile(`(?m)^func ((?:Test|Fuzz)[A-Z]\w*)\(`)
+)
+
+// allTests returns the names of all tests of the module.
+func allTests(t *testing.T) map[string]bool {
+	t.Helper()
+	names := map[string]bool{}
+	err := filepath.WalkDir(".", func(path string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(path, "_test.go") {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		for _, match := range testFunctions.FindAllStringSubmatch(string(text), -1) {
+			names[match[1]] = true
+		}
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return names
+}
+
+func TestTestsNamedInDocumentsExist(t *testing.T) {
+	tests := allTests(t)
+	for _, path := range []string{"SECURITY.md", "CONTRIBUTING.md", "docs/ARCHITECTURE.md", "docs/PERFORMANCE.md"} {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, match := range testNames.FindAllStringSubmatch(string(text), -1) {
+			if !tests[match[1]] {
+				t.Errorf("%s names %s, which does not exist", path, match[1])
+			}
+		}
+	}
+}
+
+// TestEveryThreatHasATest checks the matrix of threats in SECURITY.md: each cell names a test, or
+// says why there is none.
+func TestEveryThreatHasATest(t *testing.T) {
+	text, err := os.ReadFile("SECURITY.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, found := strings.Cut(string(text), "\n| | another user | a container | a remote client |\n")
+	matrix, _, _ := strings.Cut(rest, "\n\n")
+	rows := strings.Split(matrix, "\n")
+	threats := []string{"hand over", "name", "exec", "freeze", "lock", "flood", "spend", "inject"}
+	if !found || len(rows) != 1+len(threats) {
+		t.Fatalf("%d rows, want a header and %d threats", len(rows), len(threats))
+	}
+	for i, row := range rows[1:] {
+		cells := strings.Split(strings.Trim(row, "| "), " | ")
+		if len(cells) != 4 || !strings.HasPrefix(cells[0], "**"+threats[i]+"** ") {
+			t.Errorf("row %q, want the threat %s by 3 attackers", row, threats[i])
+		}
+		for _, cell := range cells[1:] {
+			if !testNames.MatchString(cell) && !strings.HasPrefix(cell, "impossible: ") {
+				t.Errorf("no test, and no reason why none is needed: %q", cell)
+			}
+		}
+	}
+}

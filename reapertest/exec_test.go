@@ -16,18 +16,17 @@ func TestAProcessIsNotEndedForTheProgramThatItRanBefore(t *testing.T) {
 	dir := t.TempDir()
 	other := leakAs(t, "payments")
 	cases := map[string]struct {
-		leak, rule string
-		program    func(*target) string
+		rule    string
+		program func(*target) string
 	}{
-		"other-program":   {"--outbound=3", "", func(*target) string { return other }},
-		"other-arguments": {"--outbound=3 --keepalive", keepalive, func(p *target) string { return p.exe }},
+		"other-program":   {"", func(*target) string { return other }},
+		"other-arguments": {keepalive, func(p *target) string { return p.exe }},
 	}
 	rules, targets := preamble, map[string]*target{}
 	for name, c := range cases {
 		p := startTarget(t, leaktest.Where{}, name, "--outbound=3", "--keepalive")
 		targets[name] = p
-		wait := "touch " + filepath.Join(dir, name) + "\nuntil [ -e " + filepath.Join(dir, "go") + " ]; do sleep 0.1; done\n"
-		rules += rule(name, p.exe, c.rule+guarded(wait)(t, p))
+		rules += rule(name, p.exe, c.rule+guarded(waitIn(dir, name))(t, p))
 	}
 	e := enforcing(t, rules)
 	for name, c := range cases {
@@ -54,8 +53,8 @@ func TestAProcessIsNotEndedForTheProgramThatItRanBefore(t *testing.T) {
 	}
 }
 
-// TestAProgramOfAContainerIsNotTheHostsWithItsPath has a container that runs a program of its own at
-// the path of the host's service, under the same name.
+// TestAProgramOfAContainerIsNotTheHostsWithItsPath has a container that runs a program of its own
+// at the path of the host's service, under the same name.
 func TestAProgramOfAContainerIsNotTheHostsWithItsPath(t *testing.T) {
 	leaktest.RequireRoot(t)
 	exe, id := leakAs(t, "service"), randomHex(64)

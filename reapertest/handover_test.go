@@ -42,8 +42,8 @@ func TestNoServiceIsEndedForSocketsThatAreHandedToIt(t *testing.T) {
 	}
 }
 
-// TestASocketIsNotEvidenceAgainstAProgramThatAUserHasExecutedWithIt has a program with the set-user-ID
-// bit, which runs as root with sockets of the user who has started it.
+// TestASocketIsNotEvidenceAgainstAProgramThatAUserHasExecutedWithIt has a program with the
+// set-user-ID bit, which runs as root with sockets of the user who has started it.
 func TestASocketIsNotEvidenceAgainstAProgramThatAUserHasExecutedWithIt(t *testing.T) {
 	where := asUser(t, "starter")
 	exe := leakAs(t, "setuid")

@@ -104,14 +104,8 @@ func TestARemediationThatDoesNothingCostsNothing(t *testing.T) {
 
 // TestNoUserTakesTheCooldownOfAnother has a program of another user with the same name.
 func TestNoUserTakesTheCooldownOfAnother(t *testing.T) {
-	leaktest.RequireRoot(t)
-	exe := leakAs(t, "samename")
-	for _, dir := range []string{filepath.Dir(exe), filepath.Dir(filepath.Dir(exe))} {
-		if err := os.Chmod(dir, 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	other := leaktest.Where{Program: exe, UID: 65534}.Start(t, "--outbound=3", "--ignore-sigterm")
+	where := asUser(t, "samename")
+	exe, other := where.Program, where.Start(t, "--outbound=3", "--ignore-sigterm")
 	e := enforcing(t, preamble+rule("samename", exe, outbound+"steps: [signal: {name: TERM, wait: 300ms}]\n"))
 	e.awaitSeries(decisions("samename", "cooldown"), 1)
 	own := follow(t, leaktest.Where{Program: exe}.Start(t, "--outbound=3"), exe)

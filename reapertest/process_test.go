@@ -94,21 +94,24 @@ func TestAStoppedProcessGetsTimeToClose(t *testing.T) {
 	e.awaitSeries(remediations("stopped", "terminated"), 1)
 }
 
+// waitIn is the script of a guard that makes a file with that name in a directory, and then waits
+// until the file "go" is there too.
+func waitIn(dir, name string) string {
+	return "touch " + filepath.Join(dir, name) + "\nuntil [ -e " + filepath.Join(dir, "go") + " ]; do sleep 0.1; done\n"
+}
+
 // TestNoSignalWhereItIsNotNeededAnyMore changes the situation while a guard runs.
 func TestNoSignalWhereItIsNotNeededAnyMore(t *testing.T) {
 	dir := t.TempDir()
-	wait := func(name string) string {
-		return "touch " + filepath.Join(dir, name) + "\nuntil [ -e " + filepath.Join(dir, "go") + " ]; do sleep 0.1; done\n"
-	}
 	changes := []struct {
 		name, script, result string
 		change               func(*target)
 		lives                bool
 	}{
-		{"ends-itself", wait("ends-itself"), remediations("ends-itself", "recovered"), func(p *target) { p.Signal(syscall.SIGKILL) }, false},
-		{"closes", wait("closes"), remediations("closes", "recovered"), func(p *target) { p.Do("close 3") }, true},
-		{"halts", wait("halts"), decisions("halts", "stopped"), func(p *target) { p.Signal(syscall.SIGSTOP) }, true},
-		{"closes-one", wait("closes-one"), remediations("closes-one", "terminated"), func(p *target) { p.Do("close 1") }, false},
+		{"ends-itself", waitIn(dir, "ends-itself"), remediations("ends-itself", "recovered"), func(p *target) { p.Signal(syscall.SIGKILL) }, false},
+		{"closes", waitIn(dir, "closes"), remediations("closes", "recovered"), func(p *target) { p.Do("close 3") }, true},
+		{"halts", waitIn(dir, "halts"), decisions("halts", "stopped"), func(p *target) { p.Signal(syscall.SIGSTOP) }, true},
+		{"closes-one", waitIn(dir, "closes-one"), remediations("closes-one", "terminated"), func(p *target) { p.Do("close 1") }, false},
 	}
 	rules, targets := preamble, map[string]*target{}
 	for _, c := range changes {
