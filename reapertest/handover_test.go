@@ -32,7 +32,7 @@ func TestNoServiceIsEndedForSocketsThatAreHandedToIt(t *testing.T) {
 	}
 	e := enforcing(t, rules)
 	for name, service := range services {
-		e.awaitSeries(fmt.Sprintf(`closewait_process_sockets{comm=%q,group=%q,pid="%d"}`, name, name, service.PID), 8)
+		e.awaitSeries(fmt.Sprintf(`closewait_process_sockets{comm=%q,group=%q,pid="%d",state="close_wait"}`, name, name, service.PID), 8)
 		e.awaitSeries(decisions(name, "pending"), 10)
 		if values := e.scrape(); values[decisions(name, "act")] != 0 || !service.alive() {
 			t.Errorf("%s: it was acted on: %v", name, values.about(`rule="`+name+`"}`))

@@ -123,7 +123,7 @@ func (r *round) checkAll(p *processState, index int) []CheckResult {
 func WriteText(out io.Writer, all []Explanation, escape func(string) string) error {
 	var text strings.Builder
 	if len(all) == 0 {
-		text.WriteString("No process has sockets in CLOSE_WAIT or defunct sockets, so there is nothing to decide.\n")
+		text.WriteString("No process holds ended connections, so there is nothing to decide.\n")
 	}
 	for _, matched := range []bool{true, false} {
 		for i := range all {

@@ -59,7 +59,7 @@ no match: exe "/opt/other" does not match ^(?:/usr/.*)$ (rule leak, process 11 "
 		},
 		"a View without sockets": {
 			[]*closewait.View{view(0), view(time.Minute)},
-			"No process has sockets in CLOSE_WAIT or defunct sockets, so there is nothing to decide.\n",
+			"No process holds ended connections, so there is nothing to decide.\n",
 		},
 	}
 	for name, s := range scenarios {
