@@ -56,7 +56,7 @@ func (c *changing) written() *rules.Config {
 		return rule(func(r *rules.Rule) {
 			r.Name, r.Steps, r.Cooldown = name, steps, 30*time.Second
 			r.Match.Command = regexp.MustCompile("^" + line + "$")
-			r.When = condition.When{Sockets: 2, Age: 20 * time.Second, FDs: condition.Threshold{Ratio: []float64{0, 0.05, 0.5}[c.rng.IntN(3)]}}
+			r.When = condition.When{Sockets: 2, Age: 20 * time.Second, States: endedStates, FDs: condition.Threshold{Ratio: []float64{0, 0.05, 0.5}[c.rng.IntN(3)]}}
 			if c.one(5) {
 				r.Mode = rules.DryRun
 			}
