@@ -45,7 +45,7 @@ const (
 
 // newAgeBar makes a bar of sockets. most is the number of sockets of the longest bar.
 func newAgeBar(h *closewait.Holding, now time.Time, most int) ageBar {
-	bar := ageBar{Median: report.Age(h.Sockets[(h.Len()-1)/2], now)}
+	bar := ageBar{Median: report.Median(h, now)}
 	counts := countAges(h, now)
 	bar.Parts = parts(counts, max(minBar, 100*float64(h.Len())/float64(max(most, h.Len()))))
 	var words []string
@@ -55,6 +55,9 @@ func newAgeBar(h *closewait.Holding, now time.Time, most int) ageBar {
 		}
 	}
 	bar.Text = "Ages: " + strings.Join(words, ", ")
+	if h.LowerBounds > 0 {
+		bar.Text += "; " + report.Count(h.LowerBounds, "connection") + " can be older"
+	}
 	return bar
 }
 

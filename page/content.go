@@ -63,7 +63,7 @@ func (c *content) fill(r *report.Report, by order, now time.Time) {
 	c.Taken = newTimestamp(r.View.Taken, now)
 	c.Totals, c.Visibility = newTotals(r), newVisibility(r)
 	if n := len(r.Ownerless()); n > 0 {
-		c.Summary = append(c.Summary, "Not in the table: "+report.Count(n, "socket")+" without a known holder (closewait_exporter list --sockets shows them).")
+		c.Summary = append(c.Summary, "Not in the table: "+report.Count(n, "ended connection")+" that no process is known to hold (closewait_exporter list --sockets shows them).")
 	}
 	if len(r.Listed) > 0 {
 		c.Processes = newProcesses(r, by)
@@ -72,17 +72,22 @@ func (c *content) fill(r *report.Report, by order, now time.Time) {
 
 // headline is the most important finding in a few words.
 func headline(r *report.Report) (words string, healthy bool) {
-	holds, what := "holds", "ended connections"
-	if len(r.Listed) > 1 {
-		holds = "hold"
-	}
-	switch {
+	switch leaking := r.Leaking(); {
+	case leaking > 0:
+		return holds(leaking) + " ended connections", false
 	case len(r.Listed) > 0:
-		return report.Count(len(r.Listed), "process") + " " + holds + " " + what, false
+		return holds(len(r.Listed)) + " many half-closed or unconnected sockets", false
 	case len(r.Ownerless()) > 0, len(r.Unseen()) > 0:
 		return "No known leaking processes", false
 	case !r.View.Complete.Has(closewait.Closed):
 		return "No known leaks on this host", true
 	}
 	return "No leaks on this host", true
+}
+
+func holds(processes int) string {
+	if processes == 1 {
+		return "1 process holds"
+	}
+	return report.Count(processes, "process") + " hold"
 }

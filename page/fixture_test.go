@@ -25,6 +25,8 @@ type leak struct {
 	ages       []time.Duration
 	unaccepted int
 	closed     int
+
+	finWait2, unconnected int
 }
 
 // spread returns n ages from the oldest to the youngest, with more young ones.
@@ -65,13 +67,23 @@ func (l *leak) holder(cookie *uint64) *closewait.Holder {
 			held = append(held, s)
 		}
 	}
-	h.Ended, h.Unaccepted = closewait.NewHolding(held), closewait.NewHolding(queued)
+	var others []*closewait.Socket
+	for i := range l.finWait2 + l.unconnected {
+		*cookie++
+		s := &closewait.Socket{Since: now.Add(-time.Hour), FirstSeen: now.Add(-time.Hour), Holders: []closewait.ProcessID{l.ID}, AgeIsLowerBound: true}
+		s.ID, s.Inode, s.State = closewait.CookieID(1, *cookie), *cookie, closewait.FinWait2
+		if s.Local, s.Remote = netip.MustParseAddrPort("10.0.0.5:443"), netip.MustParseAddrPort("10.1.2.9:40000"); i >= l.finWait2 {
+			s.State, s.Local, s.Remote = closewait.Unconnected, netip.AddrPort{}, netip.AddrPort{}
+		}
+		others = append(others, s)
+	}
+	h.Ended, h.Unaccepted, h.Other = closewait.NewHolding(held), closewait.NewHolding(queued), closewait.NewHolding(others)
 	return h
 }
 
 // reportOf is a report about leaking processes.
 func reportOf(leaks ...leak) *report.Report {
-	v := &closewait.View{Taken: now, Took: 3200 * time.Microsecond, Namespaces: 7, Complete: closewait.NewStateSet(closewait.EndedStates...)}
+	v := &closewait.View{Taken: now, Took: 3200 * time.Microsecond, Namespaces: 7, Complete: closewait.NewStateSet(append(closewait.OtherStates, closewait.EndedStates...)...)}
 	cookie := uint64(0)
 	for i := range leaks {
 		h := leaks[i].holder(&cookie)
@@ -92,11 +104,13 @@ func shop() *report.Report {
 	db := program(2207, "", "postgres", 64, closewait.UnlimitedFDs)
 	db.Container = "f00dcafe0123456789abcdef"
 	return reportOf(
-		leak{program(4211, "shop.service", "java", 3871, 4096), 8080, closewait.Inbound, "10.1.2.3:51000", []uint32{0, 0, 0, 1}, spread(812, 31*hour, 20*time.Second), 0, 0},
-		leak{program(31822, "billing-api.service", "gunicorn: worke", 402, 1024), 5432, closewait.Outbound, "10.0.7.7:5432", []uint32{1}, spread(174, 5*hour, 4*time.Minute), 0, 0},
-		leak{program(911, "gateway.service", "envoy", 1204, 65536), 443, closewait.Inbound, "203.0.113.9:40022", []uint32{0, 4097}, spread(58, 22*time.Minute, 2*time.Second), 0, 7},
-		leak{db, 5432, closewait.Inbound, "10.0.0.5:39122", []uint32{0}, spread(9, 3*time.Minute, 9*time.Second), 0, 0},
-		leak{program(18, "reports.service", "python3", 41, 1024), 9000, closewait.Inbound, "127.0.0.1:33100", []uint32{301}, spread(6, 11*time.Minute, 10*time.Minute), 4, 0},
+		leak{program(4211, "shop.service", "java", 3871, 4096), 8080, closewait.Inbound, "10.1.2.3:51000", []uint32{0, 0, 0, 1}, spread(812, 31*hour, 20*time.Second), 0, 0, 0, 0},
+		leak{program(31822, "billing-api.service", "gunicorn: worke", 402, 1024), 5432, closewait.Outbound, "10.0.7.7:5432", []uint32{1}, spread(174, 5*hour, 4*time.Minute), 0, 0, 0, 0},
+		leak{program(77, "haproxy.service", "haproxy", 61, 1024), 443, closewait.Outbound, "10.0.9.1:443", []uint32{0}, spread(7, 20*time.Minute, 19*time.Minute), 0, 0, 7, 0},
+		leak{Process: program(1203, "sync.service", "sync-agent", 58, 1024), finWait2: 2, unconnected: 14},
+		leak{program(18, "reports.service", "python3", 41, 1024), 9000, closewait.Inbound, "127.0.0.1:33100", []uint32{301}, spread(6, 11*time.Minute, 10*time.Minute), 4, 0, 0, 0},
+		leak{program(911, "gateway.service", "envoy", 1204, 65536), 443, closewait.Inbound, "203.0.113.9:40022", []uint32{0, 4097}, spread(58, 22*time.Minute, 2*time.Second), 0, 7, 0, 0},
+		leak{db, 5432, closewait.Inbound, "10.0.0.5:39122", []uint32{0}, spread(9, 3*time.Minute, 9*time.Second), 0, 0, 0, 0},
 	)
 }
 
@@ -135,7 +149,7 @@ func hostile() *report.Report {
 	var leaks []leak
 	for i, name := range names {
 		p := program(100+i, name, name, 10, 1024)
-		leaks = append(leaks, leak{p, 80, closewait.Inbound, "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:40000", []uint32{1}, spread(1, time.Hour, time.Hour), 0, 0})
+		leaks = append(leaks, leak{p, 80, closewait.Inbound, "[2001:db8:aaaa:bbbb:cccc:dddd:eeee:ffff]:40000", []uint32{1}, spread(1, time.Hour, time.Hour), 0, 0, 0, 0})
 	}
 	r := reportOf(leaks...)
 	r.Visibility.Fallback = names[0]

@@ -8,23 +8,16 @@ import (
 	"closewait_exporter/report"
 )
 
-// totals are the sockets in CLOSE_WAIT of the host, each counted once.
+// totals are the sockets of the host, each counted once.
 type totals struct {
 	Families []string
-	Rows     []totalsRow
+	Rows     []totalsRow // ended connections by owner
+	States   []fact      // sockets by state
 }
 
 type totalsRow struct {
 	Owner  string
 	Counts []int // by family
-}
-
-// ownerWords are the owners in words.
-var ownerWords = map[closewait.Owner]string{
-	closewait.OwnedByProcess:  "held by a process",
-	closewait.OwnedByListener: "not accepted yet",
-	closewait.OwnedByKernel:   "held by no process",
-	closewait.OwnerUnresolved: "without a known holder",
 }
 
 var familyWords = map[closewait.Family]string{closewait.IPv4: "IPv4", closewait.IPv6: "IPv6"}
@@ -35,11 +28,14 @@ func newTotals(r *report.Report) *totals {
 		t.Families = append(t.Families, familyWords[family])
 	}
 	for _, owner := range closewait.Owners {
-		row := totalsRow{Owner: ownerWords[owner]}
+		row := totalsRow{Owner: report.OwnerWords[owner]}
 		for _, family := range closewait.Families {
 			row.Counts = append(row.Counts, r.View.Sockets.Of(family, owner))
 		}
 		t.Rows = append(t.Rows, row)
+	}
+	for _, s := range r.HostStates() {
+		t.States = append(t.States, fact{s.State, s.Sockets})
 	}
 	return t
 }

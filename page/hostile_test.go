@@ -86,7 +86,7 @@ func FuzzQuery(f *testing.F) {
 	f.Fuzz(func(t *testing.T, query string) {
 		d := get(t, pageOf(shop(), nil, nil), "/?"+strings.Map(inURL, query))
 		requireHarmless(t, d)
-		if rows := d.column("pid"); len(rows) != 5 {
+		if rows := d.column("pid"); len(rows) != 7 {
 			t.Errorf("%d rows", len(rows))
 		}
 	})

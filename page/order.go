@@ -4,8 +4,6 @@ import (
 	"cmp"
 	"net/url"
 	"slices"
-
-	"closewait_exporter/closewait"
 )
 
 // column is a column of the table of processes. The table can be sorted by each.
@@ -20,20 +18,18 @@ type column struct {
 var columns = []column{
 	{"group", "Group", "systemd unit, else pod, container or machine, else name: what survives a restart", false,
 		func(a, b *process) int { return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Comm, b.Comm)) }},
-	{"pid", "PID", "process", false, func(a, b *process) int { return cmp.Compare(a.holder.ID.PID, b.holder.ID.PID) }},
-	{"sockets", "Sockets", "held sockets whose connection has ended", true,
-		func(a, b *process) int { return cmp.Compare(a.holder.Ended.Len(), b.holder.Ended.Len()) }},
-	{"unaccepted", "Unaccepted", "sockets in CLOSE_WAIT that are not accepted yet", true,
-		func(a, b *process) int { return cmp.Compare(a.holder.Unaccepted.Len(), b.holder.Unaccepted.Len()) }},
-	{"closed", "Closed", "of these, connections that are over on both sides, which ss does not show", true,
-		func(a, b *process) int {
-			return cmp.Compare(a.holder.Ended.States[closewait.Closed], b.holder.Ended.States[closewait.Closed])
-		}},
-	{"oldest", "Age", "age of the oldest socket, and of all", true, func(a, b *process) int { return cmp.Compare(a.oldest, b.oldest) }},
-	{"unread", "Unread", "bytes that the process has not read", true, func(a, b *process) int { return cmp.Compare(a.Ended.UnreadBytes, b.Ended.UnreadBytes) }},
+	{"pid", "PID", "process", false, func(a, b *process) int { return cmp.Compare(a.Holder.ID.PID, b.Holder.ID.PID) }},
+	{"sockets", "Sockets", "ended connections whose descriptors are open: the leak; closed ones are over on both sides, and ss does not show them", true,
+		func(a, b *process) int { return cmp.Compare(a.Holder.Ended.Len(), b.Holder.Ended.Len()) }},
+	{"unaccepted", "Queued", "ended connections that wait in accept queues", true,
+		func(a, b *process) int { return cmp.Compare(a.Holder.Unaccepted.Len(), b.Holder.Unaccepted.Len()) }},
+	{"other", "Other", "sockets in FIN_WAIT2, and sockets that were never connected", true,
+		func(a, b *process) int { return cmp.Compare(a.Holder.Other.Len(), b.Holder.Other.Len()) }},
+	{"oldest", "Age", "how long the oldest connection has been ended, and the ages of all", true, func(a, b *process) int { return cmp.Compare(a.oldest, b.oldest) }},
+	{"unread", "Unread", "bytes on ended connections that the process has not read", true, func(a, b *process) int { return cmp.Compare(a.Ended.UnreadBytes, b.Ended.UnreadBytes) }},
 	{"fds", "Descriptors", "open descriptors, soft limit and share", true, func(a, b *process) int { return cmp.Compare(a.used, b.used) }},
-	{"service", "Service", "service with the most sockets", false, func(a, b *process) int { return cmp.Compare(a.Service, b.Service) }},
-	{"remote", "Peer", "remote address with the most sockets", false, func(a, b *process) int { return cmp.Compare(a.Peer, b.Peer) }},
+	{"service", "Service", "service with the most ended connections", false, func(a, b *process) int { return cmp.Compare(a.Service, b.Service) }},
+	{"remote", "Peer", "remote address with the most ended connections", false, func(a, b *process) int { return cmp.Compare(a.Peer, b.Peer) }},
 }
 
 // order is the order of the table. The zero order is the order of the report: worst first.

@@ -11,28 +11,28 @@ import (
 )
 
 func TestLinksSortTheTable(t *testing.T) {
-	worstFirst := "4211 31822 911 2207 18"
+	worstFirst := "4211 31822 77 1203 18 911 2207"
 	tests := map[string]string{ // query: pids from the top
 		"":                            worstFirst,
-		"?sort=sockets":               worstFirst,
-		"?sort=sockets&order=asc":     "18 2207 911 31822 4211",
-		"?sort=pid":                   "18 911 2207 4211 31822",
-		"?sort=pid&order=desc":        "31822 4211 2207 911 18",
-		"?sort=group":                 "31822 2207 911 18 4211",
-		"?sort=unaccepted":            "18 4211 31822 911 2207",
-		"?sort=closed":                "911 4211 31822 2207 18",
-		"?sort=oldest":                "4211 31822 911 18 2207",
-		"?sort=oldest&order=asc":      "2207 18 911 31822 4211",
-		"?sort=unread":                "911 18 4211 31822 2207",
-		"?sort=fds":                   "4211 31822 18 911 2207",
-		"?sort=service":               "911 2207 4211 18 31822",
-		"?sort=remote":                "2207 31822 4211 18 911",
+		"?sort=sockets":               "4211 31822 911 2207 77 18 1203",
+		"?sort=sockets&order=asc":     "1203 18 77 2207 911 31822 4211",
+		"?sort=pid":                   "18 77 911 1203 2207 4211 31822",
+		"?sort=pid&order=desc":        "31822 4211 2207 1203 911 77 18",
+		"?sort=group":                 "31822 2207 911 77 18 4211 1203",
+		"?sort=unaccepted":            "18 4211 31822 77 1203 911 2207",
+		"?sort=other":                 "1203 77 4211 31822 18 911 2207",
+		"?sort=oldest":                "4211 31822 1203 911 77 18 2207",
+		"?sort=oldest&order=asc":      "2207 18 77 911 1203 31822 4211",
+		"?sort=unread":                "911 18 4211 31822 77 1203 2207",
+		"?sort=fds":                   "4211 31822 77 1203 18 911 2207",
+		"?sort=service":               "1203 911 2207 4211 18 77 31822",
+		"?sort=remote":                "1203 2207 31822 77 4211 18 911",
 		"?sort=nonsense":              worstFirst,
 		"?sort=<script>&order=desc":   worstFirst,
 		"?order=nonsense":             worstFirst,
 		"?order=asc":                  worstFirst,
-		"?sort=pid&order=nonsense":    "18 911 2207 4211 31822",
-		"?sort=pid&sort=oldest&x=%zz": "18 911 2207 4211 31822",
+		"?sort=pid&order=nonsense":    "18 77 911 1203 2207 4211 31822",
+		"?sort=pid&sort=oldest&x=%zz": "18 77 911 1203 2207 4211 31822",
 	}
 	p := pageOf(shop(), nil, nil)
 	for query, want := range tests {

@@ -100,14 +100,14 @@ func TestThePageShowsWhoLeaks(t *testing.T) {
 	if d.status != http.StatusOK {
 		t.Errorf("status %d", d.status)
 	}
-	d.want(t, "5 processes hold ended connections", "1059 ended connections: 1055 held by 5 processes, 4 not accepted yet.", "7 closed sockets held by 1 process: connection reset or timed out, descriptor still open.",
+	d.want(t, "6 processes hold ended connections", "1066 ended connections: 1062 held by 6 processes, 4 not accepted yet.", "7 of them are closed: over on both sides and not shown by ss, but the descriptor is still open.",
 		"Scanned 7 network namespaces with the ebpf scanner in 3.2ms", "Scanned at 09:41:07 UTC", "94% of descriptors used by shop.service")
 	want := map[string]string{
-		"group": "shop.service java", "pid": "4211", "sockets": "812", "unaccepted": "0", "closed": "0", "oldest": "1d07h median 7h46m",
+		"group": "shop.service java", "pid": "4211", "sockets": "812", "unaccepted": "0", "other": "0", "oldest": "1d07h median 7h46m",
 		"unread": "0 609 none · 203 fin", "fds": "3871/4096 94%", "service": "in :8080", "remote": "10.1.2.3 100% of sockets",
 	}
 	for class, cell := range want {
-		if got := d.column(class); len(got) != 5 || got[0] != cell {
+		if got := d.column(class); len(got) != 7 || got[0] != cell {
 			t.Errorf("column %s is %q, want %q first", class, got, cell)
 		}
 	}
@@ -175,7 +175,7 @@ func TestAHostWithoutLeaksIsHealthy(t *testing.T) {
 		{"closed sockets cannot be seen", someSeen, []string{"No known leaks on this host", "No ended connections are known to be held: no known leaks on this host."}, true},
 		{"only ordinary closing", young, []string{"No leaks on this host", "of 1 ended connection none is known to be 1s old", "Hidden: 1 process"}, true},
 		{"not everything can be seen", denied, []string{"No known leaking processes", "the descriptors of 3 processes could not be read"}, false},
-		{"sockets without a holder", ownerless, []string{"No known leaking processes", "Not in the table: 1 socket without a known holder"}, false},
+		{"sockets without a holder", ownerless, []string{"No known leaking processes", "Not in the table: 1 ended connection that no process is known to hold"}, false},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
@@ -219,14 +219,34 @@ func TestThePageSaysWhatCannotBeSeen(t *testing.T) {
 func TestClosedSocketsAreShownAsFarAsTheyAreKnown(t *testing.T) {
 	gone := leak{Process: program(7, "", "gone", 3, 9), remote: "10.0.0.1:1", ages: spread(3, time.Hour, time.Hour), closed: 3}
 	d := get(t, pageOf(reportOf(gone), nil, nil), "/")
-	d.want(t, "1 process holds ended connections", "3 closed sockets held by 1 process")
-	if got := d.column("closed"); len(got) != 1 || got[0] != "3" {
-		t.Errorf("closed: %q", got)
+	d.want(t, "1 process holds ended connections", "3 of them are closed")
+	if got := d.column("sockets"); len(got) != 1 || got[0] != "3 3 closed" {
+		t.Errorf("sockets: %q", got)
 	}
 	r := shop()
 	r.View.Complete = closewait.NewStateSet(closewait.CloseWait)
-	if diff := cmp.Diff([]string{"-", "-", ">=7", "-", "-"}, get(t, pageOf(r, nil, nil), "/").column("closed")); diff != "" {
+	get(t, pageOf(r, nil, nil), "/").want(t, ">=1066 ended connections")
+	if diff := cmp.Diff([]string{">=812", ">=174", ">=7", "-", ">=2", ">=58 >=7 closed", ">=9"}, get(t, pageOf(r, nil, nil), "/").column("sockets")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+func TestOtherSocketsAreNotCalledEndedConnections(t *testing.T) {
+	d := get(t, pageOf(reportOf(leak{Process: program(7, "", "poller", 64, 1024), unconnected: 30, finWait2: 2}), nil, nil), "/")
+	d.want(t, "1 process holds many half-closed or unconnected sockets", "No ended connections are held.", "fin_wait2 2 unconnected 30")
+	for class, want := range map[string]string{"sockets": "0", "other": "32 2 fin_wait2 30 unconnected", "oldest": ">=1h00m median >=1h00m"} {
+		if got := d.column(class); len(got) != 1 || got[0] != want {
+			t.Errorf("%s: %q, want %q", class, got, want)
+		}
+	}
+}
+
+func TestARowSaysThatItsProcessIsProbablyAProxy(t *testing.T) {
+	groups := get(t, pageOf(shop(), nil, nil), "/").column("group")
+	for i, group := range groups {
+		if says, proxy := strings.Contains(group, "probably a proxy"), i == 2; says != proxy {
+			t.Errorf("the row of %q says %t", group, says)
+		}
 	}
 }
 

@@ -25,15 +25,15 @@ type processes struct {
 // process is a row of the table: the texts of the report, and bars.
 type process struct {
 	report.Row
-	Ages            ageBar
+	Bar             ageBar
 	Full            *gauge // nil: there is no limit, or the number of open descriptors is not known
+	HasClosed       bool   // some of its ended connections are over on both sides
 	Causes          string // number of sockets by what is unread
 	Peer, PeerShare string
 
-	holder *closewait.Holder
-	oldest time.Duration
-	used   float64 // share of the descriptors, -1 if Full is nil
-	share  string  // used as text
+	oldest time.Duration // of Row.Ages
+	used   float64       // share of the descriptors, -1 if Full is nil
+	share  string        // used as text
 }
 
 // gauge is a bar with a width of 0 to 100.
@@ -44,28 +44,32 @@ type gauge struct {
 
 func newProcesses(r *report.Report, by order) *processes {
 	p := &processes{
-		Caption:  "Processes with sockets of ended connections, " + by.words(),
+		Caption:  "Processes that hold ended connections or many other sockets, " + by.words(),
 		Headings: headings(by),
 		Classes:  ageClasses,
 	}
 	rows, most := make([]*process, len(r.Listed)), 0
 	for i, h := range r.Listed {
 		rows[i] = newProcess(r, h)
-		most = max(most, rows[i].All.Len())
+		most = max(most, rows[i].Ages.Len())
 	}
 	p.Tiles = tiles(r, rows)
 	by.sort(rows)
 	p.Omitted = max(len(rows)-maxRows, 0)
 	p.Rows = rows[:len(rows)-p.Omitted]
 	for _, row := range p.Rows {
-		row.Ages = newAgeBar(&row.All, r.View.Taken, most)
+		row.Bar = newAgeBar(&row.Ages, r.View.Taken, most)
 	}
 	return p
 }
 
 func newProcess(r *report.Report, h *closewait.Holder) *process {
-	p := &process{Row: r.Row(h), holder: h, oldest: h.Oldest(r.View.Taken), used: -1}
+	p := &process{Row: r.Row(h), used: -1}
+	p.oldest, p.HasClosed = p.Ages.Oldest(r.View.Taken), h.Ended.States[closewait.Closed] > 0
 	p.PeerShare, p.Peer, _ = strings.Cut(p.Remote, " ")
+	if p.Peer == "" { // without an address there is no share
+		p.PeerShare, p.Peer = "", p.Remote
+	}
 	if _, share, limited := strings.Cut(p.FDs, " "); limited {
 		p.share = share
 		p.used, _ = h.FDRatio()
@@ -95,7 +99,7 @@ func level(share float64) string {
 func tiles(r *report.Report, rows []*process) []tile {
 	most, oldest, fullest := rows[0], rows[0], rows[0]
 	for _, row := range rows {
-		if row.holder.Ended.Len() > most.holder.Ended.Len() {
+		if row.Holder.Ended.Len() > most.Holder.Ended.Len() {
 			most = row
 		}
 		if row.oldest > oldest.oldest {
@@ -106,7 +110,7 @@ func tiles(r *report.Report, rows []*process) []tile {
 		}
 	}
 	tiles := []tile{
-		{Value: strconv.Itoa(r.View.Sockets.Total()), Label: "ended connections", Detail: most.Sockets + " held by " + most.Group},
+		{Value: r.Total(), Label: "ended connections", Detail: most.Sockets + " held by " + most.Group},
 		{Value: oldest.Oldest, Label: "age of the oldest", Detail: "in " + oldest.Group},
 	}
 	if fullest.Full != nil {

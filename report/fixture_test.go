@@ -27,7 +27,7 @@ type host struct {
 }
 
 func newHost() *host {
-	return &host{Snapshot: closewait.Snapshot{Taken: now, NetNS: []closewait.NetNS{4026531840}, Complete: closewait.NewStateSet(closewait.EndedStates...)}}
+	return &host{Snapshot: closewait.Snapshot{Taken: now, NetNS: []closewait.NetNS{4026531840}, Complete: closewait.NewStateSet(allStates...)}}
 }
 
 // process adds a process with the given fields, and fills in the rest.
@@ -52,7 +52,7 @@ func (h *host) sockets(n int, like closewait.SocketSample, local, remote string,
 		s.Remote = netip.MustParseAddrPort(remote)
 		if s.Direction == closewait.Inbound {
 			s.Remote = netip.AddrPortFrom(s.Remote.Addr(), s.Remote.Port()+uint16(h.cookies))
-		} else {
+		} else if s.State != closewait.Unconnected {
 			s.Local = netip.AddrPortFrom(s.Local.Addr(), s.Local.Port()+uint16(h.cookies))
 		}
 		if s.Owner != closewait.OwnedByListener {
@@ -63,6 +63,20 @@ func (h *host) sockets(n int, like closewait.SocketSample, local, remote string,
 		h.Sockets = append(h.Sockets, s)
 		age -= time.Second
 	}
+}
+
+// proxy adds a process that has passed on the ends of seven connections.
+func (h *host) proxy() {
+	id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 500}, Comm: "haproxy", Unit: "haproxy.service", FDsKnown: true, OpenFDs: 40, MaxFDs: 1024})
+	ended := closewait.Facts{State: closewait.CloseWait, Direction: closewait.Outbound}
+	h.sockets(7, closewait.SocketSample{Facts: ended, Holders: []closewait.ProcessID{id}}, "10.0.0.5:52000", "10.0.9.1:443", 20*time.Minute)
+	told := closewait.Facts{State: closewait.FinWait2, Direction: closewait.Inbound}
+	h.sockets(7, closewait.SocketSample{Facts: told, Holders: []closewait.ProcessID{id}}, "10.0.0.5:443", "10.1.2.9:40000", 20*time.Minute)
+}
+
+// unconnected adds n sockets that were never connected.
+func (h *host) unconnected(n int, holder closewait.ProcessID) {
+	h.sockets(n, closewait.SocketSample{Facts: closewait.Facts{State: closewait.Unconnected}, Holders: []closewait.ProcessID{holder}}, "0.0.0.0:0", "0.0.0.0:0", time.Hour)
 }
 
 // minuteAgo is the host before any of its sockets became closed, including sockets of unknown
@@ -148,6 +162,12 @@ func leaking() *host {
 	h.sockets(4, closewait.SocketSample{Facts: reset, Holders: []closewait.ProcessID{tomcat}}, "10.0.0.5:8080", "10.1.2.3:40000", 80*time.Hour)
 	reset = closewait.Facts{State: closewait.Closed, RecvQueue: 12} // of unknown direction
 	h.sockets(2, closewait.SocketSample{Facts: reset, Holders: []closewait.ProcessID{poller}}, "10.0.0.5:50000", "10.0.9.9:6379", 30*time.Minute)
+	h.proxy()
+	client := h.process(closewait.Process{ID: closewait.ProcessID{PID: 600}, Comm: "client", User: "daemon", FDsKnown: true, OpenFDs: 20, MaxFDs: 1024})
+	h.unconnected(12, client)
+	half := closewait.Facts{State: closewait.FinWait2, Direction: closewait.Outbound}
+	h.sockets(3, closewait.SocketSample{Facts: half, Holders: []closewait.ProcessID{client}}, "10.0.0.5:51000", "10.0.9.9:6379", time.Hour)
+	h.unconnected(2, h.process(closewait.Process{ID: closewait.ProcessID{PID: 700}, Comm: "agent", FDsKnown: true, OpenFDs: 20, MaxFDs: 1024}))
 	h.sockets(2, closewait.SocketSample{Facts: outbound, Owner: closewait.OwnedByKernel}, "[::ffff:10.0.0.5]:50000", "[::ffff:10.0.8.8]:443", time.Hour)
 	h.sockets(1, closewait.SocketSample{Owner: closewait.OwnerUnresolved, Facts: closewait.Facts{Direction: closewait.Outbound, UID: 33}}, "10.0.0.5:50000", "10.0.8.8:443", time.Hour)
 	return h

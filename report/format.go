@@ -25,17 +25,18 @@ func Duration(d time.Duration) string {
 	return fmt.Sprintf("%dd%02dh", d/day, d%day/time.Hour)
 }
 
-// Age formats the age of a socket at the time now. If the age before the first scan is unknown, it
-// begins with >.
-func Age(s *closewait.Socket, now time.Time) string {
-	known := s.Age(now)
+// Age formats the age of a socket at the time now.
+func Age(s *closewait.Socket, now time.Time) string { return age(s.Age(now), s.AgeIsLowerBound) }
+
+// age formats an age: 5s, >=5s if it is a lower bound, or ? if nothing is known about it.
+func age(d time.Duration, lowerBound bool) string {
 	switch {
-	case !hasUnknownAge(s):
-		return Duration(known)
-	case known < time.Second:
+	case !lowerBound:
+		return Duration(d)
+	case d < time.Second:
 		return "?"
 	}
-	return ">" + Duration(known)
+	return ">=" + Duration(d)
 }
 
 // quiet formats how long nothing has moved on a socket.

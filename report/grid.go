@@ -2,6 +2,7 @@ package report
 
 import (
 	"io"
+	"slices"
 	"strings"
 )
 
@@ -10,7 +11,7 @@ type column struct {
 	title     string
 	right     bool // right-aligned, for numbers
 	minWidth  int  // cells to which a narrow terminal may shorten it; 0 = never shortened
-	dropOrder int  // if shortening is not enough, the lowest is dropped first; 0 = never dropped
+	dropOrder int  // if shortening is not enough, the lowest is dropped first, after columns that say nothing; 0 = never dropped
 }
 
 // grid is a table whose columns are as wide as their content.
@@ -88,13 +89,25 @@ func (g *grid) shrink(widths []int, excess int) bool {
 }
 
 func (g *grid) nextToDrop(widths []int) int {
-	next := -1
+	next, order := -1, 0
 	for i, c := range g.columns {
-		if widths[i] != dropped && c.dropOrder > 0 && (next < 0 || c.dropOrder < g.columns[next].dropOrder) {
-			next = i
+		if widths[i] == dropped || c.dropOrder == 0 {
+			continue
+		}
+		mine := c.dropOrder
+		if g.saysNothing(i) {
+			mine -= len(g.columns)
+		}
+		if next < 0 || mine < order {
+			next, order = i, mine
 		}
 	}
 	return next
+}
+
+// saysNothing reports whether a column has only zeros and dashes.
+func (g *grid) saysNothing(i int) bool {
+	return !slices.ContainsFunc(g.rows, func(row []string) bool { return row[i] != "0" && row[i] != "-" })
 }
 
 func (g *grid) line(row []string, widths []int) string {

@@ -13,7 +13,7 @@ import (
 
 // schemaVersion changes when a field is removed or changes its meaning, not when one is added.
 // docs/LIST.md describes the fields.
-const schemaVersion = 1
+const schemaVersion = 2
 
 type jsonReport struct {
 	Version       int           `json:"version"`
@@ -45,19 +45,20 @@ type jsonHost struct {
 	NetworkNamespaces       int                       `json:"network_namespaces"`
 	UnreadNetworkNamespaces int                       `json:"unread_network_namespaces"`
 	DeniedProcesses         int                       `json:"denied_processes"`
-	Closed                  *int                      `json:"closed"` // a lower bound if not all are seen
-	AllClosed               bool                      `json:"all_closed"`
+	States                  map[string]*int           `json:"states"`          // null: not known
+	CompleteStates          []string                  `json:"complete_states"` // in others only some sockets are seen
 }
 
 type jsonHidden struct {
-	Processes int `json:"processes"`
-	Sockets   int `json:"sockets"`
+	Processes      int `json:"processes"`
+	Sockets        int `json:"sockets"`
+	MinorProcesses int `json:"minor_processes"`
 }
 
 // JSON writes all properties of the listed processes and, on request, of their sockets and the
 // sockets without a known holder.
 func (r *Report) JSON(w io.Writer, sockets bool) error {
-	processes, young := r.hidden()
+	hidden := r.hidden()
 	out := jsonReport{
 		Version:       schemaVersion,
 		Taken:         r.View.Taken.UTC(),
@@ -65,12 +66,12 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 		MinAgeSeconds: r.MinAge.Seconds(),
 		Scanner:       r.jsonScanner(),
 		Host:          r.jsonHost(),
-		Hidden:        jsonHidden{Processes: processes, Sockets: young},
+		Hidden:        jsonHidden{Processes: hidden.processes, Sockets: hidden.sockets, MinorProcesses: hidden.minor},
 		Processes:     []jsonProcess{},
 	}
 	for _, h := range r.Listed {
 		p := newJSONProcess(h, r.View.Taken)
-		p.Closed = r.knownClosed(h.Ended.States[closewait.Closed])
+		p.States = r.jsonStates(statesOf(h))
 		if r.Rules != nil {
 			p.Rules = append([]string{}, r.Rules(&h.Process)...) // without a match an empty list, not null
 		}
@@ -109,16 +110,29 @@ func (r *Report) jsonHost() jsonHost {
 			byFamily[family.String()][owner.String()] = r.View.Sockets.Of(family, owner)
 		}
 	}
-	closed, _ := r.closed()
+	complete := []string{}
+	for _, s := range allStates {
+		if r.sees(s) {
+			complete = append(complete, s.String())
+		}
+	}
 	return jsonHost{
 		Sockets:                 byFamily,
 		OwnerCoverageRatio:      r.View.Coverage(),
 		NetworkNamespaces:       r.View.Namespaces,
 		UnreadNetworkNamespaces: r.View.UnreadableNamespaces,
 		DeniedProcesses:         r.View.Denied,
-		Closed:                  r.knownClosed(closed),
-		AllClosed:               r.View.Complete.Has(closewait.Closed),
+		States:                  r.jsonStates(r.hostStates()),
+		CompleteStates:          complete,
 	}
+}
+
+func (r *Report) jsonStates(counts stateCounts) map[string]*int {
+	byName := map[string]*int{}
+	for _, s := range allStates {
+		byName[s.String()] = r.known(s, counts[s])
+	}
+	return byName
 }
 
 // untrusted is a string that a process or a user has chosen. It is written in ASCII, because JSON

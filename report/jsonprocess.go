@@ -7,34 +7,36 @@ import (
 )
 
 type jsonProcess struct {
-	Group         untrusted     `json:"group"`
-	PID           int           `json:"pid"`
-	StartTime     time.Time     `json:"start_time"`
-	Comm          untrusted     `json:"comm"`
-	Exe           untrusted     `json:"exe"`
-	UID           uint32        `json:"uid"`
-	User          untrusted     `json:"user"`
-	State         untrusted     `json:"state"`
-	Unit          untrusted     `json:"unit"`
-	Container     untrusted     `json:"container"`
-	Pod           untrusted     `json:"pod"`
-	NetNS         uint64        `json:"netns"`
-	FDs           jsonFDs       `json:"fds"`
-	Sockets       int           `json:"sockets"`
-	Unaccepted    int           `json:"unaccepted"`
-	Closed        *int          `json:"closed"` // null if none is known and not all are seen
-	OldestSeconds float64       `json:"oldest_seconds"`
-	Unread        jsonUnread    `json:"unread"`
-	RecvBytes     uint64        `json:"recv_queue_bytes"`
-	SendBytes     uint64        `json:"send_queue_bytes"`
-	Shared        int           `json:"shared"`
-	Keepalive     int           `json:"keepalive"`
-	LocalPeer     int           `json:"local_peer"`
-	Services      []jsonService `json:"services"`
-	Remotes       int           `json:"remote_addresses"`
-	TopRemote     *jsonRemote   `json:"top_remote"`  // null if no socket has ended
-	TopNetwork    *jsonNetwork  `json:"top_network"` // the same
-	Rules         []string      `json:"rules"`       // null without a rules file
+	Group         untrusted       `json:"group"`
+	PID           int             `json:"pid"`
+	StartTime     time.Time       `json:"start_time"`
+	Comm          untrusted       `json:"comm"`
+	Exe           untrusted       `json:"exe"`
+	UID           uint32          `json:"uid"`
+	User          untrusted       `json:"user"`
+	State         untrusted       `json:"state"`
+	Unit          untrusted       `json:"unit"`
+	Container     untrusted       `json:"container"`
+	Pod           untrusted       `json:"pod"`
+	NetNS         uint64          `json:"netns"`
+	FDs           jsonFDs         `json:"fds"`
+	Sockets       int             `json:"sockets"`
+	Unaccepted    int             `json:"unaccepted"`
+	States        map[string]*int `json:"states"`         // of held sockets; null: not known
+	OldestSeconds *float64        `json:"oldest_seconds"` // null if no socket has ended
+	OldestIsLower bool            `json:"oldest_is_lower_bound"`
+	Forwards      bool            `json:"forwards_half_closes"`
+	Unread        jsonUnread      `json:"unread"`
+	RecvBytes     uint64          `json:"recv_queue_bytes"`
+	SendBytes     uint64          `json:"send_queue_bytes"`
+	Shared        int             `json:"shared"`
+	Keepalive     int             `json:"keepalive"`
+	LocalPeer     int             `json:"local_peer"`
+	Services      []jsonService   `json:"services"`
+	Remotes       int             `json:"remote_addresses"`
+	TopRemote     *jsonRemote     `json:"top_remote"`  // null if no socket has ended
+	TopNetwork    *jsonNetwork    `json:"top_network"` // the same
+	Rules         []string        `json:"rules"`       // null without a rules file
 }
 
 // jsonFDs has null for values that are not known.
@@ -68,18 +70,20 @@ type jsonNetwork struct {
 }
 
 func newJSONProcess(h *closewait.Holder, now time.Time) jsonProcess {
-	all := ended(h)
+	all := join(&h.Ended, &h.Unaccepted)
 	p := jsonProcess{
 		Group: untrusted(h.Group()), PID: h.ID.PID, StartTime: h.StartTime.UTC(), Comm: untrusted(h.Comm), Exe: untrusted(h.Exe),
 		UID: h.UID, User: untrusted(h.User), State: untrusted(h.State), Unit: untrusted(h.Unit), Container: untrusted(h.Container),
 		Pod: untrusted(h.Pod), NetNS: uint64(h.NetNS), FDs: newJSONFDs(&h.Process),
-		Sockets: h.Ended.Len(), Unaccepted: h.Unaccepted.Len(), OldestSeconds: h.Oldest(now).Seconds(),
+		Sockets: h.Ended.Len(), Unaccepted: h.Unaccepted.Len(), OldestIsLower: all.LowerBounds > 0, Forwards: h.ForwardsHalfCloses(),
 		Unread:    jsonUnread{None: all.Unread[closewait.UnreadNone], FIN: all.Unread[closewait.UnreadFIN], Data: all.Unread[closewait.UnreadData]},
 		RecvBytes: all.UnreadBytes, SendBytes: all.SendBytes,
 		Shared: all.Shared, Keepalive: all.Keepalive, LocalPeer: all.LocalPeer,
 		Services: []jsonService{}, Remotes: all.RemoteAddresses,
 	}
 	if all.Len() > 0 {
+		oldest := all.Oldest(now).Seconds()
+		p.OldestSeconds = &oldest
 		p.TopRemote = &jsonRemote{Address: all.TopRemote.Addr.String(), Sockets: all.TopRemote.Sockets}
 		p.TopNetwork = &jsonNetwork{Network: all.TopNetwork.Prefix.String(), Sockets: all.TopNetwork.Sockets}
 	}

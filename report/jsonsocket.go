@@ -1,6 +1,8 @@
 package report
 
 import (
+	"net/netip"
+
 	"closewait_exporter/closewait"
 )
 
@@ -13,7 +15,7 @@ type jsonSocket struct {
 	Direction    string       `json:"direction"`
 	ServicePort  uint16       `json:"service_port"`
 	AgeSeconds   float64      `json:"age_seconds"`
-	AgeSource    string       `json:"age_source"`
+	AgeIsLower   bool         `json:"age_is_lower_bound"`
 	QuietSeconds *float64     `json:"quiet_seconds"`
 	Unread       *string      `json:"unread"`
 	RecvBytes    uint64       `json:"recv_queue_bytes"`
@@ -31,12 +33,6 @@ type jsonHolder struct {
 	Comm untrusted `json:"comm"`
 }
 
-// The values of age_source.
-const (
-	ageFromKernel = "kernel"   // the kernel knows the age
-	ageObserved   = "observed" // a lower bound: the time since this command first saw the socket
-)
-
 func (r *Report) jsonSockets() []jsonSocket {
 	processes := r.processes()
 	list := []jsonSocket{}
@@ -48,17 +44,14 @@ func (r *Report) jsonSockets() []jsonSocket {
 
 func (r *Report) newJSONSocket(s *closewait.Socket, processes map[closewait.ProcessID]*closewait.Process) jsonSocket {
 	j := jsonSocket{
-		NetNS: uint64(s.ID.NetNS), Family: s.Family().String(), Local: s.Local.String(), Remote: s.Remote.String(),
+		NetNS: uint64(s.ID.NetNS), Family: s.Family().String(), Local: jsonAddress(s.Local), Remote: jsonAddress(s.Remote),
 		Direction: s.Direction.String(), ServicePort: s.Port(),
-		AgeSeconds: s.Age(r.View.Taken).Seconds(), AgeSource: ageFromKernel,
+		AgeSeconds: s.Age(r.View.Taken).Seconds(), AgeIsLower: s.AgeIsLowerBound,
 		State: s.State.String(), RecvBytes: s.UnreadBytes(), SendBytes: uint64(s.SendQueue), Timer: s.Timer.String(),
 		Inode: s.Inode, UID: s.UID, Owner: s.Owner.String(), Holders: []jsonHolder{},
 	}
 	if known := unread(s); known != "" {
 		j.Unread = &known
-	}
-	if hasUnknownAge(s) {
-		j.AgeSource = ageObserved
 	}
 	if !s.QuietSince.IsZero() {
 		quiet := s.Quiet(r.View.Taken).Seconds()
@@ -75,4 +68,12 @@ func (r *Report) newJSONSocket(s *closewait.Socket, processes map[closewait.Proc
 		j.Holders = append(j.Holders, holder)
 	}
 	return j
+}
+
+// jsonAddress is empty for an end that has no address.
+func jsonAddress(a netip.AddrPort) string {
+	if !a.IsValid() {
+		return ""
+	}
+	return a.String()
 }

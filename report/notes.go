@@ -13,8 +13,8 @@ func (r *Report) Notes(w io.Writer) error {
 	if len(notes) > 0 {
 		notes = append(notes, r.advice())
 	}
-	if n := countUnknownAges(r.View); n > 0 {
-		notes = append(notes, Count(n, "socket")+" of unknown age: a > in the table marks the time since this command first saw a socket")
+	if n := countLowerBounds(r.View); n > 0 {
+		notes = append(notes, Count(n, "connection")+" had ended before this command started, and can be older than shown: the table marks such ages with >= or ?")
 	}
 	if len(notes) == 0 {
 		return nil
@@ -40,7 +40,7 @@ func (r *Report) Unseen() []string {
 	add(r.View.UnreadableNamespaces > 0, "%s could not be read", Count(r.View.UnreadableNamespaces, "network namespace"))
 	add(r.View.Denied > 0, "the descriptors of %s could not be read", Count(r.View.Denied, "process"))
 	unresolved := r.View.Sockets.Of(closewait.IPv4, closewait.OwnerUnresolved) + r.View.Sockets.Of(closewait.IPv6, closewait.OwnerUnresolved)
-	add(unresolved > 0, "%s without a known holder", Count(unresolved, "socket"))
+	add(unresolved > 0, "the holder of %s is not known", Count(unresolved, "socket"))
 	return unseen
 }
 

@@ -1,11 +1,10 @@
 package report
 
 import (
+	"fmt"
 	"io"
 	"slices"
 	"strings"
-
-	"closewait_exporter/closewait"
 )
 
 // processColumns are the columns of the table of processes. A narrow terminal first loses those
@@ -15,26 +14,22 @@ var processColumns = []column{
 	{title: "PID", right: true},
 	{title: "COMM", minWidth: 8},
 	{title: "SOCKETS", right: true},
-	{title: "UNACCEPTED", right: true, dropOrder: 3},
-	{title: "CLOSED", right: true, dropOrder: 6},
+	{title: "CLOSED", right: true, dropOrder: 4},
+	{title: "UNACCEPTED", right: true, dropOrder: 2},
+	{title: "OTHER", minWidth: 5, dropOrder: 6},
 	{title: "OLDEST", right: true},
-	{title: "UNREAD", right: true, dropOrder: 2},
-	{title: "FDS", right: true, dropOrder: 7},
+	{title: "UNREAD", right: true, dropOrder: 1},
+	{title: "FDS", right: true, dropOrder: 8},
 	{title: "SERVICE", minWidth: 9, dropOrder: 5},
-	{title: "REMOTE", minWidth: 16, dropOrder: 4},
+	{title: "REMOTE", minWidth: 16, dropOrder: 3},
 }
 
 // ruleColumn comes last if there is a rules file.
-var ruleColumn = column{title: "RULE", minWidth: 8, dropOrder: 8}
+var ruleColumn = column{title: "RULE", minWidth: 8, dropOrder: 7}
 
-// columns returns the columns of this report. While no process has closed sockets, theirs is
-// dropped first.
+// columns returns the columns of this report.
 func (r *Report) columns() []column {
 	columns := slices.Clone(processColumns)
-	if !slices.ContainsFunc(r.Listed, func(h *closewait.Holder) bool { return h.Ended.States[closewait.Closed] > 0 }) {
-		i := slices.IndexFunc(columns, func(c column) bool { return c.title == "CLOSED" })
-		columns[i].dropOrder = 1
-	}
 	if r.Rules != nil {
 		columns = append(columns, ruleColumn)
 	}
@@ -82,7 +77,7 @@ func (r *Report) ownerlessLines() []string {
 	if sockets == 0 {
 		return nil
 	}
-	return []string{"Not in the table: " + Count(sockets, "socket") + " without a known holder (--sockets lists them)."}
+	return []string{fmt.Sprintf("Not in the table: %s that no process is known to hold (--sockets lists them).", Count(sockets, "ended connection"))}
 }
 
 func writeLines(w io.Writer, lines []string) error {

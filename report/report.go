@@ -10,7 +10,7 @@ import (
 // Report is a View together with what it takes to show it to people.
 type Report struct {
 	View       *closewait.View
-	Listed     []*closewait.Holder // with a socket at least MinAge old, worst first
+	Listed     []*closewait.Holder // as closewait.Listed returns them, worst first
 	MinAge     time.Duration
 	Visibility closewait.Visibility
 	Rules      Rules
@@ -19,9 +19,15 @@ type Report struct {
 // Rules names the rules of the reaper that match a process; nil where there is no rules file.
 type Rules func(*closewait.Process) []string
 
-// hidden counts the processes whose sockets are too young for the list, and the sockets that only
-// these processes hold, each once.
-func (r *Report) hidden() (processes, sockets int) {
+// hidden are the processes that are not listed.
+type hidden struct {
+	processes int // whose ended and unaccepted sockets are too young
+	sockets   int // ended and unaccepted, that only these processes hold, each counted once
+	minor     int // processes with few sockets in other states alone
+}
+
+func (r *Report) hidden() hidden {
+	var count hidden
 	shown := make(map[closewait.ProcessID]bool, len(r.Listed))
 	for _, h := range r.Listed {
 		shown[h.ID] = true
@@ -31,15 +37,29 @@ func (r *Report) hidden() (processes, sockets int) {
 		if shown[h.ID] {
 			continue
 		}
-		processes++
-		for _, s := range socketsOf(h) {
+		if h.Ended.Len()+h.Unaccepted.Len() == 0 {
+			count.minor++
+			continue
+		}
+		count.processes++
+		for _, s := range slices.Concat(h.Ended.Sockets, h.Unaccepted.Sockets) {
 			if !counted[s.ID] && !heldBy(s, shown) {
 				counted[s.ID] = true
-				sockets++
+				count.sockets++
 			}
 		}
 	}
-	return processes, sockets
+	return count
+}
+
+// Leaking counts the listed processes with ended or unaccepted sockets.
+func (r *Report) Leaking() (n int) {
+	for _, h := range r.Listed {
+		if h.Ended.Len()+h.Unaccepted.Len() > 0 {
+			n++
+		}
+	}
+	return n
 }
 
 // Ownerless are the sockets at least MinAge old without a known holder.

@@ -181,12 +181,12 @@ func TestNotesSayWhatCannotBeSeenAndWhatToDo(t *testing.T) {
 		visibility closewait.Visibility
 		want       []string
 	}{
-		{"all is seen", leaking(), closewait.Visibility{Root: true}, []string{"1 socket without a known holder"}},
+		{"all is seen", leaking(), closewait.Visibility{Root: true}, []string{"the holder of 1 socket is not known"}},
 		{"a healthy host that is seen", newHost(), closewait.Visibility{Root: true}, nil},
 		{"a fallback", newHost(), closewait.Visibility{Fallback: "no netlink: EPERM", Root: true}, []string{"no netlink: EPERM", "--pid=host"}},
 		{"a missing capability", newHost(), closewait.Visibility{Missing: missing}, []string{"not visible without CAP_SYS_PTRACE: holders of other", "sudo closewait_exporter list"}},
-		{"what the scan was denied", unresolved, closewait.Visibility{}, []string{"the descriptors of 12 processes could not", "1 network namespace could not", "2 sockets without a known holder", "sudo"}},
-		{"unknown ages", ageless, closewait.Visibility{Root: true}, []string{"1 socket of unknown age"}},
+		{"what the scan was denied", unresolved, closewait.Visibility{}, []string{"the descriptors of 12 processes could not", "1 network namespace could not", "the holder of 2 sockets is not known", "sudo"}},
+		{"unknown ages", ageless, closewait.Visibility{Root: true}, []string{"1 connection had ended before this command started"}},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

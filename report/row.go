@@ -3,34 +3,71 @@ package report
 import (
 	"slices"
 	"strconv"
+	"strings"
+	"time"
 
 	"closewait_exporter/closewait"
 )
 
 // Row is a line about a process. Its texts are escaped and can be shown as they are.
 type Row struct {
-	Group, PID, Comm, Sockets, Unaccepted, Closed, Oldest, Unread, FDs, Service, Remote string
+	Group, PID, Comm, Sockets, Closed, Unaccepted, Other, Oldest, Unread, FDs, Service, Remote string
 
-	All   closewait.Holding // all its sockets
-	Ended closewait.Holding // its ended sockets, accepted or not
+	OtherSum    string       // of all states
+	OtherStates []StateCount // that occur
+
+	Holder *closewait.Holder
+	Ages   closewait.Holding // the sockets whose age is shown: the ended ones, accepted or not; if there are none, the others
+	Ended  closewait.Holding // the ended sockets, accepted or not
 }
 
 // Row describes a process of the Report.
 func (r *Report) Row(h *closewait.Holder) Row {
-	row := Row{All: allOf(h), Ended: ended(h)}
-	connections := &row.Ended // whose services and addresses are shown
-	if connections.Len() == 0 {
-		connections = &row.All
+	row := Row{Holder: h, Ended: join(&h.Ended, &h.Unaccepted)}
+	row.Ages = row.Ended
+	if row.Ages.Len() == 0 {
+		row.Ages = h.Other
 	}
 	row.Group, row.PID, row.Comm = Text(h.Group()), strconv.Itoa(h.ID.PID), Text(h.Comm)
-	row.Sockets, row.Unaccepted, row.Closed = strconv.Itoa(h.Ended.Len()), strconv.Itoa(h.Unaccepted.Len()), r.closedCell(h)
-	row.Oldest, row.Unread = Age(row.All.Sockets[0], r.View.Taken), size(row.Ended.UnreadBytes)
-	row.FDs, row.Service, row.Remote = descriptors(&h.Process), topService(connections), topRemote(connections)
+	row.Sockets = r.count(h.Ended.Len(), closewait.EndedStates...)
+	row.Closed = r.count(h.Ended.States[closewait.Closed], closewait.Closed)
+	row.Unaccepted = strconv.Itoa(h.Unaccepted.Len())
+	row.OtherSum, row.OtherStates = r.count(h.Other.Len(), closewait.OtherStates...), r.otherStates(h)
+	row.Other = row.other()
+	row.Oldest = Oldest(&row.Ages, r.View.Taken)
+	row.Unread, row.FDs = size(row.Ended.UnreadBytes), descriptors(&h.Process)
+	row.Service, row.Remote = topService(&row.Ages), topRemote(&row.Ages)
 	return row
 }
 
 func (r *Row) cells() []string {
-	return []string{r.Group, r.PID, r.Comm, r.Sockets, r.Unaccepted, r.Closed, r.Oldest, r.Unread, r.FDs, r.Service, r.Remote}
+	return []string{r.Group, r.PID, r.Comm, r.Sockets, r.Closed, r.Unaccepted, r.Other, r.Oldest, r.Unread, r.FDs, r.Service, r.Remote}
+}
+
+// other formats the sockets that have not ended, such as "7 fin_wait2". If they are in several
+// states, it begins with the sum, which a narrow terminal shows.
+func (r *Row) other() string {
+	var parts []string
+	for _, s := range r.OtherStates {
+		parts = append(parts, s.Sockets+" "+s.State)
+	}
+	switch len(parts) {
+	case 0:
+		return r.OtherSum
+	case 1:
+		return parts[0]
+	}
+	return r.OtherSum + ": " + strings.Join(parts, ", ")
+}
+
+// Oldest formats the age of the oldest socket at the time now.
+func Oldest(h *closewait.Holding, now time.Time) string {
+	return age(h.Oldest(now), h.LowerBounds > 0)
+}
+
+// Median formats the age that half of the sockets have reached.
+func Median(h *closewait.Holding, now time.Time) string {
+	return age(h.Sockets[(h.Len()-1)/2].Age(now), h.LowerBounds > 0)
 }
 
 // topService is the service with the most sockets, and the number of other services.
@@ -44,17 +81,14 @@ func topService(h *closewait.Holding) string {
 }
 
 // topRemote is the remote address with the most sockets, after its share, because long addresses
-// are shortened at the end.
+// are shortened at the end. A socket that was never connected has none.
 func topRemote(h *closewait.Holding) string {
+	if !h.TopRemote.Addr.IsValid() || h.TopRemote.Addr.IsUnspecified() {
+		return "-"
+	}
 	share := percent(uint64(h.TopRemote.Sockets), uint64(h.Len()))
 	return share + " " + Text(h.TopRemote.Addr.String())
 }
-
-// allOf are all sockets of a process.
-func allOf(h *closewait.Holder) closewait.Holding { return join(&h.Ended, &h.Unaccepted, &h.Other) }
-
-// ended are the ended sockets of a process, accepted or not.
-func ended(h *closewait.Holder) closewait.Holding { return join(&h.Ended, &h.Unaccepted) }
 
 // join makes one Holding of several. Most processes have sockets of one kind, which costs nothing.
 func join(kinds ...*closewait.Holding) closewait.Holding {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"io"
+	"net/netip"
 	"strconv"
 	"strings"
 
@@ -54,8 +55,8 @@ func (r *Report) socketRow(s *closewait.Socket, processes map[closewait.ProcessI
 	return []string{
 		strconv.FormatUint(uint64(s.ID.NetNS), 10),
 		s.Family().String(),
-		Text(s.Local.String()),
-		Text(s.Remote.String()),
+		address(s.Local),
+		address(s.Remote),
 		direction(s.Direction),
 		port(s.Direction, s.Port()),
 		Age(s, r.View.Taken),
@@ -67,10 +68,18 @@ func (r *Report) socketRow(s *closewait.Socket, processes map[closewait.ProcessI
 		strconv.FormatUint(s.Inode, 10),
 		orDash(cookie(s.ID)),
 		strconv.FormatUint(uint64(s.UID), 10),
-		state(s),
+		stateName(s.State),
 		s.Owner.String(),
 		orDash(holders(s, processes)),
 	}
+}
+
+// address is a dash for an end that has none: the peer of a socket that was never connected.
+func address(a netip.AddrPort) string {
+	if !a.IsValid() || a.Addr().IsUnspecified() && a.Port() == 0 {
+		return "-"
+	}
+	return Text(a.String())
 }
 
 // cookie is formatted as ss(8) does after sk:, empty if the scanner knows none.

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,55 +12,69 @@ import (
 
 // Summary describes the whole host in a few lines, and counts what is not shown.
 func (r *Report) Summary() []string {
-	lines := append([]string{r.verdict()}, r.closedLines()...)
+	lines := append([]string{r.verdict()}, r.stateLines()...)
 	lines = append(lines, r.scanLine())
-	if processes, young := r.hidden(); processes > 0 {
+	hidden := r.hidden()
+	if hidden.processes > 0 {
 		lines = append(lines, fmt.Sprintf("Hidden: %s with %s not known to be %s old (--collector.min-age=0s shows all).",
-			Count(processes, "process"), Count(young, "socket"), minAge(r.MinAge)))
+			Count(hidden.processes, "process"), Count(hidden.sockets, "ended connection"), minAge(r.MinAge)))
+	}
+	if hidden.minor > 0 {
+		lines = append(lines, fmt.Sprintf("Hidden: %s with fewer than %d sockets, none of an ended connection.", Count(hidden.minor, "process"), closewait.ManyOthers))
 	}
 	return lines
 }
 
 func (r *Report) verdict() string {
-	sockets := r.View.Sockets.Total()
+	sockets, all := r.View.Sockets.Total(), r.sees(closewait.EndedStates...)
 	switch {
 	case sockets == 0 && len(r.Unseen()) > 0:
 		return "No ended connections found, but parts of this host could not be read."
-	case sockets == 0 && r.View.Complete.Has(closewait.Closed):
-		return "No ended connections are held: no leaks on this host."
-	case sockets == 0:
+	case sockets == 0 && !all:
 		return "No ended connections are known to be held: no known leaks on this host."
-	case len(r.Listed) == 0 && len(r.Ownerless()) == 0:
+	case sockets == 0 && len(r.Listed) > 0:
+		return "No ended connections are held."
+	case sockets == 0:
+		return "No ended connections are held: no leaks on this host."
+	case r.Leaking() == 0 && len(r.Ownerless()) == 0:
 		return fmt.Sprintf("No known leaks: of %s none is known to be %s old.", Count(sockets, "ended connection"), minAge(r.MinAge))
 	}
 	return r.totals()
 }
 
-// totals formats the number of sockets by owner, each counted once.
+// Total formats the number of ended connections on the host, each counted once.
+func (r *Report) Total() string { return r.count(r.View.Sockets.Total(), closewait.EndedStates...) }
+
+// totals formats the number of ended connections by owner, each counted once.
 func (r *Report) totals() string {
-	by := func(owner closewait.Owner) (n int) {
+	total := r.atLeast(Count(r.View.Sockets.Total(), "ended connection"), closewait.EndedStates...)
+	var parts []string
+	for _, owner := range closewait.Owners {
+		n := 0
 		for _, family := range closewait.Families {
 			n += r.View.Sockets.Of(family, owner)
 		}
-		return n
-	}
-	var parts []string
-	if held := by(closewait.OwnedByProcess); held > 0 {
-		parts = append(parts, fmt.Sprintf("%d held by %s", held, Count(r.holders(), "process")))
-	}
-	for _, rest := range []struct {
-		owner closewait.Owner
-		what  string
-	}{
-		{closewait.OwnedByListener, "not accepted yet"},
-		{closewait.OwnedByKernel, "held by no process"},
-		{closewait.OwnerUnresolved, "without a known holder"},
-	} {
-		if n := by(rest.owner); n > 0 {
-			parts = append(parts, fmt.Sprintf("%d %s", n, rest.what))
+		words := OwnerWords[owner]
+		if owner == closewait.OwnedByProcess {
+			words = "held by " + Count(r.holders(), "process")
+		}
+		switch n {
+		case 0:
+		case r.View.Sockets.Total():
+			return total + ", " + words + "."
+		default:
+			parts = append(parts, strconv.Itoa(n)+" "+words)
 		}
 	}
-	return Count(r.View.Sockets.Total(), "ended connection") + ": " + strings.Join(parts, ", ") + "."
+	return total + ": " + strings.Join(parts, ", ") + "."
+}
+
+// OwnerWords describe the owners of sockets.
+var OwnerWords = map[closewait.Owner]string{
+	closewait.OwnedByProcess:  "held by a process",
+	closewait.OwnedByListener: "not accepted yet",
+	closewait.OwnedByKernel:   "held by no process",
+	closewait.OwnerUnresolved: "whose holder is not known",
 }
 
 // holders counts the processes that have a descriptor for an ended socket.

@@ -73,7 +73,7 @@ func TestCutNeverTakesMoreCellsThanThereAre(t *testing.T) {
 }
 
 func TestTheTableFitsTheTerminal(t *testing.T) {
-	const narrowest = 48
+	const narrowest = 50
 	for name, h := range map[string]*host{"leaking": leaking(), "hostile": hostile()} {
 		report := h.report(0)
 		for width := narrowest; width < 200; width++ {
