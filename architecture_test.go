@@ -44,7 +44,8 @@ func TestArchitecture(t *testing.T) {
 		"kernel/action":   {module + "closewait", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/fdscan", module + "kernel/trust", "golang.org/x/sys/unix", "syscall", "os/exec"},
 
 		"collector": {module + "closewait", "github.com/prometheus/client_golang"},
-		"report":    {module + "closewait"},
+		"history":   {module + "closewait"},
+		"report":    {module + "closewait", module + "history"},
 		"page":      {module + "closewait", module + "report", module + "reaper/status"},
 		"docs":      {},
 		"web":       {"github.com/prometheus/client_golang"},
