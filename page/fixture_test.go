@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/history"
 	"closewait_exporter/reaper/status"
 	"closewait_exporter/report"
 )
@@ -112,6 +113,26 @@ func shop() *report.Report {
 		leak{program(911, "gateway.service", "envoy", 1204, 65536), 443, closewait.Inbound, "203.0.113.9:40022", []uint32{0, 4097}, spread(58, 22*time.Minute, 2*time.Second), 0, 7, 0, 0},
 		leak{db, 5432, closewait.Inbound, "10.0.0.5:39122", []uint32{0}, spread(9, 3*time.Minute, 9*time.Second), 0, 0, 0, 0},
 	)
+}
+
+// shopOverTime is the shop with what the exporter remembers of the last minutes: two processes leak
+// more and more.
+func shopOverTime() *report.Report {
+	r := shop()
+	r.History = history.New()
+	for age := 20 * time.Minute; age >= 0; age -= 20 * time.Second {
+		v := *r.View
+		v.Taken, v.Holders = r.View.Taken.Add(-age), nil
+		for _, h := range r.View.Holders {
+			earlier := *h
+			gone := map[string]int{"java": int(age / (15 * time.Second)), "gunicorn: worke": int(age / time.Minute)}[h.Comm]
+			earlier.Ended.Sockets = h.Ended.Sockets[:h.Ended.Len()-gone]
+			earlier.OpenFDs -= uint64(gone)
+			v.Holders = append(v.Holders, &earlier)
+		}
+		r.History.Add(&v)
+	}
+	return r
 }
 
 // dryRunReaper is a reaper in dry run that would have acted on the shop.

@@ -19,17 +19,31 @@ var columns = []column{
 	{"group", "Group", "systemd unit, else pod, container or machine, else name: what survives a restart", false,
 		func(a, b *process) int { return cmp.Or(cmp.Compare(a.Group, b.Group), cmp.Compare(a.Comm, b.Comm)) }},
 	{"pid", "PID", "process", false, func(a, b *process) int { return cmp.Compare(a.Holder.ID.PID, b.Holder.ID.PID) }},
-	{"sockets", "Sockets", "ended connections whose descriptors are open: the leak; closed ones are over on both sides, and ss does not show them", true,
+	{"sockets", "Sockets", "ended connections whose descriptors are open: the leak; closed ones are over on both sides, and ss does not show them; unaccepted ones have no descriptor yet and come on top", true,
 		func(a, b *process) int { return cmp.Compare(a.Holder.Ended.Len(), b.Holder.Ended.Len()) }},
-	{"unaccepted", "Queued", "ended connections that wait in accept queues", true,
-		func(a, b *process) int { return cmp.Compare(a.Holder.Unaccepted.Len(), b.Holder.Unaccepted.Len()) }},
+	{"rate", "Rate", "growth of the ended connections, by the trend of the last minutes", true,
+		func(a, b *process) int { return cmp.Compare(a.Trend.Sockets.PerSecond, b.Trend.Sockets.PerSecond) }},
 	{"other", "Other", "sockets in FIN_WAIT2, and sockets that were never connected", true,
 		func(a, b *process) int { return cmp.Compare(a.Holder.Other.Len(), b.Holder.Other.Len()) }},
 	{"oldest", "Age", "how long the oldest connection has been ended, and the ages of all", true, func(a, b *process) int { return cmp.Compare(a.oldest, b.oldest) }},
 	{"unread", "Unread", "bytes on ended connections that the process has not read", true, func(a, b *process) int { return cmp.Compare(a.Ended.UnreadBytes, b.Ended.UnreadBytes) }},
 	{"fds", "Descriptors", "open descriptors, soft limit and share", true, func(a, b *process) int { return cmp.Compare(a.used, b.used) }},
+	{"left", "Left", "time until the descriptors run out, by the trend of the last minutes", false, compareLeft},
 	{"service", "Service", "service with the most ended connections", false, func(a, b *process) int { return cmp.Compare(a.Service, b.Service) }},
 	{"remote", "Peer", "remote address with the most ended connections", false, func(a, b *process) int { return cmp.Compare(a.Peer, b.Peer) }},
+}
+
+// compareLeft sorts processes whose descriptors do not run out to the end.
+func compareLeft(a, b *process) int {
+	switch {
+	case a.Trend.RunsOut && b.Trend.RunsOut:
+		return cmp.Compare(a.Trend.Left, b.Trend.Left)
+	case a.Trend.RunsOut:
+		return -1
+	case b.Trend.RunsOut:
+		return 1
+	}
+	return 0
 }
 
 // order is the order of the table. The zero order is the order of the report: worst first.

@@ -19,7 +19,6 @@ func TestLinksSortTheTable(t *testing.T) {
 		"?sort=pid":                   "18 77 911 1203 2207 4211 31822",
 		"?sort=pid&order=desc":        "31822 4211 2207 1203 911 77 18",
 		"?sort=group":                 "31822 2207 911 77 18 4211 1203",
-		"?sort=unaccepted":            "18 4211 31822 77 1203 911 2207",
 		"?sort=other":                 "1203 77 4211 31822 18 911 2207",
 		"?sort=oldest":                "4211 31822 1203 911 77 18 2207",
 		"?sort=oldest&order=asc":      "2207 18 77 911 1203 31822 4211",

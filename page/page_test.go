@@ -103,8 +103,8 @@ func TestThePageShowsWhoLeaks(t *testing.T) {
 	d.want(t, "6 processes hold ended connections", "1066 ended connections: 1062 held by 6 processes, 4 not accepted yet.", "7 of them are closed: over on both sides and not shown by ss, but the descriptor is still open.",
 		"Scanned 7 network namespaces with the ebpf scanner in 3.2ms", "Scanned at 09:41:07 UTC", "94% of descriptors used by shop.service")
 	want := map[string]string{
-		"group": "shop.service java", "pid": "4211", "sockets": "812", "unaccepted": "0", "other": "0", "oldest": "1d07h median 7h46m",
-		"unread": "0 609 none · 203 fin", "fds": "3871/4096 94%", "service": "in :8080", "remote": "10.1.2.3 100% of sockets",
+		"group": "shop.service java", "pid": "4211", "sockets": "812", "other": "0", "rate": "-", "left": "-", "oldest": "1d07h median 7h46m",
+		"unread": "0 609 none · 203 fin", "fds": "3871/4096 94%", "service": "in :8080", "remote": "10.1.2.3 100%",
 	}
 	for class, cell := range want {
 		if got := d.column(class); len(got) != 7 || got[0] != cell {
@@ -226,7 +226,7 @@ func TestClosedSocketsAreShownAsFarAsTheyAreKnown(t *testing.T) {
 	r := shop()
 	r.View.Complete = closewait.NewStateSet(closewait.CloseWait)
 	get(t, pageOf(r, nil, nil), "/").want(t, ">=1066 ended connections")
-	if diff := cmp.Diff([]string{">=812", ">=174", ">=7", "-", ">=2", ">=58 >=7 closed", ">=9"}, get(t, pageOf(r, nil, nil), "/").column("sockets")); diff != "" {
+	if diff := cmp.Diff([]string{">=812", ">=174", ">=7", "-", ">=2 +4 unaccepted", ">=58 >=7 closed", ">=9"}, get(t, pageOf(r, nil, nil), "/").column("sockets")); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
 	}
 }
@@ -255,5 +255,28 @@ func TestWithoutALimitOfDescriptorsNothingIsSaidOfItsShare(t *testing.T) {
 	d := get(t, pageOf(reportOf(free), nil, nil), "/")
 	if got := d.column("fds"); len(got) != 1 || got[0] != "64/unlimited" || len(d.all(atom.Svg, "gauge")) > 0 || strings.Contains(text(d.Node), "of descriptors used") {
 		t.Errorf("descriptors: %q in\n%s", got, text(d.Node))
+	}
+}
+
+func TestTrendsAreShown(t *testing.T) {
+	d := get(t, pageOf(shopOverTime(), nil, nil), "/")
+	d.want(t, "56m15s until exhaustion of descriptors in shop.service (+4.0/min)", "by the trend of the last 15m00s")
+	for class, want := range map[string][]string{"rate": {"+4.0/min", "+60/h", "0"}, "left": {"56m15s", "10h22m", "-"}} {
+		if got := d.column(class); !slices.Equal(got[:3], want) {
+			t.Errorf("%s: %q, want %q first", class, got, want)
+		}
+	}
+	if critical := d.all(atom.Li, "critical"); len(critical) != 1 || !strings.Contains(text(critical[0]), "until exhaustion") {
+		t.Errorf("the tile of the time left is not critical, or others are")
+	}
+	for query, want := range map[string]string{"?sort=left": "4211", "?sort=left&order=desc": "77", "?sort=rate": "4211", "?sort=rate&order=asc": "77"} {
+		if got := get(t, pageOf(shopOverTime(), nil, nil), "/"+query).column("pid")[0]; got != want {
+			t.Errorf("%s begins with %s, want %s", query, got, want)
+		}
+	}
+	for _, nothing := range get(t, pageOf(shop(), nil, nil), "/").column("left") {
+		if nothing != "-" {
+			t.Errorf("without a history %q is left", nothing)
+		}
 	}
 }

@@ -27,7 +27,7 @@ func dark(v browsertest.View) browsertest.View {
 // and the browser reports no errors.
 func TestThePageFitsWithoutWarnings(t *testing.T) {
 	pages := map[string]*Page{
-		"shop":    pageOf(shop(), nil, dryRunReaper),
+		"shop":    pageOf(shopOverTime(), nil, dryRunReaper),
 		"empty":   pageOf(reportOf(), nil, nil),
 		"hostile": pageOf(hostile(), nil, hostileReaper),
 		"failed":  pageOf(nil, errBroken, dryRunReaper),
@@ -65,7 +65,7 @@ func TestThePictureInTheDocuments(t *testing.T) {
 	if *picture == "" {
 		t.Skip("run scripts/screenshot to make the picture")
 	}
-	server := httptest.NewServer(pageOf(shop(), nil, dryRunReaper))
+	server := httptest.NewServer(pageOf(shopOverTime(), nil, dryRunReaper))
 	t.Cleanup(server.Close)
 	const enough = 890 // pixels: to the end of the table of processes
 	keep(t, "page", browsertest.Start(t).Open(t, server.URL, browsertest.View{Width: desktop.Width, Height: enough}).Screenshot)

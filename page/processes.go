@@ -97,7 +97,7 @@ func level(share float64) string {
 
 // tiles summarise the host and its worst processes.
 func tiles(r *report.Report, rows []*process) []tile {
-	most, oldest, fullest := rows[0], rows[0], rows[0]
+	most, oldest, fullest, next := rows[0], rows[0], rows[0], rows[0]
 	for _, row := range rows {
 		if row.Holder.Ended.Len() > most.Holder.Ended.Len() {
 			most = row
@@ -108,6 +108,9 @@ func tiles(r *report.Report, rows []*process) []tile {
 		if row.used > fullest.used {
 			fullest = row
 		}
+		if compareLeft(row, next) < 0 {
+			next = row
+		}
 	}
 	tiles := []tile{
 		{Value: r.Total(), Label: "ended connections", Detail: most.Sockets + " held by " + most.Group},
@@ -116,5 +119,20 @@ func tiles(r *report.Report, rows []*process) []tile {
 	if fullest.Full != nil {
 		tiles = append(tiles, tile{Value: fullest.share, Label: "of descriptors used", Detail: "by " + fullest.Group, Level: fullest.Full.Level})
 	}
+	if next.Left != "-" {
+		tiles = append(tiles, tile{Value: next.Left, Label: "until exhaustion", Detail: "of descriptors in " + next.Group + " (" + next.Rate + ")", Level: urgency(next.Trend.Left)})
+	}
 	return tiles
+}
+
+// urgency classifies the time until the descriptors run out as the alerts do.
+func urgency(left time.Duration) string {
+	const warning, critical = 4 * time.Hour, time.Hour
+	switch {
+	case left <= critical:
+		return "critical"
+	case left <= warning:
+		return "high"
+	}
+	return "normal"
 }

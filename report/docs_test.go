@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/history"
 )
 
 func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
@@ -17,6 +18,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	report := leaking().report(time.Second)
+	report.History = history.New()
 	report.Visibility.Missing = []closewait.MissingCapability{{Capability: "CAP_SYS_ADMIN", Lost: "ages"}}
 	var out bytes.Buffer
 	if err := report.JSON(&out, true); err != nil {

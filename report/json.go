@@ -71,7 +71,7 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 	}
 	for _, h := range r.Listed {
 		p := newJSONProcess(h, r.View.Taken)
-		p.States = r.jsonStates(statesOf(h))
+		p.States, p.Trend = r.jsonStates(statesOf(h)), r.jsonTrend(h)
 		if r.Rules != nil {
 			p.Rules = append([]string{}, r.Rules(&h.Process)...) // without a match an empty list, not null
 		}

@@ -37,6 +37,16 @@ type jsonProcess struct {
 	TopRemote     *jsonRemote     `json:"top_remote"`  // null if no socket has ended
 	TopNetwork    *jsonNetwork    `json:"top_network"` // the same
 	Rules         []string        `json:"rules"`       // null without a rules file
+	Trend         *jsonTrend      `json:"trend"`       // null without a history
+}
+
+// jsonTrend has null for values that are not known.
+type jsonTrend struct {
+	OverSeconds      float64  `json:"over_seconds"`
+	SocketsPerSecond *float64 `json:"sockets_per_second"`
+	FDsPerSecond     *float64 `json:"fds_per_second"`
+	LeftSeconds      *float64 `json:"left_seconds"`
+	GroupRestarts    int      `json:"group_restarts"`
 }
 
 // jsonFDs has null for values that are not known.
@@ -106,4 +116,23 @@ func newJSONFDs(p *closewait.Process) jsonFDs {
 		fds.Ratio = &ratio
 	}
 	return fds
+}
+
+func (r *Report) jsonTrend(h *closewait.Holder) *jsonTrend {
+	if r.History == nil {
+		return nil
+	}
+	t := r.History.Process(h.ID)
+	j := &jsonTrend{OverSeconds: t.Sockets.Over.Seconds(), GroupRestarts: r.History.Group(&h.Process).Restarts}
+	if t.Sockets.Over > 0 {
+		j.SocketsPerSecond = &t.Sockets.PerSecond
+	}
+	if t.FDs.Over > 0 {
+		j.FDsPerSecond = &t.FDs.PerSecond
+	}
+	if t.RunsOut {
+		left := t.Left.Seconds()
+		j.LeftSeconds = &left
+	}
+	return j
 }

@@ -7,31 +7,49 @@ import (
 	"strings"
 )
 
-// processColumns are the columns of the table of processes. A narrow terminal first loses those
-// that help least to pick the worst process.
-var processColumns = []column{
-	{title: "GROUP", minWidth: 12},
-	{title: "PID", right: true},
-	{title: "COMM", minWidth: 8},
-	{title: "SOCKETS", right: true},
-	{title: "CLOSED", right: true, dropOrder: 4},
-	{title: "UNACCEPTED", right: true, dropOrder: 2},
-	{title: "OTHER", minWidth: 5, dropOrder: 6},
-	{title: "OLDEST", right: true},
-	{title: "UNREAD", right: true, dropOrder: 1},
-	{title: "FDS", right: true, dropOrder: 8},
-	{title: "SERVICE", minWidth: 9, dropOrder: 5},
-	{title: "REMOTE", minWidth: 16, dropOrder: 3},
+// processColumn is a column of the table of processes.
+type processColumn struct {
+	column
+	cell func(*Row) string
 }
 
-// ruleColumn comes last if there is a rules file.
-var ruleColumn = column{title: "RULE", minWidth: 8, dropOrder: 7}
+// processColumns are the columns of the table of processes. A narrow terminal first loses those
+// that help least to pick the worst process.
+var processColumns = []processColumn{
+	{column{title: "GROUP", minWidth: 12}, func(r *Row) string { return r.Group }},
+	{column{title: "PID", right: true}, func(r *Row) string { return r.PID }},
+	{column{title: "COMM", minWidth: 8}, func(r *Row) string { return r.Comm }},
+	{column{title: "SOCKETS", right: true}, func(r *Row) string { return r.Sockets }},
+	{column{title: rateTitle, right: true, dropOrder: 8}, func(r *Row) string { return r.Rate }},
+	{column{title: "CLOSED", right: true, dropOrder: 4}, func(r *Row) string { return r.Closed }},
+	{column{title: "UNACCEPTED", right: true, dropOrder: 2}, func(r *Row) string { return r.Unaccepted }},
+	{column{title: "OTHER", minWidth: 5, dropOrder: 6}, func(r *Row) string { return r.Other }},
+	{column{title: "OLDEST", right: true}, func(r *Row) string { return r.Oldest }},
+	{column{title: "UNREAD", right: true, dropOrder: 1}, func(r *Row) string { return r.Unread }},
+	{column{title: "FDS", right: true, dropOrder: 10}, func(r *Row) string { return r.FDs }},
+	{column{title: leftTitle, right: true, dropOrder: 9}, func(r *Row) string { return r.Left }},
+	{column{title: "SERVICE", minWidth: 9, dropOrder: 5}, func(r *Row) string { return r.Service }},
+	{column{title: "REMOTE", minWidth: 16, dropOrder: 3}, func(r *Row) string { return r.Remote }},
+}
 
-// columns returns the columns of this report.
-func (r *Report) columns() []column {
+// The columns of the trend. They exist if there is a History.
+const (
+	rateTitle = "RATE"
+	leftTitle = "LEFT"
+)
+
+// columns returns the columns of this report. That of the rules comes last if there is a rules
+// file.
+func (r *Report) columns() []processColumn {
 	columns := slices.Clone(processColumns)
+	if r.History == nil {
+		columns = slices.DeleteFunc(columns, func(c processColumn) bool { return c.title == rateTitle || c.title == leftTitle })
+	}
 	if r.Rules != nil {
-		columns = append(columns, ruleColumn)
+		columns = append(columns, processColumn{
+			column{title: "RULE", minWidth: 8, dropOrder: 7},
+			func(row *Row) string { return rules(r.Rules(&row.Holder.Process)) },
+		})
 	}
 	return columns
 }
@@ -50,14 +68,18 @@ func (r *Report) Processes(w io.Writer, width int) error {
 	if len(r.Listed) == 0 {
 		return writeLines(w, append(r.Summary(), r.ownerlessLines()...))
 	}
-	table := grid{columns: r.columns()}
+	var table grid
+	columns := r.columns()
+	for _, c := range columns {
+		table.columns = append(table.columns, c.column)
+	}
 	for _, h := range r.Listed {
-		line := r.Row(h)
-		row := line.cells()
-		if r.Rules != nil {
-			row = append(row, rules(r.Rules(&h.Process)))
+		row := r.Row(h)
+		var cells []string
+		for _, c := range columns {
+			cells = append(cells, c.cell(&row))
 		}
-		table.rows = append(table.rows, row)
+		table.rows = append(table.rows, cells)
 	}
 	omitted, err := table.write(w, width)
 	if err != nil {

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/history"
 )
 
 // Report is a View together with what it takes to show it to people.
@@ -14,6 +15,7 @@ type Report struct {
 	MinAge     time.Duration
 	Visibility closewait.Visibility
 	Rules      Rules
+	History    *history.History // of earlier Views and this one; nil: there is none, and trends are not shown
 }
 
 // Rules names the rules of the reaper that match a process; nil where there is no rules file.

@@ -7,15 +7,17 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/history"
 )
 
 // Row is a line about a process. Its texts are escaped and can be shown as they are.
 type Row struct {
-	Group, PID, Comm, Sockets, Closed, Unaccepted, Other, Oldest, Unread, FDs, Service, Remote string
+	Group, PID, Comm, Sockets, Rate, Closed, Unaccepted, Other, Oldest, Unread, FDs, Left, Service, Remote string
 
 	OtherSum    string       // of all states
 	OtherStates []StateCount // that occur
 
+	Trend  history.Trend
 	Holder *closewait.Holder
 	Ages   closewait.Holding // the sockets whose age is shown: the ended ones, accepted or not; if there are none, the others
 	Ended  closewait.Holding // the ended sockets, accepted or not
@@ -23,7 +25,7 @@ type Row struct {
 
 // Row describes a process of the Report.
 func (r *Report) Row(h *closewait.Holder) Row {
-	row := Row{Holder: h, Ended: join(&h.Ended, &h.Unaccepted)}
+	row := Row{Holder: h, Trend: r.trendOf(h), Ended: join(&h.Ended, &h.Unaccepted)}
 	row.Ages = row.Ended
 	if row.Ages.Len() == 0 {
 		row.Ages = h.Other
@@ -35,13 +37,10 @@ func (r *Report) Row(h *closewait.Holder) Row {
 	row.OtherSum, row.OtherStates = r.count(h.Other.Len(), closewait.OtherStates...), r.otherStates(h)
 	row.Other = row.other()
 	row.Oldest = Oldest(&row.Ages, r.View.Taken)
+	row.Rate, row.Left = rate(row.Trend.Sockets), left(&row.Trend)
 	row.Unread, row.FDs = size(row.Ended.UnreadBytes), descriptors(&h.Process)
 	row.Service, row.Remote = topService(&row.Ages), topRemote(&row.Ages)
 	return row
-}
-
-func (r *Row) cells() []string {
-	return []string{r.Group, r.PID, r.Comm, r.Sockets, r.Closed, r.Unaccepted, r.Other, r.Oldest, r.Unread, r.FDs, r.Service, r.Remote}
 }
 
 // other formats the sockets that have not ended, such as "7 fin_wait2". If they are in several

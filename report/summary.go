@@ -13,7 +13,7 @@ import (
 // Summary describes the whole host in a few lines, and counts what is not shown.
 func (r *Report) Summary() []string {
 	lines := append([]string{r.verdict()}, r.stateLines()...)
-	lines = append(lines, r.scanLine())
+	lines = append(append(lines, r.trendLines()...), r.scanLine())
 	hidden := r.hidden()
 	if hidden.processes > 0 {
 		lines = append(lines, fmt.Sprintf("Hidden: %s with %s not known to be %s old (--collector.min-age=0s shows all).",

@@ -34,7 +34,9 @@ func (s *server) page() *page.Page {
 			if err != nil {
 				return nil, err
 			}
-			return newReport(view, s.options.minAge, visibility), nil
+			r := newReport(view, s.options.minAge, visibility)
+			r.History = s.observer.history
+			return r, nil
 		},
 	}
 	if s.reaper != nil {

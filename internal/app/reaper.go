@@ -12,7 +12,6 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
-	"closewait_exporter/closewait"
 	"closewait_exporter/kernel/trust"
 	"closewait_exporter/reaper"
 	"closewait_exporter/reaper/rules"
@@ -20,7 +19,7 @@ import (
 )
 
 // newReaper makes the reaper of --reaper.config.
-func newReaper(o *options, h *host, observer *closewait.Observer, logger log.Logger) (*reaper.Reaper, error) {
+func newReaper(o *options, h *host, observer *observer, logger log.Logger) (*reaper.Reaper, error) {
 	config, err := loadRules(o, logger)
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ const shutdownGrace = time.Second
 type server struct {
 	options  *options
 	host     *host
-	observer *closewait.Observer
+	observer *observer
 	health   *web.Health
 	reaper   *reaper.Reaper // nil without --reaper.config
 	logger   log.Logger
@@ -57,7 +57,7 @@ func serve(ctx context.Context, o *options, logger log.Logger, slogger *slog.Log
 	life, end := context.WithCancel(context.Background())
 	defer end()
 	s := &server{options: o, host: h, health: web.NewHealth(logger), logger: logger}
-	s.observer = closewait.NewObserver(life, h.scan, closewait.NewTracker(o.serve.ageBuckets), time.Now)
+	s.observer = newObserver(life, h, o.serve.ageBuckets)
 	if o.rulesFile != "" {
 		if s.reaper, err = newReaper(o, h, s.observer, logger); err != nil {
 			return err
