@@ -66,7 +66,7 @@ func rules(names []string) string {
 // limit), and the summary of the host below.
 func (r *Report) Processes(w io.Writer, width int) error {
 	if len(r.Listed) == 0 {
-		return writeLines(w, append(r.Summary(), r.ownerlessLines()...))
+		return writeLines(w, wrap(append(r.Summary(), r.ownerlessLines()...), width))
 	}
 	var table grid
 	columns := r.columns()
@@ -90,7 +90,7 @@ func (r *Report) Processes(w io.Writer, width int) error {
 	if len(omitted) > 0 {
 		lines = append(lines, "Columns omitted to fit the terminal: "+strings.Join(omitted, ", ")+" (COLUMNS=150 or --output=json shows all).")
 	}
-	return writeLines(w, lines)
+	return writeLines(w, wrap(lines, width))
 }
 
 // ownerlessLines counts the sockets that are in no row of the table of processes.

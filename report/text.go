@@ -95,3 +95,26 @@ func cut(s string, cells int) string {
 	}
 	return s
 }
+
+// wrap breaks lines between words so that they have at most width cells (0 = no limit). The rest of
+// a line is indented.
+func wrap(lines []string, width int) []string {
+	const indent = "  "
+	var wrapped []string
+	for _, line := range lines {
+		begin, used := "", 0
+		for word := range strings.FieldsSeq(line) {
+			switch cells := cellsOf(word); {
+			case begin == "":
+				begin, used = word, cells
+			case width > 0 && used+1+cells > width:
+				wrapped = append(wrapped, begin)
+				begin, used = indent+word, len(indent)+cells
+			default:
+				begin, used = begin+" "+word, used+1+cells
+			}
+		}
+		wrapped = append(wrapped, begin)
+	}
+	return wrapped
+}

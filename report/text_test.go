@@ -1,6 +1,7 @@
 package report
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -72,6 +73,26 @@ func TestCutNeverTakesMoreCellsThanThereAre(t *testing.T) {
 	}
 }
 
+func TestLinesAreWrappedBetweenWords(t *testing.T) {
+	tests := []struct {
+		line  string
+		width int
+		want  []string
+	}{
+		{"", 10, []string{""}},
+		{"as long as it gets", 0, []string{"as long as it gets"}},
+		{"exactly 10", 10, []string{"exactly 10"}},
+		{"one two three four", 9, []string{"one two", "  three", "  four"}},
+		{"averyverylongword fits nowhere", 9, []string{"averyverylongword", "  fits", "  nowhere"}},
+		{"日本 日本 日本", 9, []string{"日本 日本", "  日本"}},
+	}
+	for _, test := range tests {
+		if got := wrap([]string{test.line}, test.width); !slices.Equal(got, test.want) {
+			t.Errorf("wrap(%q, %d) = %q, want %q", test.line, test.width, got, test.want)
+		}
+	}
+}
+
 func TestTheTableFitsTheTerminal(t *testing.T) {
 	const narrowest = 50
 	for name, h := range map[string]*host{"leaking": leaking(), "hostile": hostile()} {
@@ -81,10 +102,9 @@ func TestTheTableFitsTheTerminal(t *testing.T) {
 			if err := report.Processes(&out, width); err != nil {
 				t.Fatal(err)
 			}
-			table, _, _ := strings.Cut(out.String(), "\n\n")
-			for line := range strings.Lines(table) {
+			for line := range strings.Lines(out.String()) {
 				if cells := cellsOf(strings.TrimSuffix(line, "\n")); cells > width {
-					t.Fatalf("%s: a line takes %d of %d cells:\n%s", name, cells, width, table)
+					t.Fatalf("%s: a line takes %d of %d cells:\n%s", name, cells, width, &out)
 				}
 			}
 		}
