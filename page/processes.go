@@ -1,6 +1,7 @@
 package page
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -30,16 +31,23 @@ type process struct {
 	HasClosed       bool   // some of its ended connections are over on both sides
 	Causes          string // number of sockets by what is unread
 	Peer, PeerShare string
-
-	oldest time.Duration // of Row.Ages
-	used   float64       // share of the descriptors, -1 if Full is nil
-	share  string        // used as text
 }
 
 // gauge is a bar with a width of 0 to 100.
 type gauge struct {
 	Width float64
+	Share string // of the descriptors that are open
 	Level string
+}
+
+// newGauge returns nil if there is no limit of descriptors, or it is not known how many are open.
+func newGauge(row *report.Row) *gauge {
+	_, share, limited := strings.Cut(row.FDs, " ")
+	if !limited {
+		return nil
+	}
+	used, _ := row.Holder.FDRatio()
+	return &gauge{Width: 100 * min(used, 1), Share: share, Level: level(used)}
 }
 
 func newProcesses(r *report.Report, by order) *processes {
@@ -48,32 +56,27 @@ func newProcesses(r *report.Report, by order) *processes {
 		Headings: headings(by),
 		Classes:  ageClasses,
 	}
-	rows, most := make([]*process, len(r.Listed)), 0
-	for i, h := range r.Listed {
-		rows[i] = newProcess(r, h)
+	rows, most := r.Rows(), 0
+	for i := range rows {
 		most = max(most, rows[i].Ages.Len())
 	}
 	p.Tiles = tiles(r, rows)
-	by.sort(rows)
+	if by.by != nil {
+		by.by.Sort(rows)
+	}
 	p.Omitted = max(len(rows)-maxRows, 0)
-	p.Rows = rows[:len(rows)-p.Omitted]
-	for _, row := range p.Rows {
-		row.Bar = newAgeBar(&row.Ages, r.View.Taken, most)
+	for i := range rows[:len(rows)-p.Omitted] {
+		p.Rows = append(p.Rows, newProcess(&rows[i], r.View.Taken, most))
 	}
 	return p
 }
 
-func newProcess(r *report.Report, h *closewait.Holder) *process {
-	p := &process{Row: r.Row(h), used: -1}
-	p.oldest, p.HasClosed = p.Ages.Oldest(r.View.Taken), h.Ended.States[closewait.Closed] > 0
+// newProcess makes a row. most is the number of sockets of the longest bar.
+func newProcess(row *report.Row, now time.Time, most int) *process {
+	p := &process{Row: *row, HasClosed: row.Holder.Ended.States[closewait.Closed] > 0, Bar: newAgeBar(&row.Ages, now, most), Full: newGauge(row)}
 	p.PeerShare, p.Peer, _ = strings.Cut(p.Remote, " ")
 	if p.Peer == "" { // without an address there is no share
 		p.PeerShare, p.Peer = "", p.Remote
-	}
-	if _, share, limited := strings.Cut(p.FDs, " "); limited {
-		p.share = share
-		p.used, _ = h.FDRatio()
-		p.Full = &gauge{Width: 100 * min(p.used, 1), Level: level(p.used)}
 	}
 	for _, class := range closewait.Unreads {
 		if n := p.Ended.Unread[class]; n > 0 {
@@ -96,30 +99,20 @@ func level(share float64) string {
 }
 
 // tiles summarise the host and its worst processes.
-func tiles(r *report.Report, rows []*process) []tile {
-	most, oldest, fullest, next := rows[0], rows[0], rows[0], rows[0]
-	for _, row := range rows {
-		if row.Holder.Ended.Len() > most.Holder.Ended.Len() {
-			most = row
-		}
-		if row.oldest > oldest.oldest {
-			oldest = row
-		}
-		if row.used > fullest.used {
-			fullest = row
-		}
-		if compareLeft(row, next) < 0 {
-			next = row
-		}
+func tiles(r *report.Report, rows []report.Row) []tile {
+	first := func(key string) *report.Row { return report.OrderBy(key).First(rows) }
+	most := first("sockets")
+	tiles := []tile{{Value: r.Total(), Label: "ended connections", Detail: most.Sockets + " held by " + most.Group}}
+	ended := slices.DeleteFunc(slices.Clone(rows), func(row report.Row) bool { return row.Ended.Len() == 0 })
+	if len(ended) > 0 {
+		oldest := report.OrderBy("oldest").First(ended)
+		tiles = append(tiles, tile{Value: oldest.Oldest, Label: "age of the oldest", Detail: "in " + oldest.Group})
 	}
-	tiles := []tile{
-		{Value: r.Total(), Label: "ended connections", Detail: most.Sockets + " held by " + most.Group},
-		{Value: oldest.Oldest, Label: "age of the oldest", Detail: "in " + oldest.Group},
+	if fullest := first("fds"); newGauge(fullest) != nil {
+		full := newGauge(fullest)
+		tiles = append(tiles, tile{Value: full.Share, Label: "of descriptors used", Detail: "by " + fullest.Group, Level: full.Level})
 	}
-	if fullest.Full != nil {
-		tiles = append(tiles, tile{Value: fullest.share, Label: "of descriptors used", Detail: "by " + fullest.Group, Level: fullest.Full.Level})
-	}
-	if next.Left != "-" {
+	if next := first("left"); next.Left != "-" {
 		tiles = append(tiles, tile{Value: next.Left, Label: "until exhaustion", Detail: "of descriptors in " + next.Group + " (" + next.Rate + ")", Level: urgency(next.Trend.Left)})
 	}
 	return tiles

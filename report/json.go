@@ -53,12 +53,13 @@ type jsonHidden struct {
 	Processes      int `json:"processes"`
 	Sockets        int `json:"sockets"`
 	MinorProcesses int `json:"minor_processes"`
+	NotSelected    int `json:"not_selected"`
 }
 
 // JSON writes all properties of the listed processes and, on request, of their sockets and the
 // sockets without a known holder.
 func (r *Report) JSON(w io.Writer, sockets bool) error {
-	hidden := r.hidden()
+	hidden, rows := r.hidden(), r.Rows()
 	out := jsonReport{
 		Version:       schemaVersion,
 		Taken:         r.View.Taken.UTC(),
@@ -66,10 +67,11 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 		MinAgeSeconds: r.MinAge.Seconds(),
 		Scanner:       r.jsonScanner(),
 		Host:          r.jsonHost(),
-		Hidden:        jsonHidden{Processes: hidden.processes, Sockets: hidden.sockets, MinorProcesses: hidden.minor},
+		Hidden:        jsonHidden{Processes: hidden.processes, Sockets: hidden.sockets, MinorProcesses: hidden.minor, NotSelected: len(r.Listed) - len(rows)},
 		Processes:     []jsonProcess{},
 	}
-	for _, h := range r.Listed {
+	for _, row := range rows {
+		h := row.Holder
 		p := newJSONProcess(h, r.View.Taken)
 		p.States, p.Trend = r.jsonStates(statesOf(h)), r.jsonTrend(h)
 		if r.Rules != nil {

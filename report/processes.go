@@ -65,19 +65,20 @@ func rules(names []string) string {
 // Processes writes a line for each listed process, worst first, in at most width cells (0 = no
 // limit), and the summary of the host below.
 func (r *Report) Processes(w io.Writer, width int) error {
-	if len(r.Listed) == 0 {
-		return writeLines(w, wrap(append(r.Summary(), r.ownerlessLines()...), width))
+	rows := r.Rows()
+	below := slices.Concat(r.Summary(), r.selectionLines(len(rows)), r.ownerlessLines())
+	if len(rows) == 0 {
+		return writeLines(w, wrap(below, width))
 	}
 	var table grid
 	columns := r.columns()
 	for _, c := range columns {
 		table.columns = append(table.columns, c.column)
 	}
-	for _, h := range r.Listed {
-		row := r.Row(h)
+	for i := range rows {
 		var cells []string
 		for _, c := range columns {
-			cells = append(cells, c.cell(&row))
+			cells = append(cells, c.cell(&rows[i]))
 		}
 		table.rows = append(table.rows, cells)
 	}
@@ -85,12 +86,10 @@ func (r *Report) Processes(w io.Writer, width int) error {
 	if err != nil {
 		return err
 	}
-	lines := append([]string{""}, r.Summary()...)
-	lines = append(lines, r.ownerlessLines()...)
 	if len(omitted) > 0 {
-		lines = append(lines, "Columns omitted to fit the terminal: "+strings.Join(omitted, ", ")+" (COLUMNS=150 or --output=json shows all).")
+		below = append(below, "Columns omitted to fit the terminal: "+strings.Join(omitted, ", ")+" (COLUMNS=150 or --output=json shows all).")
 	}
-	return writeLines(w, wrap(lines, width))
+	return writeLines(w, wrap(append([]string{""}, below...), width))
 }
 
 // ownerlessLines counts the sockets that are in no row of the table of processes.

@@ -14,6 +14,7 @@ type Report struct {
 	Listed     []*closewait.Holder // as closewait.Listed returns them, worst first
 	MinAge     time.Duration
 	Visibility closewait.Visibility
+	Selection  Selection
 	Rules      Rules
 	History    *history.History // of earlier Views and this one; nil: there is none, and trends are not shown
 }
@@ -54,16 +55,6 @@ func (r *Report) hidden() hidden {
 	return count
 }
 
-// Leaking counts the listed processes with ended or unaccepted sockets.
-func (r *Report) Leaking() (n int) {
-	for _, h := range r.Listed {
-		if h.Ended.Len()+h.Unaccepted.Len() > 0 {
-			n++
-		}
-	}
-	return n
-}
-
 // Ownerless are the sockets at least MinAge old without a known holder.
 func (r *Report) Ownerless() []*closewait.Socket {
 	var old []*closewait.Socket
@@ -75,13 +66,16 @@ func (r *Report) Ownerless() []*closewait.Socket {
 	return old
 }
 
-// sockets returns the sockets of the listed processes and the ownerless sockets, each once, oldest
-// first.
+// sockets returns the sockets of the rows and, if all processes are selected, the ownerless sockets,
+// each once, oldest first.
 func (r *Report) sockets() []*closewait.Socket {
-	all := r.Ownerless()
+	var all []*closewait.Socket
+	if r.Selection.all() {
+		all = r.Ownerless()
+	}
 	known := map[closewait.SocketID]bool{}
-	for _, h := range r.Listed {
-		for _, s := range socketsOf(h) {
+	for _, row := range r.Rows() {
+		for _, s := range socketsOf(row.Holder) {
 			if !known[s.ID] {
 				known[s.ID] = true
 				all = append(all, s)

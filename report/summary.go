@@ -36,7 +36,7 @@ func (r *Report) verdict() string {
 		return "No ended connections are held."
 	case sockets == 0:
 		return "No ended connections are held: no leaks on this host."
-	case r.Leaking() == 0 && len(r.Ownerless()) == 0:
+	case countLeaking(r.Listed) == 0 && len(r.Ownerless()) == 0:
 		return fmt.Sprintf("No known leaks: of %s none is known to be %s old.", Count(sockets, "ended connection"), minAge(r.MinAge))
 	}
 	return r.totals()
