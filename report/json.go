@@ -59,13 +59,13 @@ type jsonHidden struct {
 // JSON writes all properties of the listed processes and, on request, of their sockets and the
 // sockets without a known holder.
 func (r *Report) JSON(w io.Writer, sockets bool) error {
-	hidden, rows := r.hidden(), r.Rows()
+	hidden, rows := countHidden(r.View, r.Listed), r.Rows()
 	out := jsonReport{
 		Version:       schemaVersion,
 		Taken:         r.View.Taken.UTC(),
 		ScanSeconds:   r.View.Took.Seconds(),
 		MinAgeSeconds: r.MinAge.Seconds(),
-		Scanner:       r.jsonScanner(),
+		Scanner:       newJSONScanner(&r.Visibility),
 		Host:          r.jsonHost(),
 		Hidden:        jsonHidden{Processes: hidden.processes, Sockets: hidden.sockets, MinorProcesses: hidden.minor, NotSelected: len(r.Listed) - len(rows)},
 		Processes:     []jsonProcess{},
@@ -73,7 +73,7 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 	for _, row := range rows {
 		h := row.Holder
 		p := newJSONProcess(h, r.View.Taken)
-		p.States, p.Trend = r.jsonStates(statesOf(h)), r.jsonTrend(h)
+		p.States, p.Trend = newJSONStates(r.seen(), statesOf(h)), newJSONTrend(r.History, h)
 		if r.Rules != nil {
 			p.Rules = append([]string{}, r.Rules(&h.Process)...) // without a match an empty list, not null
 		}
@@ -91,14 +91,9 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 	return nil
 }
 
-func (r *Report) jsonScanner() jsonScanner {
-	s := jsonScanner{
-		Name:              r.Visibility.Scanner,
-		Fallback:          r.Visibility.Fallback,
-		NetworkNamespaces: r.Visibility.Namespaces,
-		Missing:           []jsonMissing{},
-	}
-	for _, missing := range r.Visibility.Missing {
+func newJSONScanner(v *closewait.Visibility) jsonScanner {
+	s := jsonScanner{Name: v.Scanner, Fallback: v.Fallback, NetworkNamespaces: v.Namespaces, Missing: []jsonMissing{}}
+	for _, missing := range v.Missing {
 		s.Missing = append(s.Missing, jsonMissing(missing))
 	}
 	return s
@@ -114,7 +109,7 @@ func (r *Report) jsonHost() jsonHost {
 	}
 	complete := []string{}
 	for _, s := range allStates {
-		if r.sees(s) {
+		if r.seen().all(s) {
 			complete = append(complete, s.String())
 		}
 	}
@@ -124,15 +119,15 @@ func (r *Report) jsonHost() jsonHost {
 		NetworkNamespaces:       r.View.Namespaces,
 		UnreadNetworkNamespaces: r.View.UnreadableNamespaces,
 		DeniedProcesses:         r.View.Denied,
-		States:                  r.jsonStates(r.hostStates()),
+		States:                  newJSONStates(r.seen(), r.hostStates()),
 		CompleteStates:          complete,
 	}
 }
 
-func (r *Report) jsonStates(counts stateCounts) map[string]*int {
+func newJSONStates(seen seenStates, counts stateCounts) map[string]*int {
 	byName := map[string]*int{}
 	for _, s := range allStates {
-		byName[s.String()] = r.known(s, counts[s])
+		byName[s.String()] = seen.known(s, counts[s])
 	}
 	return byName
 }

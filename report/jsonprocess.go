@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/history"
 )
 
 type jsonProcess struct {
@@ -118,12 +119,12 @@ func newJSONFDs(p *closewait.Process) jsonFDs {
 	return fds
 }
 
-func (r *Report) jsonTrend(h *closewait.Holder) *jsonTrend {
-	if r.History == nil {
+func newJSONTrend(past *history.History, h *closewait.Holder) *jsonTrend {
+	if past == nil {
 		return nil
 	}
-	t := r.History.Process(h.ID)
-	j := &jsonTrend{OverSeconds: t.Sockets.Over.Seconds(), GroupRestarts: r.History.Group(&h.Process).Restarts}
+	t := past.Process(h.ID)
+	j := &jsonTrend{OverSeconds: t.Sockets.Over.Seconds(), GroupRestarts: past.Group(&h.Process).Restarts}
 	if t.Sockets.Over > 0 {
 		j.SocketsPerSecond = &t.Sockets.PerSecond
 	}

@@ -2,6 +2,7 @@ package report
 
 import (
 	"net/netip"
+	"time"
 
 	"closewait_exporter/closewait"
 )
@@ -37,16 +38,16 @@ func (r *Report) jsonSockets() []jsonSocket {
 	processes := r.processes()
 	list := []jsonSocket{}
 	for _, s := range r.sockets() {
-		list = append(list, r.newJSONSocket(s, processes))
+		list = append(list, newJSONSocket(s, r.View.Taken, processes))
 	}
 	return list
 }
 
-func (r *Report) newJSONSocket(s *closewait.Socket, processes map[closewait.ProcessID]*closewait.Process) jsonSocket {
+func newJSONSocket(s *closewait.Socket, now time.Time, processes map[closewait.ProcessID]*closewait.Process) jsonSocket {
 	j := jsonSocket{
 		NetNS: uint64(s.ID.NetNS), Family: s.Family().String(), Local: jsonAddress(s.Local), Remote: jsonAddress(s.Remote),
 		Direction: s.Direction.String(), ServicePort: s.Port(),
-		AgeSeconds: s.Age(r.View.Taken).Seconds(), AgeIsLower: s.AgeIsLowerBound,
+		AgeSeconds: s.Age(now).Seconds(), AgeIsLower: s.AgeIsLowerBound,
 		State: s.State.String(), RecvBytes: s.UnreadBytes(), SendBytes: uint64(s.SendQueue), Timer: s.Timer.String(),
 		Inode: s.Inode, UID: s.UID, Owner: s.Owner.String(), Holders: []jsonHolder{},
 	}
@@ -54,7 +55,7 @@ func (r *Report) newJSONSocket(s *closewait.Socket, processes map[closewait.Proc
 		j.Unread = &known
 	}
 	if !s.QuietSince.IsZero() {
-		quiet := s.Quiet(r.View.Taken).Seconds()
+		quiet := s.Quiet(now).Seconds()
 		j.QuietSeconds = &quiet
 	}
 	if known := cookie(s.ID); known != "" {

@@ -11,7 +11,7 @@ import (
 func (r *Report) Notes(w io.Writer) error {
 	notes := r.Unseen()
 	if len(notes) > 0 {
-		notes = append(notes, r.advice())
+		notes = append(notes, advice(r.Visibility.Root))
 	}
 	if n := countLowerBounds(r.View); n > 0 {
 		notes = append(notes, Count(n, "connection")+" had ended before this command started, and can be older than shown: the table marks such ages with >= or ?")
@@ -45,8 +45,8 @@ func (r *Report) Unseen() []string {
 }
 
 // advice is what a person can do to see more.
-func (r *Report) advice() string {
-	if r.Visibility.Root {
+func advice(root bool) string {
+	if root {
 		return "to see more, run on the host, or give the container what is missing (docker run --pid=host --cap-add=...)"
 	}
 	return "to see more, run as root: sudo closewait_exporter list"

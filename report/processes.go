@@ -38,7 +38,7 @@ const (
 	leftTitle = "LEFT"
 )
 
-// columns returns the columns of this report. That of the rules comes last if there is a rules
+// columns returns the columns of this report. The last one is about the rules, if there is a rules
 // file.
 func (r *Report) columns() []processColumn {
 	columns := slices.Clone(processColumns)

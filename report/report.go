@@ -29,14 +29,14 @@ type hidden struct {
 	minor     int // processes with few sockets in other states alone
 }
 
-func (r *Report) hidden() hidden {
+func countHidden(v *closewait.View, listed []*closewait.Holder) hidden {
 	var count hidden
-	shown := make(map[closewait.ProcessID]bool, len(r.Listed))
-	for _, h := range r.Listed {
+	shown := make(map[closewait.ProcessID]bool, len(listed))
+	for _, h := range listed {
 		shown[h.ID] = true
 	}
 	counted := map[closewait.SocketID]bool{}
-	for _, h := range r.View.Holders {
+	for _, h := range v.Holders {
 		if shown[h.ID] {
 			continue
 		}
@@ -66,8 +66,8 @@ func (r *Report) Ownerless() []*closewait.Socket {
 	return old
 }
 
-// sockets returns the sockets of the rows and, if all processes are selected, the ownerless sockets,
-// each once, oldest first.
+// sockets returns the sockets of the rows and, if all processes are selected, the ownerless
+// sockets, each once, oldest first.
 func (r *Report) sockets() []*closewait.Socket {
 	var all []*closewait.Socket
 	if r.Selection.all() {

@@ -25,16 +25,17 @@ type Row struct {
 
 // Row describes a process of the Report.
 func (r *Report) Row(h *closewait.Holder) Row {
-	row := Row{Holder: h, Trend: r.trendOf(h), Ended: join(&h.Ended, &h.Unaccepted)}
+	row := Row{Holder: h, Trend: trendOf(r.History, h), Ended: join(&h.Ended, &h.Unaccepted)}
 	row.Ages = row.Ended
 	if row.Ages.Len() == 0 {
 		row.Ages = h.Other
 	}
 	row.Group, row.PID, row.Comm = Text(h.Group()), strconv.Itoa(h.ID.PID), Text(h.Comm)
-	row.Sockets = r.count(h.Ended.Len(), closewait.EndedStates...)
-	row.Closed = r.count(h.Ended.States[closewait.Closed], closewait.Closed)
+	row.Sockets = r.seen().count(h.Ended.Len(), closewait.EndedStates...)
+	row.Closed = r.seen().count(h.Ended.States[closewait.Closed], closewait.Closed)
 	row.Unaccepted = strconv.Itoa(h.Unaccepted.Len())
-	row.OtherSum, row.OtherStates = r.count(h.Other.Len(), closewait.OtherStates...), r.otherStates(h)
+	row.OtherSum = r.seen().count(h.Other.Len(), closewait.OtherStates...)
+	row.OtherStates = slices.DeleteFunc(r.seen().counts(statesOf(h), closewait.OtherStates), func(c StateCount) bool { return c.Sockets == "0" || c.Sockets == "-" })
 	row.Other = row.other()
 	row.Oldest = Oldest(&row.Ages, r.View.Taken)
 	row.Rate, row.Left = rate(row.Trend.Sockets), left(&row.Trend)

@@ -13,8 +13,8 @@ import (
 // Summary describes the whole host in a few lines, and counts what is not shown.
 func (r *Report) Summary() []string {
 	lines := append([]string{r.verdict()}, r.stateLines()...)
-	lines = append(append(lines, r.trendLines()...), r.scanLine())
-	hidden := r.hidden()
+	lines = append(append(lines, trendLines(r.History, r.Listed)...), r.scanLine())
+	hidden := countHidden(r.View, r.Listed)
 	if hidden.processes > 0 {
 		lines = append(lines, fmt.Sprintf("Hidden: %s with %s not known to be %s old (--collector.min-age=0s shows all).",
 			Count(hidden.processes, "process"), Count(hidden.sockets, "ended connection"), minAge(r.MinAge)))
@@ -26,7 +26,7 @@ func (r *Report) Summary() []string {
 }
 
 func (r *Report) verdict() string {
-	sockets, all := r.View.Sockets.Total(), r.sees(closewait.EndedStates...)
+	sockets, all := r.View.Sockets.Total(), r.seen().all(closewait.EndedStates...)
 	switch {
 	case sockets == 0 && len(r.Unseen()) > 0:
 		return "No ended connections found, but parts of this host could not be read."
@@ -43,11 +43,13 @@ func (r *Report) verdict() string {
 }
 
 // Total formats the number of ended connections on the host, each counted once.
-func (r *Report) Total() string { return r.count(r.View.Sockets.Total(), closewait.EndedStates...) }
+func (r *Report) Total() string {
+	return r.seen().count(r.View.Sockets.Total(), closewait.EndedStates...)
+}
 
 // totals formats the number of ended connections by owner, each counted once.
 func (r *Report) totals() string {
-	total := r.atLeast(Count(r.View.Sockets.Total(), "ended connection"), closewait.EndedStates...)
+	total := r.seen().atLeast(Count(r.View.Sockets.Total(), "ended connection"), closewait.EndedStates...)
 	var parts []string
 	for _, owner := range closewait.Owners {
 		n := 0
@@ -56,7 +58,7 @@ func (r *Report) totals() string {
 		}
 		words := OwnerWords[owner]
 		if owner == closewait.OwnedByProcess {
-			words = "held by " + Count(r.holders(), "process")
+			words = "held by " + Count(leakHolders(r.View), "process")
 		}
 		switch n {
 		case 0:
@@ -77,9 +79,9 @@ var OwnerWords = map[closewait.Owner]string{
 	closewait.OwnerUnresolved: "whose holder is not known",
 }
 
-// holders counts the processes that have a descriptor for an ended socket.
-func (r *Report) holders() (n int) {
-	for _, h := range r.View.Holders {
+// leakHolders counts the processes that have a descriptor for an ended socket.
+func leakHolders(v *closewait.View) (n int) {
+	for _, h := range v.Holders {
 		if h.Ended.Len() > 0 {
 			n++
 		}

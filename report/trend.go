@@ -10,15 +10,15 @@ import (
 )
 
 // trendOf is where a process is heading; nothing is known without a History.
-func (r *Report) trendOf(h *closewait.Holder) history.Trend {
-	if r.History == nil {
+func trendOf(past *history.History, h *closewait.Holder) history.Trend {
+	if past == nil {
 		return history.Trend{}
 	}
-	return r.History.Process(h.ID)
+	return past.Process(h.ID)
 }
 
-// rate formats a growth in the unit in which it is at least 1: +2.5/s, -3.0/min, +12/h. A dash means
-// not known yet, 0 that there is no clear trend.
+// rate formats a growth in the unit in which it is at least 1: +2.5/s, -3.0/min, +12/h. A dash
+// means not known yet, 0 that there is no clear trend.
 func rate(g history.Growth) string {
 	const one = 0.995 // rounds to 1.0
 	switch perSecond := math.Abs(g.PerSecond); {
@@ -56,16 +56,16 @@ func left(t *history.Trend) string {
 }
 
 // trendLines say over which time trends are measured, and which groups leak again and again.
-func (r *Report) trendLines() []string {
-	if r.History == nil || len(r.Listed) == 0 {
+func trendLines(past *history.History, holders []*closewait.Holder) []string {
+	if past == nil || len(holders) == 0 {
 		return nil
 	}
 	over := time.Duration(0)
 	var again []string
 	said := map[string]bool{}
-	for _, h := range r.Listed {
-		over = max(over, r.trendOf(h).Sockets.Over)
-		group := r.History.Group(&h.Process)
+	for _, h := range holders {
+		over = max(over, past.Process(h.ID).Sockets.Over)
+		group := past.Group(&h.Process)
 		line := fmt.Sprintf("%s leaks again after %s since %s UTC: %s over all its processes.",
 			Text(h.Group()), Count(group.Restarts, "restart"), group.Since.UTC().Format(time.DateTime), rate(group.Sockets))
 		if group.Restarts > 0 && !said[line] {
