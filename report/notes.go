@@ -7,8 +7,9 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// Notes writes what could not be read and how to change that. It writes nothing if all was read.
-func (r *Report) Notes(w io.Writer) error {
+// Notes writes what could not be read and how to change that, in lines of at most width cells (0 =
+// no limit). It writes nothing if all was read.
+func (r *Report) Notes(w io.Writer, width int) error {
 	notes := r.Unseen()
 	if len(notes) > 0 {
 		notes = append(notes, advice(r.Visibility.Root))
@@ -22,7 +23,7 @@ func (r *Report) Notes(w io.Writer) error {
 	for i := range notes {
 		notes[i] = "note: " + notes[i]
 	}
-	return writeLines(w, notes)
+	return writeLines(w, wrap(notes, width))
 }
 
 // Unseen lists what could not be read.

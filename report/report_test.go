@@ -193,7 +193,7 @@ func TestNotesSayWhatCannotBeSeenAndWhatToDo(t *testing.T) {
 			report := test.host.report(0)
 			report.Visibility = test.visibility
 			var out bytes.Buffer
-			if err := report.Notes(&out); err != nil {
+			if err := report.Notes(&out, 0); err != nil {
 				t.Fatal(err)
 			}
 			if test.want == nil && out.Len() > 0 {

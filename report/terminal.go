@@ -7,19 +7,23 @@ import (
 	"golang.org/x/term"
 )
 
-// Width is the number of cells in a line of a terminal. It is 0, which means no limit, if the
-// file is not a terminal or its width is unknown. The variable COLUMNS overrides the width of a
-// terminal.
-func Width(f *os.File) int {
+// Size is the number of cells in a line of a terminal, and the number of lines. Both are 0, which
+// means no limit, if the file is not a terminal or its size is unknown. The variables COLUMNS and
+// LINES override the size of a terminal.
+func Size(f *os.File) (columns, lines int) {
 	if !term.IsTerminal(int(f.Fd())) {
-		return 0
+		return 0, 0
 	}
-	if columns, err := strconv.Atoi(os.Getenv("COLUMNS")); err == nil && columns > 0 {
-		return columns
-	}
-	columns, _, err := term.GetSize(int(f.Fd()))
+	columns, lines, err := term.GetSize(int(f.Fd()))
 	if err != nil {
-		return 0
+		columns, lines = 0, 0
 	}
-	return columns
+	return fromEnvironment("COLUMNS", columns), fromEnvironment("LINES", lines)
+}
+
+func fromEnvironment(variable string, otherwise int) int {
+	if n, err := strconv.Atoi(os.Getenv(variable)); err == nil && n > 0 {
+		return n
+	}
+	return otherwise
 }

@@ -4,6 +4,7 @@ package app
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"runtime"
@@ -17,11 +18,14 @@ import (
 
 const program = "closewait_exporter"
 
+// statusLeaking is the exit status of list --fail-if-leaking on a host with a leak.
+const statusLeaking = 2
+
 // Run runs the command that args ask for and returns the exit status: 0 for success, 1 for an
-// error.
+// error, 2 if list --fail-if-leaking has found a leak.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
-	columns := width(stdout)
-	stdout, stderr = report.NewTerminalWriter(stdout), report.NewTerminalWriter(stderr)
+	out := newOutput(stdout)
+	stdout, stderr = out, report.NewTerminalWriter(stderr)
 	command, o, err := parse(args, stdout)
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: error: %v (--help lists all flags)\n", program, err)
@@ -32,7 +36,10 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	case serveCommand:
 		return runServe(ctx, o, stderr)
 	case listCommand:
-		err = list(ctx, o, columns, stdout, stderr)
+		err = list(ctx, o, out, stderr)
+		if errors.Is(err, errLeaking) {
+			return statusLeaking
+		}
 	case explainCommand:
 		err = explain(ctx, o, stdout)
 	case checkCommand:

@@ -1,8 +1,11 @@
 package app
 
 import (
+	"cmp"
 	"io"
+	"slices"
 	"strings"
+	"time"
 
 	"github.com/alecthomas/kingpin/v2"
 	"github.com/prometheus/common/version"
@@ -10,6 +13,7 @@ import (
 
 	"closewait_exporter/internal/logging"
 	"closewait_exporter/kernel/scan"
+	"closewait_exporter/report"
 	"closewait_exporter/web"
 )
 
@@ -29,6 +33,9 @@ const (
 )
 
 var outputs = []string{tableOutput, jsonOutput}
+
+// defaultWatch is the interval of --watch without a value.
+const defaultWatch = "2s"
 
 // usageTemplate is the template of kingpin, with the flags of each command below the command. So
 // --help alone also shows the flags of the default command.
@@ -52,13 +59,13 @@ func parse(args []string, stdout io.Writer) (command string, o *options, err err
 	o.defineList(app.Command(listCommand, "Scan this host once and print the leaking processes, worst first."))
 	app.Command(explainCommand, "Evaluate the rules against this host and print the result per process. Takes no action.")
 	o.defineCheck(app.Command(checkCommand, "Check a rules file and print each problem with its line and how to fix it."))
-	command, err = app.Parse(withCommand(args))
+	command, err = app.Parse(withCommand(withWatchInterval(args)))
 	if answered {
 		return helped, o, nil
 	}
 	o.limitCPUs()
 	if err == nil {
-		err = o.requireRules()
+		err = cmp.Or(o.requireRules(), o.checkList())
 	}
 	return command, o, err
 }
@@ -76,6 +83,23 @@ func withCommand(args []string) []string {
 		}
 	}
 	return append([]string{serveCommand}, args...)
+}
+
+// withWatchInterval adds the default interval to --watch without a value. kingpin knows no optional
+// values.
+func withWatchInterval(args []string) []string {
+	args = slices.Clone(args)
+	for i, arg := range args {
+		if arg == "--watch" && (i+1 == len(args) || !isDuration(args[i+1])) {
+			args[i] = "--watch=" + defaultWatch
+		}
+	}
+	return args
+}
+
+func isDuration(text string) bool {
+	_, err := time.ParseDuration(text)
+	return err == nil
 }
 
 func (o *options) defineCommon(app *kingpin.Application) {
@@ -132,6 +156,17 @@ func (o *options) defineCheck(cmd *kingpin.CmdClause) {
 }
 
 func (o *options) defineList(cmd *kingpin.CmdClause) {
+	many(cmd, "pid", "Show only this process; repeatable.", "PID", &o.list.selection.PIDs, atLeast(1))
+	many(cmd, "group", "Show only the processes of this group; repeatable.", "GROUP", &o.list.selection.Groups, notEmpty)
+	many(cmd, "port", "Show only processes with ended connections of the service with this port; repeatable.", "PORT",
+		&o.list.selection.Ports, port)
+	cmd.Flag("sort", "Sort by "+anyOf(sortKeys())+". Default: worst first, which is nearest to the limit of descriptors.").
+		PlaceHolder("KEY").SetValue(value[*report.Order]{"sort", &o.list.selection.Order, order})
+	define(cmd, "top", "Maximum number of processes to show; 0 means no limit.", "0", &o.list.selection.Top, atLeast(0))
+	cmd.Flag("watch", "Repeat the scan at this interval until interrupted, with the growth of each leak and the time until descriptors run out. "+
+		"Without a value: "+defaultWatch+".").PlaceHolder(defaultWatch).SetValue(value[time.Duration]{"watch", &o.list.watch, watchInterval})
+	cmd.Flag("fail-if-leaking", "Exit with status 2 if a process is shown that holds ended connections. Default: exit with status 0.").
+		BoolVar(&o.list.failIfLeaking)
 	cmd.Flag("sockets", "Print a line per socket with all fields instead of a line per process.").
 		BoolVar(&o.list.sockets)
 	define(cmd, "output", "Output format: "+anyOf(outputs)+". docs/LIST.md describes the JSON.",

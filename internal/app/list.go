@@ -5,69 +5,96 @@ import (
 	"context"
 	"errors"
 	"io"
-	"os"
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/history"
 	"closewait_exporter/reaper/rules"
 	"closewait_exporter/report"
 )
 
-// list scans the host and writes the result to stdout, in lines of that many columns (0: no limit),
-// and what could not be read to stderr. It
-// does not close the host: a scan that was interrupted may still use it, and the process ends
-// anyway.
-func list(ctx context.Context, o *options, columns int, stdout, stderr io.Writer) error {
+// errLeaking is the result of list --fail-if-leaking on a host with a leak.
+var errLeaking = errors.New("a process is leaking")
+
+// list scans the host and writes the result to out, and what could not be read to stderr. It does
+// not close the host: a scan that was interrupted may still use it, and the process ends anyway.
+func list(ctx context.Context, o *options, out *output, stderr io.Writer) error {
 	h, err := openHost(o)
 	if err != nil {
 		return err
 	}
-	observer := closewait.NewObserver(ctx, h.scan, closewait.NewTracker(nil), time.Now)
-	view, err := report.Observe(ctx, observer.Observe, o.minAge)
+	observer := newObserver(ctx, h, nil)
+	l := &lister{options: o, observe: observer.Observe, visibility: h.visibility(), out: out, stderr: stderr}
+	if o.rulesFile != "" {
+		if l.rules, err = matchingRules(ctx, o.rulesFile, h); err != nil {
+			return err
+		}
+	}
+	if o.list.watch > 0 {
+		l.history = observer.history
+		return l.watch(ctx)
+	}
+	return l.once(ctx)
+}
+
+// lister is the command list.
+type lister struct {
+	options    *options
+	observe    func(context.Context) (*closewait.View, error)
+	visibility closewait.Visibility
+	rules      report.Rules     // nil without a rules file
+	history    *history.History // nil without --watch
+	out        *output
+	stderr     io.Writer
+}
+
+// once lists the processes once.
+func (l *lister) once(ctx context.Context) error {
+	view, err := report.Observe(ctx, l.observe, l.options.minAge)
 	if errors.Is(err, context.Canceled) {
 		return errors.New("interrupted before the scan was complete")
 	}
 	if err != nil {
 		return err
 	}
-	r := newReport(view, o.minAge, h.visibility())
-	if o.rulesFile != "" {
-		if r.Rules, err = matchingRules(ctx, o.rulesFile, h); err != nil {
-			return err
-		}
-	}
-	if err := writeReport(r, o, columns, stdout); err != nil {
+	r := l.report(view)
+	columns, _ := l.out.size()
+	buffer := bufio.NewWriter(l.out)
+	if err := l.write(r, buffer, columns); err != nil {
 		return err
 	}
-	return r.Notes(stderr)
+	if err := buffer.Flush(); err != nil {
+		return err
+	}
+	if err := r.Notes(l.stderr, columns); err != nil {
+		return err
+	}
+	if l.options.list.failIfLeaking && r.Leaking() > 0 {
+		return errLeaking
+	}
+	return nil
+}
+
+func (l *lister) report(view *closewait.View) *report.Report {
+	r := newReport(view, l.options.minAge, l.visibility)
+	r.Rules, r.History, r.Selection = l.rules, l.history, l.options.list.selection
+	return r
 }
 
 func newReport(view *closewait.View, minAge time.Duration, v closewait.Visibility) *report.Report {
 	return &report.Report{View: view, Listed: closewait.Listed(view, minAge), MinAge: minAge, Visibility: v}
 }
 
-func writeReport(r *report.Report, o *options, columns int, stdout io.Writer) (err error) {
-	out := bufio.NewWriter(stdout)
+// write writes a report in the format that the flags ask for, in lines of that many columns (0: no
+// limit).
+func (l *lister) write(r *report.Report, w io.Writer, columns int) error {
 	switch {
-	case o.list.output == jsonOutput:
-		err = r.JSON(out, o.list.sockets)
-	case o.list.sockets:
-		err = r.Sockets(out)
-	default:
-		err = r.Processes(out, columns)
+	case l.options.list.output == jsonOutput:
+		return r.JSON(w, l.options.list.sockets)
+	case l.options.list.sockets:
+		return r.Sockets(w)
 	}
-	if err != nil {
-		return err
-	}
-	return out.Flush()
-}
-
-// width is the width of a terminal in cells; 0 means no limit.
-func width(stdout io.Writer) int {
-	if file, ok := stdout.(*os.File); ok {
-		return report.Width(file)
-	}
-	return 0
+	return r.Processes(w, columns)
 }
 
 // matchingRules names the rules of a file that match a process.

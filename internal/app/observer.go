@@ -24,7 +24,8 @@ func (o *observer) Observe(ctx context.Context) (*closewait.View, error) {
 	return o.remember(o.Observer.Observe(ctx))
 }
 
-// Recent returns the last View if it was taken within the given time, otherwise that of a new scan.
+// Recent returns the last View if it was taken within the given time, otherwise the View of a new
+// scan.
 func (o *observer) Recent(ctx context.Context, within time.Duration) (*closewait.View, error) {
 	return o.remember(o.Observer.Recent(ctx, within))
 }

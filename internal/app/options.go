@@ -1,6 +1,7 @@
 package app
 
 import (
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -8,6 +9,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"closewait_exporter/kernel/scan"
+	"closewait_exporter/report"
 )
 
 // options are the values of a valid command line.
@@ -36,8 +38,11 @@ type options struct {
 		auditFile      string
 	}
 	list struct {
-		sockets bool
-		output  string
+		sockets       bool
+		output        string
+		selection     report.Selection
+		watch         time.Duration // 0: list once
+		failIfLeaking bool
 	}
 	check struct {
 		file string
@@ -67,4 +72,19 @@ func (o *options) requireRules() error {
 		return nil
 	}
 	return fmt.Errorf("%s needs rules: give --reaper.config=FILE too", flag)
+}
+
+// checkList refuses flags of list that do not go together.
+func (o *options) checkList() error {
+	l := &o.list
+	order := l.selection.Order
+	switch {
+	case l.watch == 0 && order != nil && (order.Key == "rate" || order.Key == "left"):
+		return fmt.Errorf("--sort=%s needs more than one scan: give --watch too", order.Key)
+	case l.watch > 0 && l.failIfLeaking:
+		return errors.New("--watch has no end, so --fail-if-leaking has no effect: give one of them")
+	case l.watch > 0 && l.sockets && l.output == tableOutput:
+		return errors.New("--watch shows processes: leave --sockets out, or add --output=json")
+	}
+	return nil
 }

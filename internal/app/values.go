@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/alecthomas/kingpin/v2"
+
+	"closewait_exporter/report"
 )
 
 // value is a kingpin.Value whose errors name the flag.
@@ -30,6 +32,33 @@ func (v value[T]) Set(text string) error {
 }
 
 func (v value[T]) String() string { return fmt.Sprint(*v.to) }
+
+// values is a kingpin.Value of a flag that can be repeated.
+type values[T any] struct {
+	flag  string
+	to    *[]T
+	parse func(string) (T, error)
+}
+
+// Set implements kingpin.Value.
+func (v values[T]) Set(text string) error {
+	var next T
+	if err := (value[T]{v.flag, &next, v.parse}).Set(text); err != nil {
+		return err
+	}
+	*v.to = append(*v.to, next)
+	return nil
+}
+
+func (v values[T]) String() string { return fmt.Sprint(*v.to) }
+
+// IsCumulative tells kingpin that the flag can be repeated.
+func (v values[T]) IsCumulative() bool { return true }
+
+// many adds a flag that can be repeated to a command.
+func many[T any](cmd *kingpin.CmdClause, name, help, placeHolder string, target *[]T, parse func(string) (T, error)) {
+	cmd.Flag(name, help).PlaceHolder(placeHolder).SetValue(values[T]{name, target, parse})
+}
 
 // define adds a flag to an application or a command.
 func define[T any](to interface {
@@ -68,6 +97,40 @@ func atLeast(minimum int) func(string) (int, error) {
 		}
 		return n, nil
 	}
+}
+
+func port(text string) (uint16, error) {
+	n, err := strconv.ParseUint(text, 10, 16)
+	if err != nil || n == 0 {
+		return 0, fmt.Errorf("%q is not a port from 1 to 65535", text)
+	}
+	return uint16(n), nil
+}
+
+// sortKeys are the values of --sort.
+func sortKeys() []string {
+	var keys []string
+	for _, o := range report.Orders {
+		keys = append(keys, o.Key)
+	}
+	return keys
+}
+
+func order(key string) (*report.Order, error) {
+	if _, err := oneOf(sortKeys())(key); err != nil {
+		return nil, err
+	}
+	return report.OrderBy(key), nil
+}
+
+// watchInterval refuses intervals that would keep a CPU busy.
+func watchInterval(text string) (time.Duration, error) {
+	const shortest = 100 * time.Millisecond
+	d, err := time.ParseDuration(text)
+	if err != nil || d < shortest {
+		return 0, fmt.Errorf("%q is not a duration of at least %s: use for example 2s", text, shortest)
+	}
+	return d, nil
 }
 
 func notNegativeDuration(text string) (time.Duration, error) {
