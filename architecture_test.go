@@ -33,7 +33,7 @@ func TestArchitecture(t *testing.T) {
 	allowed := map[string][]string{
 		"closewait": {},
 
-		"kernel/host":     {module + "closewait", "golang.org/x/sys/unix", "github.com/prometheus/procfs"},
+		"kernel/host":     {module + "closewait", "golang.org/x/sys/unix"},
 		"kernel/procfs":   {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},
 		"kernel/sockdiag": {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix", "syscall"},
 		"kernel/fdscan":   {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},

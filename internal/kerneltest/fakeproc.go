@@ -65,3 +65,14 @@ func Write(t *testing.T, name, text string) {
 		t.Fatal(err)
 	}
 }
+
+// MountProc mounts another proc file system for the test, with mount options, and returns its path.
+func MountProc(t *testing.T, options string) string {
+	t.Helper()
+	path := t.TempDir()
+	if err := unix.Mount("proc", path, "proc", 0, options); err != nil {
+		t.Fatal(os.NewSyscallError("mount", err))
+	}
+	t.Cleanup(func() { _ = unix.Unmount(path, unix.MNT_DETACH) })
+	return path
+}

@@ -9,8 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"golang.org/x/sys/unix"
-
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/host"
 )
@@ -150,12 +149,7 @@ func TestLocksOfOtherFilesAreNotTheHostLock(t *testing.T) {
 // TestTwoReapersThatStartTogetherNeverBothAct has a second mount of /proc, as a container has.
 func TestTwoReapersThatStartTogetherNeverBothAct(t *testing.T) {
 	leaktest.RequireRoot(t)
-	path := t.TempDir()
-	if err := unix.Mount("proc", path, "proc", 0, ""); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Unmount(path, unix.MNT_DETACH) })
-	container, err := host.Open(path)
+	container, err := host.Open(kerneltest.MountProc(t, ""))
 	if err != nil {
 		t.Fatal(err)
 	}

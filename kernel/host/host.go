@@ -5,12 +5,11 @@ import (
 	"os"
 	"time"
 
-	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 )
 
 // DefaultPath is where the proc file system is mounted on every ordinary host.
-const DefaultPath = procfs.DefaultMountPoint
+const DefaultPath = "/proc"
 
 // Host is an open proc file system, with facts about the host and about what this process can see
 // and do there. The fields do not change after Open. It is safe for concurrent use.
@@ -30,25 +29,31 @@ type Host struct {
 	users userNames
 }
 
-// Open opens the proc file system that is mounted at a path.
+// Open opens the proc file system that is mounted at a path. Only its directories of processes are
+// needed, so that it may be mounted with subset=pid (ProcSubset=pid of a systemd unit).
 func Open(path string) (*Host, error) {
-	fs, err := procfs.NewFS(path)
+	proc, err := OpenDirectory(unix.AT_FDCWD, path)
 	if err != nil {
 		return nil, fmt.Errorf("open proc file system: %w: mount one, or name another with --path.procfs", err)
 	}
-	stat, err := fs.Stat()
-	if err != nil {
-		return nil, fmt.Errorf("%s is no proc file system: %w: mount one, or name another with --path.procfs", path, err)
-	}
-	h := &Host{Path: path, BootTime: time.Unix(int64(stat.BootTime), 0), Errors: NewScanErrors()}
-	if h.OwnNetNS, err = ownNamespace(); err != nil {
+	h := &Host{Path: path, Proc: proc, BootTime: bootTime(), Errors: NewScanErrors()}
+	if err := h.readFacts(); err != nil {
+		h.Close()
 		return nil, err
+	}
+	return h, nil
+}
+
+// readFacts fills in what this process can see and do. It fails without a process.
+func (h *Host) readFacts() (err error) {
+	if _, err := h.ListPIDs(); err != nil {
+		return fmt.Errorf("%s is no proc file system: %w: mount one, or name another with --path.procfs", h.Path, err)
+	}
+	if h.OwnNetNS, err = ownNamespace(); err != nil {
+		return err
 	}
 	if h.Capabilities, err = effectiveCapabilities(); err != nil {
-		return nil, err
-	}
-	if h.Proc, err = OpenDirectory(unix.AT_FDCWD, path); err != nil {
-		return nil, err
+		return err
 	}
 	if self, err := h.Proc.Readlink("self", make([]byte, 32)); err == nil {
 		h.PIDsAreOurs = string(self) == fmt.Sprint(os.Getpid())
@@ -57,7 +62,7 @@ func Open(path string) (*Host, error) {
 		h.FDSizes = fds.Size > 0
 	}
 	h.SeesAllProcesses = h.seesKernelThreads()
-	return h, nil
+	return nil
 }
 
 // Close closes the proc file system. No method may be called afterwards.

@@ -1,10 +1,16 @@
 package host
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"closewait_exporter/internal/kerneltest"
+	"closewait_exporter/internal/leaktest"
 )
 
 func TestAPathThatIsNoProcFileSystemIsAnErrorThatSaysWhatToDo(t *testing.T) {
@@ -32,5 +38,48 @@ func TestAPathThatIsNoProcFileSystemIsAnErrorThatSaysWhatToDo(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestProcMayShowProcessesOnly has a /proc as a systemd unit with ProcSubset=pid has it.
+func TestProcMayShowProcessesOnly(t *testing.T) {
+	leaktest.RequireRoot(t)
+	subset := kerneltest.MountProc(t, "subset=pid")
+	if _, err := os.Stat(filepath.Join(subset, "stat")); err == nil {
+		t.Skip("this kernel does not know subset=pid (Linux 5.8)")
+	}
+	h, err := Open(subset)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	whole, err := Open(DefaultPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer whole.Close()
+	if h.PIDsAreOurs != whole.PIDsAreOurs || h.SeesAllProcesses != whole.SeesAllProcesses || h.FDSizes != whole.FDSizes {
+		t.Errorf("with processes only %+v, with the whole of /proc %+v", h, whole)
+	}
+}
+
+func TestTheBootTimeIsThatOfTheKernel(t *testing.T) {
+	h, err := Open(DefaultPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer h.Close()
+	stat, err := os.ReadFile("/proc/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := bytes.Cut(stat, []byte("\nbtime "))
+	line, _, _ := bytes.Cut(rest, []byte{'\n'})
+	seconds, err := strconv.ParseInt(string(line), 10, 64)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if off := h.BootTime.Sub(time.Unix(seconds, 0)).Abs(); off > time.Second {
+		t.Errorf("boot time %v, the kernel says %v", h.BootTime, time.Unix(seconds, 0))
 	}
 }

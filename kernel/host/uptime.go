@@ -15,3 +15,6 @@ func Uptime() time.Duration {
 	}
 	return time.Duration(uptime.Nano())
 }
+
+// bootTime returns the wall-clock time of the boot in whole seconds, as btime in /proc/stat.
+func bootTime() time.Time { return time.Now().Add(-Uptime()).Truncate(time.Second) }

@@ -21,7 +21,7 @@ func openWithClosed(t *testing.T, n int) (s *procfsScanner, dir string) {
 	for i := range inodes {
 		inodes[i] = 1000 + i
 	}
-	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, inodes...)))
+	kerneltest.Plant(t, dir, both(alive(100, 5, inodes...)))
 	s = openFake(t, dir, Options{})
 	for _, inode := range inodes {
 		s.closed.known = append(s.closed.known, deadSocketCandidate{
@@ -77,7 +77,7 @@ func TestHoldersOfClosedSocketsSurviveAWalkThatCouldNotReadThem(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11), alive(200, 6, 11, 12)))
+			kerneltest.Plant(t, dir, both(alive(100, 5, 11), alive(200, 6, 11, 12)))
 			s := openFake(t, dir, Options{})
 			s.closed.known = []deadSocketCandidate{{
 				Facts:   closewait.Facts{Inode: 11, State: closewait.Closed},
@@ -103,7 +103,7 @@ func TestHoldersOfClosedSocketsSurviveAWalkThatCouldNotReadThem(t *testing.T) {
 
 func TestEveryHolderHasAHandle(t *testing.T) {
 	dir := t.TempDir()
-	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12), alive(200, 6, 12, 13), alive(300, 7, 11, 12, 13)))
+	kerneltest.Plant(t, dir, both(alive(100, 5, 11, 12), alive(200, 6, 12, 13), alive(300, 7, 11, 12, 13)))
 	for workers := range 3 {
 		s := openFake(t, dir, Options{Workers: workers + 1})
 		sockets := []closewait.SocketSample{accepted(13, 3), accepted(11, 1), accepted(12, 2), accepted(14, 4)}

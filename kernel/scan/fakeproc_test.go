@@ -2,6 +2,8 @@ package scan
 
 import (
 	"maps"
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -17,18 +19,19 @@ import (
 const link = kerneltest.Link
 
 const (
-	fakeBoot = "cpu  1 2 3 4 5 6 7 8 9 10\nbtime 1700000000\nprocesses 3\n"
 	fakeStat = "100 (java) S 1 100 100 0 -1 4194304 1 0 0 0 1 1 0 0 20 0 1 0 4200 1 1 1 1 1 1 1 1 0 0 0 0 0 0 0 17 0 0 0 0 0 0 0 0 0 0 0 0 0 0\n"
 	fakeTCP  = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n"
 	fakeRow  = "   0: 0100007F:1F90 0200007F:C350 08 00000000:00000006 00:00000000 00000000  1000        0 4242 1 0000000000000000 20 4 30 10 -1\n"
 	fakeNS   = 1234567890
 )
 
+// fakeBoot is the boot time of the fake hosts.
+var fakeBoot = time.Unix(1700000000, 0)
+
 // fakeProcess returns the files of a process that holds one socket in a network namespace of its
 // own.
 func fakeProcess() map[string]string {
 	return map[string]string{
-		"stat":       fakeBoot,
 		"100/stat":   fakeStat,
 		"100/status": "Name:\tjava\nUmask:\t0022\nUid:\t0\t4000000000\t0\t0\nGid:\t0\t0\t0\t0\n",
 		"100/limits": "Limit                     Soft Limit           Hard Limit           Units     \n" +
@@ -87,6 +90,10 @@ func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[cl
 		t.Fatal(err)
 	}
 	snapshot.Sockets = slices.DeleteFunc(snapshot.Sockets, func(s closewait.SocketSample) bool { return s.ID.NetNS != fakeNS })
+	for i := range snapshot.Processes { // the real boot time is not known here
+		p := &snapshot.Processes[i]
+		p.StartTime = p.StartTime.Add(fakeBoot.Sub(s.host.BootTime))
+	}
 	scanErrors := s.host.Errors.Snapshot()
 	maps.DeleteFunc(scanErrors, func(_ closewait.ScanError, n uint64) bool { return n == 0 })
 	return snapshot, scanErrors
@@ -95,7 +102,7 @@ func fakeScan(t *testing.T, tree map[string]string) (*closewait.Snapshot, map[cl
 // fakeFacts returns the facts of the only process that holds the socket of fakeProcess.
 func fakeFacts() closewait.Process {
 	return closewait.Process{
-		ID: closewait.ProcessID{PID: 100, Start: 4200}, StartTime: time.Unix(1700000000+42, 0),
+		ID: closewait.ProcessID{PID: 100, Start: 4200}, StartTime: fakeBoot.Add(42 * time.Second),
 		Comm: "java", Exe: "/opt/java/bin/java", UID: 4000000000, User: "4000000000", State: 'S', Unit: "tomcat.service",
 		NetNS: fakeNS, FDsKnown: true, OpenFDs: 5, MaxFDs: closewait.UnlimitedFDs,
 	}
@@ -215,8 +222,11 @@ func TestMalformedFilesAreScanErrorsAndTheScanContinues(t *testing.T) {
 
 func TestNoProcessAtAllIsAnError(t *testing.T) {
 	dir := t.TempDir()
-	kerneltest.Plant(t, dir, map[string]string{"stat": fakeBoot, "self": link + "1"})
+	kerneltest.Plant(t, dir, fakeProcess())
 	s := openFake(t, dir, Options{})
+	if err := os.RemoveAll(filepath.Join(dir, "100")); err != nil {
+		t.Fatal(err)
+	}
 	if _, err := s.Scan(t.Context()); err == nil || !strings.Contains(err.Error(), "no process is visible") || !strings.Contains(err.Error(), dir) {
 		t.Errorf("error %v", err)
 	}

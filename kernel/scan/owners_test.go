@@ -135,7 +135,7 @@ func TestDescriptorsAreReadWhenTheyMustBe(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()
-			kerneltest.Plant(t, dir, map[string]string{"stat": fakeBoot, "1/stat": fakeStat})
+			kerneltest.Plant(t, dir, map[string]string{"1/stat": fakeStat})
 			s := openFake(t, dir, Options{})
 			began := time.Now()
 			for _, g := range sequence {
@@ -184,7 +184,7 @@ func describeOwners(sockets []closewait.SocketSample) string {
 
 func TestWalksThatNoNewSocketCausesTakeAHundredthOfTheTime(t *testing.T) {
 	dir := t.TempDir()
-	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11)))
+	kerneltest.Plant(t, dir, both(alive(100, 5, 11)))
 	s := openFake(t, dir, Options{Refresh: time.Second})
 	began := time.Now()
 	for _, c := range []struct {
@@ -207,7 +207,7 @@ func TestWalksThatNoNewSocketCausesTakeAHundredthOfTheTime(t *testing.T) {
 // Tracker compares lists by it.
 func TestHoldersAreSharedByTheSocketsThatHaveTheSame(t *testing.T) {
 	dir := t.TempDir()
-	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12, 13, 14), alive(200, 6, 13, 14)))
+	kerneltest.Plant(t, dir, both(alive(100, 5, 11, 12, 13, 14), alive(200, 6, 13, 14)))
 	s := openFake(t, dir, Options{Workers: 3})
 	sockets := []closewait.SocketSample{accepted(11, 1), accepted(13, 3), accepted(12, 2), accepted(14, 4)}
 	if err := resolve(t.Context(), s, time.Now(), sockets); err != nil {

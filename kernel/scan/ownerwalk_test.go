@@ -12,7 +12,7 @@ import (
 
 func TestACancelledWalkForgetsNothing(t *testing.T) {
 	dir := t.TempDir()
-	kerneltest.Plant(t, dir, both(map[string]string{"stat": fakeBoot}, alive(100, 5, 11, 12)))
+	kerneltest.Plant(t, dir, both(alive(100, 5, 11, 12)))
 	s := openFake(t, dir, Options{})
 	var sockets []closewait.SocketSample
 	find := func(ctx context.Context, list ...closewait.SocketSample) error {
