@@ -103,3 +103,23 @@ func awaitComm(t *testing.T, pid int, name string) {
 		return string(comm) == name+"\n", "it is called " + string(comm)
 	})
 }
+
+// TestDescriptorsThatAThreadReleasesAreCounted has a thread with a descriptor table of its own, as
+// the reaper describes it before and after its steps.
+func TestDescriptorsThatAThreadReleasesAreCounted(t *testing.T) {
+	e := newExecutor(t)
+	l := leaktest.Start(t, "--sockets=30", "--private-fdtable")
+	h := openHandle(t, e, l.PID)
+	before, err := h.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	l.Do("close 20")
+	after, err := h.Describe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if !before.FDsKnown || !after.FDsKnown || before.OpenFDs-after.OpenFDs != 20 {
+		t.Errorf("%d descriptors before and %d after, want 20 less", before.OpenFDs, after.OpenFDs)
+	}
+}

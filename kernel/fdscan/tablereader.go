@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"strconv"
 
-	"golang.org/x/sys/unix"
-
 	"closewait_exporter/kernel/host"
 )
 
@@ -86,45 +84,11 @@ func (r *tableReader) readOtherTables(ctx context.Context, process host.Director
 		return err
 	}
 	defer threads.Close()
-	tids, err := threads.Numbers(r.entries)
-	if err != nil {
-		return err
-	}
-	tables := []int{pid}
+	tids, err := r.host.OtherTables(ctx, threads, pid, r.entries)
 	for _, tid := range tids {
-		if ctx.Err() != nil {
-			return context.Cause(ctx)
-		}
-		if tid == pid || sharesTable(r.host, threads, tid, tables) {
-			continue
-		}
-		tables = append(tables, tid)
 		if failed := threads.UnlessEnded(strconv.Itoa(tid), r.readTable(threads, tid)); failed != nil && !host.Vanished(failed) {
 			err = failed
 		}
 	}
 	return err
-}
-
-// sharesTable reports whether a thread has the same descriptor table as one of the others, by
-// kcmp(2). Where kcmp is not permitted, tables of the same size count as the same.
-func sharesTable(h *host.Host, threads host.Directory, tid int, others []int) bool {
-	const kcmpFiles = 2 // include/uapi/linux/kcmp.h
-	for _, other := range others {
-		if h.PIDsAreOurs {
-			order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(tid), uintptr(other), kcmpFiles, 0, 0, 0)
-			if errno == 0 && order == 0 {
-				return true
-			}
-			if errno == 0 || errno == unix.ESRCH { // one of the two has ended, perhaps not this one
-				continue
-			}
-		}
-		a, errA := threads.Stat(strconv.Itoa(tid) + "/fd")
-		b, errB := threads.Stat(strconv.Itoa(other) + "/fd")
-		if errA != nil || errB != nil || a.Size == b.Size {
-			return true
-		}
-	}
-	return false
 }

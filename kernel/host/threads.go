@@ -2,6 +2,7 @@ package host
 
 import (
 	"cmp"
+	"context"
 	"strconv"
 
 	"golang.org/x/sys/unix"
@@ -50,4 +51,47 @@ func OpenStandIn(process Directory, pid int) (Directory, error) {
 		return -1, err
 	}
 	return OpenDirectory(process, "task/"+strconv.Itoa(tid))
+}
+
+// OtherTables finds the descriptor tables of a process that are not the table of its leader: a
+// thread can unshare its table (CLONE_FILES), and a leader that has ended before other threads has
+// none. It returns one thread for each table. threads is the task directory of the process.
+func (h *Host) OtherTables(ctx context.Context, threads Directory, pid int, entries []byte) (tids []int, err error) {
+	all, err := threads.Numbers(entries)
+	if err != nil {
+		return nil, err
+	}
+	tables := []int{pid}
+	for _, tid := range all {
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		if tid != pid && !h.sharesTable(threads, tid, tables) {
+			tables = append(tables, tid)
+		}
+	}
+	return tables[1:], nil
+}
+
+// sharesTable reports whether a thread has the same descriptor table as one of the others, by
+// kcmp(2). Where kcmp is not permitted, tables of the same size count as the same.
+func (h *Host) sharesTable(threads Directory, tid int, others []int) bool {
+	const kcmpFiles = 2 // include/uapi/linux/kcmp.h
+	for _, other := range others {
+		if h.PIDsAreOurs {
+			order, _, errno := unix.Syscall6(unix.SYS_KCMP, uintptr(tid), uintptr(other), kcmpFiles, 0, 0, 0)
+			if errno == 0 && order == 0 {
+				return true
+			}
+			if errno == 0 || errno == unix.ESRCH { // one of the two has ended, perhaps not this one
+				continue
+			}
+		}
+		a, errA := threads.Stat(strconv.Itoa(tid) + "/fd")
+		b, errB := threads.Stat(strconv.Itoa(other) + "/fd")
+		if errA != nil || errB != nil || a.Size == b.Size {
+			return true
+		}
+	}
+	return false
 }

@@ -17,11 +17,12 @@ type Describer struct {
 	host    *host.Host
 	entries []byte
 	data    []byte
+	tables  tableMemory
 }
 
 // NewDescriber returns a describer of the processes of a host.
 func NewDescriber(h *host.Host) *Describer {
-	return &Describer{host: h, entries: make([]byte, host.EntriesSize)}
+	return &Describer{host: h, entries: make([]byte, host.EntriesSize), tables: tableMemory{of: map[closewait.ProcessID]threadTables{}}}
 }
 
 // Known are facts that the caller has from elsewhere, so that they are not read.
@@ -110,27 +111,6 @@ func (d *Describer) readExe(dir host.Directory, p *closewait.Process) error {
 
 func (d *Describer) readNetNS(dir host.Directory, p *closewait.Process) (err error) {
 	p.NetNS, err = host.ReadNamespace(dir, ".")
-	return err
-}
-
-// readDescriptors counts the open descriptors: the size of /proc/PID/fd since Linux 6.2, which
-// needs no privilege, else its entries.
-func (d *Describer) readDescriptors(dir host.Directory, p *closewait.Process) error {
-	if d.host.FDSizes {
-		st, err := dir.Stat("fd")
-		if err != nil {
-			return err
-		}
-		p.OpenFDs, p.FDsKnown = uint64(st.Size), true
-		return nil
-	}
-	fds, err := host.OpenDirectory(dir, "fd")
-	if err != nil {
-		return err
-	}
-	defer fds.Close()
-	err = fds.Each(d.entries, func([]byte) { p.OpenFDs++ })
-	p.FDsKnown = err == nil
 	return err
 }
 

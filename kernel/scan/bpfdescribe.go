@@ -64,9 +64,9 @@ func (d *bpfDescriptions) describeProcess(id closewait.ProcessID, record *bpf.Pr
 }
 
 // update updates an earlier description from the record of this scan. It is whole if nothing else
-// can have changed.
+// can have changed. BPF counts the descriptors in the table of the leader.
 func (d *bpfDescriptions) update(p closewait.Process, record *bpf.Process) (updated closewait.Process, whole bool) {
 	p.Comm, p.State, p.NetNS = record.Command(), record.StateLetter(), closewait.NetNS(record.Netns)
 	p.OpenFDs, p.FDsKnown = d.iterator.OpenDescriptors(record)
-	return p, p.FDsKnown && !host.LeaderEnded(p.State)
+	return p, p.FDsKnown && !host.LeaderEnded(p.State) && !d.describer.HasOtherTables(p.ID)
 }

@@ -2,7 +2,9 @@ package scan_test
 
 import (
 	"bytes"
+	"fmt"
 	"os"
+	"path/filepath"
 	"strconv"
 	"testing"
 
@@ -67,6 +69,39 @@ func TestANamespaceOfAProcessWhoseLeaderHasEndedIsRead(t *testing.T) {
 		v.agreesWithTruth(l)
 		if v.Namespaces != 2 {
 			t.Errorf("%d namespaces, want 2", v.Namespaces)
+		}
+	})
+}
+
+// TestTheFullestDescriptorTableCounts has a thread whose own table is fuller than the table of the
+// leader: the thread is the first that cannot open more.
+func TestTheFullestDescriptorTableCounts(t *testing.T) {
+	hosttest.Require(t)
+	l := leaktest.Start(t, "--sockets=30", "--private-fdtable")
+	tables, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/fd", l.PID))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fullest, leader := 0, 0
+	for _, table := range tables {
+		entries, err := os.ReadDir(table)
+		if err != nil {
+			t.Fatal(err)
+		}
+		fullest = max(fullest, len(entries))
+		if table == fmt.Sprintf("/proc/%d/task/%d/fd", l.PID, l.PID) {
+			leader = len(entries)
+		}
+	}
+	if fullest < leader+30 {
+		t.Fatalf("%d descriptors in the fullest table and %d in the table of the leader", fullest, leader)
+	}
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{})
+		for range 3 { // later scans know the process already
+			if h := scanner.view().holder(l.PID); !h.FDsKnown || h.OpenFDs != uint64(fullest) {
+				t.Errorf("%d descriptors open (known: %v), want %d", h.OpenFDs, h.FDsKnown, fullest)
+			}
 		}
 	})
 }
