@@ -2,6 +2,10 @@ package fdscan
 
 import "strconv"
 
+// NoDescriptor is the number of a Handle without a descriptor: the socket is in a file table of
+// io_uring, or the descriptor has been closed since.
+const NoDescriptor = -1
+
 // Handle is the place of a descriptor in a process at the time when its tables were read.
 type Handle struct {
 	Thread int32 // the thread whose table has it; 0: the table of the leader, which usually all share

@@ -20,6 +20,7 @@ type tableReader struct {
 	// Sockets of the current process that wanted accepts: their inodes, and where each descriptor is.
 	inodes  []uint64
 	handles []Handle
+	rings   []Handle // descriptors of the current process that are rings of io_uring
 }
 
 func newTableReader(h *host.Host, wanted inodeFilter) *tableReader {
@@ -27,14 +28,18 @@ func newTableReader(h *host.Host, wanted inodeFilter) *tableReader {
 }
 
 // reset forgets what was found.
-func (r *tableReader) reset() { r.inodes, r.handles = r.inodes[:0], r.handles[:0] }
+func (r *tableReader) reset() {
+	r.inodes, r.handles, r.rings = r.inodes[:0], r.handles[:0], r.rings[:0]
+}
 
-// readTables reads all tables of a process: usually one, which all threads share.
+// readTables reads all tables of a process: usually one, which all threads share, and those of
+// io_uring last, so that a descriptor is found first.
 func (r *tableReader) readTables(ctx context.Context, process host.Directory, pid int) error {
 	if err := r.readTable(process, 0); err != nil {
 		return err
 	}
-	return r.readOtherTables(ctx, process, pid)
+	err := r.readOtherTables(ctx, process, pid)
+	return cmp.Or(err, r.readRings(process))
 }
 
 // readTable finds the wanted sockets in the table of a thread. If thread is 0, dir is the directory
@@ -63,14 +68,22 @@ func (r *tableReader) readTable(dir host.Directory, thread int) error {
 			}
 			return false
 		}
-		if inode, ok := host.ParseLink(link, "socket"); ok && r.wanted.mayContain(inode) {
-			number, _ := host.ParseNumber(name)
+		switch inode, ok := host.ParseLink(link, "socket"); {
+		case ok && r.wanted.mayContain(inode):
 			r.inodes = append(r.inodes, inode)
-			r.handles = append(r.handles, Handle{int32(thread), int32(number)})
+			r.handles = append(r.handles, handleOf(thread, name))
+		case !ok && string(link) == ringLink:
+			r.rings = append(r.rings, handleOf(thread, name))
 		}
 		return true
 	})
 	return cmp.Or(err, refused)
+}
+
+// handleOf returns the handle of an entry in the table of a thread.
+func handleOf(thread int, name []byte) Handle {
+	number, _ := host.ParseNumber(name)
+	return Handle{int32(thread), int32(number)}
 }
 
 // readOtherTables reads the tables of threads that do not share the table of the leader: a thread

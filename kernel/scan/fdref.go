@@ -10,9 +10,6 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// noDescriptor replaces the number of a descriptor that has been closed or is another file by now.
-const noDescriptor = -1
-
 // fdRef pairs a socket with a process that is believed to hold it.
 type fdRef struct {
 	socket *deadSocketCandidate
@@ -51,7 +48,7 @@ func checkHolders(h *host.Host, sockets []deadSocketCandidate) (still []deadSock
 	}
 	for i := range sockets {
 		c := &sockets[i]
-		c.keep(func(holder int) bool { return c.handles[holder].Number != noDescriptor })
+		c.keep(func(holder int) bool { return c.handles[holder].Number != fdscan.NoDescriptor })
 	}
 	return slices.DeleteFunc(sockets, deadSocketCandidate.hasNoHolder), complete
 }
@@ -83,6 +80,6 @@ func checkProcess(h *host.Host, refs []fdRef) error {
 
 func (r fdRef) dropUnless(valid bool) {
 	if !valid {
-		r.socket.handles[r.holder].Number = noDescriptor
+		r.socket.handles[r.holder].Number = fdscan.NoDescriptor
 	}
 }
