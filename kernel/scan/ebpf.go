@@ -41,7 +41,7 @@ func openEBPF(h *host.Host, o Options) (Scanner, error) {
 	}
 	s := &ebpfScanner{
 		host: h, options: o, iterator: iterator,
-		schedule: bpfSchedule{refresh: o.Refresh}, missed: missedSockets{host: h},
+		schedule: bpfSchedule{refresh: o.Refresh}, unheld: unheldSockets{host: h}, missed: missedSockets{host: h},
 		descriptions: bpfDescriptions{describer: procfs.NewDescriber(h), iterator: iterator, refresh: o.Refresh},
 	}
 	s.reader = &namespaceReader{host: h, tables: procfs.NewSocketTables(h), find: s.findNamespaces, where: s.namespaceOf}
@@ -94,6 +94,9 @@ func (s *ebpfScanner) scan(ctx context.Context) (snapshot *closewait.Snapshot, a
 	snapshot = &closewait.Snapshot{Taken: taken, Uptime: uptime, NetNS: processes.readable(unread), UnreadableNetNS: unread, Complete: seenByBPF}
 	if s.reader.dumper != nil { // a dump can miss sockets
 		snapshot.Confirmed = s.missed.confirm(scan.set, nil, hasNoHolder, unread)
+	}
+	if err := s.unheld.findHolders(ctx, scan, held, s.options.Workers); err != nil {
+		return nil, false, err
 	}
 	s.keep(scan)
 	s.buffers.processes, err = s.descriptions.describe(s.buffers.processes[:0], scan.holdersFrom(held), processes)
