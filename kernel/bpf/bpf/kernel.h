@@ -82,6 +82,7 @@ struct sock_common {
 struct sock {
 	struct sock_common __sk_common;
 	__u32 sk_ack_backlog;
+	__u32 sk_max_ack_backlog;
 	kuid_t sk_uid;
 	__u16 sk_type;
 	__u16 sk_protocol;

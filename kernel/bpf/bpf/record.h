@@ -20,7 +20,7 @@ struct record {
 	__u32 uid;
 	__u32 interface;
 	__u32 recv_queue; /* bytes; of a listener: connections in the accept queue */
-	__u32 send_queue;
+	__u32 send_queue; /* bytes; of a listener: its backlog */
 	__u32 since_last_ack; /* jiffies, like the next two */
 	__u32 since_last_sent;
 	__u32 since_last_received;

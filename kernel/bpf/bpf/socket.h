@@ -92,6 +92,7 @@ static __always_inline int NAME(describe)(struct record *r, struct sock *sk, str
 	switch (r->state) {
 	case TCP_LISTEN:
 		r->recv_queue = READ(sk, sk_ack_backlog);
+		r->send_queue = READ(sk, sk_max_ack_backlog);
 		return 1;
 	case TCP_CLOSE:
 		if (!NAME(was_connected)(sk, tp))
