@@ -18,6 +18,7 @@ type Holding struct {
 	UnreadBytes, SendBytes       uint64       // payload in the receive and send queues
 	Shared, Keepalive, LocalPeer int          // sockets with several holders, an armed keepalive, a peer on this host
 	LowerBounds                  int          // sockets whose age is a lower bound; if there are any, so is the age of the oldest
+	Contested                    int          // unaccepted sockets that may be in the queue of another process
 
 	Services        []Service // most sockets first
 	RemoteAddresses int       // number of distinct addresses
@@ -129,6 +130,9 @@ func (h *Holding) add(s *Socket) {
 	h.SendBytes += uint64(s.SendQueue)
 	if len(s.Holders) > 1 {
 		h.Shared++
+	}
+	if s.Contested {
+		h.Contested++
 	}
 	if s.Timer == TimerKeepalive {
 		h.Keepalive++

@@ -41,6 +41,7 @@ type Process struct {
 	FDsKnown     bool  // whether OpenFDs could be read
 	OpenFDs      uint64
 	MaxFDs       uint64 // soft limit; UnlimitedFDs, or 0 where it could not be read
+	Queues       AcceptQueues
 }
 
 // ContainerDigits is the number of digits to which people and docker ps shorten a container id.

@@ -112,6 +112,10 @@ type SocketSample struct {
 	Owner   Owner
 	Holders []ProcessID // of the socket or, while it is unaccepted, of its listener; read-only
 
+	// Contested says that the socket is unaccepted and in one of several accept queues, and that
+	// Holders has the holders of all of them.
+	Contested bool
+
 	// Idle times before Snapshot.Taken, from tcp_info. They are meaningless if HasTimes is false,
 	// and used in CLOSE_WAIT only: no ACK says when a socket was closed.
 	HasTimes      bool
@@ -126,6 +130,7 @@ type Socket struct {
 	Facts
 	Owner      Owner
 	Holders    []ProcessID
+	Contested  bool      // see SocketSample
 	FirstSeen  time.Time // when a scan first saw it ended, or in another state if it has not ended
 	Since      time.Time // ended, as far as the kernel says, which a peer can forge; else FirstSeen
 	QuietSince time.Time // nothing has moved since then; zero while something is moving

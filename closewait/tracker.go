@@ -104,7 +104,7 @@ func (t *Tracker) observe(sample *SocketSample, now time.Time) bool {
 		t.add(e.Socket)
 	case e.seen == t.scan:
 		return false
-	case e.Facts != sample.Facts || e.Owner != sample.Owner || !sameHolders(e.Holders, sample.Holders):
+	case e.Facts != sample.Facts || e.Owner != sample.Owner || e.Contested != sample.Contested || !sameHolders(e.Holders, sample.Holders):
 		t.change(e, sample, now)
 	case e.seen != t.scan-1: // listed again after a scan that missed it
 		t.markDirty(e.Holders)

@@ -8,7 +8,7 @@ import "time"
 // not count as one, but the socket has entered CLOSE_WAIT after the last scan without it. Nothing
 // says when a socket was closed.
 func newSocket(sample *SocketSample, now, read time.Time) *Socket {
-	s := &Socket{Facts: sample.Facts, Owner: sample.Owner, Holders: sample.Holders, FirstSeen: now, Since: now}
+	s := &Socket{Facts: sample.Facts, Owner: sample.Owner, Holders: sample.Holders, Contested: sample.Contested, FirstSeen: now, Since: now}
 	s.AgeIsLowerBound = read.IsZero() && (!sample.HasTimes || sample.State != CloseWait || sample.Timer == TimerKeepalive)
 	quiet := now
 	if sample.HasTimes && sample.State == CloseWait {
@@ -38,7 +38,7 @@ func (s *Socket) sameConnection(sample *SocketSample) bool {
 // socket.
 func (s *Socket) after(sample *SocketSample, now time.Time) *Socket {
 	next := *s
-	next.Facts, next.Owner, next.Holders = sample.Facts, sample.Owner, sample.Holders
+	next.Facts, next.Owner, next.Holders, next.Contested = sample.Facts, sample.Owner, sample.Holders, sample.Contested
 	switch {
 	case !sample.idle():
 		next.QuietSince = time.Time{}

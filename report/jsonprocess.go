@@ -23,6 +23,7 @@ type jsonProcess struct {
 	FDs           jsonFDs         `json:"fds"`
 	Sockets       int             `json:"sockets"`
 	Unaccepted    int             `json:"unaccepted"`
+	AtMost        bool            `json:"unaccepted_is_upper_bound"`
 	States        map[string]*int `json:"states"`         // of held sockets; null: not known
 	OldestSeconds *float64        `json:"oldest_seconds"` // null if no socket has ended
 	OldestIsLower bool            `json:"oldest_is_lower_bound"`
@@ -82,11 +83,12 @@ type jsonNetwork struct {
 
 func newJSONProcess(h *closewait.Holder, now time.Time) jsonProcess {
 	all := join(&h.Ended, &h.Unaccepted)
+	unaccepted, exact := h.UnacceptedCount()
 	p := jsonProcess{
 		Group: untrusted(h.Group()), PID: h.ID.PID, StartTime: h.StartTime.UTC(), Comm: untrusted(h.Comm), Exe: untrusted(h.Exe),
 		UID: h.UID, User: untrusted(h.User), State: untrusted(h.State), Unit: untrusted(h.Unit), Container: untrusted(h.Container),
 		Pod: untrusted(h.Pod), NetNS: uint64(h.NetNS), FDs: newJSONFDs(&h.Process),
-		Sockets: h.Ended.Len(), Unaccepted: h.Unaccepted.Len(), OldestIsLower: all.LowerBounds > 0, Forwards: h.ForwardsHalfCloses(),
+		Sockets: h.Ended.Len(), Unaccepted: unaccepted, AtMost: !exact, OldestIsLower: all.LowerBounds > 0, Forwards: h.ForwardsHalfCloses(),
 		Unread:    jsonUnread{None: all.Unread[closewait.UnreadNone], FIN: all.Unread[closewait.UnreadFIN], Data: all.Unread[closewait.UnreadData]},
 		RecvBytes: all.UnreadBytes, SendBytes: all.SendBytes,
 		Shared: all.Shared, Keepalive: all.Keepalive, LocalPeer: all.LocalPeer,

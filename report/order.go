@@ -23,7 +23,7 @@ var Orders = []Order{
 	{"closed", true, func(a, b *Row) int {
 		return cmp.Compare(a.Holder.Ended.States[closewait.Closed], b.Holder.Ended.States[closewait.Closed])
 	}},
-	{"unaccepted", true, func(a, b *Row) int { return cmp.Compare(a.Holder.Unaccepted.Len(), b.Holder.Unaccepted.Len()) }},
+	{"unaccepted", true, func(a, b *Row) int { return cmp.Compare(unaccepted(a.Holder), unaccepted(b.Holder)) }},
 	{"other", true, func(a, b *Row) int { return cmp.Compare(a.Holder.Other.Len(), b.Holder.Other.Len()) }},
 	{"oldest", true, func(a, b *Row) int { return b.Ages.Sockets[0].Since.Compare(a.Ages.Sockets[0].Since) }},
 	{"unread", true, func(a, b *Row) int { return cmp.Compare(a.Ended.UnreadBytes, b.Ended.UnreadBytes) }},

@@ -33,7 +33,7 @@ func (r *Report) Row(h *closewait.Holder) Row {
 	row.Group, row.PID, row.Comm = Text(h.Group()), strconv.Itoa(h.ID.PID), Text(h.Comm)
 	row.Sockets = r.seen().count(h.Ended.Len(), closewait.EndedStates...)
 	row.Closed = r.seen().count(h.Ended.States[closewait.Closed], closewait.Closed)
-	row.Unaccepted = strconv.Itoa(h.Unaccepted.Len())
+	row.Unaccepted = unacceptedCell(h)
 	row.OtherSum = r.seen().count(h.Other.Len(), closewait.OtherStates...)
 	row.OtherStates = slices.DeleteFunc(r.seen().counts(statesOf(h), closewait.OtherStates), func(c StateCount) bool { return c.Sockets == "0" || c.Sockets == "-" })
 	row.Other = row.other()

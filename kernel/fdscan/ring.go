@@ -59,8 +59,8 @@ func (r *tableReader) readRing(process host.Directory, path string) (listed bool
 }
 
 // eachRingSocket calls f with the inode of each socket in the fdinfo of a ring: in the section
-// UserFiles, as in "    0: socket:[4711]" (io_uring/fdinfo.c). The kernel escapes newlines in names of
-// files.
+// UserFiles, as in "    0: socket:[4711]" (io_uring/fdinfo.c). The kernel escapes newlines in names
+// of files.
 func eachRingSocket(info io.Reader, f func(inode uint64)) (listed bool, err error) {
 	lines := bufio.NewReader(info)
 	inFiles, tooLong := false, false

@@ -99,14 +99,16 @@ func (d *Describer) readGroup(dir host.Directory, p *closewait.Process) (err err
 	return nil
 }
 
-func (d *Describer) readExe(dir host.Directory, p *closewait.Process) error {
+func (d *Describer) readExe(dir host.Directory, p *closewait.Process) (err error) {
+	p.Exe, err = readProgram(dir)
+	return err
+}
+
+// readProgram returns the path of the program that a process runs.
+func readProgram(dir host.Directory) (string, error) {
 	var target [unix.PathMax]byte
 	link, err := dir.Readlink("exe", target[:])
-	if err != nil {
-		return err
-	}
-	p.Exe = string(bytes.TrimSuffix(link, []byte(" (deleted)")))
-	return nil
+	return string(bytes.TrimSuffix(link, []byte(" (deleted)"))), err
 }
 
 func (d *Describer) readNetNS(dir host.Directory, p *closewait.Process) (err error) {

@@ -31,7 +31,8 @@ const tablesRefresh = time.Minute
 func (d *Describer) HasOtherTables(id closewait.ProcessID) bool { return len(d.tables.of[id].tids) > 0 }
 
 // readDescriptors counts the open descriptors in the fullest table of the process: a thread with a
-// table of its own fails with EMFILE when that table is full. The limit is the same for all threads.
+// table of its own fails with EMFILE when that table is full. The limit is the same for all of
+// them.
 func (d *Describer) readDescriptors(dir host.Directory, p *closewait.Process) (err error) {
 	if p.OpenFDs, err = d.countDescriptors(dir, "fd"); err != nil {
 		return err

@@ -27,7 +27,8 @@ type bpfScan struct {
 
 	ns        closewait.NetNS                  // of the last record
 	listening map[uint64][]closewait.ProcessID // the holders of listeners, by inode
-	queues    map[closewait.NetNS]bool         // namespaces in which a connection waits in an accept queue
+	accepters *accepters
+	queues    map[closewait.NetNS]bool // namespaces in which a connection waits in an accept queue
 }
 
 // bpfBuffers is the memory of a bpfScan that the next one uses again.
@@ -76,7 +77,8 @@ func (b *bpfScan) add(record *bpf.Socket) {
 	}
 	holder := b.indexOf(closewait.ProcessID{PID: int(record.Pid), Start: startOf(record.Start)})
 	if record.State == host.TCPListen {
-		b.set.listeners.add(ns, record.LocalAddress(), record.Inode)
+		queue := closewait.AcceptQueue{Length: record.RecvQueue, Backlog: record.SendQueue, Known: true}
+		b.set.listeners.add(ns, record.LocalAddress(), listener{record.Inode, record.Interface, queue})
 		b.listening[record.Inode] = append(b.listening[record.Inode], b.ids[holder])
 		if record.RecvQueue > 0 {
 			b.queues[ns] = true
@@ -178,6 +180,14 @@ func (b *bpfScan) holdersOf(rows []fdscan.InodeIndex, lists *fdscan.HolderLists)
 		return b.alone[holders[0]]
 	}
 	return *lists.Of(holders, b.ids)
+}
+
+// holdersOfListener returns the holders of a listener, ascending by pid. Each can have several
+// descriptors of it.
+func (b *bpfScan) holdersOfListener(inode uint64) []closewait.ProcessID {
+	holders := b.listening[inode]
+	slices.SortFunc(holders, fdscan.ByPID)
+	return slices.Compact(holders)
 }
 
 // has reports whether a process holds the socket with this inode.

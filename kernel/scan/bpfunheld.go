@@ -62,13 +62,12 @@ func (u *unheldSockets) assign(scan *bpfScan, from int) (again bool) {
 	if scan.host.SeesAllProcesses {
 		owner = closewait.OwnedByKernel
 	}
-	accepters := newAccepters(set.listeners, func(inode uint64) ([]closewait.ProcessID, bool) { return scan.listening[inode], true })
+	scan.accepters = newAccepters(u.host, set, func(inode uint64) ([]closewait.ProcessID, bool) { return scan.holdersOfListener(inode), true })
 	for i := range unheld {
 		row := &unheld[i]
 		row.Direction, row.Owner = set.listeners.direction(&row.Facts), owner
 		if !row.Accepted() {
-			row.Owner = closewait.OwnedByListener
-			row.Holders, _ = accepters.of(row)
+			scan.accepters.assign(row)
 		}
 	}
 	return first && len(u.orphans) > 0

@@ -103,6 +103,7 @@ func (s *ebpfScanner) scan(ctx context.Context) (snapshot *closewait.Snapshot, a
 	if err != nil {
 		return nil, false, err
 	}
+	scan.accepters.addQueues(s.buffers.processes)
 	snapshot.Sockets, snapshot.Processes, snapshot.PIDs = scan.set.sockets, s.buffers.processes, processes.pids
 	return snapshot, false, nil
 }

@@ -121,7 +121,8 @@ func (r *namespaceReader) dump(ctx context.Context, set *socketSet, ns host.Name
 	before := len(set.sockets)
 	malformed, err := r.dumper.Dump(ctx, func(row *sockdiag.Row) {
 		if row.State == host.TCPListen {
-			set.listeners.add(ns.ID, row.Local, uint64(row.Inode))
+			queue := closewait.AcceptQueue{Length: row.RecvQueue, Backlog: row.SendQueue, Known: true}
+			set.listeners.add(ns.ID, row.Local, listener{uint64(row.Inode), row.Interface, queue})
 			return
 		}
 		set.add(sampleOf(ns.ID, row))
@@ -138,7 +139,7 @@ func (r *namespaceReader) readTable(ctx context.Context, set *socketSet, ns host
 	before := len(set.sockets)
 	err := r.tables.Each(ctx, ns, r.where, procfs.CloseWaitOrListen, func(row procfs.TCPRow) {
 		if row.State == host.TCPListen {
-			set.listeners.add(ns.ID, row.Local, row.Inode)
+			set.listeners.add(ns.ID, row.Local, listener{inode: row.Inode, queue: closewait.AcceptQueue{Length: row.RecvQueue}})
 			return
 		}
 		set.add(sampleOfTableRow(ns.ID, row))

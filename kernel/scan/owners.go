@@ -59,7 +59,7 @@ func (c *ownerCache) resolve(ctx context.Context, scan *tableScan, closed *close
 // entry that is not valid.
 func (c *ownerCache) assign(scan *tableScan, valid func(*ownerEntry) bool) bool {
 	c.table.next = 0
-	accepters := newAccepters(scan.set.listeners, func(inode uint64) ([]closewait.ProcessID, bool) {
+	scan.accepters = newAccepters(c.host, scan.set, func(inode uint64) ([]closewait.ProcessID, bool) {
 		e := c.table.find(inode, 0)
 		switch {
 		case !valid(e):
@@ -69,27 +69,42 @@ func (c *ownerCache) assign(scan *tableScan, valid func(*ownerEntry) bool) bool 
 		}
 		return e.holderList(), true
 	})
+	return c.assignAccepted(scan, valid) && assignUnaccepted(scan)
+}
+
+// assignAccepted fills in the directions of all sockets, and the owners of the accepted ones.
+func (c *ownerCache) assignAccepted(scan *tableScan, valid func(*ownerEntry) bool) bool {
 	for i := range scan.set.sockets {
 		row := &scan.set.sockets[i]
 		row.Direction = scan.set.listeners.direction(&row.Facts)
 		row.Owner, row.Holders = closewait.OwnerUnresolved, nil
+		if !row.Accepted() {
+			continue
+		}
+		e := c.table.find(row.Inode, row.ID.Cookie)
+		if !valid(e) {
+			return false
+		}
+		if e != nil {
+			row.Owner, row.Holders = e.owner, e.holderList()
+			if row.Direction != closewait.UnknownDirection {
+				e.direction = row.Direction
+			}
+		}
+		scan.holders.add(row.Holders)
+	}
+	return true
+}
+
+// assignUnaccepted fills in the holders of the listeners of the other sockets.
+func assignUnaccepted(scan *tableScan) bool {
+	for i := range scan.set.sockets {
+		row := &scan.set.sockets[i]
 		if row.Accepted() {
-			e := c.table.find(row.Inode, row.ID.Cookie)
-			if !valid(e) {
-				return false
-			}
-			if e != nil {
-				row.Owner, row.Holders = e.owner, e.holderList()
-				if row.Direction != closewait.UnknownDirection {
-					e.direction = row.Direction
-				}
-			}
-		} else {
-			var known bool
-			row.Owner = closewait.OwnedByListener
-			if row.Holders, known = accepters.of(row); !known {
-				return false
-			}
+			continue
+		}
+		if !scan.accepters.assign(row) {
+			return false
 		}
 		scan.holders.add(row.Holders)
 	}

@@ -63,7 +63,7 @@ func both(trees ...map[string]string) map[string]string {
 // 1 has a listener, with inode 91.
 func resolve(ctx context.Context, s *procfsScanner, at time.Time, sockets []closewait.SocketSample) error {
 	scan := s.begin()
-	scan.set.listeners.add(1, netip.MustParseAddrPort("0.0.0.0:80"), 91)
+	scan.set.listeners.add(1, netip.MustParseAddrPort("0.0.0.0:80"), listener{inode: 91})
 	scan.set.sockets, scan.taken = sockets, at
 	_, err := s.owners.resolve(ctx, scan, &s.closed, nil)
 	return err

@@ -16,11 +16,10 @@ type ownerTable struct {
 	next    int                 // index in entries after the entry that was found last
 }
 
-// newOwnerTable returns a table of the accepted sockets of a scan, and of the listeners of all
-// others, whose holders are not known yet.
+// newOwnerTable returns a table of the accepted sockets and the listeners of a scan, whose holders
+// are not known yet.
 func newOwnerTable(scan *tableScan) ownerTable {
 	t := ownerTable{entries: make([]ownerEntry, 0, len(scan.set.sockets))}
-	seen := map[uint64]bool{} // listeners: each has many connections
 	for i := range scan.set.sockets {
 		row := &scan.set.sockets[i]
 		if row.Accepted() {
@@ -28,14 +27,10 @@ func newOwnerTable(scan *tableScan) ownerTable {
 				inode: uint32(row.Inode), cookie: row.ID.Cookie, netNS: uint32(row.ID.NetNS), addrs: t.addrs.add(row.Local, row.Remote),
 				iface: row.Interface, uid: row.UID, ipv4: row.Family() == closewait.IPv4, seen: scan.number,
 			})
-			continue
 		}
-		for _, inode := range scan.set.listeners.of(row.ID.NetNS, row.Local) {
-			if !seen[inode] {
-				seen[inode] = true
-				t.entries = append(t.entries, ownerEntry{inode: uint32(inode)})
-			}
-		}
+	}
+	for l := range scan.set.listeners.all() {
+		t.entries = append(t.entries, ownerEntry{inode: uint32(l.inode)})
 	}
 	t.byInode = make([]fdscan.InodeIndex, len(t.entries))
 	for i := range t.entries {

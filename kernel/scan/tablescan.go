@@ -29,14 +29,15 @@ type tableScanner struct {
 
 // tableScan is the state of one scan.
 type tableScan struct {
-	number  uint32 // from 1
-	set     *socketSet
-	holders *holderSet
-	pids    []int             // all processes, as listed last
-	unread  []closewait.NetNS // namespaces that could not be read
-	taken   time.Time         // after the last row was read, so that ages are never too large
-	uptime  time.Duration     // of the host at that time
-	missed  []closewait.Facts // accepted sockets that the last scan saw and this one does not
+	number    uint32 // from 1
+	set       *socketSet
+	holders   *holderSet
+	accepters *accepters        // nil without a socket
+	pids      []int             // all processes, as listed last
+	unread    []closewait.NetNS // namespaces that could not be read
+	taken     time.Time         // after the last row was read, so that ages are never too large
+	uptime    time.Duration     // of the host at that time
+	missed    []closewait.Facts // accepted sockets that the last scan saw and this one does not
 }
 
 // newTableScanner returns a tableScanner. The dumper is nil if netlink is not to be used.
@@ -95,6 +96,9 @@ func (s *tableScanner) snapshot(scan *tableScan) (*closewait.Snapshot, error) {
 	})
 	if err != nil {
 		return nil, err
+	}
+	if scan.accepters != nil {
+		scan.accepters.addQueues(s.buffers.processes)
 	}
 	return &closewait.Snapshot{
 		Complete: closewait.NewStateSet(closewait.CloseWait),

@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"testing"
 
-	"closewait_exporter/closewait"
 	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/internal/leaktest/tcp"
@@ -44,22 +43,6 @@ func TestUnacceptedSocketsBelongToTheHolderOfTheirListener(t *testing.T) {
 			})
 		})
 	}
-}
-
-func TestUnacceptedSocketsOfAPortSharedByProcessesBelongToAllOfThem(t *testing.T) {
-	hosttest.Require(t)
-	one := leaktest.Start(t, "--idle-listen=127.0.0.1:0", "--reuseport=1", "--unaccepted=20")
-	port := one.IdleListeners[0].Port()
-	two := leaktest.Start(t, fmt.Sprintf("--idle-listen=127.0.0.1:%d", port), "--reuseport=1", "--unaccepted=20")
-	withEachScanner(t, func(t *testing.T, kind scannerKind) {
-		v := openTracked(t, kind, scan.Options{}).view()
-		if a, b := v.unaccepted(one.PID), v.unaccepted(two.PID); a != 40 || b != 40 {
-			t.Errorf("%d and %d unaccepted, want 40 for both: any of them could accept any", a, b)
-		}
-		if total := v.Sockets.Of(closewait.IPv4, closewait.OwnedByListener); total != 40 {
-			t.Errorf("%d unaccepted on the host, want 40", total)
-		}
-	})
 }
 
 func TestTheListenerThatTheKernelPrefersHasTheUnacceptedSockets(t *testing.T) {
@@ -177,11 +160,11 @@ func abandon(t testing.TB, l *net.TCPListener) {
 	}
 }
 
-// keepOpen starts a process that has a file open until the test ends, and closes our descriptor.
-func keepOpen(t testing.TB, file *os.File) *os.Process {
+// keepOpen starts a process that has files open until the test ends, and closes our descriptors.
+func keepOpen(t testing.TB, files ...*os.File) *os.Process {
 	t.Helper()
 	cmd := exec.Command("cat")
-	cmd.ExtraFiles = []*os.File{file}
+	cmd.ExtraFiles = files
 	in, err := cmd.StdinPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -195,8 +178,10 @@ func keepOpen(t testing.TB, file *os.File) *os.Process {
 			t.Error(err)
 		}
 	})
-	if err := file.Close(); err != nil {
-		t.Fatal(err)
+	for _, file := range files {
+		if err := file.Close(); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return cmd.Process
 }

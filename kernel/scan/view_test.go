@@ -86,7 +86,8 @@ func (v view) held(pid int) int {
 
 func (v view) unaccepted(pid int) int {
 	if h := v.find(pid); h != nil {
-		return h.Unaccepted.Len()
+		n, _ := h.UnacceptedCount()
+		return n
 	}
 	return 0
 }
