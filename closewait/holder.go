@@ -10,6 +10,7 @@ type Holder struct {
 	Other      Holding // sockets that it has a descriptor for, in the states of OtherStates
 	Entered    uint64  // ended sockets that came to the process, as far as scans saw it
 	Left       uint64  // ended sockets whose descriptors are gone from the process, or the process from them
+	Ports      PortUse // to the remote end to which it holds most sockets
 }
 
 // Total is the number of sockets: ended, unaccepted and in other states.

@@ -11,6 +11,7 @@ import (
 type holderState struct {
 	ended, unaccepted, other Holding
 	entered, left            uint64
+	busiest                  route
 	dirty                    bool      // the holdings are of an earlier scan
 	current                  socketSet // of this scan, while refresh collects it
 }
@@ -30,10 +31,22 @@ func (c *socketSet) add(s *Socket) {
 	}
 }
 
+// busiest returns the route on which most sockets are.
+func (c *socketSet) busiest() route {
+	counts := routes{}
+	for _, list := range [...][]*Socket{c.ended, c.other} {
+		for _, s := range list {
+			counts.add(s, 1)
+		}
+	}
+	return counts.busiest()
+}
+
 // add counts a socket that the Tracker did not know.
 func (t *Tracker) add(s *Socket) {
 	t.markDirty(s.Holders)
 	t.enter(s.leakedBy())
+	t.routes.add(s, 1)
 }
 
 // move counts a socket that has changed. Its holders may have changed, or it may have been
@@ -41,6 +54,8 @@ func (t *Tracker) add(s *Socket) {
 func (t *Tracker) move(before, after *Socket) {
 	t.markDirty(before.Holders)
 	t.markDirty(after.Holders)
+	t.routes.add(before, -1)
+	t.routes.add(after, 1)
 	from, to := before.leakedBy(), after.leakedBy()
 	if sameHolders(from, to) {
 		return
@@ -137,6 +152,7 @@ func (t *Tracker) refresh() {
 		}
 	}
 	for _, h := range dirty {
+		h.busiest = h.current.busiest()
 		h.ended, h.unaccepted, h.other = NewHolding(h.current.ended), NewHolding(h.current.unaccepted), NewHolding(h.current.other)
 		h.current, h.dirty = socketSet{}, false
 	}
@@ -152,7 +168,7 @@ func (t *Tracker) listHolders(s *Snapshot) []*Holder {
 		}
 		h := &Holder{
 			Process: p, Ended: state.ended, Unaccepted: state.unaccepted, Other: state.other,
-			Entered: state.entered, Left: state.left,
+			Entered: state.entered, Left: state.left, Ports: t.routes.use(state.busiest, s.UsablePorts),
 		}
 		if h.Total() > 0 {
 			list = append(list, h)

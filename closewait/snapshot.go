@@ -12,6 +12,7 @@ type Snapshot struct {
 	PIDs            []int          // every pid on the host, ascending; a process in neither list has ended
 	NetNS           []NetNS        // the namespaces whose sockets were read
 	UnreadableNetNS []NetNS        // namespaces that exist and could not be read in this scan
+	UsablePorts     map[NetNS]int  // local ports for connect(2): ip_local_port_range without the reserved ones; absent where not known
 	Denied          int            // processes whose descriptors could not be read
 
 	// Complete has the states in which every held socket was seen. Of others only some sockets are

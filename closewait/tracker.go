@@ -25,6 +25,7 @@ type Tracker struct {
 		holders []ProcessID
 		states  []*holderState
 	}
+	routes    routes
 	durations Histogram
 }
 
@@ -45,6 +46,7 @@ func NewTracker(durationBounds []float64) *Tracker {
 		read:      map[NetNS]time.Time{},
 		holders:   map[ProcessID]*holderState{},
 		ownerless: []*holderState{{}},
+		routes:    routes{},
 		durations: NewHistogram(durationBounds),
 	}
 }
@@ -187,6 +189,7 @@ func (t *Tracker) remove(e *tracked) {
 		t.durations.observe(e.Age(e.lastSeen).Seconds())
 	}
 	t.leave(e.leakedBy())
+	t.routes.add(e.Socket, -1)
 }
 
 // inState returns the sockets in a state.

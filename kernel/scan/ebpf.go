@@ -20,6 +20,7 @@ type ebpfScanner struct {
 	options  Options
 	iterator *bpf.Iterator
 	reader   *namespaceReader
+	ports    *procfs.PortRanges
 
 	// Kept from scan to scan.
 	schedule     bpfSchedule
@@ -40,7 +41,7 @@ func openEBPF(h *host.Host, o Options) (Scanner, error) {
 		return nil, err
 	}
 	s := &ebpfScanner{
-		host: h, options: o, iterator: iterator,
+		host: h, options: o, iterator: iterator, ports: procfs.NewPortRanges(h),
 		schedule: bpfSchedule{refresh: o.Refresh}, unheld: unheldSockets{host: h}, missed: missedSockets{host: h},
 		descriptions: bpfDescriptions{describer: procfs.NewDescriber(h), iterator: iterator, refresh: o.Refresh},
 	}
@@ -104,6 +105,7 @@ func (s *ebpfScanner) scan(ctx context.Context) (snapshot *closewait.Snapshot, a
 		return nil, false, err
 	}
 	scan.accepters.addQueues(s.buffers.processes)
+	snapshot.UsablePorts = scan.set.usablePorts(s.ports, processes.namespaces)
 	snapshot.Sockets, snapshot.Processes, snapshot.PIDs = scan.set.sockets, s.buffers.processes, processes.pids
 	return snapshot, false, nil
 }

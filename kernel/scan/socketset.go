@@ -5,6 +5,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/procfs"
 )
 
 // socketSet is what one scan has read: sockets, listeners, and the namespaces whose tables it has
@@ -42,6 +43,22 @@ func (s *socketSet) netNSIDs() []closewait.NetNS {
 		ids[i] = ns.ID
 	}
 	return ids
+}
+
+// usablePorts returns the number of usable local ports of the namespaces in which a socket may use
+// one for a connection that this host has opened.
+func (s *socketSet) usablePorts(ranges *procfs.PortRanges, namespaces []host.Namespace) map[closewait.NetNS]int {
+	in := map[closewait.NetNS]bool{}
+	var last closewait.NetNS
+	for i := range s.sockets {
+		row := &s.sockets[i]
+		if row.ID.NetNS != last && row.Direction != closewait.Inbound && row.State.Listed() {
+			last = row.ID.NetNS
+			in[last] = true
+		}
+	}
+	wanted := slices.DeleteFunc(slices.Clone(namespaces), func(ns host.Namespace) bool { return !in[ns.ID] })
+	return ranges.Usable(wanted)
 }
 
 // buffers is the memory of a scan that the next scan uses again.

@@ -18,6 +18,7 @@ type tableScanner struct {
 	options   Options
 	reader    *namespaceReader
 	describer *procfs.Describer
+	ports     *procfs.PortRanges
 
 	// Kept from scan to scan.
 	scans  uint32 // number of scans
@@ -42,7 +43,7 @@ type tableScan struct {
 
 // newTableScanner returns a tableScanner. The dumper is nil if netlink is not to be used.
 func newTableScanner(h *host.Host, o Options, dumper *sockdiag.Dumper) *tableScanner {
-	s := &tableScanner{host: h, options: o, describer: procfs.NewDescriber(h)}
+	s := &tableScanner{host: h, options: o, describer: procfs.NewDescriber(h), ports: procfs.NewPortRanges(h)}
 	s.reader = &namespaceReader{host: h, dumper: dumper, tables: procfs.NewSocketTables(h), find: s.findNamespaces}
 	s.owners = ownerCache{host: h, options: o}
 	s.closed = closedSockets{host: h, reader: s.reader}
@@ -103,7 +104,8 @@ func (s *tableScanner) snapshot(scan *tableScan) (*closewait.Snapshot, error) {
 	return &closewait.Snapshot{
 		Complete: closewait.NewStateSet(closewait.CloseWait),
 		Taken:    scan.taken, Uptime: scan.uptime, NetNS: scan.set.netNSIDs(), UnreadableNetNS: scan.unread, Denied: s.owners.unread,
-		Sockets: scan.set.sockets, Processes: s.buffers.processes, PIDs: scan.pids,
+		UsablePorts: scan.set.usablePorts(s.ports, scan.set.reached),
+		Sockets:     scan.set.sockets, Processes: s.buffers.processes, PIDs: scan.pids,
 	}, nil
 }
 
