@@ -38,6 +38,7 @@ type jsonProcess struct {
 	Remotes       int             `json:"remote_addresses"`
 	TopRemote     *jsonRemote     `json:"top_remote"`  // null if no socket has ended
 	TopNetwork    *jsonNetwork    `json:"top_network"` // the same
+	LocalPorts    *jsonPorts      `json:"local_ports"` // null if not known
 	Rules         []string        `json:"rules"`       // null without a rules file
 	Trend         *jsonTrend      `json:"trend"`       // null without a history
 }
@@ -92,7 +93,7 @@ func newJSONProcess(h *closewait.Holder, now time.Time) jsonProcess {
 		Unread:    jsonUnread{None: all.Unread[closewait.UnreadNone], FIN: all.Unread[closewait.UnreadFIN], Data: all.Unread[closewait.UnreadData]},
 		RecvBytes: all.UnreadBytes, SendBytes: all.SendBytes,
 		Shared: all.Shared, Keepalive: all.Keepalive, LocalPeer: all.LocalPeer,
-		Services: []jsonService{}, Remotes: all.RemoteAddresses,
+		Services: []jsonService{}, Remotes: all.RemoteAddresses, LocalPorts: newJSONPorts(&h.Ports),
 	}
 	if all.Len() > 0 {
 		oldest := all.Oldest(now).Seconds()

@@ -12,7 +12,9 @@ import (
 
 // Summary describes the whole host in a few lines, and counts what is not shown.
 func (r *Report) Summary() []string {
-	lines := append([]string{r.verdict()}, r.stateLines()...)
+	lines := append(r.portLines(), r.verdict())
+	lines = append(lines, r.stateLines()...)
+	lines = append(lines, r.kernelLines()...)
 	lines = append(append(lines, trendLines(r.History, r.Listed)...), r.scanLine())
 	hidden := countHidden(r.View, r.Listed)
 	if hidden.processes > 0 {
