@@ -3,7 +3,7 @@ package closewait
 // AcceptQueue is the queue of connections that a listener has not accepted yet.
 type AcceptQueue struct {
 	Length  uint32 // connections, in any state
-	Backlog uint32 // the length from which on the kernel accepts no more, as listen(2) has set it
+	Backlog uint32 // the length above which the kernel accepts no more, as listen(2) has set it
 	Known   bool   // whether the other two could be read
 }
 

@@ -27,6 +27,16 @@ func (u *PortUse) Ratio() (ratio float64, known bool) {
 	return min(float64(u.Used)/float64(u.Usable), 1), true
 }
 
+// Worse returns the use with the larger ratio.
+func (u PortUse) Worse(other PortUse) PortUse {
+	mine, known := u.Ratio()
+	theirs, theirsKnown := other.Ratio()
+	if theirsKnown && (!known || theirs > mine) {
+		return other
+	}
+	return u
+}
+
 // route is what connections must have in common to need different local ports. The zero value
 // stands for no connection.
 type route struct {

@@ -69,7 +69,7 @@ func topRemoteRatio(holders []*closewait.Holder) (ratio float64) {
 }
 
 // sum sums holders. A socket that several of them hold counts for each, as it would with sum() over
-// their series. The start time is the earliest one.
+// their series. The start time is the earliest one, and ratios are the largest.
 func sum(holders []*closewait.Holder) *closewait.Holder {
 	if len(holders) == 1 {
 		return holders[0]
@@ -88,6 +88,9 @@ func sum(holders []*closewait.Holder) *closewait.Holder {
 		}
 		total.FDsKnown = total.FDsKnown && h.FDsKnown
 		total.OpenFDs += h.OpenFDs
+		total.Queues.Fullest = total.Queues.Fullest.Fuller(h.Queues.Fullest)
+		total.Queues.Contested += h.Queues.Contested
+		total.Ports = total.Ports.Worse(h.Ports)
 	}
 	total.MaxFDs = sumOfLimits(holders)
 	total.Ended, total.Unaccepted, total.Other = closewait.NewHolding(ended), closewait.NewHolding(unaccepted), closewait.NewHolding(other)

@@ -44,7 +44,14 @@ func (c *Collector) addEntry(s *series, view *closewait.View, e *entry) {
 	for _, service := range topServices(e.Ended.Services, c.options.MaxServices) {
 		add(processService, float64(service.sockets), service.direction.String(), service.port)
 	}
-	add(processUnaccepted, float64(e.Unaccepted.Len()))
+	unaccepted, _ := e.UnacceptedCount()
+	add(processUnaccepted, float64(unaccepted))
+	if ratio, known := e.Ports.Ratio(); known {
+		add(processPorts, ratio)
+	}
+	if ratio, known := e.Queues.Fullest.Ratio(); known {
+		add(processAcceptQueue, ratio)
+	}
 	add(processShared, float64(e.Ended.Shared))
 	add(processKeepalive, float64(e.Ended.Keepalive))
 	add(processLocalPeer, float64(e.Ended.LocalPeer))

@@ -63,7 +63,7 @@ var (
 	processService = define("closewait_process_sockets_by_service", Gauge, ofProcess("direction", "port"),
 		"Held ended sockets by direction and service port: the local port of inbound, the remote port of outbound connections. Rare ports, and all ports of unknown direction, are summed as other.")
 	processUnaccepted = define("closewait_process_unaccepted_sockets", Gauge, ofProcess(),
-		"Sockets in CLOSE_WAIT in the accept queues of the process's listeners.")
+		"Sockets in CLOSE_WAIT in the accept queues of the process's listeners. At most, where live connections wait too and another process listens on the same port with a queue that is not empty.")
 	processShared = define("closewait_process_shared_sockets", Gauge, ofProcess(),
 		"Held ended sockets that another process also holds.")
 	processKeepalive = define("closewait_process_keepalive_sockets", Gauge, ofProcess(),
@@ -92,6 +92,10 @@ var (
 		"Open file descriptors of the process.")
 	processMaxFDs = define("closewait_process_max_fds", Gauge, ofProcess(),
 		"Soft limit of open file descriptors of the process.")
+	processPorts = define("closewait_process_local_ports_used_ratio", Gauge, ofProcess(),
+		"Local ports in use by ended and half-closed connections of all processes (lower bound) from the local address to the remote end to which the process holds most, of ip_local_port_range without ip_local_reserved_ports. Absent without a connection that the process has opened, and where it could not be read.")
+	processAcceptQueue = define("closewait_process_accept_queue_ratio", Gauge, ofProcess(),
+		"Length of the fullest accept queue of the process's listeners, of its backlog: 1 if it is full. Absent without a listener, and where it could not be read.")
 	processStart = define("closewait_process_start_time_seconds", Gauge, ofProcess(),
 		"Start time of the process, in seconds since the Unix epoch.")
 	processInfo = define("closewait_process_info", Gauge,

@@ -81,7 +81,9 @@ func tomcat() *closewait.Holder {
 			ID: tomcatMain, StartTime: time.Unix(1763000000, 250e6), Comm: "java",
 			Exe:  "/opt/vendor/platform/releases/2026.11.2/runtime/jdk-21.0.5+11/lib/server/bin/java",
 			User: "tomcat", Unit: "tomcat.service", NetNS: 4026531840, FDsKnown: true, OpenFDs: 812, MaxFDs: 4096,
+			Queues: closewait.AcceptQueues{Fullest: closewait.AcceptQueue{Length: 75, Backlog: 100, Known: true}},
 		},
+		Ports: closewait.PortUse{Local: netip.MustParseAddr("10.0.0.1"), Remote: netip.MustParseAddrPort("10.0.7.7:6379"), Used: 7058, Usable: 28232},
 		Ended: holding(
 			leaked(1, "10.0.0.1:8080", "10.9.0.6:40001", 3*24*time.Hour, 0, tomcatMain),
 			keepalive,
