@@ -38,6 +38,9 @@ func run(args []string) error {
 	url := client.Arg("url", "Page to request.").Required().String()
 	requests := client.Arg("requests", "Number of requests.").Required().Int()
 
+	hanging := app.Command("http-server", "Serve with net/http and handlers that hang. Reads the commands count and close, and ends with stdin.").Hidden()
+	keepalive := hanging.Flag("keepalive", "Let the listener set keepalive, as it does by default.").Default("true").Bool()
+
 	command, err := app.Parse(args)
 	if err != nil {
 		return fmt.Errorf("%w (see leak --help)", err)
@@ -48,6 +51,8 @@ func run(args []string) error {
 		return hold(*comm, *receive)
 	case client.FullCommand():
 		return getAndKeep(*url, *requests)
+	case hanging.FullCommand():
+		return serveAndHang(*keepalive)
 	case server.FullCommand():
 		if o, err = flags.parse(); err != nil {
 			return err
