@@ -17,14 +17,14 @@ import (
 // Prometheus is a running Prometheus server.
 type Prometheus struct{ Address string }
 
-// StartPrometheus starts a Prometheus that scrapes the targets of each job each second. It skips
-// the test where the program is missing.
-func StartPrometheus(t testing.TB, jobs map[string][]string) Prometheus {
+// StartPrometheus starts a Prometheus that scrapes the targets of each job, and evaluates the rules
+// of the given files, each second. It skips the test where the program is missing.
+func StartPrometheus(t testing.TB, jobs map[string][]string, rules ...string) Prometheus {
 	t.Helper()
 	program := leaktest.RequireProgram(t, "prometheus")
 	dir := t.TempDir()
 	file := filepath.Join(dir, "prometheus.yml")
-	if err := os.WriteFile(file, configOf(t, jobs), 0o600); err != nil {
+	if err := os.WriteFile(file, configOf(t, jobs, rules), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	return Prometheus{Start(t, exec.Command(program, "--config.file="+file,
@@ -32,14 +32,15 @@ func StartPrometheus(t testing.TB, jobs map[string][]string) Prometheus {
 }
 
 // configOf returns the configuration as JSON, which is valid YAML.
-func configOf(t testing.TB, jobs map[string][]string) []byte {
+func configOf(t testing.TB, jobs map[string][]string, rules []string) []byte {
 	t.Helper()
 	var scraped []any
 	for job, targets := range jobs {
 		scraped = append(scraped, map[string]any{"job_name": job, "static_configs": []any{map[string]any{"targets": targets}}})
 	}
 	config, err := json.Marshal(map[string]any{
-		"global":         map[string]string{"scrape_interval": "1s", "scrape_timeout": "1s"},
+		"global":         map[string]string{"scrape_interval": "1s", "scrape_timeout": "1s", "evaluation_interval": "1s"},
+		"rule_files":     rules,
 		"scrape_configs": scraped,
 	})
 	if err != nil {
