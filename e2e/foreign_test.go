@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -24,10 +25,20 @@ import (
 type foreign struct {
 	pid  int
 	port uint16
+
+	stdin  io.Writer
+	stdout *bufio.Reader
 }
 
-// startForeign starts a foreign program. It skips the test where the interpreter is missing.
+// startForeign starts a foreign program, which is killed when it lives for minutes. It skips the
+// test where the interpreter is missing.
 func startForeign(t *testing.T, command ...string) foreign {
+	t.Helper()
+	return startForeignFor(t, 2*maxWait, command...) // a JVM starts slowly on a loaded machine
+}
+
+// startForeignFor is startForeign with a longer time after which the program is killed.
+func startForeignFor(t *testing.T, lifetime time.Duration, command ...string) foreign {
 	t.Helper()
 	leaktest.RequireProgram(t, command[0])
 	if command[0] == "java" {
@@ -48,13 +59,14 @@ func startForeign(t *testing.T, command ...string) foreign {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	kill := time.AfterFunc(2*maxWait, func() { _ = cmd.Process.Kill() }) // a JVM starts slowly on a loaded machine
+	kill := time.AfterFunc(lifetime, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() {
 		stdin.Close()
 		_ = cmd.Wait()
 		kill.Stop()
 	})
-	line, err := bufio.NewReader(stdout).ReadString('\n')
+	answers := bufio.NewReader(stdout)
+	line, err := answers.ReadString('\n')
 	if err != nil {
 		_ = cmd.Wait()
 		t.Fatalf("%v is not ready: %v\n%s", command, err, &stderr)
@@ -63,7 +75,28 @@ func startForeign(t *testing.T, command ...string) foreign {
 	if err != nil {
 		t.Fatalf("%v: %v", command, err)
 	}
-	return foreign{cmd.Process.Pid, uint16(port)}
+	return foreign{cmd.Process.Pid, uint16(port), stdin, answers}
+}
+
+// ask sends a line to a program and returns the numbers that it answers.
+func (p foreign) ask(t *testing.T, command string) []int64 {
+	t.Helper()
+	if _, err := fmt.Fprintln(p.stdin, command); err != nil {
+		t.Fatalf("send %q to process %d: %v", command, p.pid, err)
+	}
+	line, err := p.stdout.ReadString('\n')
+	if err != nil {
+		t.Fatalf("%s: process %d has ended: %v", command, p.pid, err)
+	}
+	var numbers []int64
+	for field := range strings.FieldsSeq(line) {
+		number, err := strconv.ParseInt(field, 10, 64)
+		if err != nil {
+			t.Fatalf("%s: process %d answers %q", command, p.pid, line)
+		}
+		numbers = append(numbers, number)
+	}
+	return numbers
 }
 
 // family returns the pids of the program and its children.

@@ -41,6 +41,7 @@ type listedProcess struct {
 
 type listedSocket struct {
 	Local, Remote     string
+	State             string
 	Direction, Unread string
 	Owner             string
 	AgeSeconds        float64  `json:"age_seconds"`
@@ -62,19 +63,26 @@ func list(t testing.TB, args ...string) listing {
 // listAs is list with other privileges.
 func listAs(t testing.TB, attr *syscall.SysProcAttr, args ...string) listing {
 	t.Helper()
-	cmd := exec.Command(program(t), append([]string{"list", "--output=json", "--sockets"}, args...)...)
-	cmd.SysProcAttr = attr
-	var stderr bytes.Buffer
-	cmd.Stderr = &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		t.Fatalf("list: %v\n%s", err, &stderr)
-	}
-	l := listing{stderr: stderr.String()}
+	out, stderr := listOutput(t, attr, append([]string{"--output=json", "--sockets"}, args...)...)
+	l := listing{stderr: stderr}
 	if err := json.Unmarshal(out, &l); err != nil {
 		t.Fatalf("list: %v\n%s", err, out)
 	}
 	return l
+}
+
+// listOutput runs the list command and returns what it writes.
+func listOutput(t testing.TB, attr *syscall.SysProcAttr, args ...string) (stdout []byte, stderr string) {
+	t.Helper()
+	cmd := exec.Command(program(t), append([]string{"list"}, args...)...)
+	cmd.SysProcAttr = attr
+	var notes bytes.Buffer
+	cmd.Stderr = &notes
+	stdout, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("list: %v\n%s", err, &notes)
+	}
+	return stdout, notes.String()
 }
 
 // process returns the entry of a process; there must be exactly one.
@@ -90,6 +98,16 @@ func (l listing) process(t testing.TB, pid int) listedProcess {
 		t.Fatalf("process %d is listed %d times, want once: %+v", pid, len(found), l.Processes)
 	}
 	return found[0]
+}
+
+// sockets is the number of ended sockets that a process holds; 0 if it is not listed.
+func (l listing) sockets(pid int) int {
+	for _, p := range l.Processes {
+		if p.PID == pid {
+			return p.Sockets
+		}
+	}
+	return 0
 }
 
 // socketsOf returns the sockets that a process holds.

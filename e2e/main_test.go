@@ -3,11 +3,14 @@
 package e2e
 
 import (
+	"fmt"
+	"os"
 	"testing"
 	"time"
 
 	"go.uber.org/goleak"
 
+	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 )
 
@@ -18,7 +21,16 @@ const maxWait = time.Minute
 // modules.
 const longVariable = "CLOSEWAIT_LONG"
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// TestMain prepares the host where a test has started this binary on its own host.
+func TestMain(m *testing.M) {
+	if hosttest.Own() {
+		if err := hosttest.Move(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	}
+	goleak.VerifyTestMain(m)
+}
 
 // program is the path of the exporter, which all users may run.
 func program(t testing.TB) string {
