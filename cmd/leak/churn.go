@@ -28,7 +28,7 @@ func (s *server) openChurn() (*churn, error) {
 	if s.churnRate == 0 {
 		return nil, nil
 	}
-	opened, err := openListeners(s.extraAddrs(), netip.Addr{}, 0)
+	opened, err := openListeners(s.extraAddrs(), netip.Addr{}, 0, s.protocol())
 	perTick := int(s.churnRate * shortestTick.Seconds())
 	return &churn{listeners: opened, maxPerTick: max(100, 2*perTick)}, err
 }

@@ -17,6 +17,7 @@ const perAddress = 1500
 type clients struct {
 	addresses   int // number of client addresses, used in turn; 0: a new one every perAddress connections
 	connections int // opened so far
+	protocol    int
 }
 
 // connect opens the next connection.
@@ -26,7 +27,7 @@ func (c *clients) connect(to netip.AddrPort) (fd int, local netip.AddrPort, err 
 		n = c.connections % c.addresses
 	}
 	c.connections++
-	return tcp.Connect(clientAddr(n, to.Addr()), to)
+	return tcp.Connect(clientAddr(n, to.Addr()), to, c.protocol)
 }
 
 // clientAddr is the n-th client address for a destination: 127.0.0.1, then one in each /24 from

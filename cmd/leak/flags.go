@@ -32,12 +32,17 @@ func (f *flags) amounts(cmd *kingpin.CmdClause) {
 	cmd.Flag("stream", "Half-closed connections on which bytes keep moving: CLOSE_WAIT, but no leak.").IntVar(&o.streams)
 	cmd.Flag("slow-readers", "Half-closed connections whose clients read slowly, so that the send queue is never empty: no leak.").IntVar(&o.slowReaders)
 	cmd.Flag("closed", "Sockets that the client reset and that are still held: state CLOSE.").IntVar(&o.closed)
+	cmd.Flag("fin-wait2", "Connections whose server end was shut down for writing and whose client end stays: a socket in FIN_WAIT2, and a leaked one of the client.").
+		IntVar(&o.finWait2)
+	cmd.Flag("refused", "Sockets whose connect was refused.").IntVar(&o.refused)
+	cmd.Flag("bare", "Sockets that were never connected.").IntVar(&o.bare)
 	cmd.Flag("established", "Healthy connections that stay open; each is two sockets of this process.").IntVar(&o.established)
 	cmd.Flag("rate", "Number of further sockets to leak per second, until the descriptors run out.").Float64Var(&o.rate)
 	cmd.Flag("churn", "Number of healthy connections per second that open and close; each is in CLOSE_WAIT for 20 ms or 1/rate.").Float64Var(&o.churnRate)
 	cmd.Flag("unread", "What is left unread: none (end of file read), fin (only the FIN unread) or a number of payload bytes. Repeatable: sockets take turns.").
 		Default("fin").StringsVar(&f.unread)
 	cmd.Flag("keepalive", "Switch keepalive on (probes after tcp_keepalive_time, 2 hours).").BoolVar(&o.keepalive)
+	cmd.Flag("mptcp", "Use MPTCP at both ends.").BoolVar(&o.mptcp)
 }
 
 func (f *flags) addresses(cmd *kingpin.CmdClause) {

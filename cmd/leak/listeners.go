@@ -20,14 +20,15 @@ type listeners struct {
 }
 
 // openListeners opens copies of a listener on each address; more than one needs SO_REUSEPORT, which
-// 0 leaves out. Where an address is a wildcard, clients connect to the given one.
-func openListeners(at []netip.AddrPort, through netip.Addr, copies int) (listeners, error) {
+// 0 leaves out. Where an address is a wildcard, clients connect to the given one. The protocol is
+// IPPROTO_TCP or IPPROTO_MPTCP.
+func openListeners(at []netip.AddrPort, through netip.Addr, copies, protocol int) (listeners, error) {
 	var opened listeners
 	for _, bound := range at {
 		for range max(copies, 1) {
 			var fd int
 			var err error
-			if fd, bound, err = tcp.Listen(bound, copies > 0); err != nil {
+			if fd, bound, err = tcp.Listen(bound, copies > 0, protocol); err != nil {
 				return opened, err
 			}
 			opened.fds = append(opened.fds, fd)

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+
+	"golang.org/x/sys/unix"
 )
 
 // maxUnaccepted is the number of connections that an accept queue takes with its default limit.
@@ -18,12 +20,13 @@ type options struct {
 	reusePort  int              // listeners on each address; 0: one, without SO_REUSEPORT
 	unread     []unread         // in turn
 
-	sockets, unaccepted, outbound, streams, slowReaders, closed, established int
+	sockets, unaccepted, outbound, streams, slowReaders, closed, finWait2, refused, bare, established int
 
 	rate      float64 // further sockets a second
 	churnRate float64 // healthy connections a second
 	peers     int
 	keepalive bool
+	mptcp     bool
 
 	exitWithStdin bool
 
@@ -39,7 +42,7 @@ func (o *options) check() error {
 		n    int
 	}{
 		{"sockets", o.sockets}, {"unaccepted", o.unaccepted}, {"outbound", o.outbound}, {"stream", o.streams},
-		{"slow-readers", o.slowReaders}, {"closed", o.closed}, {"established", o.established}, {"reuseport", o.reusePort}, {"peers", o.peers},
+		{"slow-readers", o.slowReaders}, {"closed", o.closed}, {"fin-wait2", o.finWait2}, {"refused", o.refused}, {"bare", o.bare}, {"established", o.established}, {"reuseport", o.reusePort}, {"peers", o.peers},
 		{"children", o.children}, {"drop-uid", o.dropUID},
 	}
 	var errs error
@@ -58,6 +61,14 @@ func (o *options) check() error {
 		errs = errors.Join(errs, errors.New("--pass, --in-flight and --hand-over: a socket can be sent away once"))
 	}
 	return errs
+}
+
+// protocol is the protocol of all sockets.
+func (o *options) protocol() int {
+	if o.mptcp {
+		return unix.IPPROTO_MPTCP
+	}
+	return unix.IPPROTO_TCP
 }
 
 // shopOptions are the options of the demonstration: some sockets of each kind, growing slowly.

@@ -43,7 +43,7 @@ func (s *server) leakOutbound(n int) error {
 // openBackends opens the servers to which outbound connections go.
 func (s *server) openBackends() error {
 	var err error
-	s.backends, err = openListeners(s.extraAddrs(), netip.Addr{}, 0)
+	s.backends, err = openListeners(s.extraAddrs(), netip.Addr{}, 0, s.protocol())
 	return err
 }
 

@@ -63,6 +63,7 @@ func (s *server) makeAll() error {
 		n  int
 	}{
 		{s.establish, s.established}, {s.openStreams, s.options.streams}, {s.openSlowStreams, s.slowReaders}, {s.leakClosed, s.closed},
+		{shutDown(s), s.finWait2}, {refuse(s), s.refused}, {open(s), s.bare},
 		{s.leakOutbound, s.outbound}, {s.leak, s.options.sockets}, {s.leaveUnaccepted, s.unaccepted},
 	}
 	for _, step := range steps {

@@ -35,14 +35,14 @@ type server struct {
 }
 
 func newServer(o options, pid int) (*server, error) {
-	s := &server{options: o, pid: pid, clients: clients{addresses: o.peers}, queued: map[addrPair]*socket{}}
+	s := &server{options: o, pid: pid, clients: clients{addresses: o.peers, protocol: o.protocol()}, queued: map[addrPair]*socket{}}
 	s.children = children{comm: o.nameOrDefault(), exitWithStdin: o.exitWithStdin}
 	var err error
-	if s.listeners, err = openListeners(o.listen, o.connect, o.reusePort); err != nil {
+	if s.listeners, err = openListeners(o.listen, o.connect, o.reusePort, o.protocol()); err != nil {
 		return nil, err
 	}
 	if o.unaccepted > 0 {
-		s.idle, err = openListeners(o.idleListen, o.connect, o.reusePort)
+		s.idle, err = openListeners(o.idleListen, o.connect, o.reusePort, o.protocol())
 	}
 	return s, err
 }
@@ -201,6 +201,10 @@ func (s *server) state() truth.State {
 		switch sock.Kind {
 		case truth.Closed:
 			st.Closed++
+		case truth.FinWait2:
+			st.FinWait2++
+		case truth.Unconnected:
+			st.Unconnected++
 		case truth.Inbound, truth.Outbound, truth.Stream:
 			st.Leaked++
 		}

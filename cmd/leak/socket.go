@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -17,7 +18,7 @@ type socket struct {
 	unread unread
 }
 
-// newSocket describes an accepted or connected socket.
+// newSocket describes a socket that is not waiting to be accepted.
 func newSocket(fd int, kind truth.Kind, left unread, holder int) (*socket, error) {
 	s := &socket{fd: fd, unread: left}
 	s.Kind = kind
@@ -33,13 +34,29 @@ func newSocket(fd int, kind truth.Kind, left unread, holder int) (*socket, error
 		return nil, fmt.Errorf("find the cookie of a socket: %w", err)
 	}
 	s.Cookie = cookie
+	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	if err != nil {
+		return nil, fmt.Errorf("find the protocol of a socket: %w", err)
+	}
+	s.MPTCP = protocol == unix.IPPROTO_MPTCP
 	if s.Local, err = tcp.LocalAddr(fd); err != nil {
 		return nil, err
+	}
+	if kind == truth.Unconnected {
+		s.Remote = netip.AddrPortFrom(unspecified(s.Local.Addr()), 0)
+		return s, nil
 	}
 	if s.Remote, err = tcp.PeerAddr(fd); err != nil {
 		return nil, fmt.Errorf("find the peer of a socket: %w", err)
 	}
 	return s, nil
+}
+
+func unspecified(family netip.Addr) netip.Addr {
+	if family.Is4() {
+		return netip.IPv4Unspecified()
+	}
+	return netip.IPv6Unspecified()
 }
 
 // readAll reads what is unread, including the end of file.

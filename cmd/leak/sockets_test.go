@@ -1,11 +1,13 @@
 package main
 
 import (
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 
@@ -24,7 +26,7 @@ type socketFacts struct {
 func reportedBy(l *leaktest.Leak) []socketFacts {
 	var all []socketFacts
 	for _, s := range l.Sockets {
-		if s.Kind == truth.Closed {
+		if s.Kind == truth.Closed || s.Kind == truth.FinWait2 || s.Kind == truth.Unconnected {
 			continue
 		}
 		holders := slices.Clone(s.Holders)
@@ -66,7 +68,8 @@ func requireAgreement(t *testing.T, l *leaktest.Leak) []leaktest.Row {
 }
 
 func numbersOf(st truth.State) map[string]int {
-	return map[string]int{"leaked": st.Leaked, "unaccepted": st.Unaccepted, "closed": st.Closed, "established": st.Established}
+	return map[string]int{"leaked": st.Leaked, "unaccepted": st.Unaccepted, "closed": st.Closed, "established": st.Established,
+		"fin_wait2": st.FinWait2, "unconnected": st.Unconnected}
 }
 
 func TestServerLeaksWhatTheFlagsAskFor(t *testing.T) {
@@ -123,14 +126,17 @@ func TestServerLeaksWhatTheFlagsAskFor(t *testing.T) {
 			all: distinct(func(r leaktest.Row) netip.Addr { return r.Remote.Addr() }, 4)},
 		{name: "streams", flags: "--stream=2", want: map[string]int{"leaked": 2}, each: recvQ(0)},
 		{name: "slow readers", flags: "--slow-readers=2", want: map[string]int{"leaked": 2}, each: recvQ(0)},
+		{name: "shut down, and the other ends leaked", flags: "--fin-wait2=2", want: map[string]int{"fin_wait2": 2, "leaked": 2}, each: holders(1)},
+		{name: "refused and never connected", flags: "--refused=3 --bare=2", want: map[string]int{"unconnected": 5}},
+		{name: "refused and never connected, IPv6", flags: "--refused=3 --bare=2 --listen=[::1]:0", want: map[string]int{"unconnected": 5}},
 		{name: "everything at once",
-			flags: "--established=2 --stream=1 --closed=2 --outbound=1 --sockets=3 --unaccepted=2",
-			want:  map[string]int{"established": 2, "closed": 2, "leaked": 5, "unaccepted": 2}},
+			flags: "--established=2 --stream=1 --closed=2 --outbound=1 --sockets=3 --unaccepted=2 --fin-wait2=1 --refused=1 --bare=1",
+			want:  map[string]int{"established": 2, "closed": 2, "leaked": 6, "unaccepted": 2, "fin_wait2": 1, "unconnected": 2}},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			l := leaktest.Where{NetNS: true}.Start(t, strings.Fields(tt.flags)...)
-			want := map[string]int{"leaked": 0, "unaccepted": 0, "closed": 0, "established": 0}
+			want := map[string]int{"leaked": 0, "unaccepted": 0, "closed": 0, "established": 0, "fin_wait2": 0, "unconnected": 0}
 			maps.Copy(want, tt.want)
 			if diff := cmp.Diff(want, numbersOf(l.State)); diff != "" {
 				t.Errorf("numbers (-want +reported):\n%s", diff)
@@ -193,5 +199,50 @@ func TestClosedSocketsAreHeldAndInNoTable(t *testing.T) {
 		if held[s.Inode] == nil {
 			t.Errorf("no descriptor of inode %d in %v", s.Inode, held)
 		}
+	}
+}
+
+func TestSocketsThatWereShutDownAreHeldInFinWait2(t *testing.T) {
+	l := leaktest.Where{NetNS: true}.Start(t, "--fin-wait2=3", "--sockets=2")
+	var want, got []uint64
+	for _, s := range l.Sockets {
+		if s.Kind == truth.FinWait2 {
+			want = append(want, s.Inode)
+		}
+	}
+	for _, row := range l.SS("fin-wait-2") {
+		if row.HeldBy(l.PID) { // not the clients of the others, which nobody holds
+			got = append(got, row.Inode)
+		}
+	}
+	slices.Sort(got)
+	if slices.Sort(want); !slices.Equal(got, want) {
+		t.Errorf("ss sees %v in FIN_WAIT2, want %v", got, want)
+	}
+}
+
+func TestMPTCPSocketsAreThoseThatSsSees(t *testing.T) {
+	leaktest.RequireMPTCP(t)
+	l := leaktest.Where{NetNS: true}.Start(t, "--mptcp", "--sockets=2", "--outbound=1", "--unaccepted=2", "--fin-wait2=1", "--refused=1", "--bare=1", "--closed=1")
+	of := func(kinds ...truth.Kind) (cookies []uint64) {
+		for _, s := range l.Sockets {
+			if slices.Contains(kinds, s.Kind) && s.MPTCP {
+				cookies = append(cookies, s.Cookie)
+			}
+		}
+		slices.Sort(cookies)
+		return cookies
+	}
+	for state, want := range map[string][]uint64{"close-wait": of(truth.Inbound, truth.Outbound), "fin-wait-2": of(truth.FinWait2)} {
+		leaktest.Eventually(t, time.Minute, func() (bool, string) { // the kernel changes states in a worker
+			var got []uint64
+			for _, row := range l.SSOfMPTCP(state) {
+				if row.Inode > 0 {
+					got = append(got, row.Cookie)
+				}
+			}
+			slices.Sort(got)
+			return slices.Equal(got, want), fmt.Sprintf("ss sees %v in %s, want %v", got, state, want)
+		})
 	}
 }

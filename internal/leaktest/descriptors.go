@@ -54,6 +54,12 @@ func (l *Leak) SS(states ...string) []Row {
 	return addUsers(l.t, show(l.t, "-taneiOH", l.PID, states), pids)
 }
 
+// SSOfMPTCP asks ss for the MPTCP sockets in the network namespace of the program, as SS does.
+func (l *Leak) SSOfMPTCP(states ...string) []Row {
+	l.t.Helper()
+	return show(l.t, "-MpneiOH", l.PID, states)
+}
+
 // SSOf asks ss for the sockets in the network namespace of the test, as the function SS does, but
 // finds users only among the given processes: on a host with many sockets ss takes minutes to find
 // users.

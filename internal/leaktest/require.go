@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // RequireRoot skips the test unless it runs as root.
@@ -23,6 +25,16 @@ func RequireProgram(t testing.TB, program string) string {
 		t.Skipf("needs %s: %v", program, err)
 	}
 	return path
+}
+
+// RequireMPTCP skips the test where the kernel has no MPTCP, or a sysctl has switched it off.
+func RequireMPTCP(t testing.TB) {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, unix.IPPROTO_MPTCP)
+	if err != nil {
+		t.Skipf("needs MPTCP (CONFIG_MPTCP, sysctl net.mptcp.enabled=1): %v", err)
+	}
+	unix.Close(fd)
 }
 
 // Eventually checks the condition until it holds, at growing intervals, and fails the test with the

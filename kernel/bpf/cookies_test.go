@@ -98,7 +98,7 @@ func TestNewSocketsInATableOfAThreadGetCookies(t *testing.T) {
 			t.Error(err)
 		}
 		to := listener.Addr().(*net.TCPAddr).AddrPort()
-		if _, _, err := tcp.Connect(netip.Addr{}, to); err != nil { // the descriptor is closed with the table
+		if _, _, err := tcp.Connect(netip.Addr{}, to, unix.IPPROTO_TCP); err != nil { // the descriptor is closed with the table
 			t.Error(err)
 		}
 		remote <- to

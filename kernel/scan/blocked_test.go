@@ -97,12 +97,12 @@ func block(file string, commands io.Reader) error {
 
 // leakSocket returns the descriptor of a socket in CLOSE_WAIT.
 func leakSocket() (int, error) {
-	listener, address, err := tcp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), false)
+	listener, address, err := tcp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), false, unix.IPPROTO_TCP)
 	if err != nil {
 		return -1, err
 	}
 	defer unix.Close(listener)
-	client, _, err := tcp.Connect(netip.Addr{}, address)
+	client, _, err := tcp.Connect(netip.Addr{}, address, unix.IPPROTO_TCP)
 	if err != nil {
 		return -1, err
 	}

@@ -8,6 +8,8 @@ import (
 	"os/exec"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/internal/leaktest/tcp"
@@ -151,7 +153,7 @@ func TestMultipathSocketsOfGoServersAreFound(t *testing.T) {
 // abandon connects to a listener and closes the connection before it is accepted.
 func abandon(t testing.TB, l *net.TCPListener) {
 	t.Helper()
-	client, _, err := tcp.Connect(netip.Addr{}, l.Addr().(*net.TCPAddr).AddrPort())
+	client, _, err := tcp.Connect(netip.Addr{}, l.Addr().(*net.TCPAddr).AddrPort(), unix.IPPROTO_TCP)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"time"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -56,18 +57,70 @@ func Reset(fd int) error {
 
 // AwaitState returns when the socket is in the given state.
 func AwaitState(fd int, want State) error {
+	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	if err != nil {
+		return fmt.Errorf("read the protocol of a socket: %w", err)
+	}
+	read := stateOfTCP
+	if protocol == unix.IPPROTO_MPTCP {
+		read = stateOfMPTCP
+	}
 	for deadline := time.Now().Add(timeout); ; time.Sleep(time.Millisecond) {
-		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		state, err := read(fd)
 		if err != nil {
 			return fmt.Errorf("read the state of a socket: %w", err)
 		}
-		if State(info.State) == want {
+		if state == want {
 			return nil
 		}
 		if time.Now().After(deadline) {
-			return fmt.Errorf("a socket is in state %d after %v, not in %d", info.State, timeout, want)
+			return fmt.Errorf("a socket is in state %d after %v, not in %d", state, timeout, want)
 		}
 	}
+}
+
+func stateOfTCP(fd int) (State, error) {
+	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+	if err != nil {
+		return 0, err
+	}
+	return State(info.State), nil
+}
+
+// stateOfMPTCP returns the state of an MPTCP socket as far as poll(2) shows it (mptcp_poll in
+// net/mptcp/protocol.c): TCP_INFO has the state of its first path. It is FinWait2 as soon as the
+// peer has acknowledged all that was sent, which includes the end if that was sent.
+func stateOfMPTCP(fd int) (State, error) {
+	polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	if _, err := unix.Poll(polled, 0); err != nil && !errors.Is(err, unix.EINTR) {
+		return 0, err
+	}
+	switch events := polled[0].Revents; {
+	case events&unix.POLLHUP != 0:
+		return Closed, nil
+	case events&unix.POLLRDHUP != 0:
+		return CloseWait, nil
+	}
+	acknowledged, err := allAcknowledged(fd)
+	if err != nil || !acknowledged {
+		return 0, err
+	}
+	return FinWait2, nil
+}
+
+// allAcknowledged reports whether the peer has acknowledged all that was sent on an MPTCP socket.
+func allAcknowledged(fd int) (bool, error) {
+	const solMPTCP, mptcpInfo = 284, 1 // include/uapi/linux/mptcp.h
+	var info struct {
+		_                [16]byte
+		writeSeq, sndUna uint64
+	}
+	size := uint32(unsafe.Sizeof(info))
+	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), solMPTCP, mptcpInfo, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if errno != 0 {
+		return false, errno
+	}
+	return info.writeSeq == info.sndUna, nil
 }
 
 // Write writes n bytes.

@@ -22,10 +22,11 @@ const backlog = 4096
 // a test that has gone wrong, so it is long enough for a loaded machine.
 const timeout = 30 * time.Second
 
-// Listen opens a listener. One on [::] takes IPv4 connections as well (v4-mapped).
-func Listen(at netip.AddrPort, reusePort bool) (fd int, bound netip.AddrPort, err error) {
+// Listen opens a listener of a protocol, IPPROTO_TCP or IPPROTO_MPTCP. One on [::] takes IPv4
+// connections as well (v4-mapped).
+func Listen(at netip.AddrPort, reusePort bool, protocol int) (fd int, bound netip.AddrPort, err error) {
 	domain, sa := sockaddrOf(at)
-	fd, err = unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	fd, err = unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, protocol)
 	if err != nil {
 		return -1, bound, fmt.Errorf("open a listener: %w", err)
 	}
@@ -55,11 +56,11 @@ func Listen(at netip.AddrPort, reusePort bool) (fd int, bound netip.AddrPort, er
 	return fd, bound, nil
 }
 
-// Connect opens a connection from the given address, or from one that the kernel chooses. It fails
-// after a while where the accept queue is full.
-func Connect(from netip.Addr, to netip.AddrPort) (fd int, local netip.AddrPort, err error) {
+// Connect opens a connection of a protocol from the given address, or from one that the kernel
+// chooses. It fails after a while where the accept queue is full.
+func Connect(from netip.Addr, to netip.AddrPort, protocol int) (fd int, local netip.AddrPort, err error) {
 	domain, sa := sockaddrOf(to)
-	fd, err = unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	fd, err = unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, protocol)
 	if err != nil {
 		return -1, local, fmt.Errorf("open a connection: %w", err)
 	}
@@ -82,6 +83,23 @@ func Connect(from netip.Addr, to netip.AddrPort) (fd int, local netip.AddrPort, 
 		return -1, local, fmt.Errorf("connect to %v: %w", to, err)
 	}
 	return fd, local, nil
+}
+
+// Unconnected opens a socket without a connection: its connect(2) to the given address is refused,
+// or not called if the port is 0. The address decides its family.
+func Unconnected(to netip.AddrPort, protocol int) (fd int, err error) {
+	domain, sa := sockaddrOf(to)
+	if fd, err = unix.Socket(domain, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, protocol); err != nil {
+		return -1, fmt.Errorf("open a socket: %w", err)
+	}
+	if to.Port() == 0 {
+		return fd, nil
+	}
+	if err := unix.Connect(fd, sa); !errors.Is(err, unix.ECONNREFUSED) {
+		unix.Close(fd)
+		return -1, fmt.Errorf("connect to %v, where nothing should listen: %w", to, err)
+	}
+	return fd, nil
 }
 
 // bindAddr binds to an address and leaves the port to connect(2), which then takes a port for this

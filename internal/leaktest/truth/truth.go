@@ -19,6 +19,8 @@ type State struct {
 	Leaked      int      `json:"leaked"`              // sockets in CLOSE_WAIT that were accepted or connected, including streams
 	Unaccepted  int      `json:"unaccepted"`          // sockets in CLOSE_WAIT in the accept queue
 	Closed      int      `json:"closed"`              // sockets in CLOSE that are held
+	FinWait2    int      `json:"fin_wait2"`           // sockets in FIN_WAIT2 that are held
+	Unconnected int      `json:"unconnected"`         // sockets that never had a connection
 	Established int      `json:"established"`         // healthy connections; each is two sockets
 	Sockets     []Socket `json:"sockets,omitempty"`   // oldest first; none where there are more than SocketsAtMost
 	Exhausted   int      `json:"exhausted,omitempty"` // number of times that --rate ran out of descriptors (EMFILE)
@@ -30,11 +32,13 @@ type Kind string
 
 // The kinds of sockets in State.Sockets.
 const (
-	Inbound    Kind = "inbound"    // accepted, the client closed
-	Outbound   Kind = "outbound"   // connected, the server closed
-	Stream     Kind = "stream"     // accepted, the client closed its half and still gets bytes
-	Unaccepted Kind = "unaccepted" // never accepted, the client closed
-	Closed     Kind = "closed"     // the other end sent a RST: in CLOSE, not in CLOSE_WAIT
+	Inbound     Kind = "inbound"     // accepted, the client closed
+	Outbound    Kind = "outbound"    // connected, the server closed
+	Stream      Kind = "stream"      // accepted, the client closed its half and still gets bytes
+	Unaccepted  Kind = "unaccepted"  // never accepted, the client closed
+	Closed      Kind = "closed"      // the other end sent a RST: in CLOSE, not in CLOSE_WAIT
+	FinWait2    Kind = "fin_wait2"   // accepted and shut down for writing; the client keeps its end
+	Unconnected Kind = "unconnected" // connect(2) was refused, or not called
 )
 
 // Socket is one socket that the program does not close.
@@ -46,5 +50,6 @@ type Socket struct {
 	Inode   uint64         `json:"inode"`  // 0 while unaccepted
 	Cookie  uint64         `json:"cookie"` // SO_COOKIE; 0 while unaccepted: there is no descriptor to ask
 	RecvQ   uint32         `json:"recvq"`  // bytes, as ss prints it: an unread FIN counts as one
+	MPTCP   bool           `json:"mptcp,omitempty"`
 	Holders []int          `json:"holders,omitempty"`
 }
