@@ -44,13 +44,18 @@ func open(s *server) func(n int) error { return keepUnconnected(s, 0) }
 func keepUnconnected(s *server, port uint16) func(n int) error {
 	return func(n int) error {
 		for range n {
-			fd, err := tcp.Unconnected(netip.AddrPortFrom(s.listeners.next().via.Addr(), port), s.protocol())
+			to := netip.AddrPortFrom(s.listeners.next().via.Addr(), port)
+			fd, err := tcp.Unconnected(to, s.protocol())
 			if err != nil {
 				return err
 			}
 			sock, err := newSocket(fd, truth.Unconnected, nothing, s.pid)
 			if err != nil {
 				return err
+			}
+			sock.Remote = netip.AddrPortFrom(sock.Local.Addr(), 0) // unspecified
+			if port != 0 {
+				sock.Remote = netip.AddrPortFrom(to.Addr(), 0) // the kernel forgets the port
 			}
 			s.sockets = append(s.sockets, sock)
 		}

@@ -2,7 +2,6 @@ package main
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -43,20 +42,12 @@ func newSocket(fd int, kind truth.Kind, left unread, holder int) (*socket, error
 		return nil, err
 	}
 	if kind == truth.Unconnected {
-		s.Remote = netip.AddrPortFrom(unspecified(s.Local.Addr()), 0)
 		return s, nil
 	}
 	if s.Remote, err = tcp.PeerAddr(fd); err != nil {
 		return nil, fmt.Errorf("find the peer of a socket: %w", err)
 	}
 	return s, nil
-}
-
-func unspecified(family netip.Addr) netip.Addr {
-	if family.Is4() {
-		return netip.IPv4Unspecified()
-	}
-	return netip.IPv6Unspecified()
 }
 
 // readAll reads what is unread, including the end of file.

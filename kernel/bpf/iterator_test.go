@@ -6,6 +6,7 @@ import (
 	"io"
 	"maps"
 	"net"
+	"net/netip"
 	"os"
 	"testing"
 
@@ -15,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/internal/leaktest/tcp"
 	"closewait_exporter/kernel/host"
 )
 
@@ -50,8 +52,14 @@ func TestAllProgramsReadTheSame(t *testing.T) {
 			}
 			half.HalfCloseClient()
 			reset.ResetClient()
+			want[endpoint{host.TCPFinWait2, half.Remote().String(), half.Local().String()}] = true
 			want[endpoint{host.TCPCloseWait, half.Local().String(), half.Remote().String()}] = true
 			want[endpoint{host.TCPClose, reset.Local().String(), reset.Remote().String()}] = true
+		}
+	}
+	for _, port := range []uint16{0, 1} { // never connected, and refused
+		for _, loopback := range []string{"127.0.0.1", "::1"} {
+			want[unconnected(t, netip.AddrPortFrom(netip.MustParseAddr(loopback), port))] = true
 		}
 	}
 	records := map[string]map[endpoint]objectRecord{}
@@ -93,6 +101,25 @@ func TestAllProgramsReadTheSame(t *testing.T) {
 			t.Errorf("%v: %+v", e, typed)
 		}
 	}
+}
+
+// unconnected opens a socket without a connection.
+func unconnected(t *testing.T, to netip.AddrPort) endpoint {
+	t.Helper()
+	fd, err := tcp.Unconnected(to, unix.IPPROTO_TCP)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	local, err := tcp.LocalAddr(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	remote := local.Addr() // unspecified
+	if to.Port() != 0 {
+		remote = to.Addr() // the kernel forgets the port
+	}
+	return endpoint{NeverConnected, local.String(), netip.AddrPortFrom(remote, 0).String()}
 }
 
 // Kernel functions that show whether the newer programs are supported: Linux 5.12 and 6.2.

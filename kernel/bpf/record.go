@@ -6,6 +6,7 @@ import (
 	"math"
 	"math/bits"
 	"net/netip"
+	"slices"
 	"unsafe"
 
 	"closewait_exporter/kernel/host"
@@ -17,9 +18,12 @@ const (
 	familyIPv6 = 10
 )
 
-// Socket is a descriptor of a TCP socket that is in CLOSE_WAIT, listening, or closed after it was
-// connected (host.TCPClose). A socket with several descriptors has several records. The fields are
-// explained in bpf/record.h.
+// NeverConnected is the state of a Socket that is closed and has never been connected. One that was
+// connected is in host.TCPClose.
+const NeverConnected = 0
+
+// Socket is a descriptor of a TCP socket that is in CLOSE_WAIT, FIN_WAIT2 or closed, or listening.
+// A socket with several descriptors has several records. The fields are explained in bpf/record.h.
 type Socket struct{ objectRecord }
 
 // LocalAddress returns the local address. v4-mapped addresses stay mapped.
@@ -82,11 +86,13 @@ type record[R any] interface {
 	check() error // returns host.ErrMalformed if a field has an impossible value
 }
 
+var socketStates = []uint8{NeverConnected, host.TCPFinWait2, host.TCPClose, host.TCPCloseWait, host.TCPListen}
+
 func (s *Socket) check() error {
 	switch {
 	case s.Family != familyIPv4 && s.Family != familyIPv6:
 		return malformedRecord("address family %d", s.Family)
-	case s.State != host.TCPClose && s.State != host.TCPCloseWait && s.State != host.TCPListen:
+	case !slices.Contains(socketStates, s.State):
 		return malformedRecord("state %d", s.State)
 	case !isPID(s.Pid) || s.Inode == 0:
 		return malformedRecord("process %d, inode %d", s.Pid, s.Inode)

@@ -20,6 +20,7 @@ type TCPRow struct {
 
 // Some states, as the tables write them.
 const (
+	tableFinWait2  = "05"
 	tableTimeWait  = "06"
 	tableCloseWait = "08"
 	tableListen    = "0A"
@@ -28,9 +29,9 @@ const (
 // States reports whether sockets in a state, written as in the tables, are wanted.
 type States func(state []byte) bool
 
-// CloseWaitOrListen selects sockets in CLOSE_WAIT and listeners.
-func CloseWaitOrListen(state []byte) bool {
-	return string(state) == tableCloseWait || string(state) == tableListen
+// HalfClosedOrListen selects sockets in CLOSE_WAIT or FIN_WAIT2, and listeners.
+func HalfClosedOrListen(state []byte) bool {
+	return string(state) == tableCloseWait || string(state) == tableFinWait2 || string(state) == tableListen
 }
 
 // AllButTimeWait selects all states in which a socket can have a descriptor.

@@ -51,7 +51,7 @@ func BenchmarkParseTCP(b *testing.B) {
 			b.SetBytes(int64(len(table)))
 			for b.Loop() {
 				reader.Reset(table)
-				if malformed, err := parseTCP(reader, buf, CloseWaitOrListen, func(TCPRow) {}); malformed != 0 || err != nil {
+				if malformed, err := parseTCP(reader, buf, HalfClosedOrListen, func(TCPRow) {}); malformed != 0 || err != nil {
 					b.Fatal(malformed, err)
 				}
 			}

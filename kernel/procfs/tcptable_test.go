@@ -60,7 +60,7 @@ var (
 // parseTable collects the rows of parseTCP.
 func parseTable(t *testing.T, r io.Reader, buf []byte) (rows []TCPRow, malformed int) {
 	t.Helper()
-	malformed, err := parseTCP(r, buf, CloseWaitOrListen, func(r TCPRow) { rows = append(rows, r) })
+	malformed, err := parseTCP(r, buf, HalfClosedOrListen, func(r TCPRow) { rows = append(rows, r) })
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -158,7 +158,7 @@ func TestErrorOfReadingASocketTableIsPassedOn(t *testing.T) {
 	broken := errors.New("broken")
 	reader := io.MultiReader(strings.NewReader(tableLine(0, closeWait4)+"   1: 01"), iotest.ErrReader(broken))
 	rows := 0
-	malformed, err := parseTCP(reader, nil, CloseWaitOrListen, func(TCPRow) { rows++ })
+	malformed, err := parseTCP(reader, nil, HalfClosedOrListen, func(TCPRow) { rows++ })
 	if !errors.Is(err, broken) || rows != 1 || malformed != 0 {
 		t.Errorf("got %d rows, %d malformed, %v", rows, malformed, err)
 	}
@@ -169,7 +169,7 @@ func TestSocketTableIsParsedWithoutAllocation(t *testing.T) {
 	reader, buf, rows := bytes.NewReader(table), make([]byte, 4096), 0
 	if n := testing.AllocsPerRun(20, func() {
 		reader.Reset(table)
-		_, _ = parseTCP(reader, buf, CloseWaitOrListen, func(TCPRow) { rows++ })
+		_, _ = parseTCP(reader, buf, HalfClosedOrListen, func(TCPRow) { rows++ })
 	}); n != 0 || rows == 0 {
 		t.Errorf("%v allocations for a table, %d rows", n, rows)
 	}

@@ -21,7 +21,7 @@ type bpfSchedule struct {
 const costOfDump = time.Millisecond
 
 // dumpIsCheaper reports whether dumps of all namespaces should replace reading all descriptors:
-// if nothing was in CLOSE_WAIT and dumps cost less. Dumps do not show closed sockets, so all
+// if nothing was to be reported and dumps cost less. Dumps do not show closed sockets, so all
 // descriptors are read all the same after Options.Refresh, or a hundred times what that costs,
 // whichever is longer.
 func (b *bpfSchedule) dumpIsCheaper(namespaces int) bool {

@@ -113,13 +113,21 @@ func fillIn(row *closewait.SocketSample, ns closewait.NetNS, record *bpf.Socket,
 	row.Local, row.Remote, row.Interface, row.Inode, row.UID = record.LocalAddress(), record.RemoteAddress(), record.Interface, record.Inode, record.Uid
 	row.BytesSent, row.BytesAcked, row.BytesReceived = record.BytesSent, record.BytesAcked, record.BytesReceived
 	row.ID = socketID(ns, record.Cookie, &row.Facts)
-	if record.State == host.TCPClose {
+	switch record.State {
+	case host.TCPClose:
 		row.State = closewait.Closed
 		return
+	case bpf.NeverConnected:
+		row.State = closewait.Unconnected
+		return
 	}
-	since := func(jiffies uint32) time.Duration { return atLeast(time.Duration(jiffies)*tick, tick) }
 	row.RecvQueue, row.SendQueue, row.Timer = record.RecvQueue, record.SendQueue, closewait.Timer(record.Timer)
+	if record.State == host.TCPFinWait2 {
+		row.State = closewait.FinWait2
+		return
+	}
 	row.Direction = openerOf(record.SendQueue, record.BytesAcked, record.BytesSent, record.BytesRetransmitted)
+	since := func(jiffies uint32) time.Duration { return atLeast(time.Duration(jiffies)*tick, tick) }
 	row.HasTimes = true
 	row.SinceLastAck = since(record.SinceLastAck)
 	row.SinceLastData = since(min(record.SinceLastSent, record.SinceLastReceived))

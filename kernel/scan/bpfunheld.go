@@ -48,7 +48,10 @@ func (u *unheldSockets) assign(scan *bpfScan, from int) (again bool) {
 		}
 	}
 	unheld := slices.DeleteFunc(set.sockets[from:], func(row closewait.SocketSample) bool {
-		if !row.Accepted() {
+		switch {
+		case row.State == closewait.FinWait2: // without a holder it is of no interest
+			return true
+		case !row.Accepted():
 			return false
 		}
 		u.orphans[row.ID] = true

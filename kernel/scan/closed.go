@@ -11,16 +11,16 @@ import (
 )
 
 // closedSockets follows sockets whose connection has ended between two scans: they were in
-// CLOSE_WAIT in some scan, are in no table any more, and a descriptor keeps them open. It serves
-// the scanners that read tables, which do not show such a socket.
+// CLOSE_WAIT or FIN_WAIT2 in some scan, are in no table any more, and a descriptor keeps them open.
+// It serves the scanners that read tables, which do not show such a socket.
 //
 // It is a memory that cannot be rebuilt: a new Scanner knows no closed sockets. A closed socket
 // that changes hands (fork, SCM_RIGHTS, dup to another number) is only followed by a walk, which
-// happens when there are new sockets in CLOSE_WAIT. If the last known descriptor is closed before
+// happens when a scan reads new sockets. If the last known descriptor is closed before
 // that, the socket is lost, though another descriptor may keep it open.
 //
 // It reports a socket as closed by mistake in two cases: where a program connects a closed socket
-// again (connect(2) with AF_UNSPEC), until the new connection is in CLOSE_WAIT too; and where a
+// again (connect(2) with AF_UNSPEC), until the new connection is half-closed too; and where a
 // program shuts a socket down and then binds it to a device, because the kernel then searches only
 // the sockets of that device.
 //
@@ -33,7 +33,7 @@ type closedSockets struct {
 	known     []deadSocketCandidate // closed sockets, in the order of their last check
 	checkedAt time.Time             // the last check of some of them
 
-	suspects    []deadSocketCandidate // have left CLOSE_WAIT: in another state, missed by a dump, or not read
+	suspects    []deadSocketCandidate // were not read any more: in another state, missed by a dump, or not read
 	recheckedAt time.Time             // the last time that the suspects were checked again
 	recheckCost time.Duration         // what that cost
 }
@@ -42,13 +42,13 @@ type closedSockets struct {
 // about a millisecond.
 const minChecked = 250
 
-// maxClassified bounds the memory that is needed if many sockets leave CLOSE_WAIT at the same time.
+// maxClassified bounds the memory that is needed if many connections end at the same time.
 const maxClassified = 10_000
 
-// update finds the sockets that have left CLOSE_WAIT since the last scan and are closed now, and
+// update finds the sockets that the last scan has read and that are closed now, and
 // checks some of the closed sockets again. It must run before the owners are resolved, which may
 // forget the sockets that have left. For each of them it reads one link. update returns the
-// accepted sockets that the last scan saw in CLOSE_WAIT and this one does not, at most
+// accepted sockets that the last scan has read and this one has not, at most
 // maxConfirmed.
 func (d *closedSockets) update(ctx context.Context, scan *tableScan, owners *ownerTable) (missed []closewait.Facts) {
 	d.recheckSuspects(ctx, scan)
@@ -68,12 +68,12 @@ func (d *closedSockets) update(ctx context.Context, scan *tableScan, owners *own
 	return missed
 }
 
-// left returns the accepted sockets that the last scan saw in CLOSE_WAIT and this one does not.
+// left returns the accepted sockets that the last scan has read and this one has not.
 func left(scan *tableScan, owners *ownerTable) (left []*ownerEntry) {
 	owners.next = 0
 	for i := range scan.set.sockets {
 		if e := owners.find(scan.set.sockets[i].Inode, scan.set.sockets[i].ID.Cookie); e != nil {
-			e.seen = scan.number
+			e.seen, e.state = scan.number, scan.set.sockets[i].State
 		}
 	}
 	for i := range owners.entries {
@@ -98,10 +98,10 @@ func (d *closedSockets) recheckSuspects(ctx context.Context, scan *tableScan) {
 	d.recheckedAt, d.recheckCost = scan.taken, time.Since(started)
 }
 
-// classify finds out which sockets that have left CLOSE_WAIT are closed: a descriptor still refers
-// to them, and no table has them. As a program can close its descriptor between the two checks, the
-// descriptors are read again at the end. A socket that is still in CLOSE_WAIT, because the dump has
-// missed it, stays a suspect: its connection may end before a dump shows it again.
+// classify finds out which sockets that were not read any more are closed: a descriptor still
+// refers to them, and no table has them. As a program can close its descriptor between the two
+// checks, the descriptors are read again at the end. A socket that is still in its state, because
+// the dump has missed it, stays a suspect: its connection may end before a dump shows it again.
 func (d *closedSockets) classify(ctx context.Context, namespaces []host.Namespace, sockets []deadSocketCandidate) {
 	sockets, _ = checkHolders(d.host, sockets)
 	d.reader.findStates(ctx, namespaces, sockets)
@@ -155,7 +155,7 @@ func (d *closedSockets) addTo(scan *tableScan, owners *ownerTable) {
 	}
 }
 
-// forgetSeen forgets the sockets that the scan has read in CLOSE_WAIT: a dump had only missed them,
+// forgetSeen forgets the sockets that the scan has read in a table: a dump had only missed them,
 // or their programs have connected them again. They are classified again when they leave it.
 func (d *closedSockets) forgetSeen(scan *tableScan, owners *ownerTable) {
 	seen := func(c deadSocketCandidate) bool {

@@ -44,6 +44,13 @@ func (c *connection) HalfCloseClient() {
 	c.closed = time.Now()
 }
 
+func (c *connection) must(err error) {
+	c.t.Helper()
+	if err != nil {
+		c.t.Fatal(err)
+	}
+}
+
 // send sends bytes from the client to the server.
 func (c *connection) send(data string) {
 	c.t.Helper()

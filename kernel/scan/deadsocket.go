@@ -7,7 +7,7 @@ import (
 	"closewait_exporter/kernel/fdscan"
 )
 
-// deadSocketCandidate is a socket that was in CLOSE_WAIT and has left it, with the descriptors
+// deadSocketCandidate is a socket that was in a table and is not any more, with the descriptors
 // that were known: its connection may be over while a descriptor keeps it open.
 type deadSocketCandidate struct {
 	closewait.Facts

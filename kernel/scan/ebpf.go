@@ -33,7 +33,7 @@ type ebpfScanner struct {
 }
 
 // seenByBPF are the states in which a scan by BPF sees every held socket.
-var seenByBPF = closewait.NewStateSet(closewait.CloseWait, closewait.Closed)
+var seenByBPF = closewait.NewStateSet(closewait.CloseWait, closewait.Closed, closewait.FinWait2, closewait.Unconnected)
 
 func openEBPF(h *host.Host, o Options) (Scanner, error) {
 	iterator, err := openIterator(h)
@@ -116,7 +116,7 @@ func (s *ebpfScanner) keep(scan *bpfScan) {
 	s.bpfBuffers = scan.bpfBuffers
 }
 
-// dumpInstead returns the Snapshot of a host on which nothing is in CLOSE_WAIT if dumps show that
+// dumpInstead returns the Snapshot of a host on which nothing is to be reported if dumps show that
 // for less than the descriptors of all processes would cost, else nil.
 func (s *ebpfScanner) dumpInstead(ctx context.Context, processes *bpfProcesses) (*closewait.Snapshot, error) {
 	list := processes.namespaces

@@ -27,7 +27,9 @@ type namespaceReader struct {
 	where func(via string) (closewait.NetNS, error)
 }
 
-func newDumper() *sockdiag.Dumper { return sockdiag.NewDumper(host.TCPCloseWait, host.TCPListen) }
+func newDumper() *sockdiag.Dumper {
+	return sockdiag.NewDumper(host.TCPCloseWait, host.TCPFinWait2, host.TCPListen)
+}
 
 // canDump reports whether a namespace can be read by netlink.
 func (r *namespaceReader) canDump(ns host.Namespace) bool {
@@ -120,12 +122,13 @@ func (r *namespaceReader) visit(list []host.Namespace, dump, readTable func(host
 func (r *namespaceReader) dump(ctx context.Context, set *socketSet, ns host.Namespace) error {
 	before := len(set.sockets)
 	malformed, err := r.dumper.Dump(ctx, func(row *sockdiag.Row) {
-		if row.State == host.TCPListen {
+		switch {
+		case row.State == host.TCPListen:
 			queue := closewait.AcceptQueue{Length: row.RecvQueue, Backlog: row.SendQueue, Known: true}
 			set.listeners.add(ns.ID, row.Local, listener{uint64(row.Inode), row.Interface, queue})
-			return
+		case !isOrphan(row.State, uint64(row.Inode)):
+			set.add(sampleOf(ns.ID, row))
 		}
-		set.add(sampleOf(ns.ID, row))
 	})
 	r.host.Errors.AddMalformedRows(malformed)
 	if err != nil {
@@ -134,15 +137,20 @@ func (r *namespaceReader) dump(ctx context.Context, set *socketSet, ns host.Name
 	return err
 }
 
+// isOrphan reports whether a socket was closed and waits in FIN_WAIT2 for its peer. Each program
+// that closes its connections first leaves many.
+func isOrphan(state uint8, inode uint64) bool { return state == host.TCPFinWait2 && inode == 0 }
+
 // readTable reads a namespace from /proc/PID/net/tcp and tcp6: all of it or nothing.
 func (r *namespaceReader) readTable(ctx context.Context, set *socketSet, ns host.Namespace) error {
 	before := len(set.sockets)
-	err := r.tables.Each(ctx, ns, r.where, procfs.CloseWaitOrListen, func(row procfs.TCPRow) {
-		if row.State == host.TCPListen {
+	err := r.tables.Each(ctx, ns, r.where, procfs.HalfClosedOrListen, func(row procfs.TCPRow) {
+		switch {
+		case row.State == host.TCPListen:
 			set.listeners.add(ns.ID, row.Local, listener{inode: row.Inode, queue: closewait.AcceptQueue{Length: row.RecvQueue}})
-			return
+		case !isOrphan(row.State, row.Inode):
+			set.add(sampleOfTableRow(ns.ID, row))
 		}
-		set.add(sampleOfTableRow(ns.ID, row))
 	})
 	if err != nil {
 		set.sockets = set.sockets[:before]

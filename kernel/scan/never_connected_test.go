@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"os"
+	"slices"
 	"strconv"
 	"syscall"
 	"testing"
@@ -10,6 +11,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/hosttest"
+	"closewait_exporter/internal/leaktest/tcp"
 	"closewait_exporter/kernel/scan"
 )
 
@@ -55,8 +57,22 @@ func TestWhatHoldsNoConnectionIsNotClosed(t *testing.T) {
 			withEachScanner(t, func(t *testing.T, kind scannerKind) {
 				scanner := openTracked(t, kind, scan.Options{})
 				scanner.view()
-				if v := scanner.view(); len(v.closed) != 0 {
+				v := scanner.view()
+				if len(v.closed) != 0 {
 					t.Errorf("closed: %+v", v.closed)
+				}
+				n := 0
+				if h := v.find(actor.process.Pid); h != nil {
+					n = h.Other.States[closewait.Unconnected]
+				}
+				want := 0
+				for _, held := range readAllSockets(t) {
+					if !kind.walks && held.state == tcp.Closed && slices.Contains(held.holders, actor.process.Pid) {
+						want++
+					}
+				}
+				if n != want {
+					t.Errorf("%d unconnected, want %d", n, want)
 				}
 			})
 			for range 2 {

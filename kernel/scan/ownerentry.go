@@ -12,14 +12,15 @@ type ownerEntry struct {
 	holders    *[]closewait.ProcessID // shared with other sockets; nil: no holder was found
 	inode      uint32
 	first      uint32 // index in ownerTable.handles of the handle of the first holder
-	seen       uint32 // number of the last scan that saw it in CLOSE_WAIT; 0 for listeners
+	seen       uint32 // number of the last scan that had it in a table; 0 for listeners
 	netNS      uint32 // the inode of a namespace has 32 bits
 	addrs      uint32 // offset in ownerTable.addrs
 	iface, uid uint32
 	ipv4       bool
 	direction  closewait.Direction // in the last scan that knew it
 	owner      closewait.Owner
-	vainWalks  uint8 // number of walks that found no holder
+	state      closewait.State // in the last scan that had it in a table
+	vainWalks  uint8           // number of walks that found no holder
 }
 
 func (e *ownerEntry) holderList() []closewait.ProcessID {
@@ -37,7 +38,7 @@ func (t *ownerTable) handlesOf(e *ownerEntry) []fdscan.Handle {
 // listedFacts returns the facts that are needed to ask the kernel for a known socket.
 func (t *ownerTable) listedFacts(e *ownerEntry) closewait.Facts {
 	f := t.closedFacts(e)
-	f.State = closewait.CloseWait
+	f.State = e.state
 	return f
 }
 

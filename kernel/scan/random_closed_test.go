@@ -39,6 +39,23 @@ func (s *comparison) closed(seen map[string]sample, held map[uint64]*heldSocket)
 	}
 }
 
+// unconnected compares with the sockets that hold no connection, or not any more.
+func (s *comparison) unconnected(seen map[string]sample, held map[uint64]*heldSocket) {
+	s.t.Helper()
+	want, got := map[uint64][]int{}, map[uint64][]int{}
+	for inode, h := range held {
+		if h.state == tcp.Closed && s.noise[inode] {
+			want[inode] = h.holders
+		}
+	}
+	for _, row := range seen {
+		got[row.Inode] = pidsOf(row.Holders)
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		s.t.Errorf("unconnected sockets with their holders (-descriptors +ebpf):\n%s", diff)
+	}
+}
+
 func (s *comparison) isClosed(inode uint64, h *heldSocket) bool {
 	return h.state == tcp.Closed && !s.noise[inode]
 }

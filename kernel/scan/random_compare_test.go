@@ -14,6 +14,7 @@ import (
 
 // sample is a socket as a scanner or ss reports it, without what depends on the time.
 type sample struct {
+	State                 string
 	NetNS                 closewait.NetNS
 	Local, Remote         string
 	Inode, Cookie         uint64
@@ -29,8 +30,9 @@ type sample struct {
 type scanned struct {
 	taken  time.Time
 	took   time.Duration
-	alive  map[string]sample
+	alive  map[string]sample // in a table
 	closed map[string]sample
+	others map[string]sample    // unconnected
 	since  map[string]time.Time // of the last ACK
 }
 
@@ -47,19 +49,22 @@ func (s *comparison) scanTwice(scanner *trackedScanner) scanned {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	seen := scanned{snapshot.Taken, snapshot.Taken.Sub(started), map[string]sample{}, map[string]sample{}, map[string]time.Time{}}
+	seen := scanned{snapshot.Taken, snapshot.Taken.Sub(started), map[string]sample{}, map[string]sample{}, map[string]sample{}, map[string]time.Time{}}
 	for i := range snapshot.Sockets {
 		row := &snapshot.Sockets[i]
 		key := fmt.Sprintf("%d %v %v %d", row.ID.NetNS, row.Local, row.Remote, row.Inode)
 		list := seen.alive
-		if row.State == closewait.Closed {
+		switch row.State {
+		case closewait.Closed:
 			list = seen.closed
+		case closewait.Unconnected:
+			list = seen.others
 		}
 		if _, twice := list[key]; twice {
 			s.t.Errorf("%s: %s twice", scanner.kind.name, key)
 		}
 		list[key] = sample{
-			row.ID.NetNS, row.Local.String(), row.Remote.String(), row.Inode, row.ID.Cookie, row.UID, row.Interface,
+			row.State.String(), row.ID.NetNS, row.Local.String(), row.Remote.String(), row.Inode, row.ID.Cookie, row.UID, row.Interface,
 			row.RecvQueue, row.SendQueue, row.Timer.String(), row.BytesSent, row.BytesAcked, row.BytesReceived,
 			row.Direction.String(), row.Owner.String(), slices.Clone(row.Holders),
 		}
@@ -79,7 +84,8 @@ func (s *comparison) compare() {
 	s.t.Helper()
 	for try := 0; ; try++ {
 		before, ebpf, procfs := s.scanTwice(s.netlink), s.scanTwice(s.ebpf), s.scanTwice(s.procfs)
-		rows, held := s.ss(), readAllSockets(s.t)
+		held := readAllSockets(s.t)
+		rows := s.ss(held)
 		after := s.scanTwice(s.netlink)
 		if cmp.Equal(before.alive, after.alive) {
 			s.requireSame("ebpf", withoutCookiesOf(multipathInodes(held), before.alive), withoutCookiesOf(multipathInodes(held), ebpf.alive))
@@ -88,6 +94,7 @@ func (s *comparison) compare() {
 			s.ages(before, after, ebpf)
 			s.holders(ebpf, held)
 			s.closed(ebpf.closed, held)
+			s.unconnected(ebpf.others, held)
 			s.follows(s.netlink, before, held)
 			s.follows(s.procfs, procfs, held)
 			s.countKinds(ebpf)
@@ -149,8 +156,8 @@ func mapSamples(rows map[string]sample, what func(sample) sample) map[string]sam
 	return left
 }
 
-// ss runs ss in each namespace.
-func (s *comparison) ss() map[string]sample {
+// ss runs ss in each namespace. It leaves out the sockets in FIN_WAIT2 that no process holds.
+func (s *comparison) ss(held map[uint64]*heldSocket) map[string]sample {
 	s.t.Helper()
 	timers := map[string]string{
 		"": closewait.TimerNone.String(), "on": closewait.TimerRetransmit.String(),
@@ -164,10 +171,15 @@ func (s *comparison) ss() map[string]sample {
 			continue
 		}
 		read[ns] = true
-		for _, r := range leaktest.SS(s.t, actor.process.Pid) {
-			key := fmt.Sprintf("%d %v %v %d", ns, r.Local, r.Remote, r.Inode)
-			rows[key] = sample{NetNS: ns, Local: r.Local.String(), Remote: r.Remote.String(), Inode: r.Inode, Cookie: r.Cookie,
-				UID: r.UID, RecvQ: r.RecvQ, SendQ: r.SendQ, Timer: timers[r.Timer], Sent: r.BytesSent}
+		for name, state := range map[string]closewait.State{"close-wait": closewait.CloseWait, "fin-wait-2": closewait.FinWait2} {
+			for _, r := range leaktest.SS(s.t, actor.process.Pid, name) {
+				if state == closewait.FinWait2 && held[r.Inode] == nil {
+					continue
+				}
+				key := fmt.Sprintf("%d %v %v %d", ns, r.Local, r.Remote, r.Inode)
+				rows[key] = sample{State: state.String(), NetNS: ns, Local: r.Local.String(), Remote: r.Remote.String(), Inode: r.Inode, Cookie: r.Cookie,
+					UID: r.UID, RecvQ: r.RecvQ, SendQ: r.SendQ, Timer: timers[r.Timer], Sent: r.BytesSent}
+			}
 		}
 	}
 	return rows
@@ -216,9 +228,11 @@ func (s *comparison) countKinds(seen scanned) {
 	for _, row := range seen.alive {
 		s.seen[row.Owner]++
 		s.seen["timer "+row.Timer]++
+		s.seen[row.State]++
 		if len(row.Holders) > 1 {
 			s.seen["shared"]++
 		}
 	}
 	s.seen["closed"] += len(seen.closed)
+	s.seen["unconnected"] += len(seen.others)
 }

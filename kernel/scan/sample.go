@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/procfs"
 	"closewait_exporter/kernel/sockdiag"
 )
@@ -14,17 +15,28 @@ func sampleOf(ns closewait.NetNS, row *sockdiag.Row) closewait.SocketSample {
 		Facts: closewait.Facts{
 			Local: row.Local, Remote: row.Remote, Interface: row.Interface, Inode: uint64(row.Inode), UID: row.UID,
 			RecvQueue: row.RecvQueue, SendQueue: row.SendQueue, Timer: closewait.Timer(row.Timer),
-			BytesSent: row.BytesSent, BytesAcked: row.BytesAcked, BytesReceived: row.BytesReceived,
+			BytesSent: row.BytesSent, BytesAcked: row.BytesAcked, BytesReceived: row.BytesReceived, State: stateOf(row.State),
 		},
-		HasTimes:      row.HasInfo,
-		SinceLastAck:  atLeast(time.Duration(row.LastAckRecv)*time.Millisecond, longestTick),
-		SinceLastData: atLeast(time.Duration(min(row.LastDataSent, row.LastDataRecv))*time.Millisecond, longestTick),
 	}
+	s.ID = socketID(ns, row.Cookie, &s.Facts)
+	if s.State != closewait.CloseWait {
+		return s
+	}
+	s.HasTimes = row.HasInfo
+	s.SinceLastAck = atLeast(time.Duration(row.LastAckRecv)*time.Millisecond, longestTick)
+	s.SinceLastData = atLeast(time.Duration(min(row.LastDataSent, row.LastDataRecv))*time.Millisecond, longestTick)
 	if row.HasSent {
 		s.Direction = openerOf(row.SendQueue, row.BytesAcked, row.BytesSent, row.BytesRetransmitted)
 	}
-	s.ID = socketID(ns, row.Cookie, &s.Facts)
 	return s
+}
+
+// stateOf returns the state of a socket that a table has in CLOSE_WAIT or FIN_WAIT2.
+func stateOf(state uint8) closewait.State {
+	if state == host.TCPFinWait2 {
+		return closewait.FinWait2
+	}
+	return closewait.CloseWait
 }
 
 // longestTick is the tick of a kernel with CONFIG_HZ=100. tcp_info does not include the real one.
@@ -39,7 +51,7 @@ func sampleOfTableRow(ns closewait.NetNS, row procfs.TCPRow) closewait.SocketSam
 	return closewait.SocketSample{Facts: closewait.Facts{
 		ID:    closewait.TupleID(ns, row.Local, row.Remote, row.Inode),
 		Local: row.Local, Remote: row.Remote, Inode: row.Inode, UID: row.UID,
-		RecvQueue: row.RecvQueue, SendQueue: row.SendQueue, Timer: closewait.Timer(row.Timer),
+		RecvQueue: row.RecvQueue, SendQueue: row.SendQueue, Timer: closewait.Timer(row.Timer), State: stateOf(row.State),
 	}}
 }
 
@@ -49,4 +61,21 @@ func socketID(ns closewait.NetNS, cookie uint64, f *closewait.Facts) closewait.S
 		return closewait.CookieID(ns, cookie)
 	}
 	return closewait.TupleID(ns, f.Local, f.Remote, f.Inode)
+}
+
+// openerOf returns which side opened a connection, from the counters of its socket in CLOSE_WAIT.
+// The SYN of the side that called connect(2) counts as one acknowledged byte, so that side has one
+// acknowledged byte more than it has sent. This only holds while nothing is queued, and not in
+// states in which an own FIN has been acknowledged, which counts too.
+func openerOf(queued uint32, acked, sent, retransmitted uint64) closewait.Direction {
+	if queued > 0 {
+		return closewait.UnknownDirection
+	}
+	switch acked - (sent - retransmitted) {
+	case 0:
+		return closewait.Inbound
+	case 1:
+		return closewait.Outbound
+	}
+	return closewait.UnknownDirection
 }

@@ -15,13 +15,20 @@ type socketSet struct {
 	listeners *listeners
 	reached   []host.Namespace
 	known     func(inode uint64) bool // accepted sockets that are in the set already; nil: none
+
+	// settled reports whether a socket in FIN_WAIT2 is to be added; nil: each is.
+	settled func(*closewait.SocketSample) bool
 }
 
-// add adds a socket unless the set has it already.
+// add adds a socket unless the set has it already, or it is in FIN_WAIT2 and not settled.
 func (s *socketSet) add(row closewait.SocketSample) {
-	if s.known == nil || !row.Accepted() || !s.known(row.Inode) {
-		*s.newRow() = row
+	if s.known != nil && row.Accepted() && s.known(row.Inode) {
+		return
 	}
+	if row.State == closewait.FinWait2 && s.settled != nil && !s.settled(&row) {
+		return
+	}
+	*s.newRow() = row
 }
 
 // newRow adds an empty row. It doubles the capacity when it must grow: the builtin append grows

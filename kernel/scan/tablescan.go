@@ -21,9 +21,10 @@ type tableScanner struct {
 	ports     *procfs.PortRanges
 
 	// Kept from scan to scan.
-	scans  uint32 // number of scans
-	owners ownerCache
-	closed closedSockets
+	scans    uint32 // number of scans
+	owners   ownerCache
+	closed   closedSockets
+	finWait2 finWait2Sockets
 
 	buffers buffers
 }
@@ -50,13 +51,19 @@ func newTableScanner(h *host.Host, o Options, dumper *sockdiag.Dumper) *tableSca
 	return s
 }
 
+// seenInTables are the states in which tables show every socket: those in FIN_WAIT2 in the second
+// scan.
+var seenInTables = closewait.NewStateSet(closewait.CloseWait, closewait.FinWait2)
+
 // Close implements Scanner. There is nothing to release.
 func (s *tableScanner) Close() {}
 
 // begin begins a scan.
 func (s *tableScanner) begin() *tableScan {
 	s.scans++
-	return &tableScan{number: s.scans, set: s.buffers.socketSet(), holders: newHolderSet(s.host)}
+	set := s.buffers.socketSet()
+	set.settled = s.finWait2.begin(&s.owners.table)
+	return &tableScan{number: s.scans, set: set, holders: newHolderSet(s.host)}
 }
 
 // scan reads the sockets of all namespaces and finds their holders.
@@ -83,6 +90,7 @@ func (s *tableScanner) findOwners(ctx context.Context, scan *tableScan, pids []i
 	if scan.pids, err = s.owners.resolve(ctx, scan, &s.closed, pids); err != nil {
 		return err
 	}
+	scan.set.sockets = s.finWait2.withoutUnheld(scan.set.sockets)
 	s.closed.addTo(scan, &s.owners.table)
 	return nil
 }
@@ -102,7 +110,7 @@ func (s *tableScanner) snapshot(scan *tableScan) (*closewait.Snapshot, error) {
 		scan.accepters.addQueues(s.buffers.processes)
 	}
 	return &closewait.Snapshot{
-		Complete: closewait.NewStateSet(closewait.CloseWait),
+		Complete: seenInTables,
 		Taken:    scan.taken, Uptime: scan.uptime, NetNS: scan.set.netNSIDs(), UnreadableNetNS: scan.unread, Denied: s.owners.unread,
 		UsablePorts: scan.set.usablePorts(s.ports, scan.set.reached),
 		Sockets:     scan.set.sockets, Processes: s.buffers.processes, PIDs: scan.pids,

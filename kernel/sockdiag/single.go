@@ -30,8 +30,9 @@ func NewConn() (*Conn, error) {
 // Close closes the connection.
 func (c *Conn) Close() { unix.Close(c.fd) }
 
-// State returns the state of one socket, or host.TCPNone if no table has a socket with its cookie.
-// It never misses a socket, as a dump can, whose hash table changes while it is read.
+// State returns the state of one socket, or host.TCPNone if no table has a socket with its cookie,
+// or only what is left of a closed one: a connection without a file, where the socket had one. It
+// never misses a socket, as a dump can, whose hash table changes while it is read.
 func (c *Conn) State(f *closewait.Facts) (state uint8, err error) {
 	wanted := Row{Family: unix.AF_INET6, Local: f.Local, Remote: f.Remote, Interface: f.Interface, Cookie: f.ID.Cookie}
 	if f.Family() == closewait.IPv4 {
@@ -57,7 +58,7 @@ func (c *Conn) State(f *closewait.Facts) (state uint8, err error) {
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESTALE) { // none, or another cookie
 		return host.TCPNone, nil
 	}
-	if row.Cookie != f.ID.Cookie {
+	if row.Cookie != f.ID.Cookie || f.Accepted() && row.Inode == 0 {
 		return host.TCPNone, err
 	}
 	return row.State, err

@@ -1,6 +1,6 @@
 /* Iterators over the tasks of a host (Documentation/bpf/bpf_iterators.rst). sockets writes a
- * record for each descriptor of a TCP socket that is in CLOSE_WAIT, listening, or closed after
- * it was connected. processes writes one for each process. The programs run in read(2) on the
+ * record for each descriptor of a TCP socket that is in CLOSE_WAIT, FIN_WAIT2 or CLOSE, or
+ * listening. processes writes one for each process. The programs run in read(2) on the
  * descriptor of the iterator. They change nothing, except that sockets are given their cookies.
  *
  * SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
@@ -19,7 +19,7 @@
 #define SOCKFS_MAGIC 0x534F434B
 #define RLIMIT_NOFILE 7 /* of most architectures */
 
-enum { TCP_CLOSE = 7, TCP_CLOSE_WAIT = 8, TCP_LISTEN = 10 };
+enum { NEVER_CONNECTED = 0, TCP_FIN_WAIT2 = 5, TCP_CLOSE = 7, TCP_CLOSE_WAIT = 8, TCP_LISTEN = 10 };
 
 #define NAME(x) x##_typed
 #define READ(p, field) ((p)->field)
@@ -56,7 +56,7 @@ static __always_inline __u32 pid_of(struct task_struct *task)
 
 static __always_inline int is_interesting(__u8 state)
 {
-	return state == TCP_CLOSE_WAIT || state == TCP_CLOSE || state == TCP_LISTEN;
+	return state == TCP_CLOSE_WAIT || state == TCP_FIN_WAIT2 || state == TCP_CLOSE || state == TCP_LISTEN;
 }
 
 static __always_inline int is_ip(__u16 family)
@@ -91,7 +91,10 @@ static __always_inline int describe_mptcp(struct record *r, struct sock *sk)
 		sk = first;
 	else if (!is_closed_everywhere((struct mptcp_sock *)sk, first))
 		return 0;
-	return is_interesting(r->state) && describe_probed(r, sk, (struct tcp_sock *)first);
+	if (!is_interesting(r->state))
+		return 0;
+	describe_probed(r, sk, (struct tcp_sock *)first);
+	return 1;
 }
 
 /* For sockets without a typed pointer. */
@@ -104,7 +107,8 @@ static __always_inline int describe_untyped(struct record *r, struct sock *sk)
 	r->state = BPF_CORE_READ(sk, __sk_common.skc_state);
 	if (!is_interesting(r->state) || BPF_CORE_READ(sk, sk_type) == SOCK_RAW || BPF_CORE_READ(sk, sk_protocol) != IPPROTO_TCP)
 		return 0;
-	return describe_probed(r, sk, (struct tcp_sock *)sk);
+	describe_probed(r, sk, (struct tcp_sock *)sk);
+	return 1;
 }
 
 /* The addresses of the functions of socket files, and of TCP sockets for IPv4 and IPv6. The
@@ -135,8 +139,9 @@ static __always_inline int describe(struct record *r, struct sock *sk)
 	if (!is_interesting(r->state))
 		return 0;
 	tp = bpf_skc_to_tcp_sock(sk);
-	if (!tp || !describe_typed(r, sk, tp))
+	if (!tp)
 		return 0;
+	describe_typed(r, sk, tp);
 	if (r->state != TCP_LISTEN)
 		r->cookie = sk->__sk_common.skc_cookie.counter ?: bpf_get_socket_cookie(sk);
 	return 1;

@@ -27,7 +27,7 @@ struct record {
 	__u16 local_port;
 	__u16 remote_port;
 	__u8 family; /* AF_INET or AF_INET6 */
-	__u8 state; /* TCP_CLOSE only if it was connected before */
+	__u8 state; /* TCP_CLOSE only if it was connected before, else 0 */
 	__u8 timer; /* as in inet_diag_msg */
 	/* 0: it has a cookie or cannot be given one. 1: it has none yet. 2: as 1, and its
 	 * descriptor is in the table of a thread. */

@@ -80,9 +80,8 @@ static __always_inline int NAME(was_connected)(struct sock *sk, struct tcp_sock 
 	return READ(sk, __sk_common.skc_dport) && READ(tp, rcv_nxt);
 }
 
-/* Fills in everything but the cookie of a TCP socket. Returns 0 if the socket is not of
- * interest. */
-static __always_inline int NAME(describe)(struct record *r, struct sock *sk, struct tcp_sock *tp)
+/* Fills in everything but the cookie of a TCP socket in an interesting state. */
+static __always_inline void NAME(describe)(struct record *r, struct sock *sk, struct tcp_sock *tp)
 {
 	r->family = READ(sk, __sk_common.skc_family);
 	r->netns = FOLLOW(sk, __sk_common.skc_net.net, ns.inum);
@@ -93,11 +92,12 @@ static __always_inline int NAME(describe)(struct record *r, struct sock *sk, str
 	case TCP_LISTEN:
 		r->recv_queue = READ(sk, sk_ack_backlog);
 		r->send_queue = READ(sk, sk_max_ack_backlog);
-		return 1;
+		return;
 	case TCP_CLOSE:
-		if (!NAME(was_connected)(sk, tp))
-			return 0;
+		if (!NAME(was_connected)(sk, tp)) {
+			r->state = NEVER_CONNECTED;
+			return;
+		}
 	}
 	NAME(connection_facts)(r, sk, tp);
-	return 1;
 }

@@ -136,7 +136,10 @@ static __always_inline int describe_walked(struct record *r, struct sock *sk, __
 	if (protocol == IPPROTO_MPTCP)
 		return describe_mptcp(r, sk);
 	r->state = sk->__sk_common.skc_state;
-	return is_interesting(r->state) && describe_typed(r, sk, CAST(struct tcp_sock, sk));
+	if (!is_interesting(r->state))
+		return 0;
+	describe_typed(r, sk, CAST(struct tcp_sock, sk));
+	return 1;
 }
 
 __noinline int report(__u64 address, __u32 n)
