@@ -25,7 +25,8 @@ type Holding struct {
 	TopRemote       Remote    // the most frequent address
 	TopNetwork      Network   // the most frequent /24 (IPv6: /64)
 
-	younger float64 // sum of the seconds by which the sockets are younger than the oldest
+	moved   []*Socket // something has moved since the end, or is moving
+	younger float64   // sum of the seconds by which the sockets are younger than the oldest
 }
 
 // Service is a port that this host serves or connects to. All sockets of unknown direction are one
@@ -106,6 +107,17 @@ func (h *Holding) Older(age time.Duration, now time.Time) int {
 	return sort.Search(len(h.Sockets), func(i int) bool { return h.Sockets[i].Age(now) <= age })
 }
 
+// Active is the number of sockets that are more than an age old and on which something has moved
+// since then, at the time now: the program still sends to a peer that has closed its half.
+func (h *Holding) Active(age time.Duration, now time.Time) (n int) {
+	for _, s := range h.moved {
+		if s.Age(now) > age && s.Quiet(now) <= age {
+			n++
+		}
+	}
+	return n
+}
+
 // Ages is the histogram of the ages in seconds at the time now. It costs one binary search per
 // bound.
 func (h *Holding) Ages(now time.Time, bounds []float64) Histogram {
@@ -142,6 +154,9 @@ func (h *Holding) add(s *Socket) {
 	}
 	if s.AgeIsLowerBound {
 		h.LowerBounds++
+	}
+	if s.QuietSince.IsZero() || s.QuietSince.After(s.Since) {
+		h.moved = append(h.moved, s)
 	}
 }
 

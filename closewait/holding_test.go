@@ -95,6 +95,34 @@ func TestAgesAgreeWithCountingOneByOne(t *testing.T) {
 	}
 }
 
+func TestActiveSocketsAreOldAndHaveMovedSince(t *testing.T) {
+	const age = 5 * time.Minute
+	quiet := func(since, quiet time.Duration) func(*Socket) {
+		return func(s *Socket) { s.Since, s.QuietSince = epoch.Add(since), epoch.Add(quiet) }
+	}
+	moving := func(since time.Duration) func(*Socket) {
+		return func(s *Socket) { s.Since, s.QuietSince = epoch.Add(since), time.Time{} }
+	}
+	for name, test := range map[string]struct {
+		socket func(*Socket)
+		want   int
+	}{
+		"leaked, quiet since its end":         {quiet(-time.Hour, -time.Hour), 0},
+		"the FIN was read at once":            {quiet(-time.Hour, -time.Hour+time.Second), 0},
+		"data is in its send queue":           {moving(-time.Hour), 1},
+		"data has moved within five minutes":  {quiet(-time.Hour, -age), 1},
+		"data has not moved for five minutes": {quiet(-time.Hour, -age-1), 0},
+		"young and moving":                    {moving(-age), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			h := NewHolding([]*Socket{socket("192.0.2.1:1", test.socket), socket("192.0.2.1:2", quiet(-2*time.Hour, -2*time.Hour))})
+			if got := h.Active(age, epoch); got != test.want {
+				t.Errorf("%d active sockets, want %d", got, test.want)
+			}
+		})
+	}
+}
+
 func TestGroupIsWhatSurvivesARestart(t *testing.T) {
 	id := "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 	for want, p := range map[string]Process{

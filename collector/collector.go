@@ -27,6 +27,7 @@ type Options struct {
 	MaxProcesses int           // maximum number of exported processes, worst first
 	MaxServices  int           // maximum number of services per process, most sockets first
 	AgeBuckets   []float64     // seconds, ascending
+	OldAge       time.Duration // age above which closewait_process_old_sockets counts a socket
 	PIDLabel     bool          // false: processes are summed by group
 }
 

@@ -4,7 +4,6 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"time"
 
 	"closewait_exporter/closewait"
 )
@@ -20,10 +19,8 @@ func (c *Collector) addProcesses(s *series, view *closewait.View) {
 	}
 }
 
-// oldSocket is the minimum age of the sockets that closewait_process_old_sockets counts.
-const oldSocket = 5 * time.Minute
-
-// addEntry costs the same for any number of sockets, except for a binary search per age bucket.
+// addEntry costs the same for any number of sockets, except for a binary search per age bucket, and
+// a check of each socket on which something has moved since its end.
 func (c *Collector) addEntry(s *series, view *closewait.View, e *entry) {
 	add := func(m metric, value float64, further ...string) {
 		s.add(m, value, slices.Concat(e.labels, further)...)
@@ -61,7 +58,8 @@ func (c *Collector) addEntry(s *series, view *closewait.View, e *entry) {
 	add(processSendQueue, float64(e.Ended.SendBytes))
 	add(processOldest, e.Oldest(view.Taken).Seconds())
 	s.addHistogram(processAge, e.ages(view.Taken, c.options.AgeBuckets), e.labels...)
-	add(processOld, float64(e.Ended.Older(oldSocket, view.Taken)))
+	add(processOld, float64(e.Ended.Older(c.options.OldAge, view.Taken)))
+	add(processActive, float64(e.Ended.Active(c.options.OldAge, view.Taken)))
 	add(processEntered, float64(e.Entered))
 	add(processLeft, float64(e.Left))
 	if e.FDsKnown {

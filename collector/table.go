@@ -80,6 +80,8 @@ var (
 		"Time (lower bound) since the end of the connection of the oldest ended or unaccepted socket.")
 	processOld = define("closewait_process_old_sockets", Gauge, ofProcess(),
 		"Held sockets whose connection ended more than 5 minutes ago.")
+	processActive = define("closewait_process_active_sockets", Gauge, ofProcess(),
+		"Held sockets whose connection ended more than 5 minutes ago and on which data has moved within the last 5 minutes: the process still sends to a peer that has closed its half.")
 	processRecvQueue = define("closewait_process_recv_queue_bytes", Gauge, ofProcess(),
 		"Payload on held ended sockets that the process has not read.")
 	processSendQueue = define("closewait_process_send_queue_bytes", Gauge, ofProcess(),

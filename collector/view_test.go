@@ -27,8 +27,9 @@ func leaked(cookie uint64, local, remote string, age time.Duration, recvQueue ui
 			RecvQueue: recvQueue,
 			Direction: closewait.Inbound,
 		},
-		Holders: holders,
-		Since:   taken.Add(-age),
+		Holders:    holders,
+		Since:      taken.Add(-age),
+		QuietSince: taken.Add(-age),
 	}
 }
 
@@ -74,8 +75,10 @@ var passedOn = leaked(5, "10.0.0.1:8080", "10.9.0.7:40005", 30*time.Second, 0, t
 func tomcat() *closewait.Holder {
 	keepalive := leaked(2, "10.0.0.1:8080", "10.9.0.7:40002", 2*time.Hour, 1, tomcatMain)
 	keepalive.Timer = closewait.TimerKeepalive
+	streaming := leaked(16, "10.0.0.1:8080", "10.9.0.6:40016", 7*time.Minute, 0, tomcatMain)
 	unsent := leaked(4, "10.0.0.1:8081", "10.9.1.1:40004", 500*time.Millisecond, 0, tomcatMain)
 	unsent.SendQueue = 700
+	streaming.QuietSince = taken.Add(-2 * time.Second)
 	return &closewait.Holder{
 		Process: closewait.Process{
 			ID: tomcatMain, StartTime: time.Unix(1763000000, 250e6), Comm: "java",
@@ -88,6 +91,7 @@ func tomcat() *closewait.Holder {
 			leaked(1, "10.0.0.1:8080", "10.9.0.6:40001", 3*24*time.Hour, 0, tomcatMain),
 			keepalive,
 			leaked(3, "10.0.0.1:8080", "10.9.0.7:40003", 5*time.Minute, 101, tomcatMain),
+			streaming,
 			unsent,
 			passedOn,
 			outbound(leaked(6, "127.0.0.1:50006", "127.0.0.1:5432", time.Minute, 0, tomcatMain)),
@@ -179,6 +183,6 @@ func options(view *closewait.View) Options {
 			}
 		},
 		Scanner: "netlink",
-		MinAge:  time.Second, MaxProcesses: 4, MaxServices: 2, AgeBuckets: ageBuckets, PIDLabel: true,
+		MinAge:  time.Second, MaxProcesses: 4, MaxServices: 2, AgeBuckets: ageBuckets, OldAge: 5 * time.Minute, PIDLabel: true,
 	}
 }

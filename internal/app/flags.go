@@ -141,6 +141,9 @@ func (o *options) defineServe(cmd *kingpin.CmdClause) {
 		"10", &s.maxServices, atLeast(0))
 	define(cmd, "collector.age-buckets", "Upper bounds of the age histograms in seconds, ascending.",
 		"1,10,60,300,900,3600,21600,86400", &s.ageBuckets, ascending)
+	// For demonstrations and tests of the alerts, which are too slow at the real age.
+	cmd.Flag("collector.old-age", "Age above which closewait_process_old_sockets counts a socket.").
+		Default("5m").Hidden().DurationVar(&s.oldAge)
 	cmd.Flag("collector.pid-label", "Export series per process. If disabled, processes are summed by group. Default: enabled.").
 		Default("true").BoolVar(&s.pidLabel)
 	cmd.Flag("reaper.enforce", "Let rules in mode enforce act. Default: all rules are in dry run.").

@@ -44,6 +44,7 @@ func (s *server) gatherer() (func(context.Context) prometheus.Gatherer, error) {
 		MaxProcesses: s.options.serve.maxProcesses,
 		MaxServices:  s.options.serve.maxServices,
 		AgeBuckets:   s.options.serve.ageBuckets,
+		OldAge:       s.options.serve.oldAge,
 		PIDLabel:     s.options.serve.pidLabel,
 	})
 	if s.reaper == nil {

@@ -31,6 +31,7 @@ type options struct {
 		maxProcesses   int
 		maxServices    int
 		ageBuckets     []float64
+		oldAge         time.Duration
 		pidLabel       bool
 		lifecycle      bool
 		enforce        bool
