@@ -10,7 +10,7 @@ import (
 )
 
 // spansOfTime matches everything that differs in rules that are 60 times as fast.
-var spansOfTime = regexp.MustCompile(`\b[0-9]+[smhdwy]\b|\b3600\b|le=~"[0-9]+`)
+var spansOfTime = regexp.MustCompile(`\b[0-9]+[smhdwy]\b|\b3600\b`)
 
 // faster returns the scaled span of time.
 func faster(span string) string {
@@ -18,8 +18,6 @@ func faster(span string) string {
 	switch {
 	case span == "3600":
 		return "60"
-	case span == `le=~"300`:
-		return `le=~"5`
 	case span[last] == 'h':
 		return span[:last] + "m"
 	case span[last] == 'm':

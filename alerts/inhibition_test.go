@@ -21,7 +21,14 @@ func labelsFor(instance, alert, severity, pid string) map[string]string {
 	return l
 }
 
-func TestTheWorstAlertOfAProcessOrAnExporterSuppressesTheOthers(t *testing.T) {
+// ofGroup returns the labels of an alert about a group.
+func ofGroup(instance, group, alert, severity string) map[string]string {
+	l := labelsFor(instance, alert, severity, "")
+	l["group"] = group
+	return l
+}
+
+func TestTheWorstAlertOfAGroupOrAnExporterSuppressesTheOthers(t *testing.T) {
 	tests := []struct {
 		name       string
 		alerts     []map[string]string
@@ -33,32 +40,53 @@ func TestTheWorstAlertOfAProcessOrAnExporterSuppressesTheOthers(t *testing.T) {
 			labelsFor("down", "ClosewaitDescriptorsExhausted", "critical", "42"),
 			labelsFor("other", "ClosewaitLeak", "warning", "42"),
 		}, []string{"ClosewaitDescriptorsExhausted", "ClosewaitScanFailing"}},
-		{"a critical alert suppresses lesser alerts of the same process", []map[string]string{
+		{"a critical alert suppresses lesser alerts of the same group", []map[string]string{
 			labelsFor("same", "ClosewaitDescriptorsRunOutSoon", "critical", "42"),
 			labelsFor("same", "ClosewaitDescriptorsWillRunOut", "warning", "42"),
-			labelsFor("same", "ClosewaitLeak", "warning", "42"),
-			labelsFor("same", "ClosewaitStuck", "info", "42"),
+			ofGroup("same", "shop.service", "ClosewaitLeak", "warning"),
+			ofGroup("same", "shop.service", "ClosewaitStuck", "info"),
 		}, []string{"ClosewaitDescriptorsWillRunOut", "ClosewaitLeak", "ClosewaitStuck"}},
-		{"a critical alert suppresses that the process is stuck", []map[string]string{
+		{"a critical alert suppresses that the group is stuck", []map[string]string{
 			labelsFor("stuck", "ClosewaitNotAccepting", "critical", "42"),
-			labelsFor("stuck", "ClosewaitStuck", "info", "42"),
+			ofGroup("stuck", "shop.service", "ClosewaitStuck", "info"),
 		}, []string{"ClosewaitStuck"}},
-		{"a critical alert does not suppress another process, the reaper or the exporter", []map[string]string{
+		{"a critical alert does not suppress another group, the reaper or the exporter", []map[string]string{
 			labelsFor("several", "ClosewaitNotAccepting", "critical", "42"),
-			labelsFor("several", "ClosewaitLeak", "warning", "43"),
+			ofGroup("several", "tea.service", "ClosewaitLeak", "warning"),
 			labelsFor("several", "ClosewaitReaperCannotAct", "warning", ""),
 			labelsFor("several", "ClosewaitReaperActed", "info", ""),
 			labelsFor("several", "ClosewaitCoverageLow", "warning", ""),
 		}, nil},
-		{"a leak suppresses that the process is stuck", []map[string]string{
-			labelsFor("leak", "ClosewaitLeak", "warning", "42"),
-			labelsFor("leak", "ClosewaitStuck", "info", "42"),
-		}, []string{"ClosewaitStuck"}},
-		{"without pids a group counts as a process", []map[string]string{
-			{"job": "closewait", "instance": "group", "group": "shop.service", "alertname": "ClosewaitDescriptorsExhausted", "severity": "critical"},
-			{"job": "closewait", "instance": "group", "group": "shop.service", "alertname": "ClosewaitDescriptorsRunOutSoon", "severity": "critical"},
-			{"job": "closewait", "instance": "group", "group": "tea.service", "alertname": "ClosewaitLeak", "severity": "warning"},
+		{"a leak that reaches the limit pages once", []map[string]string{
+			labelsFor("once", "ClosewaitDescriptorsRunOutSoon", "critical", "42"),
+			labelsFor("once", "ClosewaitDescriptorsExhausted", "critical", "42"),
+			labelsFor("once", "ClosewaitNotAccepting", "critical", "42"),
+		}, []string{"ClosewaitDescriptorsExhausted", "ClosewaitNotAccepting"}},
+		{"another process that has reached its limit pages", []map[string]string{
+			labelsFor("two", "ClosewaitDescriptorsRunOutSoon", "critical", "42"),
+			labelsFor("two", "ClosewaitDescriptorsExhausted", "critical", "43"),
+		}, nil},
+		{"a leak that takes hours is one warning", []map[string]string{
+			labelsFor("slow", "ClosewaitDescriptorsWillRunOut", "warning", "42"),
+			ofGroup("slow", "shop.service", "ClosewaitLeak", "warning"),
+		}, []string{"ClosewaitLeak"}},
+		{"a group that is restarted again and again pages once", []map[string]string{
+			ofGroup("again", "shop.service", "ClosewaitLeaksAgain", "critical"),
+			labelsFor("again", "ClosewaitDescriptorsRunOutSoon", "critical", "42"),
+			labelsFor("again", "ClosewaitDescriptorsExhausted", "critical", "41"),
+			labelsFor("again", "ClosewaitNotAccepting", "critical", "42"),
+			ofGroup("again", "shop.service", "ClosewaitLeak", "warning"),
+		}, []string{"ClosewaitDescriptorsExhausted", "ClosewaitDescriptorsRunOutSoon", "ClosewaitLeak", "ClosewaitNotAccepting"}},
+		{"a group that is always restarted in time does not page, until it is not", []map[string]string{
+			ofGroup("in-time", "shop.service", "ClosewaitLeaksAgain", "warning"),
+			labelsFor("in-time", "ClosewaitDescriptorsRunOutSoon", "critical", "42"),
+			labelsFor("in-time", "ClosewaitDescriptorsExhausted", "critical", "43"),
 		}, []string{"ClosewaitDescriptorsRunOutSoon"}},
+		{"without pids a group counts as a process", []map[string]string{
+			ofGroup("group", "shop.service", "ClosewaitDescriptorsExhausted", "critical"),
+			ofGroup("group", "shop.service", "ClosewaitDescriptorsRunOutSoon", "critical"),
+			ofGroup("group", "tea.service", "ClosewaitLeak", "warning"),
+		}, []string{"ClosewaitDescriptorsExhausted"}},
 		{"a warning about the reaper does not suppress that it has acted", []map[string]string{
 			labelsFor("reaper", "ClosewaitReaperCannotAct", "warning", ""),
 			labelsFor("reaper", "ClosewaitReaperActed", "info", ""),

@@ -83,6 +83,19 @@ func TestTheRulesUseOnlyExistingMetrics(t *testing.T) {
 	}
 }
 
+// Prometheus 3 can be told to convert histograms on arrival: then their buckets, sums and counts are
+// no series.
+func TestNoRuleDependsOnHowHistogramsAreStored(t *testing.T) {
+	for _, r := range shippedRules(t) {
+		for _, m := range collector.Metrics() {
+			histogram := m.Type == collector.Histogram || m.Type == collector.GaugeHistogram
+			if histogram && strings.Contains(r.Expr, m.Name) {
+				t.Errorf("%s uses the histogram %s", r.Alert+r.Record, m.Name)
+			}
+		}
+	}
+}
+
 func TestTheRulesUseOnlyLabelsOfTheirMetrics(t *testing.T) {
 	known := series(t)
 	for _, r := range shippedRules(t) {

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"testing"
 	"time"
 )
@@ -60,20 +61,27 @@ func receive(t *testing.T) *webhook {
 	return w
 }
 
+// says reports whether an alert with these labels fires.
+func (n *notification) says(alert string, labels map[string]string) bool {
+	for name, value := range labels {
+		if n.Labels[name] != value {
+			return false
+		}
+	}
+	return n.Status == "firing" && n.Labels["alertname"] == alert
+}
+
+// knows reports whether a notification that await has received so far says that an alert fires.
+func (w *webhook) knows(alert string, labels map[string]string) bool {
+	return slices.ContainsFunc(w.seen, func(n notification) bool { return n.says(alert, labels) })
+}
+
 // await returns the first notification that an alert with these labels fires.
 func (w *webhook) await(t *testing.T, alert string, labels map[string]string, within time.Duration) notification {
 	t.Helper()
-	is := func(n notification) bool {
-		for name, value := range labels {
-			if n.Labels[name] != value {
-				return false
-			}
-		}
-		return n.Status == "firing" && n.Labels["alertname"] == alert
-	}
 	for deadline, i := time.After(within), 0; ; {
 		for ; i < len(w.seen); i++ {
-			if is(w.seen[i]) {
+			if w.seen[i].says(alert, labels) {
 				return w.seen[i]
 			}
 		}

@@ -31,7 +31,8 @@ func TestTheFirstAlertOfTheReadme(t *testing.T) {
 	awaitOutput(t, u, "http://"+prometheus.Address+"/alerts")
 	startSession(t, clone, env, own)
 	for _, comm := range []string{"leaky-shop", "mine"} {
-		firing := fmt.Sprintf(`ALERTS{alertname="ClosewaitLeak",alertstate="firing",instance="%s",comm="%s"}`, exporter, comm)
+		firing := fmt.Sprintf(`ALERTS{alertname="ClosewaitLeak",alertstate="firing",instance="%s"}
+			and on (instance, group) closewait_process_old_sockets{comm="%s"}`, exporter, comm)
 		awaitLong(t, u, func() bool {
 			values, err := prometheus.Query(firing)
 			return err == nil && len(values) > 0
