@@ -33,7 +33,7 @@ func TestPrometheusScrapesIt(t *testing.T) {
 	for _, job := range []string{"classic", "openmetrics"} {
 		t.Run(job, func(t *testing.T) {
 			process := fmt.Sprintf(`{job="%s",pid="%d"}`, job, l.PID)
-			p.Await(t, `closewait_process_sockets`+process, sockets, sockets)
+			p.Await(t, `sum(closewait_process_sockets`+process+`)`, sockets, sockets)
 			p.Await(t, `up{job="`+job+`"}`, 1, 1)
 			p.Await(t, `closewait_scan_success{job="`+job+`"}`, 1, 1)
 			p.Await(t, `sum by (pid) (closewait_process_sockets_by_unread`+process+`)`, sockets, sockets)
@@ -43,7 +43,7 @@ func TestPrometheusScrapesIt(t *testing.T) {
 				t.Errorf("the oldest socket is %v s old, want at most %v: it did not exist before", age, most)
 			}
 			p.Await(t, `histogram_quantile(0.9, closewait_process_socket_age_seconds_bucket`+process+`)`, min(age, 1)/2, 60)
-			p.Await(t, `closewait_process_socket_age_seconds_count`+process, sockets, sockets)
+			p.Await(t, `closewait_process_socket_age_seconds_bucket`+strings.Replace(process, "}", `,le="+Inf"}`, 1), sockets, sockets)
 			p.Await(t, `closewait_process_socket_age_seconds_bucket`+strings.Replace(process, "}", `,le=~"300([.]0)?"}`, 1), sockets, sockets)
 		})
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+	dto "github.com/prometheus/client_model/go"
 )
 
 // metrics answers scrapes. Each scrape has its own context, so it has its own gatherer.
@@ -44,10 +45,22 @@ func newMetrics(o Options) http.Handler {
 func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(r.Context(), scrapeTime(r.Header))
 	defer cancel()
-	all := prometheus.Gatherers{m.own, m.gatherer(ctx)}
+	all := prometheus.Gatherers{prometheus.GathererFunc(m.gatherOwn), m.gatherer(ctx)}
 	options := m.options
 	options.ErrorLog = &scrapeLog{logger: m.logger}
+	if acceptsOpenMetrics(r) {
+		serveOpenMetrics(all, options).ServeHTTP(w, r)
+		return
+	}
 	promhttp.HandlerFor(all, options).ServeHTTP(w, r)
+}
+
+// gatherOwn gathers the metrics of the exporter itself, without a gauge that has the name of a
+// counter in OpenMetrics, where the name of a counter is without _total. go_memstats_heap_alloc_bytes
+// has the same value.
+func (m *metrics) gatherOwn() ([]*dto.MetricFamily, error) {
+	families, err := m.own.Gather()
+	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "go_memstats_alloc_bytes" }), err
 }
 
 // scrapeLog logs the errors of promhttp during one scrape.
