@@ -113,6 +113,17 @@ func TestServesUntilASignal(t *testing.T) {
 	}
 }
 
+func TestThePageHasTrends(t *testing.T) {
+	leak(t)
+	e := start(t, exec.Command(program, "--web.listen-address=127.0.0.1:0", "--collector.min-age=0s"))
+	if status, body := e.get(t, "/"); status != http.StatusOK || !strings.Contains(body, "RATE and LEFT") {
+		t.Errorf("status %d, and nothing about trends:\n%s", status, body)
+	}
+	if status := e.stop(t, syscall.SIGTERM); status != 0 {
+		t.Errorf("exit status %d, want 0", status)
+	}
+}
+
 func TestTheStartLogSaysWhatCanBeSeen(t *testing.T) {
 	e := start(t, exec.Command(program, "--web.listen-address=127.0.0.1:0", "--collector.scanner=procfs", "--collector.network-namespaces=own"))
 	if log := strings.Join(e.log, "\n"); !strings.Contains(log, `msg="Scanning this host" scanner=procfs network_namespaces=own`) {
