@@ -37,14 +37,18 @@ const (
 )
 
 // draw replaces the content of the screen by a text whose names are escaped already. It overwrites
-// what is there, which flickers less than an empty screen in between.
+// what is there, which flickers less than an empty screen in between. A line is cleared before it is
+// written: behind a full line, the cursor is on its last character.
 func (o *output) draw(text []byte, first bool) error {
 	var frame bytes.Buffer
 	frame.WriteString(home)
 	if first {
 		frame.WriteString(clearAll)
 	}
-	frame.Write(bytes.ReplaceAll(text, []byte("\n"), []byte(clearRight+"\n")))
+	for line := range bytes.Lines(text) {
+		frame.WriteString(clearRight)
+		frame.Write(line)
+	}
 	frame.WriteString(clearBelow)
 	_, err := o.screen.Write(frame.Bytes())
 	return err
