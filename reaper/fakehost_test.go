@@ -221,13 +221,20 @@ func (p *fakeProcess) RaiseNoFile(uint64) (before, after uint64, err error) {
 }
 
 func (p *fakeProcess) Destroy(_ context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
-	return p.cutAll(sockets), p.do("destroy")
+	return p.lockedCutAll(sockets), p.do("destroy")
 }
 
 func (p *fakeProcess) Shutdown(_ context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
-	return p.cutAll(sockets), p.do("shutdown")
+	return p.lockedCutAll(sockets), p.do("shutdown")
 }
 
+func (p *fakeProcess) lockedCutAll(sockets []*closewait.Socket) closewait.SocketCounts {
+	p.host.mu.Lock()
+	defer p.host.mu.Unlock()
+	return p.cutAll(sockets)
+}
+
+// cutAll needs the lock of the host, which the effect of an action has.
 func (p *fakeProcess) cutAll(sockets []*closewait.Socket) (t closewait.SocketCounts) {
 	for _, s := range sockets {
 		switch {
