@@ -261,7 +261,7 @@ func TestWithoutALimitOfDescriptorsNothingIsSaidOfItsShare(t *testing.T) {
 func TestTrendsAreShown(t *testing.T) {
 	d := get(t, pageOf(shopOverTime(), nil, nil), "/")
 	d.want(t, "56m15s until exhaustion of descriptors in shop.service (+4.0/min)", "by the trend of the last 15m00s")
-	for class, want := range map[string][]string{"rate": {"+4.0/min", "+60/h", "0"}, "left": {"56m15s", "10h22m", "-"}} {
+	for class, want := range map[string][]string{"rate": {"+4.0/min", "+1.0/min", "0"}, "left": {"56m15s", "10h22m", "-"}} {
 		if got := d.column(class); !slices.Equal(got[:3], want) {
 			t.Errorf("%s: %q, want %q first", class, got, want)
 		}
