@@ -37,8 +37,8 @@ const (
 )
 
 // draw replaces the content of the screen by a text whose names are escaped already. It overwrites
-// what is there, which flickers less than an empty screen in between. A line is cleared before it is
-// written: behind a full line, the cursor is on its last character.
+// what is there, which flickers less than an empty screen in between. A line is cleared before it
+// is written: behind a full line, the cursor is on its last character.
 func (o *output) draw(text []byte, first bool) error {
 	var frame bytes.Buffer
 	frame.WriteString(home)
