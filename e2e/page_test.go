@@ -38,11 +38,11 @@ func TestAPersonOpensThePage(t *testing.T) {
 	}
 	e := serve(t, "--reaper.config="+dryRunRules(t, shop))
 	page := awaitDecision(t, e, leaks[0].PID)
-	for path, name := range map[string]string{"/metrics": "metrics", "/-/healthy": "health", "/-/ready": "readiness", "/docs/RUNBOOK.md": "runbook"} {
+	for path, name := range map[string]string{"metrics": "metrics", "-/healthy": "health", "-/ready": "readiness", "docs/RUNBOOK.md": "runbook"} {
 		if !strings.Contains(page, `href="`+path+`"`) {
 			t.Errorf("no link to the %s", name)
 		}
-		if status, body := e.get(path); status != http.StatusOK || body == "" {
+		if status, body := e.get("/" + path); status != http.StatusOK || body == "" {
 			t.Errorf("%s answers %d", path, status)
 		}
 	}

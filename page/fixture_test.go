@@ -192,10 +192,10 @@ var errBroken = errors.New("list processes: open /proc: permission denied: give 
 // pageOf is the page of a report; a nil reaper is off.
 func pageOf(r *report.Report, err error, reaper func() status.Status) *Page {
 	return New(Options{
-		Host: "web-03", Version: "1.0.0", Documents: "/docs/", Now: func() time.Time { return now }, Reaper: reaper,
+		Host: "web-03", Version: "1.0.0", Documents: "docs/", Now: func() time.Time { return now }, Reaper: reaper,
 		Links: []Link{
-			{"Metrics", "/metrics", "for Prometheus"}, {"Health", "/-/healthy", "whether it answers"},
-			{"Readiness", "/-/ready", "whether a scan has succeeded"}, {"Runbook", "/docs/RUNBOOK.md", "what to do"},
+			{"Metrics", "metrics", "for Prometheus"}, {"Health", "-/healthy", "whether it answers"},
+			{"Readiness", "-/ready", "whether a scan has succeeded"}, {"Runbook", "docs/RUNBOOK.md", "what to do"},
 		},
 		Report: func(context.Context) (*report.Report, error) { return r, err },
 	})

@@ -19,14 +19,14 @@ type Options struct {
 	Host      string // name of this host; may be empty
 	Version   string // of the program
 	Links     []Link // to the other pages of the exporter
-	Documents string // path of the documents, with a slash at the end
+	Documents string // address of the documents relative to the page, with a slash at the end
 
 	Report func(context.Context) (*report.Report, error) // of a recent scan
 	Reaper func() status.Status                          // nil: there is no reaper
 	Now    func() time.Time
 }
 
-// Link is a link to another page of the exporter.
+// Link is a link to another page of the exporter. The address is relative to the page.
 type Link struct {
 	Text, Address, About string
 }

@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/prometheus/common/version"
@@ -20,14 +21,14 @@ func (s *server) page() *page.Page {
 	o := page.Options{
 		Host:      name,
 		Version:   version.Version,
-		Documents: web.DocumentsPath,
+		Documents: fromPage(web.DocumentsPath),
 		Now:       time.Now,
 		Links: []page.Link{
-			{Text: "Metrics", Address: s.options.serve.telemetryPath, About: "for Prometheus"},
-			{Text: "Health", Address: web.HealthyPath, About: "whether the exporter answers"},
-			{Text: "Readiness", Address: web.ReadyPath, About: "whether a scan of this host has succeeded"},
-			{Text: "Runbook", Address: web.DocumentsPath + "RUNBOOK.md", About: "what to do about a leak"},
-			{Text: "Metrics reference", Address: web.DocumentsPath + "METRICS.md", About: "the meaning of each metric"},
+			{Text: "Metrics", Address: fromPage(s.options.serve.telemetryPath), About: "for Prometheus"},
+			{Text: "Health", Address: fromPage(web.HealthyPath), About: "whether the exporter answers"},
+			{Text: "Readiness", Address: fromPage(web.ReadyPath), About: "whether a scan of this host has succeeded"},
+			{Text: "Runbook", Address: fromPage(web.DocumentsPath + "RUNBOOK.md"), About: "what to do about a leak"},
+			{Text: "Metrics reference", Address: fromPage(web.DocumentsPath + "METRICS.md"), About: "the meaning of each metric"},
 		},
 		Report: func(ctx context.Context) (*report.Report, error) {
 			view, err := s.observe(ctx)
@@ -44,3 +45,7 @@ func (s *server) page() *page.Page {
 	}
 	return page.New(o)
 }
+
+// fromPage returns the address of a path relative to the page, which is at the root: so links also
+// work behind a proxy that serves the exporter below a path of its own.
+func fromPage(path string) string { return strings.TrimPrefix(path, "/") }
