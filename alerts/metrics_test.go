@@ -83,8 +83,8 @@ func TestTheRulesUseOnlyExistingMetrics(t *testing.T) {
 	}
 }
 
-// Prometheus 3 can be told to convert histograms on arrival: then their buckets, sums and counts are
-// no series.
+// Prometheus 3 can be told to convert histograms on arrival: then their buckets, sums and counts
+// are no series.
 func TestNoRuleDependsOnHowHistogramsAreStored(t *testing.T) {
 	for _, r := range shippedRules(t) {
 		for _, m := range collector.Metrics() {

@@ -119,7 +119,7 @@ func server(limit float64) process {
 	return process{pid: 100, limit: limit, other: 40, unread: "none"}
 }
 
-// drip leaks at random times, on average so many sockets an hour.
+// drip leaks at random times: on average the given number of sockets an hour.
 func drip(perHour float64, seed uint64) func(*stage) {
 	return func(s *stage) {
 		random := rand.New(rand.NewPCG(seed, 0))

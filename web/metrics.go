@@ -56,8 +56,8 @@ func (m *metrics) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // gatherOwn gathers the metrics of the exporter itself, without a gauge that has the name of a
-// counter in OpenMetrics, where the name of a counter is without _total. go_memstats_heap_alloc_bytes
-// has the same value.
+// counter in OpenMetrics, where the name of a counter is without _total.
+// go_memstats_heap_alloc_bytes has the same value.
 func (m *metrics) gatherOwn() ([]*dto.MetricFamily, error) {
 	families, err := m.own.Gather()
 	return slices.DeleteFunc(families, func(f *dto.MetricFamily) bool { return f.GetName() == "go_memstats_alloc_bytes" }), err
