@@ -20,7 +20,11 @@ var targetLabels = []string{"job", "instance"}
 // series returns the labels of all series: of metrics, and of recording rules.
 func series(t *testing.T) map[string]labels {
 	t.Helper()
-	known := map[string]labels{"up": labelled(nil)}
+	known := map[string]labels{
+		"up": labelled(nil),
+		// Of kube-state-metrics; the rule that uses it makes group of uid.
+		"kube_pod_info": labelled([]string{"uid", "namespace", "pod", "created_by_kind", "created_by_name", "group"}),
+	}
 	for _, m := range slices.Concat(collector.Metrics(), reaper.MetricTable()) {
 		known[m.Name] = labelled(m.Labels)
 		if m.Type == collector.Histogram || m.Type == collector.GaugeHistogram {
@@ -47,8 +51,8 @@ func labelled(names []string) labels {
 
 var (
 	// The name of a metric or of a recording rule; names removes the name of the program.
-	name     = regexp.MustCompile(`\bclosewait[_:][a-z_:]+|\bup\b`)
-	selector = regexp.MustCompile(`\b(closewait[_:][a-z_:]+|up)\{([^}]*)\}`)
+	name     = regexp.MustCompile(`\bclosewait[_:][a-z_:]+|\bup\b|\bkube_pod_info\b`)
+	selector = regexp.MustCompile(`\b(closewait[_:][a-z_:]+|up|kube_pod_info)\{([^}]*)\}`)
 	matcher  = regexp.MustCompile(`(\w+)\s*(?:=~|!=|!~|=)`)
 	listed   = regexp.MustCompile(`\b(?:by|without|ignoring|on|group_left|group_right)\s*\(([^)]*)\)`)
 	used     = regexp.MustCompile(`\$labels\.(\w+)`)

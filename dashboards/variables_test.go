@@ -69,8 +69,9 @@ func TestTheDataSourceIsChosenByVariable(t *testing.T) {
 	}
 }
 
-// choice is a variable with the values of a label.
-type choice struct{ name, selector, label string }
+// choice is a variable with the values of a label, or one that depends on a recording rule and need
+// not have any value.
+type choice struct{ name, selector, label, all string }
 
 // choices returns the variables with values of labels in order: each may use the ones before it.
 func choices(t *testing.T, d *board) []choice {
@@ -81,11 +82,15 @@ func choices(t *testing.T, d *board) []choice {
 		if v.Type != dashboard.VariableTypeQuery {
 			continue
 		}
+		if query := v.Query.Map["query"].(string); strings.HasPrefix(query, "query_result(") {
+			all = append(all, choice{name: v.Name, selector: query, all: *v.AllValue})
+			continue
+		}
 		found := labelValues.FindStringSubmatch(v.Query.Map["query"].(string))
 		if found == nil || found[0] != *v.Definition {
 			t.Fatalf("variable %s: %v is not a label_values(selector, label), or not its definition %q", v.Name, v.Query.Map["query"], *v.Definition)
 		}
-		all = append(all, choice{v.Name, found[1], found[2]})
+		all = append(all, choice{name: v.Name, selector: found[1], label: found[2]})
 	}
 	return all
 }
@@ -93,12 +98,37 @@ func choices(t *testing.T, d *board) []choice {
 func TestVariablesUseOnlyExistingMetricsAndLabels(t *testing.T) {
 	known := series(published())
 	for _, c := range choices(t, load(t)) {
+		if c.all != "" {
+			requireRules(t, c)
+			continue
+		}
 		for _, use := range parse(c.selector).metrics {
 			for _, label := range append(use.labels, c.label) {
 				if !slices.Contains(known[use.name], label) {
 					t.Errorf("variable %s: no %s with a label %s", c.name, use.name, label)
 				}
 			}
+		}
+	}
+}
+
+// recorded matches the names of recording rules.
+var recorded = regexp.MustCompile(`\bclosewait:[a-z_:]+`)
+
+// requireRules checks that the rules of alerts/ record what a variable selects.
+func requireRules(t *testing.T, c choice) {
+	t.Helper()
+	rules, err := os.ReadFile("../alerts/closewait.rules.yml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := recorded.FindAllString(c.selector, -1)
+	if len(names) == 0 {
+		t.Errorf("variable %s is neither the value of a label nor of a rule: %s", c.name, c.selector)
+	}
+	for _, name := range names {
+		if !strings.Contains(string(rules), "- record: "+name+"\n") {
+			t.Errorf("variable %s: no rule records %s", c.name, name)
 		}
 	}
 }
