@@ -41,13 +41,15 @@ type tracked struct {
 // NewTracker returns an empty Tracker; durationBounds are the buckets of View.Durations in seconds,
 // ascending.
 func NewTracker(durationBounds []float64) *Tracker {
+	durations := NewHistogram(durationBounds)
+	durations.Exponential = map[int]int64{}
 	return &Tracker{
 		sockets:   map[SocketID]*tracked{},
 		read:      map[NetNS]time.Time{},
 		holders:   map[ProcessID]*holderState{},
 		ownerless: []*holderState{{}},
 		routes:    routes{},
-		durations: NewHistogram(durationBounds),
+		durations: durations,
 	}
 }
 

@@ -1,9 +1,12 @@
 package collector
 
 import (
+	"errors"
 	"slices"
+	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
 
 	"closewait_exporter/closewait"
 )
@@ -51,5 +54,36 @@ func (s *series) addHistogram(m metric, h closewait.Histogram, labels ...string)
 	for i, bound := range h.Bounds {
 		buckets[bound] = h.Counts[i]
 	}
-	s.metrics = append(s.metrics, prometheus.MustNewConstHistogram(s.descs[m], h.Count, h.Sum, buckets, labels...))
+	classic := prometheus.MustNewConstHistogram(s.descs[m], h.Count, h.Sum, buckets, labels...)
+	if h.Exponential == nil {
+		s.metrics = append(s.metrics, classic)
+		return
+	}
+	// The times of creation are not known, and not exported.
+	native, err := prometheus.NewConstNativeHistogram(s.descs[m], h.Count, h.Sum, h.Exponential, nil, h.Zero,
+		closewait.ExponentialSchema,
+		prometheus.DefNativeHistogramZeroThreshold, time.Time{}, labels...)
+	if err != nil {
+		native = prometheus.NewInvalidMetric(s.descs[m], err)
+	}
+	s.metrics = append(s.metrics, histogram{classic, native})
+}
+
+// histogram is a metric with the buckets of both: a scraper that understands native histograms asks
+// for protobuf, which has both, and the text formats have the classic buckets.
+type histogram struct {
+	prometheus.Metric
+	native prometheus.Metric
+}
+
+// Write implements prometheus.Metric.
+func (h histogram) Write(out *dto.Metric) error {
+	var native dto.Metric
+	if err := errors.Join(h.Metric.Write(out), h.native.Write(&native)); err != nil {
+		return err
+	}
+	from, to := native.GetHistogram(), out.GetHistogram()
+	to.Schema, to.ZeroThreshold, to.ZeroCount = from.Schema, from.ZeroThreshold, from.ZeroCount
+	to.PositiveSpan, to.PositiveDelta = from.PositiveSpan, from.PositiveDelta
+	return nil
 }

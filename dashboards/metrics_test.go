@@ -30,6 +30,7 @@ func series(metrics ...[]collector.Metric) map[string][]string {
 		case collector.Histogram, collector.GaugeHistogram:
 			labels[m.Name+"_count"], labels[m.Name+"_sum"] = own, own
 			labels[m.Name+"_bucket"] = append([]string{"le"}, own...)
+			labels[m.Name] = own // as a native histogram
 		default:
 			labels[m.Name] = own
 		}
