@@ -14,6 +14,7 @@ type leakRun struct {
 	t           *testing.T
 	servers     []*hangingServer
 	exporters   []*observed
+	watched     []*watchedList
 	prometheus  promtest.Prometheus
 	claims      []claim
 	checkpoints []time.Duration
@@ -47,6 +48,7 @@ func startLeakRun(t *testing.T) *leakRun {
 	jobs := map[string][]string{}
 	for _, o := range r.exporters {
 		jobs[o.scanner] = []string{o.address}
+		r.watched = append(r.watched, watchList(t, o.scanner))
 	}
 	r.prometheus = promtest.StartPrometheus(t, jobs, rulesForMinutes(t))
 	for _, language := range tested {

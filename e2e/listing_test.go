@@ -37,6 +37,11 @@ type listedProcess struct {
 	OldestSeconds  float64 `json:"oldest_seconds"`
 	RecvQueueBytes uint64  `json:"recv_queue_bytes"`
 	Addresses      int     `json:"remote_addresses"`
+	Trend          *struct {
+		OverSeconds      float64  `json:"over_seconds"`
+		SocketsPerSecond *float64 `json:"sockets_per_second"`
+		LeftSeconds      *float64 `json:"left_seconds"`
+	} // nil without --watch
 }
 
 type listedSocket struct {

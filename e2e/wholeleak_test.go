@@ -12,10 +12,10 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// TestALeakIsOneLeakInEveryLanguage runs servers that leak one connection a second, and asks all
-// scanners, list, and the queries of the documents, the dashboard and the alerts how many sockets
-// that makes, how fast their number grows, and when the descriptors run out. What the servers and
-// their clients did is the truth. In a Go server the sockets become closed meanwhile.
+// TestALeakIsOneLeakInEveryLanguage runs servers that leak one connection a second. It asks all
+// scanners, list, list --watch, and the queries of the documents, the dashboard and the alerts how
+// many sockets that makes, how fast their number grows, and when the descriptors run out. What the
+// servers and their clients did is the truth. In a Go server the sockets become closed meanwhile.
 //
 // It runs a Go server for 90 seconds. With CLOSEWAIT_LONG=1 it runs servers in all languages, with
 // and without keepalive, for ten minutes.
@@ -35,6 +35,7 @@ func TestALeakIsOneLeakInEveryLanguage(t *testing.T) {
 		}
 		r.checkClaims()
 		r.checkList()
+		r.checkWatched()
 	}
 	r.checkAlerts()
 	r.checkClosed()
