@@ -46,6 +46,7 @@ func TestArchitecture(t *testing.T) {
 		"collector": {module + "closewait", "github.com/prometheus/client_golang"},
 		"history":   {module + "closewait"},
 		"report":    {module + "closewait", module + "history"},
+		"check":     {module + "closewait", module + "report"},
 		"page":      {module + "closewait", module + "report", module + "reaper/status"},
 		"docs":      {},
 		"web":       {"github.com/prometheus/client_golang"},

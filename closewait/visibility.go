@@ -12,6 +12,8 @@ type Visibility struct {
 // MissingCapability is a privilege that the exporter lacks, and what stays hidden without it.
 type MissingCapability struct {
 	Capability, Lost string
+
+	HidesSockets bool // sockets or their holders stay hidden, and not only details about them
 }
 
 // String is the text for people.

@@ -94,7 +94,7 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 func newJSONScanner(v *closewait.Visibility) jsonScanner {
 	s := jsonScanner{Name: v.Scanner, Fallback: v.Fallback, NetworkNamespaces: v.Namespaces, Missing: []jsonMissing{}}
 	for _, missing := range v.Missing {
-		s.Missing = append(s.Missing, jsonMissing(missing))
+		s.Missing = append(s.Missing, jsonMissing{missing.Capability, missing.Lost})
 	}
 	return s
 }

@@ -22,11 +22,15 @@ const program = "closewait_exporter"
 const statusLeaking = 2
 
 // Run runs the command that args ask for and returns the exit status: 0 for success, 1 for an
-// error, 2 if list --fail-if-leaking has found a leak.
+// error, 2 if list --fail-if-leaking has found a leak. The command check has the exit statuses of a
+// plugin.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	out := newOutput(stdout)
 	stdout, stderr = out, report.NewTerminalWriter(stderr)
 	command, o, err := parse(args, stdout)
+	if commandOf(args) == checkCommand {
+		return runCheck(ctx, o, err, command == helped, stdout)
+	}
 	if err != nil {
 		fmt.Fprintf(stderr, "%s: error: %v (--help lists all flags)\n", program, err)
 		return 1
@@ -42,8 +46,8 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		}
 	case explainCommand:
 		err = explain(ctx, o, stdout)
-	case checkCommand:
-		if err := rules.Check(o.check.file, thisHost(), stdout); err != nil {
+	case configCommand:
+		if err := rules.Check(o.checkConfig.file, thisHost(), stdout); err != nil {
 			fmt.Fprintln(stderr, err) // file:line: comes first, for editors
 			return 1
 		}

@@ -2,8 +2,10 @@ package app
 
 import (
 	"cmp"
+	"fmt"
 	"io"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -11,6 +13,7 @@ import (
 	"github.com/prometheus/common/version"
 	"github.com/prometheus/exporter-toolkit/web/kingpinflag"
 
+	"closewait_exporter/check"
 	"closewait_exporter/internal/logging"
 	"closewait_exporter/kernel/scan"
 	"closewait_exporter/report"
@@ -22,9 +25,12 @@ const (
 	serveCommand   = "serve"
 	listCommand    = "list"
 	explainCommand = "explain"
-	checkCommand   = "check-config"
+	checkCommand   = "check"
+	configCommand  = "check-config"
 	helped         = ""
 )
+
+var commands = []string{serveCommand, listCommand, explainCommand, checkCommand, configCommand}
 
 // The values of --output.
 const (
@@ -57,8 +63,9 @@ func parse(args []string, stdout io.Writer) (command string, o *options, err err
 	o.defineCommon(app)
 	o.defineServe(app.Command(serveCommand, "Serve metrics over HTTP. This is the default command.").Default())
 	o.defineList(app.Command(listCommand, "Scan this host once and print the leaking processes, worst first."))
+	o.defineCheck(app.Command(checkCommand, "Check this host as a plugin of Nagios or Icinga: exit status 0, 1, 2 or 3, and performance data."))
 	app.Command(explainCommand, "Evaluate the rules against this host and print the result per process. Takes no action.")
-	o.defineCheck(app.Command(checkCommand, "Check a rules file and print each problem with its line and how to fix it."))
+	o.defineCheckConfig(app.Command(configCommand, "Check a rules file and print each problem with its line and how to fix it."))
 	command, err = app.Parse(withCommand(withWatchInterval(args)))
 	if answered {
 		return helped, o, nil
@@ -77,8 +84,7 @@ func withCommand(args []string) []string {
 		return args[:1] // the shell completes the first word, and kingpin lists commands only if there is no word
 	}
 	for _, arg := range args {
-		switch arg {
-		case serveCommand, listCommand, explainCommand, checkCommand, "help", "--help", "-h":
+		if slices.Contains(commands, arg) || slices.Contains([]string{"help", "--help", "-h"}, arg) {
 			return args
 		}
 	}
@@ -154,8 +160,41 @@ func (o *options) defineServe(cmd *kingpin.CmdClause) {
 		PlaceHolder("FILE").StringVar(&s.auditFile)
 }
 
+func (o *options) defineCheckConfig(cmd *kingpin.CmdClause) {
+	cmd.Arg("file", "Rules file.").Required().StringVar(&o.checkConfig.file)
+}
+
+// neverAlerts is a range that no value violates.
+const neverAlerts = "~:"
+
 func (o *options) defineCheck(cmd *kingpin.CmdClause) {
-	cmd.Arg("file", "Rules file.").Required().StringVar(&o.check.file)
+	c := &o.check
+	define(cmd, "warning-age", "Range of the age of the oldest ended socket, in seconds, outside of which the state is WARNING.",
+		"3600", &c.warning.Age, check.ParseRange)
+	define(cmd, "critical-age", "The same for CRITICAL. ~: means never.",
+		neverAlerts, &c.critical.Age, check.ParseRange)
+	define(cmd, "warning-sockets", "Range of the number of ended sockets of one process, outside of which the state is WARNING.",
+		"100", &c.warning.Sockets, check.ParseRange)
+	define(cmd, "critical-sockets", "The same for CRITICAL.",
+		neverAlerts, &c.critical.Sockets, check.ParseRange)
+	define(cmd, "warning-fds", "Range of the descriptors in use by one process with ended sockets, in percent of its limit, outside of which the state is WARNING.",
+		"80", &c.warning.FDs, check.ParseRange)
+	define(cmd, "critical-fds", "The same for CRITICAL.",
+		"95", &c.critical.FDs, check.ParseRange)
+	cmd.Flag("timeout", "Maximum duration of the check, such as 10 (seconds) or 1m. After it the state is UNKNOWN.").
+		Short('t').Default("10s").SetValue(value[time.Duration]{"timeout", &c.timeout, timeoutOf})
+}
+
+// timeoutOf reads a duration, or a number of seconds as other plugins do.
+func timeoutOf(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if seconds, e := strconv.Atoi(text); e == nil {
+		d, err = time.Duration(seconds)*time.Second, nil
+	}
+	if err != nil || d <= 0 {
+		return 0, fmt.Errorf("%q is not a duration above 0: use for example 10, 10s or 1m", text)
+	}
+	return d, nil
 }
 
 func (o *options) defineList(cmd *kingpin.CmdClause) {

@@ -50,10 +50,7 @@ type lister struct {
 
 // once lists the processes once.
 func (l *lister) once(ctx context.Context) error {
-	view, err := report.Observe(ctx, l.observe, l.options.minAge)
-	if errors.Is(err, context.Canceled) {
-		return errors.New("interrupted before the scan was complete")
-	}
+	view, err := observe(ctx, l.observe, l.options.minAge)
 	if err != nil {
 		return err
 	}
@@ -79,6 +76,15 @@ func (l *lister) report(view *closewait.View) *report.Report {
 	r := newReport(view, l.options.minAge, l.visibility)
 	r.Rules, r.History, r.Selection = l.rules, l.history, l.options.list.selection
 	return r
+}
+
+// observe scans the host, so that ages of at least minAge are known.
+func observe(ctx context.Context, scan func(context.Context) (*closewait.View, error), minAge time.Duration) (*closewait.View, error) {
+	view, err := report.Observe(ctx, scan, minAge)
+	if errors.Is(err, context.Canceled) {
+		return nil, errors.New("interrupted before the scan was complete")
+	}
+	return view, err
 }
 
 func newReport(view *closewait.View, minAge time.Duration, v closewait.Visibility) *report.Report {

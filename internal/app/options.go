@@ -8,6 +8,7 @@ import (
 
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
+	"closewait_exporter/check"
 	"closewait_exporter/kernel/scan"
 	"closewait_exporter/report"
 )
@@ -46,6 +47,10 @@ type options struct {
 		failIfLeaking bool
 	}
 	check struct {
+		warning, critical check.Thresholds
+		timeout           time.Duration
+	}
+	checkConfig struct {
 		file string
 	}
 }

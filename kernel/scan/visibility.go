@@ -11,7 +11,7 @@ import (
 
 // visibility describes what a scanner can read here.
 func (c candidate) visibility(h *host.Host, o Options, fallback string) closewait.Visibility {
-	missing := missingIf(c.missing(h, o), !h.SeesAllProcesses,
+	missing := hiddenIf(c.missing(h, o), !h.SeesAllProcesses,
 		"the host's pid namespace", "holders outside this pid namespace, or hidden by the hidepid mount option of /proc")
 	return closewait.Visibility{
 		Scanner: c.name, Fallback: fallback, Namespaces: o.Namespaces, Root: os.Geteuid() == 0, Missing: missing,
@@ -26,14 +26,22 @@ func missingIf(list []closewait.MissingCapability, condition bool, capability, l
 	return append(list, closewait.MissingCapability{Capability: capability, Lost: lost})
 }
 
+// hiddenIf is missingIf for a capability without which sockets or their holders stay hidden.
+func hiddenIf(list []closewait.MissingCapability, condition bool, capability, lost string) []closewait.MissingCapability {
+	if !condition {
+		return list
+	}
+	return append(list, closewait.MissingCapability{Capability: capability, Lost: lost, HidesSockets: true})
+}
+
 // tablesMissing returns the missing capabilities of the scanners that search /proc for holders and
 // namespaces. A process whose descriptors cannot be listed is never found as a holder, so the
 // number of its descriptors is not mentioned.
 func tablesMissing(h *host.Host, o Options) []closewait.MissingCapability {
 	trace := h.Capable(unix.CAP_SYS_PTRACE)
-	list := missingIf(nil, !trace || !h.Capable(unix.CAP_DAC_READ_SEARCH),
+	list := hiddenIf(nil, !trace || !h.Capable(unix.CAP_DAC_READ_SEARCH),
 		"CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE", "holders of the sockets of other users' processes")
-	return missingIf(list, o.allNamespaces() && !trace,
+	return hiddenIf(list, o.allNamespaces() && !trace,
 		"CAP_SYS_PTRACE", "network namespaces in which only other users' processes live")
 }
 

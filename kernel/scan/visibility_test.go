@@ -16,7 +16,7 @@ func TestVisibilitySaysWhichCapabilityIsMissingAndWhatIsLostByIt(t *testing.T) {
 		search, ptrace, admin = 1 << unix.CAP_DAC_READ_SEARCH, 1 << unix.CAP_SYS_PTRACE, 1 << unix.CAP_SYS_ADMIN
 		allThree              = search | ptrace | admin
 	)
-	holders := closewait.MissingCapability{Capability: "CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE", Lost: "holders of the sockets of other users' processes"}
+	holders := closewait.MissingCapability{Capability: "CAP_DAC_READ_SEARCH and CAP_SYS_PTRACE", Lost: "holders of the sockets of other users' processes", HidesSockets: true}
 	programs := closewait.MissingCapability{Capability: "CAP_SYS_PTRACE", Lost: "which programs other users' processes run"}
 	counts := closewait.MissingCapability{Capability: "CAP_DAC_READ_SEARCH", Lost: "numbers of open descriptors of other users' processes, which Linux before 6.2 shows only to those who may list them"}
 	for name, c := range map[string]struct {
