@@ -155,6 +155,21 @@ func TestChecks(t *testing.T) {
 		"protect.unit protects": {
 			protecting(rules.Protect{Unit: []*regexp.Regexp{regexp.MustCompile(`^db\.service$`)}}), holder(alice, old(), unit("db.service")), "leak/10 protected", "protect.unit",
 		},
+		"protect.user protects by name": {
+			protecting(rules.Protect{User: []*regexp.Regexp{regexp.MustCompile("^www$")}}), holder(alice, old()), "leak/10 protected", "protect.user matches its user: www",
+		},
+		"protect.user protects by number": {
+			protecting(rules.Protect{User: []*regexp.Regexp{regexp.MustCompile("^33$")}}), holder(alice, old(), user("www", 33)), "leak/10 protected", "protect.user",
+		},
+		"protect.user does not protect others": {
+			protecting(rules.Protect{User: []*regexp.Regexp{regexp.MustCompile("^(postgres|70)$")}}), holder(alice, old()), "leak/10 act", "",
+		},
+		"protect.user protects a process whose user could not be read": {
+			protecting(rules.Protect{User: []*regexp.Regexp{regexp.MustCompile("^postgres$")}}), holder(alice, old(), user("", 0)), "leak/10 protected", "its user could not be read",
+		},
+		"protect.group protects": {
+			protecting(rules.Protect{Group: []*regexp.Regexp{regexp.MustCompile(`^db\.service$`)}}), holder(alice, old(), unit("db.service")), "leak/10 protected", "protect.group matches its group: db.service",
+		},
 		"a process whose unit could not be read is protected": {
 			policy(rule()), holder(alice, old(), func(p *closewait.Process) { p.GroupUnknown = true }), "leak/10 protected", "control group",
 		},
@@ -192,6 +207,10 @@ func TestChecks(t *testing.T) {
 
 func fds(ratio float64, count uint64) func(*rules.Rule) {
 	return func(r *rules.Rule) { r.When.FDs = condition.Threshold{Ratio: ratio, Count: count} }
+}
+
+func user(name string, uid uint32) func(*closewait.Process) {
+	return func(p *closewait.Process) { p.User, p.UID = name, uid }
 }
 
 func protecting(p rules.Protect) *Policy {

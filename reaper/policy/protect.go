@@ -44,6 +44,12 @@ func (p *Policy) protection(process *closewait.Process) string {
 		return "protect.exe matches its program: " + process.Exe
 	case slices.ContainsFunc(p.config.Protect.Unit, func(e *regexp.Regexp) bool { return rules.FitsUnit(e, process) }):
 		return "protect.unit matches its unit: " + process.Group()
+	case len(p.config.Protect.User) > 0 && process.User == "":
+		return "its user could not be read, so protect.user may match it"
+	case slices.ContainsFunc(p.config.Protect.User, func(e *regexp.Regexp) bool { return rules.FitsUser(e, process) }):
+		return "protect.user matches its user: " + process.User
+	case slices.ContainsFunc(p.config.Protect.Group, func(e *regexp.Regexp) bool { return rules.FitsGroup(e, process) }):
+		return "protect.group matches its group: " + process.Group()
 	}
 	return ""
 }

@@ -77,6 +77,12 @@ func TestProtectionGoesByTheHostsUnits(t *testing.T) {
 	old := func() []*closewait.Socket { return sockets(2, 1, hour) }
 	database := protecting(rules.Protect{Unit: []*regexp.Regexp{regexp.MustCompile(`^db\.service$`)}})
 	whole := protecting(rules.Protect{Unit: []*regexp.Regexp{regexp.MustCompile(`^user@\d+\.service/db\.service$`)}})
+	group := func(e string) *Policy {
+		return protecting(rules.Protect{Group: []*regexp.Regexp{regexp.MustCompile(e)}})
+	}
+	inContainer := func(p *closewait.Process) {
+		p.Container, p.Nested = "0123456789abcdef", "container:0123456789ab/db.service"
+	}
 	scenarios := map[string]struct {
 		policy *Policy
 		holder *closewait.Holder
@@ -87,6 +93,11 @@ func TestProtectionGoesByTheHostsUnits(t *testing.T) {
 		"nor does protect.unit protect it":       {database, holder(alice, old(), nested("user@1000.service/db.service")), "leak/10 act"},
 		"but by its whole group it does":         {whole, holder(alice, old(), nested("user@1000.service/db.service")), "leak/10 protected"},
 		"a comm that is called so is nothing":    {database, holder(alice, old(), func(p *closewait.Process) { p.Comm = "db.service" }), "leak/10 act"},
+		"nor is it a group":                      {group(`^(server|db)(\.service)?$`), holder(alice, old(), func(p *closewait.Process) { p.Comm = "db.service" }), "leak/10 act"},
+		"nor is a user's unit, without a slash":  {group(`^.*db\.service$`), holder(alice, old(), nested("user@1000.service/db.service")), "leak/10 act"},
+		"but by its whole name it is":            {group(`^user@\d+\.service/.*$`), holder(alice, old(), nested("user@1000.service/db.service")), "leak/10 protected"},
+		"a container is, with all inside":        {group(`^container:0123456789ab$`), holder(alice, old(), inContainer), "leak/10 protected"},
+		"a pod is":                               {group(`^pod:6ad2a9f1$`), holder(alice, old(), func(p *closewait.Process) { p.Pod, p.Container = "6ad2a9f1", "0123456789abcdef" }), "leak/10 protected"},
 		"a connection to sshd is on it, as ever": {policy(rule()), holder(alice, old(), unit("ssh@.service")), "leak/10 protected"},
 	}
 	for name, s := range scenarios {

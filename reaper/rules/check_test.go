@@ -127,7 +127,7 @@ func TestCheckWarnsOfWhatIsPerhapsNotMeant(t *testing.T) {
 // TestCheckWarnsAboutWhatTheHostDoesNotHave checks too that warnings are reported beside an error,
 // in the order of the lines.
 func TestCheckWarnsAboutWhatTheHostDoesNotHave(t *testing.T) {
-	const text = `protect: {unit: [db]}
+	const text = `protect: {unit: [db], user: [postgress, '70'], group: [web]}
 rules:
   - name: web
     match: {exe: /bin/web, user: tomcatt|jettyy}
@@ -158,7 +158,9 @@ rules:
 	const (
 		suspended = "with --reaper.enforce the rule would be suspended on this host: "
 		warnings  = `FILE:1: warning: protect.unit: "db" matches no unit: the whole name of a service is compared, which ends with .service and is no path: write db\.service
+FILE:1: warning: protect.group: "web" matches no group: the whole group is compared, such as web.service, pod:UID or container:0123456789ab, and no name that a process has given itself: write web\.service
 FILE:1: warning: other users can change the rules, and so decide which programs are run and ended, so --reaper.enforce refuses them: chmod go-w it
+FILE:1: warning: protect.user: no user is called postgress on this host, so this matches no process: correct the name, or write the number of the user; ignore this if the rules are for another host
 FILE:4: warning: rule web: match.user: no user is called tomcatt or jettyy on this host, so this matches no process: correct the name, or write the number of the user; ignore this if the rules are for another host
 FILE:8: warning: rule web: step 2 (run): ` + suspended + `file does not exist: install it or correct the path; ignore this if the rules are for another host
 FILE:9: warning: rule web: step 3 (run): ` + suspended + `permission denied: make it executable with chmod +x; ignore this if the rules are for another host

@@ -21,7 +21,7 @@ type Config struct {
 
 // Protect names processes that no rule ever acts on, in addition to the built-in list.
 type Protect struct {
-	Exe, Unit []*regexp.Regexp // anchored
+	Exe, Unit, User, Group []*regexp.Regexp // anchored
 }
 
 // Limits are the maximum number of actions on this host, of all rules together.

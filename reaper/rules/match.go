@@ -54,7 +54,7 @@ func (m *Match) Matches(p *closewait.Process, command func() (string, error)) (b
 // used for the arguments, which are long and rarely the same.
 func (m *Match) MatchesBy(fits func(*regexp.Regexp, string) bool, p *closewait.Process, command func() (string, error)) (bool, Mismatch) {
 	switch {
-	case !m.fitsUser(fits, p):
+	case !fitsUser(fits, m.User, p):
 		return false, Mismatch{Key: "user", Value: p.User, Want: m.User}
 	case !fitsUnit(fits, m.Unit, p):
 		return false, Mismatch{Key: "unit", Value: cmp.Or(p.Unit, p.Nested), Want: m.Unit}
@@ -72,9 +72,12 @@ func (m *Match) MatchesBy(fits func(*regexp.Regexp, string) bool, p *closewait.P
 	return true, Mismatch{}
 }
 
-// fitsUser compares the name or the number. Without a name the number is unknown too, and not 0.
-func (m *Match) fitsUser(fits func(*regexp.Regexp, string) bool, p *closewait.Process) bool {
-	return fits(m.User, p.User) || p.User != "" && fits(m.User, strconv.FormatUint(uint64(p.UID), 10))
+// FitsUser reports whether an expression matches the effective user of a process, by name or
+// number. Without a name the number is unknown too, and not 0.
+func FitsUser(e *regexp.Regexp, p *closewait.Process) bool { return fitsUser(Fits, e, p) }
+
+func fitsUser(fits func(*regexp.Regexp, string) bool, e *regexp.Regexp, p *closewait.Process) bool {
+	return fits(e, p.User) || p.User != "" && fits(e, strconv.FormatUint(uint64(p.UID), 10))
 }
 
 // FitsUnit reports whether an expression matches the unit of a process. A unit of a user manager or
@@ -91,6 +94,16 @@ func fitsUnit(fits func(*regexp.Regexp, string) bool, e *regexp.Regexp, p *close
 func fitsContainer(fits func(*regexp.Regexp, string) bool, e *regexp.Regexp, p *closewait.Process) bool {
 	short := p.Container[:min(closewait.ContainerDigits, len(p.Container))]
 	return fits(e, p.Container) || fits(e, short) || hasSlash(e) && fits(e, p.Nested)
+}
+
+// FitsGroup reports whether an expression matches the group of a process, or the unit, pod or
+// container of the host in which that group is. Like FitsUnit it compares what the host has not
+// chosen only with an expression that has a slash. A comm is no group here: a process could take
+// any.
+func FitsGroup(e *regexp.Regexp, p *closewait.Process) bool {
+	around := *p
+	around.Nested = ""
+	return !around.GroupedByComm() && Fits(e, around.Group()) || hasSlash(e) && Fits(e, p.Nested)
 }
 
 func hasSlash(e *regexp.Regexp) bool { return e != nil && strings.Contains(e.String(), "/") }

@@ -27,7 +27,12 @@ var (
 	// 12 digits, or what runtimes write: see kernel/procfs/containerid.go.
 	containerLike = regexp.MustCompile(anchorStart + containerIDs + anchorEnd)
 	nestedLike    = regexp.MustCompile(anchorStart + containerIDs + `|` + nestedPrefix + `(?:/.+)?` + anchorEnd)
+	groupLike     = regexp.MustCompile(anchorStart + groupNames + anchorEnd)
+	nestedGroup   = regexp.MustCompile(anchorStart + groupNames + `|` + nestedPrefix + `(?:/.+)?` + anchorEnd)
 )
+
+// groupNames are what closewait.Process.Group returns where the host has chosen the whole of it.
+const groupNames = `[^/]+\.service|pod:[^/]+|container:[0-9a-z-]{12}`
 
 const containerIDs = `[0-9a-f]{12}|[0-9a-f]{64}|[0-9a-f]{32}-[0-9]{1,10}|[0-9a-z]{25}|[0-9a-f]{8}-[0-9a-f]{3}(?:[0-9a-f](?:-[0-9a-f]{4}){3}(?:[0-9a-f]{8})?)?`
 
@@ -49,6 +54,12 @@ func comparisonOf(key string, e *regexp.Regexp) comparison {
 			c.like = nestedLike
 		}
 		return c
+	case "group":
+		c := comparison{groupLike, "no group", "the whole group is compared, such as web.service, pod:UID or container:0123456789ab, and no name that a process has given itself", guessGroup}
+		if hasSlash(e) {
+			c.like = nestedGroup
+		}
+		return c
 	}
 	return comparison{anyText, "nothing", "check its anchors: what stands before ^ or behind $ must be empty", nil}
 }
@@ -64,6 +75,13 @@ func guessUnit(text string) string {
 }
 
 func guessContainer(text string) string { return text + "(/.*)?" } // lxc:101
+
+func guessGroup(text string) string {
+	if strings.HasPrefix(text, "lxc:") || strings.HasPrefix(text, "machine:") {
+		return guessContainer(text)
+	}
+	return guessUnit(text)
+}
 
 // warnExpressions warns about expressions that mean something else than they seem to.
 func (p *parser) warnExpressions(s *document.Section, keys []string) {

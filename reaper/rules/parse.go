@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"regexp"
 	"slices"
 	"time"
 
@@ -28,7 +29,7 @@ const minInterval = 100 * time.Millisecond
 
 var (
 	configKeys  = []string{"trusted_peers", "protect", "limits", "interval", "rules"}
-	protectKeys = []string{"exe", "unit"}
+	protectKeys = []string{"exe", "unit", "user", "group"}
 	limitsKeys  = []string{"actions", "per"}
 )
 
@@ -115,7 +116,8 @@ func (p *parser) config(root *yaml.Node) *Config {
 }
 
 func (p *parser) protect(s *document.Section) Protect {
-	protect := Protect{Exe: document.List(s, "exe", parseExpression), Unit: document.List(s, "unit", parseExpression)}
+	list := func(key string) []*regexp.Regexp { return document.List(s, key, parseExpression) }
+	protect := Protect{Exe: list("exe"), Unit: list("unit"), User: list("user"), Group: list("group")}
 	p.warnExpressions(s, protectKeys)
 	return protect
 }

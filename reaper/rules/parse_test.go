@@ -36,9 +36,12 @@ func TestLoadReadsEveryKey(t *testing.T) {
 	}
 	want := &Config{
 		TrustedPeers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::1/128")},
-		Protect:      Protect{Exe: []*regexp.Regexp{anchored("/opt/db/.*")}, Unit: []*regexp.Regexp{anchored(`db@\d+\.service`), anchored("x")}},
-		Limits:       Limits{Actions: 5, Per: 36 * time.Hour},
-		Interval:     2 * time.Second,
+		Protect: Protect{
+			Exe: []*regexp.Regexp{anchored("/opt/db/.*")}, Unit: []*regexp.Regexp{anchored(`db@\d+\.service`), anchored("x")},
+			User: []*regexp.Regexp{anchored("postgres"), anchored("70")}, Group: []*regexp.Regexp{anchored("pod:.*")},
+		},
+		Limits:   Limits{Actions: 5, Per: 36 * time.Hour},
+		Interval: 2 * time.Second,
 		Rules: []Rule{{
 			Name: "tomcat-leak", Mode: Enforce,
 			Match: Match{Exe: anchored(".*/bin/java"), Command: anchored(".*catalina.*"), Unit: anchored(`tomcat.*\.service`), User: anchored("tomcat")},
