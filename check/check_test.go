@@ -105,7 +105,7 @@ func TestTheWorstProcessDecidesTheState(t *testing.T) {
 		},
 		{
 			"below all thresholds", leaking(), thresholds(t, "7202", "12", "80.6"), Thresholds{},
-			"CLOSEWAIT OK - 15 ended connections: 15 held by 2 processes | age=7202s;7202;;0 sockets=12;12;;0 fds=80.5%;80.6;;0;100\n",
+			"CLOSEWAIT OK - 15 ended connections, held by 2 processes | age=7202s;7202;;0 sockets=12;12;;0 fds=80.5%;80.6;;0;100\n",
 		},
 		{
 			"old", leaking(), thresholds(t, "7201", "", ""), Thresholds{},
