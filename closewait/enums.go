@@ -90,9 +90,13 @@ const (
 	UnreadFIN                // it has read all data, and not the end of file
 	UnreadData               // data is waiting: the program hangs or ignores the connection
 	unreads
+
+	// UnreadUnknown is the class of a socket of which it is not known what the program has read. It
+	// is not published, and in no count.
+	UnreadUnknown = unreads
 )
 
-func (u Unread) String() string { return [...]string{"none", "fin", "data"}[u] }
+func (u Unread) String() string { return [...]string{"none", "fin", "data", "unknown"}[u] }
 
 // Direction is the side that opened a connection.
 type Direction uint8

@@ -14,7 +14,7 @@ type Holding struct {
 	Sockets []*Socket // oldest first
 
 	States                       [states]int  // sockets by state
-	Unread                       [unreads]int // sockets in CLOSE_WAIT by what is unread
+	Unread                       [unreads]int // sockets in CLOSE_WAIT by what is unread, where that is known
 	UnreadBytes, SendBytes       uint64       // payload in the receive and send queues
 	Shared, Keepalive, LocalPeer int          // sockets with several holders, an armed keepalive, a peer on this host
 	LowerBounds                  int          // sockets whose age is a lower bound; if there are any, so is the age of the oldest
@@ -135,8 +135,8 @@ func (h *Holding) Ages(now time.Time, bounds []float64) Histogram {
 
 func (h *Holding) add(s *Socket) {
 	h.States[s.State]++
-	if s.State == CloseWait {
-		h.Unread[s.Unread()]++
+	if unread := s.Unread(); s.State == CloseWait && unread != UnreadUnknown {
+		h.Unread[unread]++
 	}
 	h.UnreadBytes += s.UnreadBytes()
 	h.SendBytes += uint64(s.SendQueue)

@@ -42,7 +42,8 @@ type Facts struct {
 	Interface     uint32         // index of the interface that it is bound to; 0 = none, or not known
 	Inode         uint64         // of the socket file; 0 = not accepted yet
 	UID           uint32         // of the socket file
-	RecvQueue     uint32         // bytes; an unread FIN counts as one
+	MPTCP         bool           // the addresses are those of its first path, all else is that of the connection
+	RecvQueue     uint32         // bytes; an unread FIN counts as one; 0 where unknown, which is with MPTCP only
 	SendQueue     uint32         // bytes that the peer has not acknowledged
 	Timer         Timer
 	State         State
@@ -82,15 +83,18 @@ func (f *Facts) UnreadBytes() uint64 {
 }
 
 // Unread classifies what the program has not read. Data is always followed by the unread FIN, so a
-// receive queue of one byte is the FIN alone.
+// receive queue of one byte is the FIN alone. The kernel does not show whether a program has read
+// the end of an MPTCP connection.
 func (f *Facts) Unread() Unread {
-	switch f.RecvQueue {
-	case 0:
-		return UnreadNone
-	case 1:
+	switch {
+	case f.RecvQueue > 1:
+		return UnreadData
+	case f.MPTCP:
+		return UnreadUnknown
+	case f.RecvQueue == 1:
 		return UnreadFIN
 	}
-	return UnreadData
+	return UnreadNone
 }
 
 // LocalPeer reports whether the peer is on this host: both ends have the same address, or the peer

@@ -9,7 +9,8 @@ import "time"
 // says when a socket was closed.
 func newSocket(sample *SocketSample, now, read time.Time) *Socket {
 	s := &Socket{Facts: sample.Facts, Owner: sample.Owner, Holders: sample.Holders, Contested: sample.Contested, FirstSeen: now, Since: now}
-	s.AgeIsLowerBound = read.IsZero() && (!sample.HasTimes || sample.State != CloseWait || sample.Timer == TimerKeepalive)
+	keptAlive := sample.Timer == TimerKeepalive || sample.MPTCP // whose paths have keepalive timers of their own
+	s.AgeIsLowerBound = read.IsZero() && (!sample.HasTimes || sample.State != CloseWait || keptAlive)
 	quiet := now
 	if sample.HasTimes && sample.State == CloseWait {
 		age := sample.SinceLastAck

@@ -57,6 +57,9 @@ func keepUnconnected(s *server, port uint16) func(n int) error {
 			if port != 0 {
 				sock.Remote = netip.AddrPortFrom(to.Addr(), 0) // the kernel forgets the port
 			}
+			if port != 0 && sock.MPTCP {
+				sock.Remote = to
+			}
 			s.sockets = append(s.sockets, sock)
 		}
 		return nil

@@ -57,7 +57,7 @@ func (l *Leak) SS(states ...string) []Row {
 // SSOfMPTCP asks ss for the MPTCP sockets in the network namespace of the program, as SS does.
 func (l *Leak) SSOfMPTCP(states ...string) []Row {
 	l.t.Helper()
-	return show(l.t, "-MpneiOH", l.PID, states)
+	return SSOfMPTCP(l.t, l.PID, states...)
 }
 
 // SSOf asks ss for the sockets in the network namespace of the test, as the function SS does, but

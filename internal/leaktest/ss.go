@@ -41,6 +41,12 @@ func SS(t testing.TB, pid int, states ...string) []Row {
 	return show(t, "-tanpeiOH", pid, states)
 }
 
+// SSOfMPTCP asks ss for MPTCP sockets, whose queues it shows as memory, as SS does for TCP sockets.
+func SSOfMPTCP(t testing.TB, pid int, states ...string) []Row {
+	t.Helper()
+	return show(t, "-MpneiOH", pid, states)
+}
+
 func show(t testing.TB, flags string, pid int, states []string) []Row {
 	t.Helper()
 	if len(states) == 0 {

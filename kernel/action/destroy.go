@@ -14,8 +14,8 @@ import (
 // Destroy resets connections by SOCK_DESTROY: the peer gets a RST, and threads that wait for the
 // socket wake up with an error. The descriptor stays open until the program closes it. Destroy
 // affects only sockets that are still in the same state with the same cookie, in any network
-// namespace; it skips sockets that have no connection any more. It needs CAP_NET_ADMIN in the
-// namespace, and a kernel with CONFIG_INET_DIAG_DESTROY.
+// namespace; it skips sockets that have no connection any more, and fails for those of MPTCP. It
+// needs CAP_NET_ADMIN in the namespace, and a kernel with CONFIG_INET_DIAG_DESTROY.
 func (h *ProcessHandle) Destroy(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
 	counts, err := callWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) (closewait.SocketCounts, error) {
 		return h.destroy(ctx, sockets)
@@ -43,6 +43,8 @@ func (h *ProcessHandle) destroy(ctx context.Context, sockets []*closewait.Socket
 	return counts.SocketCounts, counts.failure
 }
 
+var errMPTCPNotDestroyed = errors.New("the kernel destroys no MPTCP connection: use the step shutdown")
+
 // destroy destroys sockets in the network namespace of the current thread. It reads them again
 // first, because the request must name the interface that a socket is bound to.
 func (c *socketCounts) destroy(ctx context.Context, sockets []*closewait.Socket) error {
@@ -60,12 +62,15 @@ func (c *socketCounts) destroy(ctx context.Context, sockets []*closewait.Socket)
 			return context.Cause(ctx)
 		}
 		row, found := rows[s]
-		if !found {
+		switch {
+		case !found:
 			c.Gone++
-			continue
+		case row.MPTCP:
+			c.count(errMPTCPNotDestroyed, false)
+		default:
+			err := conn.Destroy(&row)
+			c.count(err, errors.Is(err, unix.ENOENT))
 		}
-		err := conn.Destroy(&row)
-		c.count(err, errors.Is(err, unix.ENOENT))
 	}
 	return nil
 }

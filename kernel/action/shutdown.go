@@ -60,7 +60,7 @@ func getfdError(err error) error {
 	case errors.Is(err, unix.ENOSYS):
 		return fmt.Errorf("%w: pidfd_getfd needs Linux 5.6", err)
 	case errors.Is(err, errNotIdentifiable):
-		return fmt.Errorf("%w: MPTCP is not shut down", err)
+		return fmt.Errorf("%w: an MPTCP socket is shut down in CLOSE_WAIT only, and if a scanner other than procfs has seen it", err)
 	}
 	return err
 }

@@ -85,14 +85,12 @@ func identify(fd int, s *closewait.Socket) error {
 	if st.Mode&unix.S_IFMT != unix.S_IFSOCK || st.Ino != s.Inode {
 		return errSocketChanged
 	}
-	// An MPTCP socket differs in cookie and state from the TCP sockets below it, which are in the
-	// tables.
 	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
 	if err != nil {
 		return os.NewSyscallError("getsockopt", err)
 	}
-	if protocol != unix.IPPROTO_TCP {
-		return errNotIdentifiable
+	if (protocol == unix.IPPROTO_MPTCP) != s.MPTCP {
+		return errNotIdentifiable // procfs has seen the TCP socket below an MPTCP one
 	}
 	switch same, err := sameIdentity(fd, s); {
 	case err != nil:
@@ -100,12 +98,34 @@ func identify(fd int, s *closewait.Socket) error {
 	case !same:
 		return errSocketChanged
 	}
+	if s.MPTCP {
+		return inMPTCPState(fd, s.State)
+	}
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
 		return os.NewSyscallError("getsockopt", err)
 	}
 	if info.State != host.TCPState(s.State) {
 		return errSocketChanged
+	}
+	return nil
+}
+
+// inMPTCPState returns nil if an MPTCP socket is in CLOSE_WAIT as wanted. TCP_INFO has the state of
+// its first path, and poll(2) shows in its own state only whether each side has closed (mptcp_poll
+// in net/mptcp/protocol.c), so that other states cannot be told apart.
+func inMPTCPState(fd int, state closewait.State) error {
+	polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
+	if _, err := host.RetryEINTR(func() (int, error) { return unix.Poll(polled, 0) }); err != nil {
+		return os.NewSyscallError("poll", err)
+	}
+	const bothClosed, peerClosed = unix.POLLHUP, unix.POLLRDHUP
+	isCloseWait := polled[0].Revents&(bothClosed|peerClosed) == peerClosed
+	switch {
+	case isCloseWait != (state == closewait.CloseWait):
+		return errSocketChanged
+	case !isCloseWait:
+		return errNotIdentifiable
 	}
 	return nil
 }

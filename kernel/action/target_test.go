@@ -49,7 +49,7 @@ func closeWaitSocketsOf(t testing.TB, pid int) (held []*closewait.Socket) {
 		err := h.InNamespace(t.Context(), ns.ID, func() error {
 			_, err := sockdiag.NewDumper(host.TCPCloseWait).Dump(t.Context(), func(row *sockdiag.Row) {
 				s := &closewait.Socket{Facts: closewait.Facts{
-					ID: closewait.CookieID(ns.ID, row.Cookie), Local: row.Local, Remote: row.Remote, Inode: uint64(row.Inode),
+					ID: closewait.CookieID(ns.ID, row.Cookie), Local: row.Local, Remote: row.Remote, Inode: uint64(row.Inode), MPTCP: row.MPTCP,
 				}}
 				if s.Accepted() {
 					byInode[s.Inode] = s

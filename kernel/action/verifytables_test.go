@@ -1,9 +1,12 @@
 package action
 
 import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
 	"net"
 	"os"
-	"strconv"
 	"testing"
 
 	"golang.org/x/sys/unix"
@@ -46,50 +49,62 @@ func TestWithoutPidfdGetfdTheTablesDecide(t *testing.T) {
 	})
 }
 
-// TestAMultipathSocketIsVerifiedByTheTables has an MPTCP socket that has fallen back to TCP,
-// because its peer knows only TCP. Its cookie differs from the cookie of the TCP socket below it,
-// which is the one in the tables.
-func TestAMultipathSocketIsVerifiedByTheTables(t *testing.T) {
+// TestMPTCPSocketsAreVerifiedAndShutDown has a connection of MPTCP at both ends, and one that has
+// fallen back to TCP because its peer knows only TCP.
+func TestMPTCPSocketsAreVerifiedAndShutDown(t *testing.T) {
+	leaktest.RequireMPTCP(t)
 	e := newExecutor(t)
-	if on, _ := os.ReadFile("/proc/sys/net/mptcp/enabled"); len(on) == 0 || on[0] != '1' {
-		t.Skip("the kernel has no MPTCP, or it is switched off")
-	}
-	var config net.ListenConfig
-	config.SetMultipathTCP(false)
-	listener, err := config.Listen(t.Context(), "tcp4", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer listener.Close()
-	var dialer net.Dialer
-	dialer.SetMultipathTCP(true)
-	client, err := dialer.Dial("tcp", listener.Addr().String())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	server, err := listener.Accept()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer server.Close()
-	if err := server.(*net.TCPConn).CloseWrite(); err != nil {
-		t.Fatal(err)
-	}
 	h := openHandle(t, e, os.Getpid())
-	var list []*closewait.Socket
-	leaktest.Eventually(t, soon, func() (bool, string) {
-		list = closeWaitSocketsOf(t, os.Getpid())
-		return len(list) == 1, strconv.Itoa(len(list)) + " sockets in CLOSE_WAIT, want one"
-	})
-	if still, err := h.Verify(t.Context(), list); err != nil || len(still) != 1 {
-		t.Errorf("%d sockets verified, want one; %v", len(still), err)
+	for name, atServer := range map[string]bool{"at both ends": true, "fallen back": false} {
+		t.Run(name, func(t *testing.T) {
+			c := halfClosedMPTCP(t, atServer)
+			var list []*closewait.Socket
+			leaktest.Eventually(t, soon, func() (bool, string) {
+				list = closeWaitSocketsOf(t, os.Getpid())
+				return len(list) == 1 && list[0].MPTCP, fmt.Sprintf("in CLOSE_WAIT: %+v, want one of MPTCP", list)
+			})
+			closed := *list[0]
+			closed.State = closewait.Closed
+			other := *list[0]
+			other.ID.Cookie++
+			for what, verify := range map[string]func(context.Context, []*closewait.Socket) ([]*closewait.Socket, error){"by descriptor": h.Verify, "by the tables": h.verifyByTables} {
+				if still, err := verify(t.Context(), []*closewait.Socket{list[0]}); err != nil || len(still) != 1 {
+					t.Errorf("%s: %d sockets verified, want one; %v", what, len(still), err)
+				}
+				if still, err := verify(t.Context(), []*closewait.Socket{&closed, &other}); err != nil || len(still) != 0 {
+					t.Errorf("%s: %v verified in another state or with another cookie, %v", what, still, err)
+				}
+			}
+			if counts, err := h.Destroy(t.Context(), list); !errors.Is(err, errMPTCPNotDestroyed) || counts.Failed != 1 {
+				t.Errorf("destroy: %+v, %v, want a refusal", counts, err)
+			}
+			if counts, err := h.Shutdown(t.Context(), []*closewait.Socket{&other}); err != nil || counts.Gone != 1 {
+				t.Errorf("shutdown with another cookie: %+v, %v, want it to be gone", counts, err)
+			}
+			if counts, err := h.Shutdown(t.Context(), list); err != nil || counts.Done != 1 {
+				t.Errorf("shutdown: %+v, %v", counts, err)
+			}
+			if n, err := c.Read(make([]byte, 1)); n != 0 || !errors.Is(err, io.EOF) {
+				t.Errorf("the peer has read %d bytes, %v, want the end", n, err)
+			}
+			leaktest.Eventually(t, soon, func() (bool, string) {
+				still, err := h.Verify(t.Context(), list)
+				return err == nil && len(still) == 0, fmt.Sprintf("after shutdown: %d sockets, %v", len(still), err)
+			})
+		})
 	}
-	if counts, err := h.Shutdown(t.Context(), list); err == nil || counts.Failed != 1 {
-		t.Errorf("shutdown: %+v, %v, want a refusal", counts, err)
+}
+
+// halfClosedMPTCP makes a connection whose client, in the end in CLOSE_WAIT, uses MPTCP. It returns
+// the server's end.
+func halfClosedMPTCP(t *testing.T, atServer bool) *net.TCPConn {
+	t.Helper()
+	listener := leaktest.Listen(t, "tcp4", "127.0.0.1:0", func(c *net.ListenConfig) { c.SetMultipathTCP(atServer) })
+	dialer := &net.Dialer{}
+	dialer.SetMultipathTCP(true)
+	c := leaktest.ConnectTo(t, listener, listener.Addr().String(), dialer)
+	if err := c.Server.CloseWrite(); err != nil {
+		t.Fatal(err)
 	}
-	// Some kernels permit it and some do not, but the counts and the error must agree.
-	if counts, err := h.Destroy(t.Context(), list); counts.Done+counts.Failed != 1 || (err == nil) != (counts.Done == 1) {
-		t.Errorf("destroy: %+v, %v", counts, err)
-	}
+	return c.Server
 }

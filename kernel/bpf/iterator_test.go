@@ -3,12 +3,14 @@ package bpf
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"maps"
 	"net"
 	"net/netip"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/cilium/ebpf/btf"
 	"github.com/cilium/ebpf/rlimit"
@@ -43,10 +45,13 @@ func TestAllProgramsReadTheSame(t *testing.T) {
 	}
 	want := map[endpoint]bool{}
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
-		for _, mptcp := range []bool{false, true} {
-			listener := leaktest.Listen(t, "tcp", address, func(c *net.ListenConfig) { c.SetMultipathTCP(mptcp) })
+		for _, mptcp := range []struct{ server, client bool }{{}, {server: true}, {client: true}, {true, true}} {
+			listener := leaktest.Listen(t, "tcp", address, func(c *net.ListenConfig) { c.SetMultipathTCP(mptcp.server) })
 			want[endpoint{host.TCPListen, listener.Addr().String(), ""}] = true
-			half, reset := leaktest.Connect(t, listener), leaktest.Connect(t, listener)
+			dialer := &net.Dialer{}
+			dialer.SetMultipathTCP(mptcp.client)
+			connect := func() *leaktest.Connection { return leaktest.ConnectTo(t, listener, listener.Addr().String(), dialer) }
+			half, reset := connect(), connect()
 			if _, err := half.Client.Write([]byte("12345")); err != nil {
 				t.Fatal(err)
 			}
@@ -67,6 +72,11 @@ func TestAllProgramsReadTheSame(t *testing.T) {
 	if kernelHas(t, forTheWalk) {
 		programs = append(programs, objectProgWalk)
 	}
+	first := opened(t, objectProgSockets)
+	leaktest.Eventually(t, time.Minute, func() (bool, string) { // states of MPTCP change a moment later
+		got := maps.Collect(keys(own(t, first)))
+		return maps.Equal(got, want), fmt.Sprintf("%s reads %v, want %v", objectProgSockets, got, want)
+	})
 	for _, program := range programs {
 		records[program] = own(t, opened(t, program))
 		if got := maps.Collect(keys(records[program])); !maps.Equal(got, want) {
@@ -83,7 +93,9 @@ func TestAllProgramsReadTheSame(t *testing.T) {
 			t.Errorf("%v:\n%+v and\n%+v", e, walked, later)
 		}
 	}
+	multipath := 0
 	for e, typed := range records[objectProgSockets] {
+		multipath += int(typed.Mptcp)
 		untyped := records[objectProgSocketsUntyped][e]
 		if untyped.Cookie != 0 {
 			t.Errorf("%v: cookie %d of a socket that may not be asked for it", e, untyped.Cookie)
@@ -94,12 +106,24 @@ func TestAllProgramsReadTheSame(t *testing.T) {
 		if typed.Cookie = 0; !sameButTimes(typed, untyped) {
 			t.Errorf("%v:\n%+v and\n%+v", e, typed, untyped)
 		}
-		if want := uint32(len("12345") + 1); e.state == host.TCPCloseWait && (typed.RecvQueue != want || typed.BytesReceived != uint64(want)) {
-			t.Errorf("%v: %d bytes wait and %d were received, want %d: with the FIN", e, typed.RecvQueue, typed.BytesReceived, want)
+		received := uint64(len("12345") + 1)
+		if typed.Mptcp != 0 {
+			received--
+		}
+		if want := uint32(len("12345") + 1); e.state == host.TCPCloseWait && (typed.RecvQueue != want || typed.BytesReceived != received) {
+			t.Errorf("%v: %d bytes wait and %d were received, want %d and %d: with the FIN, which is no byte of MPTCP", e, typed.RecvQueue, typed.BytesReceived, want, received)
+		}
+		if inbound := uint8(2); e.state == host.TCPCloseWait && typed.Mptcp != 0 && typed.Opener != inbound {
+			t.Errorf("%v: opened by %d, want the peer", e, typed.Opener)
 		}
 		if typed.Uid != uint32(os.Getuid()) || typed.Inode == 0 || typed.Netns == 0 {
 			t.Errorf("%v: %+v", e, typed)
 		}
+	}
+	leaktest.RequireMPTCP(t)
+	// Both ends of each kind, the listener of TCP clients, and the client that has fallen back.
+	if want := 2 * (4 + 1 + 1); multipath != want {
+		t.Errorf("%d are of MPTCP, want %d", multipath, want)
 	}
 }
 

@@ -58,6 +58,9 @@ type objectRecord struct {
 	State              uint8
 	Timer              uint8
 	Cookieless         uint8
+	Mptcp              uint8
+	Opener             uint8
+	Unused             [6]uint8
 }
 
 type objectVersion struct {

@@ -96,6 +96,8 @@ func (s *Socket) check() error {
 		return malformedRecord("state %d", s.State)
 	case !isPID(s.Pid) || s.Inode == 0:
 		return malformedRecord("process %d, inode %d", s.Pid, s.Inode)
+	case s.Opener > 2:
+		return malformedRecord("opener %d", s.Opener)
 	}
 	return nil
 }

@@ -112,6 +112,7 @@ func (b *bpfScan) indexOf(id closewait.ProcessID) int {
 func fillIn(row *closewait.SocketSample, ns closewait.NetNS, record *bpf.Socket, tick time.Duration) {
 	row.Local, row.Remote, row.Interface, row.Inode, row.UID = record.LocalAddress(), record.RemoteAddress(), record.Interface, record.Inode, record.Uid
 	row.BytesSent, row.BytesAcked, row.BytesReceived = record.BytesSent, record.BytesAcked, record.BytesReceived
+	row.MPTCP = record.Mptcp != 0
 	row.ID = socketID(ns, record.Cookie, &row.Facts)
 	switch record.State {
 	case host.TCPClose:
@@ -126,7 +127,11 @@ func fillIn(row *closewait.SocketSample, ns closewait.NetNS, record *bpf.Socket,
 		row.State = closewait.FinWait2
 		return
 	}
-	row.Direction = openerOf(record.SendQueue, record.BytesAcked, record.BytesSent, record.BytesRetransmitted)
+	if row.MPTCP {
+		row.Direction = closewait.Direction(record.Opener)
+	} else {
+		row.Direction = openerOf(record.SendQueue, record.BytesAcked, record.BytesSent, record.BytesRetransmitted)
+	}
 	since := func(jiffies uint32) time.Duration { return atLeast(time.Duration(jiffies)*tick, tick) }
 	row.HasTimes = true
 	row.SinceLastAck = since(record.SinceLastAck)

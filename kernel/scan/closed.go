@@ -19,10 +19,10 @@ import (
 // happens when a scan reads new sockets. If the last known descriptor is closed before
 // that, the socket is lost, though another descriptor may keep it open.
 //
-// It reports a socket as closed by mistake in two cases: where a program connects a closed socket
-// again (connect(2) with AF_UNSPEC), until the new connection is half-closed too; and where a
-// program shuts a socket down and then binds it to a device, because the kernel then searches only
-// the sockets of that device.
+// It reports a socket as closed by mistake in three cases: where a program connects a closed socket
+// again (connect(2) with AF_UNSPEC), until the new connection is half-closed too; where a program
+// shuts a socket down and then binds it to a device, because the kernel then searches only the
+// sockets of that device; and for a scan where an MPTCP socket is missed while others come and go.
 //
 // The number of descriptors of the host bounds the memory: each closed socket is checked again, and
 // forgotten when its descriptors are closed.

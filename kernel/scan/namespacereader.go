@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"golang.org/x/sys/unix"
@@ -121,12 +122,18 @@ func (r *namespaceReader) visit(list []host.Namespace, dump, readTable func(host
 // dump reads the namespace of the current thread by netlink: all of it or nothing.
 func (r *namespaceReader) dump(ctx context.Context, set *socketSet, ns host.Namespace) error {
 	before := len(set.sockets)
+	paths := mptcpPaths{set: set, from: before}
 	malformed, err := r.dumper.Dump(ctx, func(row *sockdiag.Row) {
 		switch {
 		case row.State == host.TCPListen:
 			queue := closewait.AcceptQueue{Length: row.RecvQueue, Backlog: row.SendQueue, Known: true}
 			set.listeners.add(ns.ID, row.Local, listener{uint64(row.Inode), row.Interface, queue})
-		case !isOrphan(row.State, uint64(row.Inode)):
+		case isOrphan(row.State, uint64(row.Inode)):
+		case row.Path:
+			paths.keep(sampleOf(ns.ID, row))
+		case row.Fallback:
+			paths.addFallback(sampleOf(ns.ID, row))
+		default:
 			set.add(sampleOf(ns.ID, row))
 		}
 	})
@@ -135,6 +142,57 @@ func (r *namespaceReader) dump(ctx context.Context, set *socketSet, ns host.Name
 		set.sockets = set.sockets[:before]
 	}
 	return err
+}
+
+// mptcpPaths are the TCP sockets that a dump has shown, among which those of MPTCP connections that
+// have fallen back to TCP are found: they know the times and queues. Most, but not all of them show
+// that they are paths.
+type mptcpPaths struct {
+	set   *socketSet
+	from  int                                    // index in set of the first socket of the dump
+	paths map[connection]*closewait.SocketSample // not in set
+	index map[connection]int                     // in set; nil before it is needed
+}
+
+// connection identifies a socket in a dump, whichever cookie it has.
+type connection struct {
+	inode         uint64
+	local, remote netip.AddrPort
+}
+
+func connectionOf(row *closewait.SocketSample) connection {
+	return connection{row.Inode, row.Local, row.Remote}
+}
+
+func (p *mptcpPaths) keep(row closewait.SocketSample) {
+	if p.paths == nil {
+		p.paths = map[connection]*closewait.SocketSample{}
+	}
+	p.paths[connectionOf(&row)] = &row
+}
+
+// addFallback adds an MPTCP socket that has fallen back to TCP, in place of its path if that is in
+// the set. What the program has not read is in the queue of the MPTCP socket, and not known.
+func (p *mptcpPaths) addFallback(row closewait.SocketSample) {
+	if p.index == nil {
+		p.index = map[connection]int{}
+		for i := p.from; i < len(p.set.sockets); i++ {
+			p.index[connectionOf(&p.set.sockets[i])] = i
+		}
+	}
+	this := connectionOf(&row)
+	path := p.paths[this]
+	i, added := p.index[this]
+	if added {
+		path = &p.set.sockets[i]
+	}
+	if path != nil {
+		path.ID, path.MPTCP, path.State, path.RecvQueue = row.ID, true, row.State, 0
+		row = *path
+	}
+	if !added {
+		p.set.add(row)
+	}
 }
 
 // isOrphan reports whether a socket was closed and waits in FIN_WAIT2 for its peer. Each program

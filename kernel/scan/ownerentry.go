@@ -17,6 +17,7 @@ type ownerEntry struct {
 	addrs      uint32 // offset in ownerTable.addrs
 	iface, uid uint32
 	ipv4       bool
+	mptcp      bool
 	direction  closewait.Direction // in the last scan that knew it
 	owner      closewait.Owner
 	state      closewait.State // in the last scan that had it in a table
@@ -46,7 +47,7 @@ func (t *ownerTable) listedFacts(e *ownerEntry) closewait.Facts {
 // queued, no timer runs, and the numbers of bytes are not known.
 func (t *ownerTable) closedFacts(e *ownerEntry) closewait.Facts {
 	f := closewait.Facts{
-		Interface: e.iface, Inode: uint64(e.inode), UID: e.uid, Direction: e.direction, State: closewait.Closed,
+		Interface: e.iface, Inode: uint64(e.inode), UID: e.uid, MPTCP: e.mptcp, Direction: e.direction, State: closewait.Closed,
 	}
 	f.Local, f.Remote = t.addrs.at(e.addrs, e.ipv4)
 	f.ID = socketID(closewait.NetNS(e.netNS), e.cookie, &f)

@@ -25,7 +25,7 @@ func newOwnerTable(scan *tableScan) ownerTable {
 		if row.Accepted() {
 			t.entries = append(t.entries, ownerEntry{
 				inode: uint32(row.Inode), cookie: row.ID.Cookie, netNS: uint32(row.ID.NetNS), addrs: t.addrs.add(row.Local, row.Remote),
-				iface: row.Interface, uid: row.UID, ipv4: row.Family() == closewait.IPv4, seen: scan.number, state: row.State,
+				iface: row.Interface, uid: row.UID, ipv4: row.Family() == closewait.IPv4, seen: scan.number, state: row.State, mptcp: row.MPTCP,
 			})
 		}
 	}

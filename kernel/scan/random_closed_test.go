@@ -49,6 +49,9 @@ func (s *comparison) unconnected(seen map[string]sample, held map[uint64]*heldSo
 		}
 	}
 	for _, row := range seen {
+		if h := held[row.Inode]; h != nil && h.multipath && s.isClosed(row.Inode, h) { // see closed
+			continue
+		}
 		got[row.Inode] = pidsOf(row.Holders)
 	}
 	if diff := cmp.Diff(want, got); diff != "" {

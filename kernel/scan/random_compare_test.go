@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 // sample is a socket as a scanner or ss reports it, without what depends on the time.
 type sample struct {
 	State                 string
+	MPTCP                 bool
 	NetNS                 closewait.NetNS
 	Local, Remote         string
 	Inode, Cookie         uint64
@@ -64,7 +66,7 @@ func (s *comparison) scanTwice(scanner *trackedScanner) scanned {
 			s.t.Errorf("%s: %s twice", scanner.kind.name, key)
 		}
 		list[key] = sample{
-			row.State.String(), row.ID.NetNS, row.Local.String(), row.Remote.String(), row.Inode, row.ID.Cookie, row.UID, row.Interface,
+			row.State.String(), row.MPTCP, row.ID.NetNS, row.Local.String(), row.Remote.String(), row.Inode, row.ID.Cookie, row.UID, row.Interface,
 			row.RecvQueue, row.SendQueue, row.Timer.String(), row.BytesSent, row.BytesAcked, row.BytesReceived,
 			row.Direction.String(), row.Owner.String(), slices.Clone(row.Holders),
 		}
@@ -88,8 +90,8 @@ func (s *comparison) compare() {
 		rows := s.ss(held)
 		after := s.scanTwice(s.netlink)
 		if cmp.Equal(before.alive, after.alive) {
-			s.requireSame("ebpf", withoutCookiesOf(multipathInodes(held), before.alive), withoutCookiesOf(multipathInodes(held), ebpf.alive))
-			s.requireSame("procfs", mapSamples(before.alive, tableFields), mapSamples(procfs.alive, tableFields))
+			s.requireSame("ebpf", mapSamples(before.alive, unlessMultipath), mapSamples(ebpf.alive, unlessMultipath))
+			s.requireSame("procfs", mapSamples(withoutMultipath(held, before.alive), tableFields), mapSamples(withoutMultipath(held, procfs.alive), tableFields))
 			s.requireSame("ss", mapSamples(before.alive, ssFields), mapSamples(rows, ssFields))
 			s.ages(before, after, ebpf)
 			s.holders(ebpf, held)
@@ -116,23 +118,22 @@ func (s *comparison) requireSame(who string, want, got map[string]sample) {
 	}
 }
 
-// multipathInodes returns the inodes of MPTCP sockets.
-func multipathInodes(held map[uint64]*heldSocket) map[uint64]bool {
-	inodes := map[uint64]bool{}
-	for inode, h := range held {
-		inodes[inode] = h.multipath
-	}
-	return inodes
+// withoutMultipath removes the sockets of MPTCP, and their paths that have fallen back to TCP.
+func withoutMultipath(held map[uint64]*heldSocket, rows map[string]sample) map[string]sample {
+	rows = maps.Clone(rows)
+	maps.DeleteFunc(rows, func(_ string, row sample) bool {
+		h := held[row.Inode]
+		return row.MPTCP || h != nil && h.multipath
+	})
+	return rows
 }
 
-// withoutCookiesOf removes the cookies of sockets, which BPF cannot ask for.
-func withoutCookiesOf(inodes map[uint64]bool, rows map[string]sample) map[string]sample {
-	return mapSamples(rows, func(row sample) sample {
-		if inodes[row.Inode] {
-			row.Cookie = 0
-		}
-		return row
-	})
+// unlessMultipath removes what only BPF knows of an MPTCP socket.
+func unlessMultipath(row sample) sample {
+	if row.MPTCP {
+		row.RecvQ, row.Timer, row.Direction = 0, "", ""
+	}
+	return row
 }
 
 // tableFields keeps the fields that /proc/PID/net/tcp shows.
@@ -145,6 +146,9 @@ func tableFields(row sample) sample {
 func ssFields(row sample) sample {
 	row.Interface, row.Acked, row.Received = 0, 0, 0
 	row.Direction, row.Owner, row.Holders = "", "", nil
+	if row.MPTCP { // ss shows memory as the queues, and no bytes
+		row.RecvQ, row.SendQ, row.Timer, row.Sent = 0, 0, "", 0
+	}
 	return row
 }
 
@@ -172,12 +176,15 @@ func (s *comparison) ss(held map[uint64]*heldSocket) map[string]sample {
 		}
 		read[ns] = true
 		for name, state := range map[string]closewait.State{"close-wait": closewait.CloseWait, "fin-wait-2": closewait.FinWait2} {
-			for _, r := range leaktest.SS(s.t, actor.process.Pid, name) {
-				if state == closewait.FinWait2 && held[r.Inode] == nil {
+			list := leaktest.SS(s.t, actor.process.Pid, name)
+			all := len(list)
+			for i, r := range append(list, leaktest.SSOfMPTCP(s.t, actor.process.Pid, name)...) {
+				h, mptcp := held[r.Inode], i >= all
+				if state == closewait.FinWait2 && h == nil || h != nil && h.multipath != mptcp { // no holder, or a path
 					continue
 				}
 				key := fmt.Sprintf("%d %v %v %d", ns, r.Local, r.Remote, r.Inode)
-				rows[key] = sample{State: state.String(), NetNS: ns, Local: r.Local.String(), Remote: r.Remote.String(), Inode: r.Inode, Cookie: r.Cookie,
+				rows[key] = sample{State: state.String(), MPTCP: mptcp, NetNS: ns, Local: r.Local.String(), Remote: r.Remote.String(), Inode: r.Inode, Cookie: r.Cookie,
 					UID: r.UID, RecvQ: r.RecvQ, SendQ: r.SendQ, Timer: timers[r.Timer], Sent: r.BytesSent}
 			}
 		}
@@ -193,7 +200,8 @@ func (s *comparison) ages(netlink, after, ebpf scanned) {
 	exact := tick + max(netlink.took, after.took, ebpf.took)
 	for key, since := range ebpf.since {
 		row := ebpf.alive[key]
-		if theirs := netlink.since[key]; after.since[key].Sub(theirs) < exact && since.Sub(theirs).Abs() > exact {
+		theirs := netlink.since[key]
+		if !row.MPTCP && after.since[key].Sub(theirs) < exact && since.Sub(theirs).Abs() > exact {
 			s.t.Errorf("%s: last ACK %v by ebpf and %v by netlink", key, since, theirs)
 		}
 		truth, known := s.truth[connectionKey{row.NetNS, row.Local + " " + row.Remote}]
@@ -202,6 +210,8 @@ func (s *comparison) ages(netlink, after, ebpf scanned) {
 			s.t.Errorf("%+v is in CLOSE_WAIT, and its other end has not been closed: %+v", row, truth)
 		case since.Before(*truth.Left):
 			s.t.Errorf("%+v: last ACK at %v by ebpf, before the FIN at %v", row, since, truth.Left)
+		case !theirs.IsZero() && theirs.Before(*truth.Left):
+			s.t.Errorf("%+v: last ACK at %v by netlink, before the FIN at %v", row, theirs, truth.Left)
 		}
 	}
 }
@@ -229,6 +239,9 @@ func (s *comparison) countKinds(seen scanned) {
 		s.seen[row.Owner]++
 		s.seen["timer "+row.Timer]++
 		s.seen[row.State]++
+		if row.MPTCP {
+			s.seen["MPTCP, "+row.State]++
+		}
 		if len(row.Holders) > 1 {
 			s.seen["shared"]++
 		}

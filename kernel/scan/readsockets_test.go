@@ -90,8 +90,8 @@ func inspect(pid, tid, fd int) *heldSocket {
 		return h
 	}
 	defer unix.Close(copied)
-	if info, err := unix.GetsockoptTCPInfo(copied, unix.IPPROTO_TCP, unix.TCP_INFO); err == nil {
-		h.state = tcp.State(info.State)
+	if h.state, err = tcp.StateOf(copied); err != nil {
+		return &heldSocket{}
 	}
 	protocol, err := unix.GetsockoptInt(copied, unix.SOL_SOCKET, unix.SO_PROTOCOL)
 	h.multipath = err == nil && protocol == unix.IPPROTO_MPTCP

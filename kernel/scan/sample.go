@@ -15,7 +15,8 @@ func sampleOf(ns closewait.NetNS, row *sockdiag.Row) closewait.SocketSample {
 		Facts: closewait.Facts{
 			Local: row.Local, Remote: row.Remote, Interface: row.Interface, Inode: uint64(row.Inode), UID: row.UID,
 			RecvQueue: row.RecvQueue, SendQueue: row.SendQueue, Timer: closewait.Timer(row.Timer),
-			BytesSent: row.BytesSent, BytesAcked: row.BytesAcked, BytesReceived: row.BytesReceived, State: stateOf(row.State),
+			BytesSent: row.BytesSent, BytesAcked: row.BytesAcked, BytesReceived: row.BytesReceived,
+			State: stateOf(row.State), MPTCP: row.MPTCP,
 		},
 	}
 	s.ID = socketID(ns, row.Cookie, &s.Facts)
@@ -25,7 +26,7 @@ func sampleOf(ns closewait.NetNS, row *sockdiag.Row) closewait.SocketSample {
 	s.HasTimes = row.HasInfo
 	s.SinceLastAck = atLeast(time.Duration(row.LastAckRecv)*time.Millisecond, longestTick)
 	s.SinceLastData = atLeast(time.Duration(min(row.LastDataSent, row.LastDataRecv))*time.Millisecond, longestTick)
-	if row.HasSent {
+	if row.HasSent && !row.MPTCP { // its SYN counts for its first path only
 		s.Direction = openerOf(row.SendQueue, row.BytesAcked, row.BytesSent, row.BytesRetransmitted)
 	}
 	return s

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"slices"
 
 	"golang.org/x/sys/unix"
 
@@ -16,15 +17,17 @@ const (
 	// families in one pass over the hash table of the kernel, where SOCK_DIAG_BY_FAMILY needs two.
 	tcpdiagGetsock = 18
 
+	dumpRequestSize = 60
+
 	// dumpBuffer is the size of the buffer of a receive, in bytes. The kernel fills at most 32 KiB
 	// (Linux 6.18), and sends further sockets in further messages.
 	dumpBuffer = 256 << 10
 )
 
-// DumpRequest returns a request for the sockets of both families in the given states, with
+// DumpRequest returns a request for the TCP sockets of both families in the given states, with
 // tcp_info: struct nlmsghdr and struct inet_diag_req.
 func DumpRequest(states ...uint) []byte {
-	const request = 60
+	const request = dumpRequestSize
 	b := make([]byte, headerSize+request)
 	binary.NativeEndian.PutUint32(b[0:], uint32(len(b)))
 	binary.NativeEndian.PutUint16(b[4:], tcpdiagGetsock)
@@ -42,26 +45,42 @@ func DumpRequest(states ...uint) []byte {
 // Dumper reads all sockets in some states by netlink. It is not safe for concurrent use, since it
 // has a buffer.
 type Dumper struct {
-	request []byte
-	buf     []byte
-	row     Row
+	states []uint
+	buf    []byte
+	row    Row
 }
 
 // NewDumper returns a dumper of the sockets in the given states.
 func NewDumper(states ...uint) *Dumper {
-	return &Dumper{request: DumpRequest(states...), buf: make([]byte, dumpBuffer)}
+	return &Dumper{states: states, buf: make([]byte, dumpBuffer)}
 }
 
-// Dump calls f with every socket in the network namespace of the calling thread that is in one of
-// the states. The row is valid until f returns. A row that cannot be parsed is skipped and counted
-// in malformed. Any other error ends the dump.
+// Dump calls f with every TCP socket in the network namespace of the calling thread that is in one
+// of the states, and then with every MPTCP socket in one of them other than LISTEN: MPTCP listeners
+// are among the TCP sockets. An MPTCP connection that has fallen back to TCP has rows of both kinds
+// with the same inode and addresses. The row is valid until f returns. A row that cannot be parsed
+// is skipped and counted in malformed. Any other error ends the dump.
 func (d *Dumper) Dump(ctx context.Context, f func(*Row)) (malformed int, err error) {
+	malformed, err = d.dump(ctx, DumpRequest(d.states...), parseRow, func(row *Row) {
+		row.Path = row.Path && hasMPTCP()
+		f(row)
+	})
+	others := slices.DeleteFunc(slices.Clone(d.states), func(state uint) bool { return state == host.TCPListen })
+	if err != nil || len(others) == 0 || !hasMPTCP() {
+		return malformed, err
+	}
+	more, err := d.dump(ctx, mptcpRequest(others...), parseMPTCP, f)
+	return malformed + more, err
+}
+
+// dump sends a request and calls f with the rows of the answer.
+func (d *Dumper) dump(ctx context.Context, request []byte, parse func([]byte, *Row) error, f func(*Row)) (malformed int, err error) {
 	fd, err := openSocket()
 	if err != nil {
 		return 0, err
 	}
 	defer unix.Close(fd)
-	if err := send(fd, d.request); err != nil {
+	if err := send(fd, request); err != nil {
 		return 0, fmt.Errorf("ask for sockets: %w", err)
 	}
 	for {
@@ -72,7 +91,7 @@ func (d *Dumper) Dump(ctx context.Context, f func(*Row)) (malformed int, err err
 		if err != nil {
 			return malformed, fmt.Errorf("receive sockets: %w", err)
 		}
-		done, bad, err := d.decode(d.buf[:n], f)
+		done, bad, err := d.decode(d.buf[:n], parse, f)
 		malformed += bad
 		if done || err != nil {
 			return malformed, err
@@ -81,7 +100,7 @@ func (d *Dumper) Dump(ctx context.Context, f func(*Row)) (malformed int, err err
 }
 
 // decode calls f with the rows of one datagram. done reports whether it was the last of the dump.
-func (d *Dumper) decode(datagram []byte, f func(*Row)) (done bool, malformed int, err error) {
+func (d *Dumper) decode(datagram []byte, parse func([]byte, *Row) error, f func(*Row)) (done bool, malformed int, err error) {
 	err = eachMessage(datagram, func(head header, payload []byte) error {
 		switch head.Type {
 		case unix.NLMSG_DONE:
@@ -90,7 +109,7 @@ func (d *Dumper) decode(datagram []byte, f func(*Row)) (done bool, malformed int
 		case unix.NLMSG_ERROR:
 			return messageError(payload)
 		case tcpdiagGetsock:
-			if bad := parseRow(payload, &d.row); bad != nil {
+			if bad := parse(payload, &d.row); bad != nil {
 				malformed++
 			} else {
 				f(&d.row)

@@ -1,6 +1,7 @@
 package sockdiag
 
 import (
+	"bytes"
 	"encoding/binary"
 	"fmt"
 	"net/netip"
@@ -24,6 +25,10 @@ type Row struct {
 	BytesSent, BytesAcked, BytesReceived    uint64 // 0 on kernels that do not count them
 	BytesRetransmitted                      uint64 // part of BytesSent
 	HasSent                                 bool   // whether BytesSent and BytesRetransmitted are known
+
+	MPTCP    bool // an MPTCP socket, whose RecvQueue is not known
+	Fallback bool // it has fallen back to TCP, so that its TCP socket knows more
+	Path     bool // a TCP socket below an MPTCP one, which has a row of its own
 }
 
 // Matches reports whether a row describes a socket that was seen before: whether the cookies are
@@ -56,7 +61,10 @@ const (
 
 // parseRow parses the payload of one message of an answer. After an error the row is empty. It
 // allocates nothing unless it fails.
-func parseRow(data []byte, row *Row) error {
+func parseRow(data []byte, row *Row) error { return parse(data, row, (*Row).parseInfo) }
+
+// parse parses a message whose INET_DIAG_INFO has a type of its own.
+func parse(data []byte, row *Row, parseInfo func(*Row, []byte)) error {
 	*row = Row{}
 	if len(data) < diagSize {
 		return fmt.Errorf("%w inet_diag_msg: %d bytes of %d", host.ErrMalformed, len(data), diagSize)
@@ -64,7 +72,7 @@ func parseRow(data []byte, row *Row) error {
 	if !row.parseMessage(data[:diagSize]) {
 		return fmt.Errorf("%w inet_diag_msg: address family %d", host.ErrMalformed, data[diagFamily])
 	}
-	if err := row.parseAttributes(data[diagSize:]); err != nil {
+	if err := row.parseAttributes(data[diagSize:], parseInfo); err != nil {
 		*row = Row{}
 		return err
 	}
@@ -98,12 +106,14 @@ func (r *Row) parseMessage(msg []byte) bool {
 // bytes.
 const (
 	attributeHeader = 4
-	diagInfo        = 2 // INET_DIAG_INFO
+	diagInfo        = 2  // INET_DIAG_INFO
+	diagULP         = 19 // INET_DIAG_ULP_INFO
+	ulpName         = 1  // INET_ULP_INFO_NAME
 )
 
 // parseAttributes parses what follows the fixed part. New kernels add attributes: unknown ones are
 // skipped.
-func (r *Row) parseAttributes(data []byte) error {
+func (r *Row) parseAttributes(data []byte, parseInfo func(*Row, []byte)) error {
 	for len(data) > 0 {
 		if len(data) < attributeHeader {
 			return fmt.Errorf("%w attribute: %d bytes left", host.ErrMalformed, len(data))
@@ -112,12 +122,24 @@ func (r *Row) parseAttributes(data []byte) error {
 		if size < attributeHeader || size > len(data) {
 			return fmt.Errorf("%w attribute: length %d, %d bytes left", host.ErrMalformed, size, len(data))
 		}
-		if binary.NativeEndian.Uint16(data[2:]) == diagInfo {
-			r.parseInfo(data[attributeHeader:size])
+		switch value := data[attributeHeader:size]; binary.NativeEndian.Uint16(data[2:]) {
+		case diagInfo:
+			parseInfo(r, value)
+		case diagULP:
+			r.Path = isMPTCP(value)
 		}
 		data = data[min(align(size), len(data)):]
 	}
 	return nil
+}
+
+// isMPTCP reports whether the upper layer protocol of a TCP socket is MPTCP. Its name comes first.
+func isMPTCP(ulp []byte) bool {
+	if len(ulp) < attributeHeader || binary.NativeEndian.Uint16(ulp[2:]) != ulpName {
+		return false
+	}
+	size := int(binary.NativeEndian.Uint16(ulp))
+	return size >= attributeHeader && size <= len(ulp) && string(bytes.TrimRight(ulp[attributeHeader:size], "\x00")) == "mptcp"
 }
 
 // Layout of struct tcp_info (include/uapi/linux/tcp.h). It grows at its end from release to

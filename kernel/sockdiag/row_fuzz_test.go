@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"unsafe"
@@ -23,6 +24,8 @@ func FuzzParseRow(f *testing.F) {
 	f.Add(slices.Concat(msg, info))
 	f.Add(slices.Concat(msg, info, attribute(f, 2, []byte("short"))))
 	f.Add(slices.Concat(msg, info[:100]))
+	f.Add(slices.Concat(msg, attribute(f, 19, attribute(f, 1, []byte("mptcp\x00")))))
+	f.Add(slices.Concat(msg, attribute(f, 19, encode(f, uint16(40), uint16(1)))))
 	f.Add(slices.Concat(msg, []byte{0, 0, 0, 0}))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		want, whole := parseRowPlainly(t, data)
@@ -78,6 +81,11 @@ func parseRowPlainly(t *testing.T, data []byte) (Row, bool) {
 		}
 		if header.Type == 2 && len(value) >= 60 {
 			row.setInfoPlainly(value)
+		}
+		if header.Type == 19 {
+			var name struct{ Size, Type uint16 }
+			whole := binary.Read(bytes.NewReader(value), binary.NativeEndian, &name) == nil && name.Size >= 4 && int(name.Size) <= len(value)
+			row.Path = whole && name.Type == 1 && strings.TrimRight(string(value[4:name.Size]), "\x00") == "mptcp"
 		}
 	}
 	return row, true

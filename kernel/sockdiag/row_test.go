@@ -85,6 +85,9 @@ func TestRowIsParsed(t *testing.T) {
 
 	msg4, info := encode(t, closeWaitMsg(syscall.AF_INET)), infoBytes(someInfo)
 	unknown := attribute(t, 4711, []byte("abcde"))
+	path := v4
+	path.Path = true
+	ulp := func(name string) []byte { return attribute(t, 19, attribute(t, 1, []byte(name+"\x00"))) }
 	for name, test := range map[string]struct {
 		data []byte
 		want Row
@@ -103,6 +106,11 @@ func TestRowIsParsed(t *testing.T) {
 		"info that ends with total_retrans":   {slices.Concat(msg4, attribute(t, 2, info[:104])), linux26},
 		"info that ends with last_ack_recv":   {slices.Concat(msg4, attribute(t, 2, info[:60])), linux26},
 		"info that ends before last_ack_recv": {slices.Concat(msg4, attribute(t, 2, info[:59])), v4},
+		"a path of MPTCP":                     {slices.Concat(msg4, ulp("mptcp"), unknown), path},
+		"TLS in the kernel":                   {slices.Concat(msg4, ulp("tls")), v4},
+		"a protocol without a name":           {slices.Concat(msg4, attribute(t, 19, attribute(t, 2, []byte("mptcp\x00")))), v4},
+		"a name that is cut":                  {slices.Concat(msg4, attribute(t, 19, encode(t, uint16(10), uint16(1), []byte("mptc")))), v4},
+		"a protocol without anything":         {slices.Concat(msg4, attribute(t, 19, nil)), v4},
 		"empty info":                          {slices.Concat(msg4, attribute(t, 2, nil)), v4},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -14,8 +14,9 @@ import (
 // Conn is a netlink socket for requests about single TCP sockets in the network namespace in which
 // it was opened. It is not safe for concurrent use.
 type Conn struct {
-	fd  int
-	buf []byte
+	fd    int
+	buf   []byte
+	mptcp map[uint64]mptcpState // by cookie; nil: not read yet
 }
 
 // NewConn opens a Conn in the network namespace of the calling thread.
@@ -32,8 +33,11 @@ func (c *Conn) Close() { unix.Close(c.fd) }
 
 // State returns the state of one socket, or host.TCPNone if no table has a socket with its cookie,
 // or only what is left of a closed one: a connection without a file, where the socket had one. It
-// never misses a socket, as a dump can, whose hash table changes while it is read.
+// never misses a TCP socket, as a dump can, whose hash table changes while it is read.
 func (c *Conn) State(f *closewait.Facts) (state uint8, err error) {
+	if f.MPTCP {
+		return c.stateOfMPTCP(f)
+	}
 	wanted := Row{Family: unix.AF_INET6, Local: f.Local, Remote: f.Remote, Interface: f.Interface, Cookie: f.ID.Cookie}
 	if f.Family() == closewait.IPv4 {
 		wanted.Family = unix.AF_INET
@@ -89,7 +93,7 @@ func explainDestroy(err error) error {
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("%w: it needs CAP_NET_ADMIN in the network namespace", err)
 	case errors.Is(err, unix.EOPNOTSUPP):
-		return fmt.Errorf("%w: it needs a kernel with CONFIG_INET_DIAG_DESTROY, and does not work for MPTCP", err)
+		return fmt.Errorf("%w: it needs a kernel with CONFIG_INET_DIAG_DESTROY", err)
 	}
 	return err
 }

@@ -55,20 +55,12 @@ func Reset(fd int) error {
 	return unix.Close(fd)
 }
 
-// AwaitState returns when the socket is in the given state.
+// AwaitState returns when the socket is in the given state, as StateOf returns it.
 func AwaitState(fd int, want State) error {
-	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
-	if err != nil {
-		return fmt.Errorf("read the protocol of a socket: %w", err)
-	}
-	read := stateOfTCP
-	if protocol == unix.IPPROTO_MPTCP {
-		read = stateOfMPTCP
-	}
 	for deadline := time.Now().Add(timeout); ; time.Sleep(time.Millisecond) {
-		state, err := read(fd)
+		state, err := StateOf(fd)
 		if err != nil {
-			return fmt.Errorf("read the state of a socket: %w", err)
+			return err
 		}
 		if state == want {
 			return nil
@@ -79,21 +71,33 @@ func AwaitState(fd int, want State) error {
 	}
 }
 
-func stateOfTCP(fd int) (State, error) {
+// StateOf returns the state of a socket. Of an MPTCP socket it knows three states, as far as poll(2)
+// shows them (mptcp_poll in net/mptcp/protocol.c), because TCP_INFO has the state of its first path:
+// Closed when both ends were closed, CloseWait, and FinWait2 when the peer has acknowledged all that
+// was sent, which includes the end if that was sent.
+func StateOf(fd int) (State, error) {
+	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	if err != nil {
+		return 0, fmt.Errorf("read the protocol of a socket: %w", err)
+	}
+	if protocol == unix.IPPROTO_MPTCP {
+		return stateOfMPTCP(fd)
+	}
+	return stateByInfo(fd)
+}
+
+func stateByInfo(fd int) (State, error) {
 	info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
 	if err != nil {
-		return 0, err
+		return 0, fmt.Errorf("read the state of a socket: %w", err)
 	}
 	return State(info.State), nil
 }
 
-// stateOfMPTCP returns the state of an MPTCP socket as far as poll(2) shows it (mptcp_poll in
-// net/mptcp/protocol.c): TCP_INFO has the state of its first path. It is FinWait2 as soon as the
-// peer has acknowledged all that was sent, which includes the end if that was sent.
 func stateOfMPTCP(fd int) (State, error) {
 	polled := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLRDHUP}}
 	if _, err := unix.Poll(polled, 0); err != nil && !errors.Is(err, unix.EINTR) {
-		return 0, err
+		return 0, fmt.Errorf("poll a socket: %w", err)
 	}
 	switch events := polled[0].Revents; {
 	case events&unix.POLLHUP != 0:
@@ -102,7 +106,10 @@ func stateOfMPTCP(fd int) (State, error) {
 		return CloseWait, nil
 	}
 	acknowledged, err := allAcknowledged(fd)
-	if err != nil || !acknowledged {
+	switch {
+	case errors.Is(err, unix.ENOPROTOOPT): // it has fallen back to TCP
+		return stateByInfo(fd)
+	case err != nil || !acknowledged:
 		return 0, err
 	}
 	return FinWait2, nil
@@ -118,7 +125,7 @@ func allAcknowledged(fd int) (bool, error) {
 	size := uint32(unsafe.Sizeof(info))
 	_, _, errno := unix.Syscall6(unix.SYS_GETSOCKOPT, uintptr(fd), solMPTCP, mptcpInfo, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
 	if errno != 0 {
-		return false, errno
+		return false, fmt.Errorf("read what an MPTCP socket has sent: %w", errno)
 	}
 	return info.writeSeq == info.sndUna, nil
 }

@@ -19,7 +19,7 @@
 #define SOCKFS_MAGIC 0x534F434B
 #define RLIMIT_NOFILE 7 /* of most architectures */
 
-enum { NEVER_CONNECTED = 0, TCP_FIN_WAIT2 = 5, TCP_CLOSE = 7, TCP_CLOSE_WAIT = 8, TCP_LISTEN = 10 };
+enum { NEVER_CONNECTED = 0, TCP_ESTABLISHED = 1, TCP_FIN_WAIT2 = 5, TCP_CLOSE = 7, TCP_CLOSE_WAIT = 8, TCP_LISTEN = 10 };
 
 #define NAME(x) x##_typed
 #define READ(p, field) ((p)->field)
@@ -64,38 +64,7 @@ static __always_inline int is_ip(__u16 family)
 	return family == AF_INET || family == AF_INET6;
 }
 
-/* Whether an MPTCP connection whose first path is closed has no other open path. A socket that
- * has fallen back to TCP has no key of the peer (can_ack) and no other path. connect(AF_UNSPEC),
- * which makes the socket usable again, clears the key and the port of the path. */
-static __always_inline int is_closed_everywhere(struct mptcp_sock *msk, struct sock *first)
-{
-	if (!BPF_CORE_READ(msk, can_ack))
-		return BPF_CORE_READ(first, __sk_common.skc_dport) != 0;
-	return BPF_CORE_READ((struct sock *)msk, __sk_common.skc_state) == TCP_CLOSE;
-}
-
-/* An MPTCP socket has a TCP socket below it for each path. The socket tables show the first path
- * under the inode of the MPTCP socket, whatever the state of the MPTCP socket. A first path that
- * is closed has no addresses any more, and the connection can continue on other paths. */
-static __always_inline int describe_mptcp(struct record *r, struct sock *sk)
-{
-	struct sock *first;
-
-	if (!bpf_core_type_exists(struct mptcp_sock))
-		return 0;
-	first = BPF_CORE_READ((struct mptcp_sock *)sk, first);
-	if (!first)
-		return 0;
-	r->state = BPF_CORE_READ(first, __sk_common.skc_state);
-	if (r->state != TCP_CLOSE)
-		sk = first;
-	else if (!is_closed_everywhere((struct mptcp_sock *)sk, first))
-		return 0;
-	if (!is_interesting(r->state))
-		return 0;
-	describe_probed(r, sk, (struct tcp_sock *)first);
-	return 1;
-}
+#include "mptcp.h"
 
 /* For sockets without a typed pointer. */
 static __always_inline int describe_untyped(struct record *r, struct sock *sk)
@@ -142,8 +111,6 @@ static __always_inline int describe(struct record *r, struct sock *sk)
 	if (!tp)
 		return 0;
 	describe_typed(r, sk, tp);
-	if (r->state != TCP_LISTEN)
-		r->cookie = sk->__sk_common.skc_cookie.counter ?: bpf_get_socket_cookie(sk);
 	return 1;
 }
 
@@ -180,6 +147,8 @@ int sockets(struct bpf_iter__task_file *ctx)
 	sk = socket->sk;
 	if (!sk || !is_ip(sk->__sk_common.skc_family) || !describe(&r, sk))
 		return 0;
+	if (r.state != TCP_LISTEN)
+		r.cookie = sk->__sk_common.skc_cookie.counter ?: bpf_get_socket_cookie(sk);
 	return emit(ctx, task, file, &r);
 }
 

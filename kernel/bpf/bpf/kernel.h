@@ -117,6 +117,16 @@ struct tcp_sock {
 };
 
 struct mptcp_sock {
+	__u64 write_seq;
+	__u64 bytes_sent;
+	__u64 bytes_received;
+	__u64 bytes_retrans;
+	__u64 bytes_consumed;
+	__u64 bytes_acked;
+	__u64 snd_una;
+	__u32 last_data_sent;
+	__u32 last_data_recv;
+	__u32 last_ack_recv;
 	_Bool can_ack;
 	struct sock *first;
 };

@@ -32,6 +32,11 @@ struct record {
 	/* 0: it has a cookie or cannot be given one. 1: it has none yet. 2: as 1, and its
 	 * descriptor is in the table of a thread. */
 	__u8 cookieless;
+	/* 1: an MPTCP socket. Its recv_queue is 0 if only the FIN may be unread: nothing shows whether
+	 * it was read. */
+	__u8 mptcp;
+	__u8 opener; /* of an MPTCP connection: 1: this side, 2: the peer, 0: unknown */
+	__u8 unused[6];
 };
 
 /* A process or, if thread is not pid, another thread of it that lives in another network

@@ -80,14 +80,19 @@ static __always_inline int NAME(was_connected)(struct sock *sk, struct tcp_sock 
 	return READ(sk, __sk_common.skc_dport) && READ(tp, rcv_nxt);
 }
 
-/* Fills in everything but the cookie of a TCP socket in an interesting state. */
-static __always_inline void NAME(describe)(struct record *r, struct sock *sk, struct tcp_sock *tp)
+static __always_inline void NAME(identity)(struct record *r, struct sock *sk, struct tcp_sock *tp)
 {
 	r->family = READ(sk, __sk_common.skc_family);
 	r->netns = FOLLOW(sk, __sk_common.skc_net.net, ns.inum);
 	r->interface = READ(sk, __sk_common.skc_bound_dev_if);
 	r->uid = READ(sk, sk_uid.val);
 	NAME(addresses)(r, sk, tp);
+}
+
+/* Fills in everything but the cookie of a TCP socket in an interesting state. */
+static __always_inline void NAME(describe)(struct record *r, struct sock *sk, struct tcp_sock *tp)
+{
+	NAME(identity)(r, sk, tp);
 	switch (r->state) {
 	case TCP_LISTEN:
 		r->recv_queue = READ(sk, sk_ack_backlog);

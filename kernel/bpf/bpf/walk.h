@@ -87,7 +87,10 @@ static __always_inline int is_candidate(struct sock *sk, __u16 protocol)
 {
 	if (!is_ip(sk->__sk_common.skc_family))
 		return 0;
-	return protocol == IPPROTO_MPTCP || (protocol == IPPROTO_TCP && is_interesting(sk->__sk_common.skc_state));
+	if (protocol != IPPROTO_TCP && protocol != IPPROTO_MPTCP)
+		return 0;
+	return is_interesting(sk->__sk_common.skc_state) ||
+	       (protocol == IPPROTO_MPTCP && sk->__sk_common.skc_state == TCP_ESTABLISHED); /* describe_mptcp */
 }
 
 /* Whether a file may be a socket of interest. Separate from the rest, and short, so that the
@@ -161,7 +164,7 @@ __noinline int report(__u64 address, __u32 n)
 	__builtin_memset(r, 0, sizeof(*r));
 	if (!is_candidate(sk, protocol) || !describe_walked(r, sk, protocol))
 		return 0;
-	if (r->state != TCP_LISTEN && protocol == IPPROTO_TCP) {
+	if (r->state != TCP_LISTEN) {
 		r->cookie = cookie;
 		r->cookieless = cookie ? 0 : table.of_thread ? 2 : 1;
 	}
