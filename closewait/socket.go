@@ -42,7 +42,7 @@ type Facts struct {
 	Interface     uint32         // index of the interface that it is bound to; 0 = none, or not known
 	Inode         uint64         // of the socket file; 0 = not accepted yet
 	UID           uint32         // of the socket file
-	MPTCP         bool           // the addresses are those of its first path, all else is that of the connection
+	MPTCP         bool           // an MPTCP socket; the addresses belong to its first path
 	RecvQueue     uint32         // bytes; an unread FIN counts as one; 0 where unknown, which is with MPTCP only
 	SendQueue     uint32         // bytes that the peer has not acknowledged
 	Timer         Timer

@@ -9,7 +9,7 @@ import (
 )
 
 // shutDown returns a function that makes n sockets in FIN_WAIT2. Their other ends are in CLOSE_WAIT
-// and leaked, as in a proxy.
+// and leaked. A proxy leaks in such pairs.
 func shutDown(s *server) func(n int) error {
 	return func(n int) error {
 		for range n {

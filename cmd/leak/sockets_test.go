@@ -211,7 +211,7 @@ func TestSocketsThatWereShutDownAreHeldInFinWait2(t *testing.T) {
 		}
 	}
 	for _, row := range l.SS("fin-wait-2") {
-		if row.HeldBy(l.PID) { // not the clients of the others, which no process holds
+		if row.HeldBy(l.PID) { // not the clients of the others, which were closed
 			got = append(got, row.Inode)
 		}
 	}

@@ -71,10 +71,10 @@ func AwaitState(fd int, want State) error {
 	}
 }
 
-// StateOf returns the state of a socket. Of an MPTCP socket it knows three states, as far as poll(2)
-// shows them (mptcp_poll in net/mptcp/protocol.c), because TCP_INFO has the state of its first path:
-// Closed when both ends were closed, CloseWait, and FinWait2 when the peer has acknowledged all that
-// was sent, which includes the end if that was sent.
+// StateOf returns the state of a socket. Of an MPTCP socket it knows three states, as far as
+// poll(2) shows them (mptcp_poll in net/mptcp/protocol.c), because TCP_INFO has the state of its
+// first path: Closed when both ends were closed, CloseWait, and FinWait2 when the peer has
+// acknowledged all that was sent, which includes the end if that was sent.
 func StateOf(fd int) (State, error) {
 	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
 	if err != nil {

@@ -3,7 +3,7 @@
  * the first path, which keep their values when that path is closed.
  *
  * A connection whose peer does not know MPTCP falls back to TCP: it has one path and no key of the
- * peer (can_ack), and its counters are those of the path. Only the bytes that were not read are
+ * peer (can_ack), and the path has its counters. Only the bytes that were not read are
  * here, as the path passes all data on.
  *
  * SPDX-License-Identifier: GPL-2.0 OR Apache-2.0 */
@@ -42,9 +42,9 @@ static __always_inline void mptcp_unread(struct record *r, struct mptcp_sock *ms
 	r->recv_queue = (__s64)payload > 0 ? payload + 1 : 0;
 }
 
-/* Times and numbers of a connection with all of its paths. A time is the least of those that are
- * known: a connection can fall back to TCP later, and then it is that of the first path. Before
- * Linux 6.10 the connection has none. */
+/* Times and numbers of a connection with all of its paths. Of two times the shorter one counts: a
+ * connection can fall back to TCP later, and then only its first path has the time. Before Linux
+ * 6.10 only the path has times, which can be too long. */
 static __always_inline void mptcp_facts(struct record *r, struct mptcp_sock *msk)
 {
 	__u32 ack, sent, received, now;
