@@ -109,3 +109,23 @@ func (r *Row) setInfoPlainly(value []byte) {
 		r.BytesRetransmitted, r.HasSent = info.Bytes_retrans, true
 	}
 }
+
+func FuzzParseMPTCP(f *testing.F) {
+	msg := encode(f, closeWaitMsg(syscall.AF_INET))
+	f.Add([]byte{})
+	f.Add(slices.Concat(msg, attribute(f, 2, encode(f, mptcpInfo{Flags: 1, WriteSeq: 3, SndUna: 1}))))
+	f.Add(slices.Concat(msg, attribute(f, 2, encode(f, mptcpInfo{LastReceived: 9})[:90])))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		_, whole := parseRowPlainly(t, data)
+		var row Row
+		err := parseMPTCP(data, &row)
+		switch {
+		case !whole:
+			if !errors.Is(err, host.ErrMalformed) || row != (Row{}) {
+				t.Errorf("got %+v, %v, want the zero row and ErrMalformed", row, err)
+			}
+		case err != nil || !row.MPTCP || row.RecvQueue != 0 || row.HasSent || row.Fallback && row.HasInfo:
+			t.Errorf("got %+v, %v", row, err)
+		}
+	})
+}
