@@ -104,10 +104,10 @@ func holders(s *closewait.Socket, processes map[closewait.ProcessID]*closewait.P
 	return strings.Join(all, ",")
 }
 
-// unread is what the program has not read. It is empty in other states than CLOSE_WAIT: there the
-// peer may not have sent an end of file.
+// unread is what the program has not read. It is empty where that is not known, and for a socket in
+// another state, which may never have received an end of file.
 func unread(s *closewait.Socket) string {
-	if s.State != closewait.CloseWait {
+	if s.State != closewait.CloseWait || s.Unread() == closewait.UnreadUnknown {
 		return ""
 	}
 	return s.Unread().String()

@@ -51,6 +51,7 @@ var (
 	closeWait4  = tableRow("127.0.0.1:8080", "10.1.2.3:49153", 8)
 	closeWait6  = tableRow("[2001:db8:1:2:3:4:5:6]:443", "[fe80::1]:65535", 8)
 	closeMapped = tableRow("[::ffff:127.0.0.1]:443", "[::ffff:10.1.2.3]:1", 8)
+	finWait4    = tableRow("127.0.0.1:8080", "10.1.2.3:49155", 5)
 	listen4     = tableRow("0.0.0.0:22", "0.0.0.0:0", 10)
 	listen6     = tableRow("[::]:22", "[::]:0", 10)
 	timeWait4   = tableRow("127.0.0.1:8080", "10.1.2.3:49154", 6)
@@ -92,6 +93,7 @@ func TestSocketTable(t *testing.T) {
 			tcp6Header + tableLine(0, timeWait6) + tableLine(1, listen6) + tableLine(2, closeWait6) + tableLine(3, closeMapped),
 			[]TCPRow{listen6, closeWait6, closeMapped}, 0,
 		},
+		"a socket that was shut down":       {skipped + tableLine(1, finWait4) + line, []TCPRow{finWait4, closeWait4}, 0},
 		"line number of more than 4 digits": {tableLine(1234567, closeWait4), []TCPRow{closeWait4}, 0},
 		"expiry of more than 8 digits":      {change(":000002A3", ":FFFFFFFF000002A3"), []TCPRow{closeWait4}, 0},
 		"other states": {
