@@ -37,7 +37,7 @@ static __always_inline void mptcp_unread(struct record *r, struct mptcp_sock *ms
 {
 	__u64 payload = 0;
 
-	if (bpf_core_field_exists(msk->bytes_consumed))
+	if (bpf_core_field_exists(msk->bytes_consumed) && bpf_core_field_exists(msk->bytes_received))
 		payload = BPF_CORE_READ(msk, bytes_received) - BPF_CORE_READ(msk, bytes_consumed);
 	r->recv_queue = (__s64)payload > 0 ? payload + 1 : 0;
 }
