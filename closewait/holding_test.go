@@ -41,6 +41,14 @@ func TestHoldingCountsWhatIsUnread(t *testing.T) {
 	}
 }
 
+func TestHoldingCountsLowerBounds(t *testing.T) {
+	lower := func(s *Socket) { s.AgeIsLowerBound = true }
+	h := NewHolding([]*Socket{socket("192.0.2.1:1"), socket("192.0.2.1:2", lower), socket("192.0.2.1:3", lower)})
+	if h.LowerBounds != 2 {
+		t.Errorf("%d lower bounds, want 2", h.LowerBounds)
+	}
+}
+
 func TestHoldingRanksServicesAndRemotes(t *testing.T) {
 	inbound := func(s *Socket) { s.Direction = Inbound }
 	outbound := func(s *Socket) { s.Direction = Outbound }

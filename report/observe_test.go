@@ -30,6 +30,15 @@ func deadHost() *host {
 	return h
 }
 
+// keepaliveHost is a host whose sockets answer to keepalive probes, the last time at that time ago.
+func keepaliveHost(ago time.Duration) *host {
+	h := newHost()
+	id := h.process(closewait.Process{ID: closewait.ProcessID{PID: 7}, Comm: "server"})
+	probed := closewait.Facts{Direction: closewait.Inbound, Timer: closewait.TimerKeepalive}
+	h.sockets(1, closewait.SocketSample{Facts: probed, Holders: []closewait.ProcessID{id}}, "10.0.0.5:80", "10.1.2.3:40000", ago)
+	return h
+}
+
 func TestScansTwiceWhereAgesAreUnknownAfterTheFirstScan(t *testing.T) {
 	tests := []struct {
 		name   string
@@ -41,6 +50,8 @@ func TestScansTwiceWhereAgesAreUnknownAfterTheFirstScan(t *testing.T) {
 		{"ages are known", noneClosed(), time.Second, 1, "1h00m"},
 		{"ages are unknown", procfsHost(), 2 * time.Second, 2, ">=2s"},
 		{"a closed socket has no age", deadHost(), 2 * time.Second, 2, ">=2s"},
+		{"a lower bound says enough", keepaliveHost(14 * time.Second), 2 * time.Second, 1, ">=14s"},
+		{"a lower bound below the minimum does not", keepaliveHost(time.Second), 2 * time.Second, 2, ">=3s"},
 		{"unknown ages do not matter", procfsHost(), 0, 1, "?"},
 		{"no person waits that long", procfsHost(), time.Hour, 1, "?"},
 	}
