@@ -34,7 +34,7 @@ func TestArchitecture(t *testing.T) {
 		"closewait": {},
 
 		"kernel/host":     {module + "closewait", "golang.org/x/sys/unix"},
-		"kernel/procfs":   {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},
+		"kernel/procfs":   {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix", "github.com/prometheus/procfs"},
 		"kernel/sockdiag": {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix", "syscall"},
 		"kernel/fdscan":   {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},
 		"kernel/trust":    {"golang.org/x/sys/unix"},

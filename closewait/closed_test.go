@@ -192,19 +192,29 @@ func TestAnAgeIsALowerBoundWhereNothingShowsTheEnd(t *testing.T) {
 }
 
 func TestManySocketsInOtherStatesAreListed(t *testing.T) {
-	view := func(n int) *View {
+	for n, want := range map[int]int{9: 0, 10: 1, 50: 1} {
 		rows := make([]SocketSample, 0, n)
 		for i := range n {
 			rows = append(rows, row(uint64(i+1), heldBy(alice), unconnected))
 		}
-		return NewTracker(nil).Update(&Snapshot{Taken: epoch, Sockets: rows, Processes: []Process{process(alice)}, PIDs: []int{alice.PID}})
-	}
-	for n, want := range map[int]int{9: 0, 10: 1, 50: 1} {
-		if got := len(Listed(view(n), time.Hour)); got != want {
-			t.Errorf("%d sockets: %d processes listed, want %d", n, got, want)
+		first := NewTracker(nil).Update(&Snapshot{Taken: epoch, Sockets: rows, Processes: []Process{process(alice)}, PIDs: []int{alice.PID}})
+		if got := len(Listed(first, time.Hour)); got != want {
+			t.Errorf("%d sockets in the first scan, which can be old: %d processes listed, want %d", n, got, want)
 		}
-		if got := len(Listed(view(n), 0)); got != want {
+		tracker := NewTracker(nil)
+		tracker.Update(&Snapshot{Taken: epoch.Add(-time.Second), NetNS: []NetNS{testNS}})
+		at := func(d time.Duration, rows []SocketSample) *View {
+			return tracker.Update(&Snapshot{Taken: epoch.Add(d), Sockets: rows, Processes: []Process{process(alice)}, PIDs: []int{alice.PID}})
+		}
+		young := at(0, rows)
+		if got := len(Listed(young, 0)); got != want {
 			t.Errorf("%d sockets, no minimum age: %d processes listed, want %d", n, got, want)
+		}
+		if got := len(Listed(young, time.Minute)); got != 0 {
+			t.Errorf("%d young sockets: %d processes listed, want none", n, got)
+		}
+		if got := len(Listed(at(time.Minute, rows), time.Minute)); got != want {
+			t.Errorf("%d sockets: %d processes listed, want %d", n, got, want)
 		}
 	}
 }

@@ -6,8 +6,8 @@ import (
 	"time"
 )
 
-// TestWhatIsUnreadOfMPTCPIsKnownOnlyIfThereAreBytes holds because nothing shows whether a program has
-// read the end of such a connection.
+// TestWhatIsUnreadOfMPTCPIsKnownOnlyIfThereAreBytes holds because nothing shows whether a program
+// has read the end of such a connection.
 func TestWhatIsUnreadOfMPTCPIsKnownOnlyIfThereAreBytes(t *testing.T) {
 	for _, c := range []struct {
 		mptcp     bool
@@ -30,9 +30,9 @@ func TestWhatIsUnreadOfMPTCPIsKnownOnlyIfThereAreBytes(t *testing.T) {
 	}
 }
 
-// TestTheAgeOfMPTCPAtFirstSightIsALowerBound holds because its paths have keepalive timers of their
+// TestTheFirstAgeOfMPTCPIsALowerBound holds because its paths have keepalive timers of their
 // own.
-func TestTheAgeOfMPTCPAtFirstSightIsALowerBound(t *testing.T) {
+func TestTheFirstAgeOfMPTCPIsALowerBound(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	sample := SocketSample{
 		Facts:    Facts{ID: CookieID(1, 2), Local: netip.MustParseAddrPort("192.0.2.1:80"), Remote: netip.MustParseAddrPort("192.0.2.2:9"), Inode: 3},

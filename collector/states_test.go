@@ -1,6 +1,7 @@
 package collector
 
 import (
+	"slices"
 	"testing"
 	"time"
 
@@ -39,7 +40,7 @@ func valuesOf(f *dto.MetricFamily) map[string]float64 {
 }
 
 func TestEachStateIsExportedAsFarAsItIsKnown(t *testing.T) {
-	ten := make([]time.Duration, 10) // enough of another state to be listed
+	ten := slices.Repeat([]time.Duration{time.Second}, 10) // enough of another state to be listed
 	holders := []*closewait.Holder{
 		holderIn(closewait.CloseWait, 1, time.Minute),
 		holderIn(closewait.Closed, 2, time.Hour, time.Second),
@@ -142,9 +143,9 @@ func TestTheTopRemoteRatioOfAGroupIsThatOfItsWorstProcess(t *testing.T) {
 func TestAProcessWithOneStateAloneIsListedOrOmitted(t *testing.T) {
 	both := in(closewait.Closed, aged(1, time.Minute, 1, 2))
 	one, two := holderOf(1, holding(both), holding()), holderOf(2, holding(both, in(closewait.Closed, aged(2, time.Minute, 2))), holding())
-	waiting := holderIn(closewait.FinWait2, 4, make([]time.Duration, 10)...)
+	waiting := holderIn(closewait.FinWait2, 4, slices.Repeat([]time.Duration{time.Second}, 10)...)
 	view := &closewait.View{Taken: taken, Holders: []*closewait.Holder{
-		waiting, two, one, holderIn(closewait.Closed, 3, 999*time.Millisecond), holderIn(closewait.Unconnected, 5, make([]time.Duration, 9)...),
+		waiting, two, one, holderIn(closewait.Closed, 3, 999*time.Millisecond), holderIn(closewait.Unconnected, 5, append(slices.Repeat([]time.Duration{time.Second}, 9), 0)...),
 	}}
 	listed := closewait.Listed(view, time.Second)
 	if diff := cmp.Diff([]*closewait.Holder{waiting, two, one}, listed, cmp.Comparer(func(a, b *closewait.Holder) bool { return a == b })); diff != "" {

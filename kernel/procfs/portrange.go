@@ -1,11 +1,12 @@
 package procfs
 
 import (
-	"bytes"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
+	"github.com/prometheus/procfs"
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
@@ -62,61 +63,48 @@ func (p *PortRanges) read(ns host.Namespace, err error) {
 }
 
 func (p *PortRanges) readHere() (usable int, err error) {
-	const directory = "sys/net/ipv4/"
-	within, err := p.host.Proc.Read(directory+"ip_local_port_range", nil)
+	fs, err := procfs.NewFS(p.host.Path)
 	if err != nil {
 		return -1, err
 	}
-	reserved, err := p.host.Proc.Read(directory+"ip_local_reserved_ports", nil)
+	within, err := fs.SysctlInts("net.ipv4.ip_local_port_range")
 	if err != nil {
 		return -1, err
 	}
-	return usablePorts(within, reserved)
+	reserved, err := fs.SysctlStrings("net.ipv4.ip_local_reserved_ports")
+	if err != nil {
+		return -1, err
+	}
+	return usablePorts(within, strings.Join(reserved, ","))
 }
 
-// usablePorts returns the number of ports in ip_local_port_range, as in "32768 60999", that are not
-// in ip_local_reserved_ports, as in "8080,9000-9010". The kernel writes the latter ascending and
-// without overlap (proc_do_large_bitmap in kernel/sysctl.c).
-func usablePorts(within, reserved []byte) (n int, err error) {
-	ends := bytes.Fields(within)
-	if len(ends) != 2 {
-		return -1, fmt.Errorf("%w port range %q", host.ErrMalformed, within)
+// usablePorts returns the number of ports in ip_local_port_range, as in 32768 and 60999, that are
+// not in ip_local_reserved_ports, as in "8080,9000-9010". The kernel writes the latter ascending
+// and without overlap (proc_do_large_bitmap in kernel/sysctl.c).
+func usablePorts(within []int, reserved string) (n int, err error) {
+	const maxPort = 65535
+	if len(within) != 2 || within[0] < 0 || within[0] > within[1] || within[1] > maxPort {
+		return -1, fmt.Errorf("%w port range %v", host.ErrMalformed, within)
 	}
-	low, high, err := parsePorts(ends[0], ends[1])
-	if err != nil {
-		return -1, err
-	}
+	low, high := within[0], within[1]
 	n = high - low + 1
-	for one := range bytes.SplitSeq(bytes.TrimSpace(reserved), []byte{','}) {
-		if len(one) == 0 {
+	for one := range strings.SplitSeq(reserved, ",") {
+		if one == "" {
 			continue
 		}
-		from, to, isRange := bytes.Cut(one, []byte{'-'})
+		from, to, isRange := strings.Cut(one, "-")
 		if !isRange {
 			to = from
 		}
-		first, last, err := parsePorts(from, to)
+		first, err := strconv.ParseUint(from, 10, 16)
 		if err != nil {
-			return -1, err
+			return -1, fmt.Errorf("%w port %q", host.ErrMalformed, from)
 		}
-		n -= max(min(last, high)-max(first, low)+1, 0)
+		last, err := strconv.ParseUint(to, 10, 16)
+		if err != nil || last < first {
+			return -1, fmt.Errorf("%w ports %q", host.ErrMalformed, one)
+		}
+		n -= max(min(int(last), high)-max(int(first), low)+1, 0)
 	}
 	return max(n, 0), nil
-}
-
-func parsePorts(from, to []byte) (first, last int, err error) {
-	for _, end := range []struct {
-		text []byte
-		port *int
-	}{{from, &first}, {to, &last}} {
-		port, err := strconv.ParseUint(string(end.text), 10, 16)
-		if err != nil {
-			return 0, 0, fmt.Errorf("%w port %q", host.ErrMalformed, end.text)
-		}
-		*end.port = int(port)
-	}
-	if last < first {
-		return 0, 0, fmt.Errorf("%w ports from %d to %d", host.ErrMalformed, first, last)
-	}
-	return first, last, nil
 }

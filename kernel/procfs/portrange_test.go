@@ -13,26 +13,28 @@ import (
 
 func TestUsablePortsAreThoseOfTheRangeThatAreNotReserved(t *testing.T) {
 	for _, c := range []struct {
-		within, reserved string
-		want             int // -1: malformed
+		within   []int
+		reserved string
+		want     int // -1: malformed
 	}{
-		{"32768\t60999\n", "\n", 28232},
-		{"32768\t60999\n", "40000\n", 28231},
-		{"32768\t60999\n", "8080,40000-40009,60999-65535\n", 28221},
-		{"32768\t60999\n", "1-32767,61000-65535\n", 28232},
-		{"40000\t40063\n", "1-65535\n", 0},
-		{"40000\t40000\n", "\n", 1},
-		{"1\t65535\n", "", 65535},
-		{"", "\n", -1},
-		{"32768\n", "\n", -1},
-		{"60999\t32768\n", "\n", -1},
-		{"32768\t70000\n", "\n", -1},
-		{"32768\t60999\n", "a-b\n", -1},
-		{"32768\t60999\n", "2-1\n", -1},
+		{[]int{32768, 60999}, "", 28232},
+		{[]int{32768, 60999}, "40000", 28231},
+		{[]int{32768, 60999}, "8080,40000-40009,60999-65535", 28221},
+		{[]int{32768, 60999}, "1-32767,61000-65535", 28232},
+		{[]int{40000, 40063}, "1-65535", 0},
+		{[]int{40000, 40000}, "", 1},
+		{[]int{1, 65535}, "", 65535},
+		{nil, "", -1},
+		{[]int{32768}, "", -1},
+		{[]int{60999, 32768}, "", -1},
+		{[]int{-1, 32768}, "", -1},
+		{[]int{32768, 70000}, "", -1},
+		{[]int{32768, 60999}, "a-b", -1},
+		{[]int{32768, 60999}, "2-1", -1},
 	} {
-		n, err := usablePorts([]byte(c.within), []byte(c.reserved))
+		n, err := usablePorts(c.within, c.reserved)
 		if n != c.want || (err != nil) != (c.want < 0) || err != nil && !errors.Is(err, host.ErrMalformed) {
-			t.Errorf("%q without %q: %d, %v; want %d", c.within, c.reserved, n, err, c.want)
+			t.Errorf("%v without %q: %d, %v; want %d", c.within, c.reserved, n, err, c.want)
 		}
 	}
 }
@@ -58,16 +60,16 @@ func FuzzUsablePorts(f *testing.F) {
 				want++
 			}
 		}
-		if n, err := usablePorts(fmt.Appendf(nil, "%d\t%d\n", low, high), []byte(reserved+"\n")); n != want || err != nil {
+		if n, err := usablePorts([]int{int(low), int(high)}, reserved); n != want || err != nil {
 			t.Errorf("%d-%d without %s: %d, %v; want %d", low, high, reserved, n, err, want)
 		}
 	})
 }
 
 func FuzzUsablePortsOfAnyText(f *testing.F) {
-	f.Add([]byte("32768\t60999\n"), []byte("8080,9000-9010\n"))
-	f.Fuzz(func(t *testing.T, within, reserved []byte) {
-		if n, err := usablePorts(within, reserved); (err != nil) != (n < 0) || n > 65536 {
+	f.Add(32768, 60999, "8080,9000-9010")
+	f.Fuzz(func(t *testing.T, low, high int, reserved string) {
+		if n, err := usablePorts([]int{low, high}, reserved); (err != nil) != (n < 0) || n > 65536 {
 			t.Errorf("%d, %v", n, err)
 		}
 	})

@@ -16,8 +16,8 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
-// TestAllStatesAreReportedAsLsofAndSsShowThem has no MPTCP sockets, for which lsof shows the state of
-// their paths. Sockets that are in no table have only an inode there.
+// TestAllStatesAreReportedAsLsofAndSsShowThem has no MPTCP sockets, for which lsof shows the state
+// of their paths. Sockets that are in no table have only an inode there.
 func TestAllStatesAreReportedAsLsofAndSsShowThem(t *testing.T) {
 	hosttest.Require(t)
 	l := leaktest.Start(t, "--sockets=3", "--outbound=1", "--fin-wait2=2", "--closed=2", "--refused=2", "--bare=1", "--established=2")
