@@ -35,7 +35,7 @@ demo: build ## run the exporter and a server that leaks, until interrupted
 	scripts/demo
 
 .PHONY: deps
-deps: ## install the programs that the tests need, or list the missing ones
+deps: ## install the programs that the tests need (asks, unless YES=1), or list them
 	scripts/test-deps
 
 .PHONY: test

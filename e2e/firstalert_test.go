@@ -28,7 +28,7 @@ func TestTheFirstAlertOfTheReadme(t *testing.T) {
 	env := append(os.Environ(), "LISTEN="+exporter, "PROMETHEUS="+prometheus.Address)
 
 	u := startSession(t, clone, env, demo)
-	awaitOutput(t, u, "http://"+prometheus.Address+"/alerts")
+	awaitOutput(t, u, "http://"+prometheus.Address+"    Prometheus")
 	startSession(t, clone, env, own)
 	for _, comm := range []string{"leaky-shop", "mine"} {
 		firing := fmt.Sprintf(`ALERTS{alertname="ClosewaitLeak",alertstate="firing",instance="%s"}

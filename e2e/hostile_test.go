@@ -132,16 +132,7 @@ func requireAllNamed(t *testing.T, text string, pids map[string]int) {
 // onTerminal runs a command on a terminal with the given number of columns and returns its output.
 func onTerminal(t *testing.T, columns uint16, command ...string) string {
 	t.Helper()
-	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
-	must(t, err)
-	defer master.Close()
-	fd := int(master.Fd())
-	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
-	must(t, err)
-	must(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
-	must(t, unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 50, Col: columns}))
-	terminal, err := os.OpenFile(filepath.Join("/dev/pts", strconv.Itoa(number)), os.O_RDWR|unix.O_NOCTTY, 0)
-	must(t, err)
+	master, terminal := openTerminal(t, columns)
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Stdout, cmd.Stderr = terminal, terminal
 	must(t, cmd.Start())
@@ -149,4 +140,20 @@ func onTerminal(t *testing.T, columns uint16, command ...string) string {
 	shown, _ := io.ReadAll(master) // ends with EIO when the last holder of the terminal has ended
 	must(t, cmd.Wait())
 	return string(shown)
+}
+
+// openTerminal makes a terminal and returns the side of its user and the side of its programs.
+func openTerminal(t *testing.T, columns uint16) (master, terminal *os.File) {
+	t.Helper()
+	master, err := os.OpenFile("/dev/ptmx", os.O_RDWR, 0)
+	must(t, err)
+	t.Cleanup(func() { master.Close() })
+	fd := int(master.Fd())
+	number, err := unix.IoctlGetInt(fd, unix.TIOCGPTN)
+	must(t, err)
+	must(t, unix.IoctlSetPointerInt(fd, unix.TIOCSPTLCK, 0))
+	must(t, unix.IoctlSetWinsize(fd, unix.TIOCSWINSZ, &unix.Winsize{Row: 50, Col: columns}))
+	terminal, err = os.OpenFile(filepath.Join("/dev/pts", strconv.Itoa(number)), os.O_RDWR|unix.O_NOCTTY, 0)
+	must(t, err)
+	return master, terminal
 }
