@@ -11,6 +11,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/btf"
+	"github.com/cilium/ebpf/features"
 	"github.com/cilium/ebpf/link"
 	"github.com/cilium/ebpf/rlimit"
 	"golang.org/x/sys/unix"
@@ -33,8 +34,7 @@ var outputSize = 8 * os.Getpagesize()
 // New loads the programs into the kernel. It needs CAP_BPF and CAP_PERFMON. It takes a few dozen
 // milliseconds, mostly for reading the types of the kernel. Its error says what is missing.
 func New() (*Iterator, error) {
-	// Only kernels before 5.11 count locked memory. If the limit is too low there, loading fails.
-	_ = rlimit.RemoveMemlock()
+	lockedMemory := raiseLockedMemory()
 	attempts := [][]string{{objectProgSockets, objectProgWalk}, {objectProgSockets}, {objectProgSocketsUntyped}}
 	if unsafe.Sizeof(uintptr(0)) != 8 { // the walk only knows the tables of 64-bit kernels
 		attempts = attempts[1:]
@@ -46,7 +46,18 @@ func New() (*Iterator, error) {
 			break
 		}
 	}
-	return it, explain(err)
+	return it, explain(err, lockedMemory)
+}
+
+// raiseLockedMemory raises the limit of locked memory. Only kernels before 5.11 count it for
+// BPF: if it is too low there, loading fails. On others it returns no error.
+func raiseLockedMemory() error {
+	const linux5_11 = 5<<16 | 11<<8
+	err := rlimit.RemoveMemlock()
+	if version, unknown := features.LinuxVersionCode(); unknown == nil && version >= linux5_11 {
+		return nil // the probe of package rlimit fails without privileges
+	}
+	return err
 }
 
 // load loads the program that reads processes, and the named programs that read sockets, of which
@@ -100,12 +111,20 @@ func denied(err error) bool {
 	return !rejected && host.Denied(err)
 }
 
-// explain adds to an error what is missing, if that is known.
-func explain(err error) error {
+// explain adds to an error what is missing, if that is known. lockedMemory is the error of raising
+// the limit of locked memory where that counts. Package ebpf names this limit whenever the kernel
+// does not permit something, although a capability is missing nearly always.
+func explain(err, lockedMemory error) error {
 	switch {
 	case err == nil:
 		return nil
 	case denied(err):
+		if errno, found := errors.AsType[unix.Errno](err); found {
+			err = errno
+		}
+		if lockedMemory != nil {
+			return fmt.Errorf("load BPF iterator: %w: it needs CAP_BPF and CAP_PERFMON, and on this kernel a higher limit of locked memory (LimitMEMLOCK=64M)", err)
+		}
 		return fmt.Errorf("load BPF iterator: %w: it needs CAP_BPF and CAP_PERFMON", err)
 	case errors.Is(err, btf.ErrNotFound), errors.Is(err, ebpf.ErrNotSupported):
 		return fmt.Errorf("load BPF iterator: %w: it needs Linux 5.10 or later with BTF (/sys/kernel/btf/vmlinux)", err)
