@@ -30,8 +30,7 @@ func TestWhatIsUnreadOfMPTCPIsKnownOnlyIfThereAreBytes(t *testing.T) {
 	}
 }
 
-// TestTheFirstAgeOfMPTCPIsALowerBound holds because its paths have keepalive timers of their
-// own.
+// TestTheFirstAgeOfMPTCPIsALowerBound holds because its paths have keepalive timers of their own.
 func TestTheFirstAgeOfMPTCPIsALowerBound(t *testing.T) {
 	now := time.Unix(1_000_000, 0)
 	sample := SocketSample{

@@ -1,6 +1,7 @@
 package sockdiag
 
 import (
+	"fmt"
 	"net"
 	"slices"
 	"syscall"
@@ -112,6 +113,38 @@ func TestAnMPTCPSocketHasOneRowAndAState(t *testing.T) {
 	leaktest.Eventually(t, time.Minute, func() (bool, string) {
 		return stateOf(t, &facts) == host.TCPNone, "it has a state after it was closed"
 	})
+}
+
+// TestWithoutSupportForMPTCPItsPathsCountAsTCP is about a connection that has fallen back to TCP,
+// the only kind whose path is in CLOSE_WAIT.
+func TestWithoutSupportForMPTCPItsPathsCountAsTCP(t *testing.T) {
+	leaktest.RequireMPTCP(t)
+	listener := leaktest.Listen(t, "tcp", "127.0.0.1:0")
+	dialer := &net.Dialer{}
+	dialer.SetMultipathTCP(true)
+	c := leaktest.ConnectTo(t, listener, listener.Addr().String(), dialer)
+	if err := c.Server.Close(); err != nil {
+		t.Fatal(err)
+	}
+	inCloseWait := func() (rows []Row) {
+		if _, err := NewDumper(host.TCPCloseWait).Dump(t.Context(), func(row *Row) {
+			if row.Local == c.Remote() && row.Remote == c.Local() {
+				rows = append(rows, *row)
+			}
+		}); err != nil {
+			t.Fatal(err)
+		}
+		return rows
+	}
+	leaktest.Eventually(t, time.Minute, func() (bool, string) {
+		rows := inCloseWait()
+		fallback := slices.ContainsFunc(rows, func(r Row) bool { return r.MPTCP && r.Fallback })
+		return len(rows) == 2 && fallback, fmt.Sprintf("rows %+v, want one of TCP and one of MPTCP", rows)
+	})
+	defer support.Store(support.Swap(unsupported))
+	if rows := inCloseWait(); len(rows) != 1 || rows[0].MPTCP || rows[0].Path {
+		t.Errorf("rows %+v, want one of TCP", rows)
+	}
 }
 
 // stateOf asks in a new Conn.
