@@ -29,6 +29,10 @@ type Row struct {
 	MPTCP    bool // an MPTCP socket, whose RecvQueue is not known
 	Fallback bool // it has fallen back to TCP, so that its TCP socket knows more
 	Path     bool // a TCP socket below an MPTCP one, which has a row of its own
+
+	// Transparent says that the socket, or the listener that accepted it, has IP_TRANSPARENT. Old
+	// kernels do not report it.
+	Transparent bool
 }
 
 // Matches reports whether a row describes a socket that was seen before: whether the cookies are
@@ -109,6 +113,7 @@ const (
 	diagInfo        = 2  // INET_DIAG_INFO
 	diagULP         = 19 // INET_DIAG_ULP_INFO
 	ulpName         = 1  // INET_ULP_INFO_NAME
+	diagOptions     = 22 // INET_DIAG_SOCKOPT
 )
 
 // parseAttributes parses what follows the fixed part. New kernels add attributes: unknown ones are
@@ -127,6 +132,8 @@ func (r *Row) parseAttributes(data []byte, parseInfo func(*Row, []byte)) error {
 			parseInfo(r, value)
 		case diagULP:
 			r.Path = isMPTCP(value)
+		case diagOptions:
+			r.Transparent = len(value) > 0 && value[0]&transparentBit() != 0
 		}
 		data = data[min(align(size), len(data)):]
 	}
@@ -140,6 +147,15 @@ func isMPTCP(ulp []byte) bool {
 	}
 	size := int(binary.NativeEndian.Uint16(ulp))
 	return size >= attributeHeader && size <= len(ulp) && string(bytes.TrimRight(ulp[attributeHeader:size], "\x00")) == "mptcp"
+}
+
+// transparentBit is the sixth bit field of struct inet_diag_sockopt. A compiler allocates bit
+// fields from the lowest bit where the byte order is little-endian, else from the highest.
+func transparentBit() byte {
+	if binary.NativeEndian.Uint16([]byte{1, 0}) == 1 {
+		return 1 << 5
+	}
+	return 1 << 2
 }
 
 // Layout of struct tcp_info (include/uapi/linux/tcp.h). It grows at its end from release to

@@ -74,6 +74,8 @@ func TestRowIsParsed(t *testing.T) {
 	v6 := v4
 	v6.Family = syscall.AF_INET6
 	v6.Local, v6.Remote = netip.MustParseAddrPort("[7f00:1::ffff:a00:1]:8080"), netip.MustParseAddrPort("[::ffff:10.0.0.2]:49153")
+	withTransparent := v4
+	withTransparent.Transparent = true
 	withInfo := v4
 	withInfo.HasInfo, withInfo.LastDataSent, withInfo.LastDataRecv, withInfo.LastAckRecv = true, 1001, 1002, 1003
 	linux26, linux41 := withInfo, withInfo
@@ -88,6 +90,7 @@ func TestRowIsParsed(t *testing.T) {
 	path := v4
 	path.Path = true
 	ulp := func(name string) []byte { return attribute(t, 19, attribute(t, 1, []byte(name+"\x00"))) }
+	transparent := attribute(t, 22, []byte{transparentBit(), 0})
 	for name, test := range map[string]struct {
 		data []byte
 		want Row
@@ -112,6 +115,9 @@ func TestRowIsParsed(t *testing.T) {
 		"a name that is cut":                  {slices.Concat(msg4, attribute(t, 19, encode(t, uint16(10), uint16(1), []byte("mptc")))), v4},
 		"a protocol without anything":         {slices.Concat(msg4, attribute(t, 19, nil)), v4},
 		"empty info":                          {slices.Concat(msg4, attribute(t, 2, nil)), v4},
+		"a transparent socket":                {slices.Concat(msg4, unknown, transparent), withTransparent},
+		"all other options":                   {slices.Concat(msg4, attribute(t, 22, []byte{^transparentBit(), 0xff})), v4},
+		"empty options":                       {slices.Concat(msg4, attribute(t, 22, nil)), v4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			row := Row{Family: 99, HasInfo: true, BytesSent: 1} // of the message before

@@ -38,18 +38,30 @@ func (c *Conn) State(f *closewait.Facts) (state uint8, err error) {
 	if f.MPTCP {
 		return c.stateOfMPTCP(f)
 	}
+	row, err := c.read(f)
+	return row.State, err
+}
+
+// Transparent reports whether a socket, or the listener that accepted it, has IP_TRANSPARENT. It is
+// false where State is host.TCPNone, and on old kernels, which do not report it.
+func (c *Conn) Transparent(f *closewait.Facts) (bool, error) {
+	row, err := c.read(f)
+	return row.Transparent, err
+}
+
+// read returns the row of one socket. It is empty if there is none: host.TCPNone is 0.
+func (c *Conn) read(f *closewait.Facts) (row Row, err error) {
 	wanted := Row{Family: unix.AF_INET6, Local: f.Local, Remote: f.Remote, Interface: f.Interface, Cookie: f.ID.Cookie}
 	if f.Family() == closewait.IPv4 {
 		wanted.Family = unix.AF_INET
 	}
 	if err := send(c.fd, singleRequest(unix.SOCK_DIAG_BY_FAMILY, 0, &wanted)); err != nil {
-		return host.TCPNone, fmt.Errorf("ask for a socket: %w", err)
+		return Row{}, fmt.Errorf("ask for a socket: %w", err)
 	}
 	n, err := receive(c.fd, c.buf)
 	if err != nil {
-		return host.TCPNone, fmt.Errorf("receive a socket: %w", err)
+		return Row{}, fmt.Errorf("receive a socket: %w", err)
 	}
-	var row Row
 	err = eachMessage(c.buf[:n], func(head header, payload []byte) error {
 		switch head.Type {
 		case unix.NLMSG_ERROR:
@@ -60,12 +72,12 @@ func (c *Conn) State(f *closewait.Facts) (state uint8, err error) {
 		return nil
 	})
 	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ESTALE) { // none, or another cookie
-		return host.TCPNone, nil
+		return Row{}, nil
 	}
 	if row.Cookie != f.ID.Cookie || f.Accepted() && row.Inode == 0 {
-		return host.TCPNone, err
+		return Row{}, err
 	}
-	return row.State, err
+	return row, err
 }
 
 // Destroy resets the connection of one socket (SOCK_DESTROY) and waits for the answer. It fails
