@@ -29,11 +29,11 @@ type Holding struct {
 	younger float64   // sum of the seconds by which the sockets are younger than the oldest
 }
 
-// Service is a port that this host serves or connects to. All sockets of unknown direction are one
-// service.
+// Service is a port that this host serves or connects to. All sockets of a direction for which
+// Facts.Port is 0 are one service.
 type Service struct {
 	Direction Direction
-	Port      uint16 // 0 if the direction is unknown
+	Port      uint16 // see Facts.Port
 	Sockets   int
 }
 

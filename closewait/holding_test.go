@@ -52,12 +52,14 @@ func TestHoldingCountsLowerBounds(t *testing.T) {
 func TestHoldingRanksServicesAndRemotes(t *testing.T) {
 	inbound := func(s *Socket) { s.Direction = Inbound }
 	outbound := func(s *Socket) { s.Direction = Outbound }
+	intercepted := func(s *Socket) { s.Direction, s.PeerChosePort = Inbound, true }
 	h := NewHolding([]*Socket{
 		socket("192.0.2.1:40000", inbound), socket("192.0.2.1:40001", inbound), socket("192.0.2.9:40002", inbound),
 		socket("198.51.100.5:5432", outbound), socket("198.51.100.6:5432", outbound), socket("198.51.100.6:6379"),
 		socket("[::ffff:192.0.2.9]:1", inbound), socket("[2001:db8::1]:443", outbound), socket("[2001:db8::2:0:0:0:1]:443"),
+		socket("[2001:db8::1]:1", intercepted), socket("[2001:db8::2:0:0:0:1]:2", intercepted),
 	})
-	wantServices := []Service{{Inbound, 8080, 4}, {Outbound, 5432, 2}, {UnknownDirection, 0, 2}, {Outbound, 443, 1}}
+	wantServices := []Service{{Inbound, 8080, 4}, {Inbound, 0, 2}, {Outbound, 5432, 2}, {UnknownDirection, 0, 2}, {Outbound, 443, 1}}
 	if diff := cmp.Diff(wantServices, h.Services); diff != "" {
 		t.Errorf("services (-want +got):\n%s", diff)
 	}

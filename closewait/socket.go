@@ -48,6 +48,7 @@ type Facts struct {
 	Timer         Timer
 	State         State
 	Direction     Direction
+	PeerChosePort bool   // of an inbound connection: its listener has another port than the peer has dialled
 	BytesSent     uint64 // of the connection, retransmits included; 0 where unknown
 	BytesAcked    uint64 // of the connection; 0 where unknown
 	BytesReceived uint64 // of the connection; 0 where unknown
@@ -62,14 +63,14 @@ func (f *Facts) Family() Family {
 }
 
 // Port is the service port: the local port of an inbound, the remote port of an outbound
-// connection. It is 0 where the direction is unknown: one of the two ports is arbitrary, and the
-// peer may have chosen it.
+// connection. It is 0 where the direction is unknown, because one of the two ports is arbitrary,
+// and where an inbound connection has a local port that the peer was free to choose.
 func (f *Facts) Port() uint16 {
-	switch f.Direction {
-	case Inbound:
-		return f.Local.Port()
-	case Outbound:
+	switch {
+	case f.Direction == Outbound:
 		return f.Remote.Port()
+	case f.Direction == Inbound && !f.PeerChosePort:
+		return f.Local.Port()
 	}
 	return 0
 }

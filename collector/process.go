@@ -88,13 +88,13 @@ type portCount struct {
 	sockets   int
 }
 
-// topServices returns the first n services of a known direction, and the sum of the others by
+// topServices returns the first n services that have a port, and the sum of the others by
 // direction.
 func topServices(services []closewait.Service, n int) []portCount {
 	counts := make([]portCount, 0, min(n, len(services))+len(closewait.Directions))
 	rest := map[closewait.Direction]int{}
 	for _, service := range services {
-		if service.Direction == closewait.UnknownDirection || len(counts) >= n {
+		if service.Port == 0 || len(counts) >= n {
 			rest[service.Direction] += service.Sockets
 			continue
 		}

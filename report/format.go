@@ -107,8 +107,8 @@ func direction(d closewait.Direction) string {
 }
 
 // port formats a service port the way addresses end.
-func port(d closewait.Direction, p uint16) string {
-	if d == closewait.UnknownDirection {
+func port(p uint16) string {
+	if p == 0 { // see Facts.Port
 		return "other"
 	}
 	return fmt.Sprintf(":%d", p)

@@ -29,7 +29,7 @@ func (r *Report) kernelLines() []string {
 	counts := closewait.NewHolding(sockets)
 	var parts []string
 	for _, service := range counts.Services {
-		part := fmt.Sprintf("%d %s %s", service.Sockets, direction(service.Direction), port(service.Direction, service.Port))
+		part := fmt.Sprintf("%d %s %s", service.Sockets, direction(service.Direction), port(service.Port))
 		if name := kernelServices[service.Port]; name != "" {
 			part += " (kernel: " + name + ")"
 		}

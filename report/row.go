@@ -73,7 +73,7 @@ func Median(h *closewait.Holding, now time.Time) string {
 // topService is the service with the most sockets, and the number of other services.
 func topService(h *closewait.Holding) string {
 	top := h.Services[0]
-	cell := direction(top.Direction) + " " + port(top.Direction, top.Port)
+	cell := direction(top.Direction) + " " + port(top.Port)
 	if more := len(h.Services) - 1; more > 0 {
 		cell += " +" + strconv.Itoa(more)
 	}

@@ -59,7 +59,7 @@ func (r *Report) socketRow(s *closewait.Socket, processes map[closewait.ProcessI
 		address(s.Local),
 		address(s.Remote),
 		direction(s.Direction),
-		port(s.Direction, s.Port()),
+		port(s.Port()),
 		Age(s, r.View.Taken),
 		quiet(s, r.View.Taken),
 		orDash(unread(s)),

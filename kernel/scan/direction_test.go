@@ -23,18 +23,17 @@ func endOf(c *net.TCPConn, opened, listening bool) oneEnd {
 	return oneEnd{addrPort(c.LocalAddr()), addrPort(c.RemoteAddr()), opened, listening}
 }
 
-// drained returns an accepted connection whose listener is closed, as of a server that is drained,
-// or the data connection of an FTP server.
-func drained(t *testing.T, address string, talk bool) oneEnd {
+// drained returns two accepted connections whose listener is closed, as of a server that is
+// drained. Data was sent on the second.
+func drained(t *testing.T, address string) (silent, talked oneEnd) {
 	listener := listen(t, address)
-	c := connect(t, listener)
+	a, b := connect(t, listener), connect(t, listener)
 	listener.Close()
-	if talk {
-		c.send("a request")
-		c.reply("an answer")
-	}
-	c.HalfCloseClient()
-	return endOf(c.Server, false, false)
+	b.send("a request")
+	b.reply("an answer")
+	a.HalfCloseClient()
+	b.HalfCloseClient()
+	return endOf(a.Server, false, false), endOf(b.Server, false, false)
 }
 
 // clientEnd returns a connection of a client whose server has closed.
@@ -74,8 +73,7 @@ func sharedPort(t *testing.T) oneEnd {
 func TestDirectionIsReadFromTheSocketAndNotFromAMissingListener(t *testing.T) {
 	ends := map[string]oneEnd{"a client on the port of a listener": sharedPort(t)}
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
-		ends["a server without a listener on "+address] = drained(t, address, false)
-		ends["the same after a request on "+address] = drained(t, address, true)
+		ends["a server without a listener on "+address], ends["the same after a request on "+address] = drained(t, address)
 		ends["a client to "+address] = clientEnd(t, address, false)
 		ends["the same after an answer of "+address] = clientEnd(t, address, true)
 	}

@@ -26,6 +26,7 @@ type ebpfScanner struct {
 	schedule     bpfSchedule
 	unheld       unheldSockets
 	missed       missedSockets
+	accepted     acceptedPorts
 	descriptions bpfDescriptions
 
 	buffers    buffers
@@ -49,6 +50,7 @@ func openEBPF(h *host.Host, o Options) (Scanner, error) {
 	if sockdiag.Probe() == nil {
 		s.reader.dumper = newDumper()
 	}
+	s.accepted = acceptedPorts{reader: s.reader}
 	return s, nil
 }
 
@@ -99,6 +101,7 @@ func (s *ebpfScanner) scan(ctx context.Context) (snapshot *closewait.Snapshot, a
 	if err := s.unheld.findHolders(ctx, scan, held, s.options.Workers); err != nil {
 		return nil, false, err
 	}
+	s.accepted.mark(scan.set, processes.pids, processes.namespaces)
 	s.keep(scan)
 	s.buffers.processes, err = s.descriptions.describe(s.buffers.processes[:0], scan.holdersFrom(held), processes)
 	if err != nil {

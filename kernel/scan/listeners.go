@@ -70,6 +70,12 @@ func (l *listeners) all() iter.Seq[listener] {
 	}
 }
 
+// on reports whether something listens on a port.
+func (l *listeners) on(p port) bool {
+	_, listening := l.ports[p]
+	return listening
+}
+
 // direction returns the side that opened a connection. What the socket itself shows comes first,
 // because a client can have a local port on which a server listens. Otherwise a socket that waits
 // to be accepted, or on whose local port something listens, is inbound. That nothing listens proves
@@ -83,7 +89,7 @@ func (l *listeners) direction(f *closewait.Facts) closewait.Direction {
 	}
 	if asks := (port{f.ID.NetNS, f.Local.Port()}); asks != l.asked {
 		l.asked, l.answer = asks, closewait.UnknownDirection
-		if _, listening := l.ports[asks]; listening {
+		if l.on(asks) {
 			l.answer = closewait.Inbound
 		}
 	}
