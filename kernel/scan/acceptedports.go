@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/bpf"
 	"closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/sockdiag"
 )
@@ -16,8 +17,8 @@ const maxDrainedPorts = 2
 // to a listener that has another port: one with IP_TRANSPARENT (TPROXY), or one that a BPF program
 // selects (sk_lookup, bpf_sk_assign). Nothing listens on their local ports. The same is true of a
 // server that has closed its listener, with three differences: a scan may have seen the listener
-// while the server held a connection to it, its sockets have not inherited IP_TRANSPARENT, and it
-// has at most maxDrainedPorts ports without a listener.
+// while the server held a connection to it, its sockets have not inherited IP_TRANSPARENT and its
+// namespace has no sk_lookup, and it has at most maxDrainedPorts ports without a listener.
 type acceptedPorts struct {
 	reader *namespaceReader
 	scans  uint32 // number of scans
@@ -31,7 +32,7 @@ type processPorts struct {
 	peerChosen bool            // peers choose the ports that are not served, for as long as the process lives
 }
 
-// portQuestion asks whether a socket of a process has IP_TRANSPARENT.
+// portQuestion asks whether the peer of a connection may have chosen its local port.
 type portQuestion struct {
 	ports  *processPorts
 	socket *closewait.Facts
@@ -128,8 +129,8 @@ func (p *processPorts) prune(scan uint32) {
 	}
 }
 
-// ask asks the kernel which of the sockets have IP_TRANSPARENT. Where it cannot be asked, the
-// number of ports decides alone.
+// ask asks the kernel which of the sockets have IP_TRANSPARENT, and which namespaces have
+// sk_lookup. Where it cannot be asked, the number of ports decides alone.
 func (a *acceptedPorts) ask(questions []portQuestion, namespaces []host.Namespace) {
 	in := map[closewait.NetNS][]portQuestion{}
 	for _, q := range questions {
@@ -141,13 +142,20 @@ func (a *acceptedPorts) ask(questions []portQuestion, namespaces []host.Namespac
 		return
 	}
 	list := slices.DeleteFunc(slices.Clone(namespaces), func(ns host.Namespace) bool { return in[ns.ID] == nil })
-	ask := func(ns host.Namespace) error { return askForTransparent(in[ns.ID]) }
+	ask := func(ns host.Namespace) error { return askForPorts(in[ns.ID]) }
 	cannotAsk := func(host.Namespace) error { return nil }
 	a.reader.visit(list, ask, cannotAsk, func(_ host.Namespace, err error) { a.reader.host.Errors.Add(host.StageSockets, err) })
 }
 
-// askForTransparent asks in the network namespace of the calling thread.
-func askForTransparent(questions []portQuestion) error {
+// askForPorts asks in the network namespace of the calling thread. That sk_lookup cannot be queried
+// is no error: it needs CAP_NET_ADMIN, which a scan does not need otherwise.
+func askForPorts(questions []portQuestion) error {
+	if found, err := bpf.HasSocketLookup(); err == nil && found {
+		for _, q := range questions {
+			q.ports.peerChosen = true
+		}
+		return nil
+	}
 	conn, err := sockdiag.NewConn()
 	if err != nil {
 		return err
