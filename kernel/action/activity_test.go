@@ -82,10 +82,10 @@ func TestAProcessThatNoDiskAnswersIsStuck(t *testing.T) {
 func TestAFreezeThatIsOverIsNoticed(t *testing.T) {
 	e := newExecutor(t)
 	for _, f := range e.freezers {
-		if !f.version2 {
+		if !f.Version2 {
 			continue
 		}
-		dir := filepath.Join(f.mount, "closewait-activity-"+itoa(os.Getpid()))
+		dir := filepath.Join(f.Mount, "closewait-activity-"+itoa(os.Getpid()))
 		if err := os.Mkdir(dir, 0o755); err != nil {
 			t.Skipf("cannot make a cgroup: %v", err)
 		}

@@ -20,11 +20,11 @@ func TestAFrozenProcessIsHalted(t *testing.T) {
 	}
 	for _, f := range e.freezers {
 		name, switches, on, off := "version 1", "freezer.state", "FROZEN", "THAWED"
-		if f.version2 {
+		if f.Version2 {
 			name, switches, on, off = "version 2", "cgroup.freeze", "1", "0"
 		}
 		t.Run(name, func(t *testing.T) {
-			dir := filepath.Join(f.mount, "closewait-test-"+itoa(os.Getpid()))
+			dir := filepath.Join(f.Mount, "closewait-test-"+itoa(os.Getpid()))
 			if err := os.Mkdir(dir, 0o755); err != nil {
 				t.Skipf("cannot make a cgroup: %v", err)
 			}
@@ -86,7 +86,7 @@ func TestAFrozenProcessIsHaltedWhereItsCgroupCannotBeSeen(t *testing.T) {
 				t.Fatal(err)
 			}
 			defer process.Close()
-			e := &Executor{freezers: []freezer{{version2: true, mount: filepath.Join(dir, "nowhere"), root: "/"}}}
+			e := &Executor{freezers: []freezer{{host.Hierarchy{Version2: true, Mount: filepath.Join(dir, "nowhere"), Root: "/", Controller: "freezer"}}}}
 			if got := e.isFrozen(process); got != c.want {
 				t.Errorf("frozen %v", got)
 			}
@@ -95,7 +95,7 @@ func TestAFrozenProcessIsHaltedWhereItsCgroupCannotBeSeen(t *testing.T) {
 }
 
 func TestTheGroupOfAProcessIsFoundBelowTheMount(t *testing.T) {
-	v1, v2 := freezer{root: "/"}, freezer{version2: true, root: "/"}
+	v1, v2 := freezer{host.Hierarchy{Root: "/", Controller: "freezer"}}, freezer{host.Hierarchy{Version2: true, Root: "/", Controller: "freezer"}}
 	for _, c := range []struct {
 		name    string
 		freezer freezer
@@ -108,16 +108,16 @@ func TestTheGroupOfAProcessIsFoundBelowTheMount(t *testing.T) {
 		{"a controller that sounds like it", v1, "3:unfreezer:/a\n", "", false},
 		{"the root group", v2, "0::/\n", "/", true},
 		{"a colon in the name", v2, "0::/a:b\n", "/a:b", true},
-		{"a part of the hierarchy is mounted", freezer{version2: true, root: "/docker"}, "0::/docker/x\n", "/x", true},
-		{"the very group is mounted", freezer{version2: true, root: "/docker"}, "0::/docker\n", "", true},
-		{"another part is mounted", freezer{version2: true, root: "/docker"}, "0::/dockers/x\n", "s/x", false},
+		{"a part of the hierarchy is mounted", freezer{host.Hierarchy{Version2: true, Root: "/docker", Controller: "freezer"}}, "0::/docker/x\n", "/x", true},
+		{"the very group is mounted", freezer{host.Hierarchy{Version2: true, Root: "/docker", Controller: "freezer"}}, "0::/docker\n", "", true},
+		{"another part is mounted", freezer{host.Hierarchy{Version2: true, Root: "/docker", Controller: "freezer"}}, "0::/dockers/x\n", "s/x", false},
 		{"outside of our namespace", v2, "0::/../x\n", "/../x", false},
 		{"deeper and outside", v2, "0::/x/../../y\n", "/x/../../y", false},
 		{"a name that begins with dots", v2, "0::/..x\n", "/..x", true},
 		{"none", v2, "3:freezer:/a\n", "", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			got, found := c.freezer.groupOf([]byte(c.cgroup))
+			got, found := c.freezer.GroupOf([]byte(c.cgroup))
 			if found != c.found || found && got != c.want {
 				t.Errorf("%q, %v", got, found)
 			}
@@ -130,7 +130,7 @@ func FuzzTheGroupOfAProcessIsBelowTheMount(f *testing.F) {
 	f.Add([]byte("0::/docker/x/../../y\n"), "/docker")
 	f.Fuzz(func(t *testing.T, cgroup []byte, root string) {
 		const mount = "/sys/fs/cgroup"
-		group, found := freezer{version2: true, mount: mount, root: root}.groupOf(cgroup)
+		group, found := freezer{host.Hierarchy{Version2: true, Mount: mount, Root: root, Controller: "freezer"}}.GroupOf(cgroup)
 		if joined := filepath.Join(mount, group); found && joined != mount && !strings.HasPrefix(joined, mount+"/") {
 			t.Errorf("group %q is outside of the mount: %s", group, joined)
 		}
