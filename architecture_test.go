@@ -37,6 +37,7 @@ func TestArchitecture(t *testing.T) {
 		"kernel/procfs":   {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix", "github.com/prometheus/procfs"},
 		"kernel/sockdiag": {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix", "syscall"},
 		"kernel/fdscan":   {module + "closewait", module + "kernel/host", "golang.org/x/sys/unix"},
+		"kernel/inspect":  {module + "closewait", module + "diagnose", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/fdscan", "golang.org/x/sys/unix", "os/exec"},
 		"kernel/trust":    {"golang.org/x/sys/unix"},
 		"kernel/bpf":      {module + "kernel/host", "github.com/cilium/ebpf", "golang.org/x/sys/unix"},
 		"kernel/bpf/bare": {"github.com/cilium/ebpf", "golang.org/x/sys/unix"},

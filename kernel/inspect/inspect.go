@@ -1,0 +1,261 @@
+package inspect
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"closewait_exporter/closewait"
+	"closewait_exporter/diagnose"
+	"closewait_exporter/kernel/fdscan"
+	"closewait_exporter/kernel/host"
+)
+
+// between is the time between the two readings. A CPU quota has periods of 100 ms by default.
+const between = 300 * time.Millisecond
+
+// Reader reads the facts about processes.
+type Reader struct {
+	Host    *host.Host
+	Child   []string // program and arguments that call ReadMemory with their standard input and output
+	Workers int      // maximum number of processes that are read concurrently
+}
+
+// Read reads the facts about a process; Holder, Taken and Halted are left to the caller. What
+// cannot be read is listed in Missing. It fails with closewait.ErrGone if the process ends
+// meanwhile.
+func (r *Reader) Read(ctx context.Context, p *closewait.Process) (*diagnose.Facts, error) {
+	f, err := r.read(ctx, p)
+	if err == nil && !r.Host.Lives(p.ID) {
+		err = closewait.ErrGone
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read process %d: %w", p.ID.PID, host.GoneIfVanished(err))
+	}
+	return f, nil
+}
+
+func (r *Reader) read(ctx context.Context, p *closewait.Process) (*diagnose.Facts, error) {
+	dir, err := r.Host.OpenProcess(p.ID)
+	if err != nil {
+		return nil, err
+	}
+	defer dir.Close()
+	threads, err := newThreadReader(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer threads.close()
+	run := &reading{Reader: r, process: p, dir: dir, threads: threads, sets: map[int][]int{}, facts: &diagnose.Facts{Runtime: runtimeOf(p)}}
+	if err := run.twice(ctx); err != nil {
+		return nil, err
+	}
+	return run.facts, nil
+}
+
+// reading is the state of reading one process.
+type reading struct {
+	*Reader
+	process *closewait.Process
+	dir     host.Directory
+	threads *threadReader
+	sets    map[int][]int // descriptors for which threads wait, by tid, as far as memory has them
+	peers   []uint64      // inodes of the other ends, by index of the socket
+	facts   *diagnose.Facts
+}
+
+func (r *reading) twice(ctx context.Context) error {
+	start := time.Now()
+	before, err := r.threads.read(ctx, false)
+	if err != nil {
+		return err
+	}
+	quotas := readQuotas(r.dir)
+	tableBefore, tableErr := r.readTable(ctx)
+	r.readMemory(ctx, before)
+	select {
+	case <-time.After(between - time.Since(start)):
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+	after, err := r.threads.read(ctx, true)
+	if err != nil {
+		return err
+	}
+	if len(after) == 0 {
+		return closewait.ErrGone
+	}
+	f := r.facts
+	f.Between = time.Since(start)
+	f.CPU = cpuOf(before, after, f.Between)
+	f.CPU.Throttled = throttled(quotas, readQuotas(r.dir))
+	inodes := map[uint64]int{}
+	if tableErr == nil {
+		inodes, tableErr = r.readSockets(ctx, tableBefore)
+	}
+	if tableErr != nil && (host.Vanished(tableErr) || ctx.Err() != nil) {
+		return tableErr
+	}
+	r.missing("its sockets", tableErr)
+	f.SocketsKnown = tableErr == nil
+	r.missing("the system calls of its threads", r.threads.callsRefused)
+	f.CallsKnown = r.threads.callsRefused == nil
+	f.ThreadsOmitted = r.threads.omitted
+	r.describeThreads(before, after, inodes)
+	return r.nameHolders(ctx)
+}
+
+// missing notes what could not be read.
+func (r *reading) missing(what string, err error) {
+	if err == nil {
+		return
+	}
+	line := fmt.Sprintf("Not read: %s: %v", what, err)
+	if host.Denied(err) {
+		line += ": run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
+	}
+	r.facts.Missing = append(r.facts.Missing, line+".")
+}
+
+func (r *reading) readTable(ctx context.Context) (*table, error) {
+	ns, err := host.ReadNamespace(r.dir, ".")
+	if err != nil {
+		return nil, r.dir.UnlessEnded(".", err)
+	}
+	return readTable(ctx, r.Host, ns)
+}
+
+// readSockets reads the sockets of the process, and returns their indices by inode.
+func (r *reading) readSockets(ctx context.Context, before *table) (map[uint64]int, error) {
+	after, err := r.readTable(ctx)
+	if err != nil {
+		return nil, err
+	}
+	mine, err := fdscan.Find(ctx, r.Host, r.dir, r.process.ID.PID, after.inodes())
+	if err != nil {
+		return nil, err
+	}
+	indices := make(map[uint64]int, len(mine))
+	r.facts.Sockets, r.peers = after.sockets(before, mine, indices)
+	return indices, nil
+}
+
+// readMemory asks a child process for what can hang.
+func (r *reading) readMemory(ctx context.Context, threads map[int]threadState) {
+	request := memoryRequest{Process: r.process.ID}
+	for tid, t := range threads {
+		if kind := t.call.info().kind; kind == pollSet || kind == selectSet || kind == epollSet {
+			request.Waits = append(request.Waits, waitRequest{tid, kind, t.call.arguments})
+		}
+	}
+	slices.SortFunc(request.Waits, func(a, b waitRequest) int { return cmp.Compare(a.TID, b.TID) })
+	failed := ""
+	err := r.ask(ctx, request, func(a memoryAnswer) {
+		if a.Runtime != "" {
+			r.facts.Runtime = a.Runtime
+		}
+		if a.TID != 0 {
+			r.sets[a.TID] = a.FDs
+		}
+		failed = cmp.Or(failed, a.Error)
+	})
+	if failed != "" {
+		err = errors.Join(err, errors.New(failed))
+	}
+	r.missing("for which descriptors some threads wait", err)
+}
+
+// describeThreads describes the threads of the second reading. inodes are the indices of the
+// sockets by inode.
+func (r *reading) describeThreads(before, after map[int]threadState, inodes map[uint64]int) {
+	for _, tid := range r.threads.tids {
+		now, lives := after[tid]
+		if !lives {
+			continue
+		}
+		was, known := before[tid]
+		t := diagnose.Thread{TID: tid, Name: now.name, State: now.state, Kernel: now.kernel, Socket: -1}
+		t.Still = known && still(was, now)
+		info := now.call.info()
+		t.Call = info.name
+		switch info.kind {
+		case oneDescriptor:
+			t.FDs = []int{int(int32(now.call.arguments[0]))}
+		case pollSet, selectSet, epollSet:
+			t.Event = true
+			if t.Still {
+				t.FDs = r.sets[tid]
+			}
+		}
+		if len(t.FDs) == 1 && info.kind != epollSet {
+			inode, kind := target(r.threads.tasks, tid, t.FDs[0])
+			if i, found := inodes[inode]; found && inode != 0 {
+				t.Socket = i
+			} else {
+				t.On = kind
+			}
+		}
+		r.facts.Threads = append(r.facts.Threads, t)
+	}
+}
+
+// runtimeOf guesses the runtime by the name of the executable.
+func runtimeOf(p *closewait.Process) diagnose.Runtime {
+	name := path.Base(p.Exe)
+	switch {
+	case name == "java":
+		return diagnose.Java
+	case strings.HasPrefix(name, "python"), strings.HasPrefix(name, "pypy"):
+		return diagnose.Python
+	case name == "node", name == "nodejs":
+		return diagnose.Node
+	}
+	return diagnose.Native
+}
+
+// nameHolders finds the processes on this host whose answers threads wait for.
+func (r *reading) nameHolders(ctx context.Context) error {
+	var wanted []fdscan.InodeIndex
+	for _, t := range r.facts.Threads {
+		if t.Socket < 0 || !t.Still {
+			continue
+		}
+		s := &r.facts.Sockets[t.Socket]
+		if inode := r.peers[t.Socket]; s.Peer.Place == diagnose.OtherProcess && !s.Inbound && inode != 0 {
+			wanted = append(wanted, fdscan.NewInodeIndex(inode, t.Socket))
+		}
+	}
+	if len(wanted) == 0 {
+		return nil
+	}
+	pids, err := r.Host.ListPIDs()
+	if err != nil {
+		return err
+	}
+	walk, err := fdscan.WalkProcesses(ctx, r.Host, pids, max(r.Workers, 1), wanted)
+	if err != nil {
+		return err
+	}
+	slices.Sort(wanted)
+	walk.Match(wanted, func(socket int, found []fdscan.Descriptor) {
+		holder := (*walk.Holders(found))[0]
+		peer := &r.facts.Sockets[socket].Peer
+		peer.PID, peer.Comm = holder.PID, commOf(r.Host, holder)
+	})
+	return nil
+}
+
+// commOf is the name of a process, empty if it has ended.
+func commOf(h *host.Host, id closewait.ProcessID) string {
+	dir, st, _, err := h.OpenProcessStat(id, nil)
+	if err != nil {
+		return ""
+	}
+	dir.Close()
+	return string(st.Comm)
+}
