@@ -75,7 +75,9 @@ func TestGrowthAndTheTimeThatIsLeft(t *testing.T) {
 				return sample{int(late.Seconds()), 100 + uint64(late.Seconds()), 8192}
 			}, 3600, 4493 * time.Second},
 		{"twelve an hour", every(15 * time.Second), 240,
-			func(d time.Duration) sample { return sample{int(d / (5 * time.Minute)), 100 + uint64(d/(5*time.Minute)), 1024} }, 12, 76 * time.Hour},
+			func(d time.Duration) sample {
+				return sample{int(d / (5 * time.Minute)), 100 + uint64(d/(5*time.Minute)), 1024}
+			}, 12, 76 * time.Hour},
 		{"a pool that stays", every(15 * time.Second), 40, func(time.Duration) sample { return sample{50, 300, 1024} }, 0, -1},
 		{"a pool, and clients that come and go", every(15 * time.Second), 60,
 			func(time.Duration) sample { return sample{50, 300 + random.Uint64N(100), 1024} }, 0, -1},
@@ -84,7 +86,9 @@ func TestGrowthAndTheTimeThatIsLeft(t *testing.T) {
 		{"all are used up", every(5 * time.Second), 300,
 			func(d time.Duration) sample { n := min(uint64(d.Seconds()), 500); return sample{int(n), 524 + n, 1024} }, 0, 0},
 		{"no limit", every(5 * time.Second), 100,
-			func(d time.Duration) sample { return sample{int(d.Seconds()), uint64(d.Seconds()), closewait.UnlimitedFDs} }, 3600, -1},
+			func(d time.Duration) sample {
+				return sample{int(d.Seconds()), uint64(d.Seconds()), closewait.UnlimitedFDs}
+			}, 3600, -1},
 		{"descriptors that cannot be read", every(5 * time.Second), 100,
 			func(d time.Duration) sample { return sample{int(d.Seconds()), 0, 0} }, 3600, -1},
 		{"too short to say", every(4 * time.Second), 3,

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"runtime"
 
 	"github.com/go-kit/log/level"
@@ -22,8 +23,8 @@ const program = "closewait_exporter"
 const statusLeaking = 2
 
 // Run runs the command that args ask for and returns the exit status: 0 for success, 1 for an
-// error, 2 if list --fail-if-leaking has found a leak. The command check has the exit statuses of a
-// plugin.
+// error, 2 if list --fail-if-leaking has found a leak, or diagnose has a verdict. The command check
+// has the exit statuses of a plugin.
 func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 	out := newOutput(stdout)
 	stdout, stderr = out, report.NewTerminalWriter(stderr)
@@ -44,6 +45,15 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		if errors.Is(err, errLeaking) {
 			return statusLeaking
 		}
+	case diagnoseCommand:
+		columns, _ := out.size()
+		status, err := runDiagnose(ctx, o, columns, stdout)
+		if err != nil {
+			fmt.Fprintf(stderr, "%s: error: %v\n", program, err)
+		}
+		return status
+	case memoryCommand:
+		err = readMemory(ctx, o, os.Stdin, stdout)
 	case explainCommand:
 		err = explain(ctx, o, stdout)
 	case configCommand:

@@ -22,15 +22,17 @@ import (
 
 // The commands. helped stands for a command line that kingpin has already answered, such as --help.
 const (
-	serveCommand   = "serve"
-	listCommand    = "list"
-	explainCommand = "explain"
-	checkCommand   = "check"
-	configCommand  = "check-config"
-	helped         = ""
+	serveCommand    = "serve"
+	listCommand     = "list"
+	diagnoseCommand = "diagnose"
+	explainCommand  = "explain"
+	checkCommand    = "check"
+	configCommand   = "check-config"
+	memoryCommand   = "read-memory" // hidden: the child process of diagnose
+	helped          = ""
 )
 
-var commands = []string{serveCommand, listCommand, explainCommand, checkCommand, configCommand}
+var commands = []string{serveCommand, listCommand, diagnoseCommand, explainCommand, checkCommand, configCommand, memoryCommand}
 
 // The values of --output.
 const (
@@ -63,6 +65,8 @@ func parse(args []string, stdout io.Writer) (command string, o *options, err err
 	o.defineCommon(app)
 	o.defineServe(app.Command(serveCommand, "Serve metrics over HTTP. This is the default command.").Default())
 	o.defineList(app.Command(listCommand, "Scan this host once and print the leaking processes, worst first."))
+	o.defineDiagnose(app.Command(diagnoseCommand, "Say why a process does not close its connections. Exit status: 0 nothing wrong, 2 a verdict, 1 an error."))
+	app.Command(memoryCommand, "Read the memory of a process for diagnose.").Hidden()
 	o.defineCheck(app.Command(checkCommand, "Check this host as a plugin of Nagios or Icinga: exit status 0, 1, 2 or 3, and performance data."))
 	app.Command(explainCommand, "Evaluate the rules against this host and print the result per process. Takes no action.")
 	o.defineCheckConfig(app.Command(configCommand, "Check a rules file and print each problem with its line and how to fix it."))
@@ -213,6 +217,15 @@ func (o *options) defineList(cmd *kingpin.CmdClause) {
 		BoolVar(&o.list.sockets)
 	define(cmd, "output", "Output format: "+anyOf(outputs)+". docs/LIST.md describes the JSON.",
 		tableOutput, &o.list.output, oneOf(outputs))
+}
+
+func (o *options) defineDiagnose(cmd *kingpin.CmdClause) {
+	cmd.Arg("pid", "Process to diagnose. Default: the worst process that list shows.").
+		SetValue(value[int]{"pid", &o.diagnose.pid, atLeast(1)})
+	cmd.Flag("group", "Diagnose the worst process of a group, as list shows it.").
+		PlaceHolder("NAME").StringVar(&o.diagnose.group)
+	define(cmd, "output", "Output format: "+anyOf(outputs)+". docs/DIAGNOSE.md describes the JSON.",
+		tableOutput, &o.diagnose.output, oneOf(outputs))
 }
 
 func telemetryPath(value string) (string, error) {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"context"
+	"fmt"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel/action"
@@ -50,6 +51,25 @@ func (h *host) visibility() closewait.Visibility { return h.visible }
 // commandLine reads the command line of a process in bounded time.
 func (h *host) commandLine(ctx context.Context, p *closewait.Process) (string, error) {
 	return h.commands.Of(ctx, p)
+}
+
+// describe reads the facts of a process that holds no socket of interest.
+func (h *host) describe(id closewait.ProcessID) (closewait.Process, error) {
+	p, _, err := procfs.NewDescriber(h.proc).Describe(id, procfs.Known{})
+	if err != nil {
+		return p, fmt.Errorf("describe process %d: %w", id.PID, kernelhost.GoneIfVanished(err))
+	}
+	return p, nil
+}
+
+// halted says what keeps a process from running from outside; empty: nothing.
+func (h *host) halted(id closewait.ProcessID) (string, error) {
+	executor, err := action.New(h.proc, h.actions)
+	if err != nil {
+		return "", err
+	}
+	activity, err := executor.Activity(id)
+	return activity.Halted, err
 }
 
 func (h *host) close() {

@@ -46,6 +46,11 @@ type options struct {
 		watch         time.Duration // 0: list once
 		failIfLeaking bool
 	}
+	diagnose struct {
+		pid    int // 0: not given
+		group  string
+		output string
+	}
 	check struct {
 		warning, critical check.Thresholds
 		timeout           time.Duration

@@ -14,9 +14,9 @@ import (
 	"closewait_exporter/report"
 )
 
-// value is a kingpin.Value whose errors name the flag.
+// value is a kingpin.Value whose errors name the flag or the argument.
 type value[T any] struct {
-	flag  string
+	name  string // with its dashes
 	to    *T
 	parse func(string) (T, error)
 }
@@ -25,7 +25,7 @@ type value[T any] struct {
 func (v value[T]) Set(text string) error {
 	parsed, err := v.parse(text)
 	if err != nil {
-		return fmt.Errorf("--%s: %w", v.flag, err)
+		return fmt.Errorf("%s: %w", v.name, err)
 	}
 	*v.to = parsed
 	return nil
@@ -64,7 +64,7 @@ func many[T any](cmd *kingpin.CmdClause, name, help, placeHolder string, target 
 func define[T any](to interface {
 	Flag(name, help string) *kingpin.FlagClause
 }, name, help, defaultValue string, target *T, parse func(string) (T, error)) {
-	to.Flag(name, help).Default(defaultValue).SetValue(value[T]{name, target, parse})
+	to.Flag(name, help).Default(defaultValue).SetValue(value[T]{"--" + name, target, parse})
 }
 
 func oneOf(values []string) func(string) (string, error) {
