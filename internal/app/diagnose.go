@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"time"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/diagnose"

@@ -56,11 +56,11 @@ type waiterFDs struct{ Listener, Connection, Pipe, Epoll int }
 // and a pipe.
 func wait() error {
 	var fds waiterFDs
-	_, at, err := tcp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), false)
+	_, at, err := tcp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), false, unix.IPPROTO_TCP)
 	if err != nil {
 		return err
 	}
-	connection, _, err := tcp.Connect(netip.Addr{}, at)
+	connection, _, err := tcp.Connect(netip.Addr{}, at, unix.IPPROTO_TCP)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func wait() error {
 	if err := unix.Pipe2(pipe[:], 0); err != nil {
 		return err
 	}
-	idle, _, err := tcp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), false)
+	idle, _, err := tcp.Listen(netip.MustParseAddrPort("127.0.0.1:0"), false, unix.IPPROTO_TCP)
 	if err != nil {
 		return err
 	}
