@@ -183,6 +183,7 @@ func TestEachKindOfVerdict(t *testing.T) {
 		{"no descriptors left", []func(*Facts){ended(1000, time.Hour), queue(128, time.Minute), func(f *Facts) { f.Holder.OpenFDs = 1024 }}, OutOfDescriptors, Sure, "1024 of 1024"},
 		{"an accept loop that waits for a lock", []func(*Facts){queue(5, 12*time.Second), threads(locked)}, AcceptQueue, Sure, "futex"},
 		{"an accept loop that polls its listener and accepts nothing", []func(*Facts){queue(5, 12*time.Second)}, AcceptQueue, Possible, "A thread waits for events"},
+		{"an accept queue that a worker process has to serve", []func(*Facts){queue(5, 12*time.Second), threads(locked), func(f *Facts) { f.Sockets[0].Others = []int{77, 78} }}, AcceptQueue, Possible, "pid 77, 78"},
 		{"an accept queue while the threads run", []func(*Facts){queue(5, 12*time.Second), threads(Thread{TID: 43, Name: "x", State: 'R', Socket: -1})}, AcceptQueue, Likely, "running"},
 		{"an accept queue that moves", []func(*Facts){queue(5, 12*time.Second), func(f *Facts) { f.Sockets[0].Moved = true }}, NothingWrong, Likely, ""},
 		{"an accept queue for a moment", []func(*Facts){queue(5, 100*time.Millisecond)}, NothingWrong, Likely, ""},

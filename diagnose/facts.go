@@ -78,6 +78,7 @@ type Socket struct {
 	BytesReceived uint64
 	Peer          Peer          // of a connection
 	QueueAge      time.Duration // of a listener: for how long the oldest connection has been in its accept queue
+	Others        []int         // of a listener whose queue stands: pids of other processes that hold it
 }
 
 // Place is where the other end of a connection is.

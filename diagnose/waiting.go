@@ -161,6 +161,10 @@ func acceptQueue(e *evaluation) *Verdict {
 		still = still && t.Still
 	}
 	switch {
+	case len(worst.Others) > 0:
+		v.Confidence = Possible
+		v.Evidence = append(v.Evidence, fmt.Sprintf("Other processes hold this listener, and may be those that have to accept: pid %s.", first(worst.Others, 8)))
+		v.Next = fmt.Sprintf("closewait_exporter diagnose %d", worst.Others[0])
 	case watched:
 		v.Confidence = Possible
 		v.Evidence = append(v.Evidence, "A thread waits for events of this listener, and does not take the connections.")

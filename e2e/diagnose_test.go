@@ -245,6 +245,18 @@ func TestDiagnoseFindsThatTheAcceptLoopReadsFromASilentClient(t *testing.T) {
 	awaitVerdict(t, p.pid, "accept_queue", "2 wait", "is in read() on a connection of a client", "gdb -p")
 }
 
+// TestDiagnoseNamesTheWorkersThatHaveToAccept has a master that only keeps the listener.
+func TestDiagnoseNamesTheWorkersThatHaveToAccept(t *testing.T) {
+	leaktest.RequireRoot(t)
+	p := startForeign(t, "python3", "testdata/python/master.py")
+	dial(t, p.port, "hello")
+	worker := strconv.Itoa(p.family(t)[1])
+	d := awaitVerdict(t, p.pid, "accept_queue", "Other processes hold this listener", worker)
+	if d.Verdict.Confidence != "possible" {
+		t.Errorf("confidence %s, want possible", d.Verdict.Confidence)
+	}
+}
+
 func TestDiagnoseFindsNodeThatDoesNotEndItsHalf(t *testing.T) {
 	leaktest.RequireRoot(t)
 	p := startForeign(t, "node", "testdata/node/halfopen.js")

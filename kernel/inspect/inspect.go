@@ -66,6 +66,8 @@ type reading struct {
 	threads *threadReader
 	sets    map[int][]int // descriptors for which threads wait, by tid, as far as memory has them
 	peers   []uint64      // inodes of the other ends, by index of the socket
+
+	indices map[uint64]int // of the sockets, by inode
 	facts   *diagnose.Facts
 }
 
@@ -94,9 +96,8 @@ func (r *reading) twice(ctx context.Context) error {
 	f.Between = time.Since(start)
 	f.CPU = cpuOf(before, after, f.Between)
 	f.CPU.Throttled = throttled(quotas, readQuotas(r.dir))
-	inodes := map[uint64]int{}
 	if tableErr == nil {
-		inodes, tableErr = r.readSockets(ctx, tableBefore)
+		tableErr = r.readSockets(ctx, tableBefore)
 	}
 	if tableErr != nil && (host.Vanished(tableErr) || ctx.Err() != nil) {
 		return tableErr
@@ -106,7 +107,7 @@ func (r *reading) twice(ctx context.Context) error {
 	r.missing("the system calls of its threads", r.threads.callsRefused)
 	f.CallsKnown = r.threads.callsRefused == nil
 	f.ThreadsOmitted = r.threads.omitted
-	r.describeThreads(before, after, inodes)
+	r.describeThreads(before, after)
 	return r.nameHolders(ctx)
 }
 
@@ -130,19 +131,19 @@ func (r *reading) readTable(ctx context.Context) (*table, error) {
 	return readTable(ctx, r.Host, ns)
 }
 
-// readSockets reads the sockets of the process, and returns their indices by inode.
-func (r *reading) readSockets(ctx context.Context, before *table) (map[uint64]int, error) {
+// readSockets reads the sockets of the process.
+func (r *reading) readSockets(ctx context.Context, before *table) error {
 	after, err := r.readTable(ctx)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	mine, err := fdscan.Find(ctx, r.Host, r.dir, r.process.ID.PID, after.inodes())
 	if err != nil {
-		return nil, err
+		return err
 	}
-	indices := make(map[uint64]int, len(mine))
-	r.facts.Sockets, r.peers = after.sockets(before, mine, indices)
-	return indices, nil
+	r.indices = make(map[uint64]int, len(mine))
+	r.facts.Sockets, r.peers = after.sockets(before, mine, r.indices)
+	return nil
 }
 
 // readMemory asks a child process for what can hang.
@@ -170,9 +171,8 @@ func (r *reading) readMemory(ctx context.Context, threads map[int]threadState) {
 	r.missing("for which descriptors some threads wait", err)
 }
 
-// describeThreads describes the threads of the second reading. inodes are the indices of the
-// sockets by inode.
-func (r *reading) describeThreads(before, after map[int]threadState, inodes map[uint64]int) {
+// describeThreads describes the threads of the second reading.
+func (r *reading) describeThreads(before, after map[int]threadState) {
 	for _, tid := range r.threads.tids {
 		now, lives := after[tid]
 		if !lives {
@@ -194,7 +194,7 @@ func (r *reading) describeThreads(before, after map[int]threadState, inodes map[
 		}
 		if len(t.FDs) == 1 && info.kind != epollSet {
 			inode, kind := target(r.threads.tasks, tid, t.FDs[0])
-			if i, found := inodes[inode]; found && inode != 0 {
+			if i, found := r.indices[inode]; found && inode != 0 {
 				t.Socket = i
 			} else {
 				t.On = kind
@@ -218,7 +218,8 @@ func runtimeOf(p *closewait.Process) diagnose.Runtime {
 	return diagnose.Native
 }
 
-// nameHolders finds the processes on this host whose answers threads wait for.
+// nameHolders finds the processes on this host whose answers threads wait for, and those that share
+// a listener with connections in its queue.
 func (r *reading) nameHolders(ctx context.Context) error {
 	var wanted []fdscan.InodeIndex
 	for _, t := range r.facts.Threads {
@@ -228,6 +229,11 @@ func (r *reading) nameHolders(ctx context.Context) error {
 		s := &r.facts.Sockets[t.Socket]
 		if inode := r.peers[t.Socket]; s.Peer.Place == diagnose.OtherProcess && !s.Inbound && inode != 0 {
 			wanted = append(wanted, fdscan.NewInodeIndex(inode, t.Socket))
+		}
+	}
+	for inode, i := range r.indices {
+		if s := &r.facts.Sockets[i]; s.State == diagnose.Listening && s.RecvQueue > 0 && !s.Moved {
+			wanted = append(wanted, fdscan.NewInodeIndex(inode, i))
 		}
 	}
 	if len(wanted) == 0 {
@@ -243,9 +249,16 @@ func (r *reading) nameHolders(ctx context.Context) error {
 	}
 	slices.Sort(wanted)
 	walk.Match(wanted, func(socket int, found []fdscan.Descriptor) {
-		holder := (*walk.Holders(found))[0]
-		peer := &r.facts.Sockets[socket].Peer
-		peer.PID, peer.Comm = holder.PID, commOf(r.Host, holder)
+		s, holders := &r.facts.Sockets[socket], *walk.Holders(found)
+		if s.State != diagnose.Listening {
+			s.Peer.PID, s.Peer.Comm = holders[0].PID, commOf(r.Host, holders[0])
+			return
+		}
+		for _, id := range holders {
+			if id != r.process.ID {
+				s.Others = append(s.Others, id.PID)
+			}
+		}
 	})
 	return nil
 }
