@@ -10,6 +10,10 @@ import (
 )
 
 // Diagnosis is a verdict about a process, with the facts that it is from.
+// diagnosisVersion changes when a field is removed or changes its meaning, not when one is added.
+// docs/DIAGNOSE.md describes the fields.
+const diagnosisVersion = 1
+
 type Diagnosis struct {
 	Facts   *diagnose.Facts
 	Verdict diagnose.Verdict
@@ -120,7 +124,7 @@ func (d *Diagnosis) JSON(w io.Writer) error {
 	f, v := d.Facts, &d.Verdict
 	p := &f.Holder.Process
 	out := jsonDiagnosis{
-		Version: schemaVersion,
+		Version: diagnosisVersion,
 		Process: jsonDiagnosedProcess{p.ID.PID, p.ID.Start, untrusted(p.Comm), untrusted(p.Exe), untrusted(p.Group()), f.Runtime},
 		Verdict: jsonVerdict{v.Kind, v.Wrong(), v.Confidence, untrusted(v.Summary), untrustedList(v.Evidence), untrusted(v.Next)},
 		Missing: untrustedList(f.Missing),

@@ -186,7 +186,7 @@ func (o *options) defineCheck(cmd *kingpin.CmdClause) {
 	define(cmd, "critical-fds", "The same for CRITICAL.",
 		"95", &c.critical.FDs, check.ParseRange)
 	cmd.Flag("timeout", "Maximum duration of the check, such as 10 (seconds) or 1m. After it the state is UNKNOWN.").
-		Short('t').Default("10s").SetValue(value[time.Duration]{"timeout", &c.timeout, timeoutOf})
+		Short('t').Default("10s").SetValue(value[time.Duration]{"--timeout", &c.timeout, timeoutOf})
 }
 
 // timeoutOf reads a duration, or a number of seconds as other plugins do.
@@ -207,10 +207,10 @@ func (o *options) defineList(cmd *kingpin.CmdClause) {
 	many(cmd, "port", "Show only processes with ended connections of the service with this port; repeatable.", "PORT",
 		&o.list.selection.Ports, port)
 	cmd.Flag("sort", "Sort by "+anyOf(sortKeys())+". Default: worst first, which is nearest to the limit of descriptors.").
-		PlaceHolder("KEY").SetValue(value[*report.Order]{"sort", &o.list.selection.Order, order})
+		PlaceHolder("KEY").SetValue(value[*report.Order]{"--sort", &o.list.selection.Order, order})
 	define(cmd, "top", "Maximum number of processes to show; 0 means no limit.", "0", &o.list.selection.Top, atLeast(0))
 	cmd.Flag("watch", "Repeat the scan at this interval until interrupted, with the growth of each leak and the time until descriptors run out. "+
-		"Without a value: "+defaultWatch+".").PlaceHolder(defaultWatch).SetValue(value[time.Duration]{"watch", &o.list.watch, watchInterval})
+		"Without a value: "+defaultWatch+".").PlaceHolder(defaultWatch).SetValue(value[time.Duration]{"--watch", &o.list.watch, watchInterval})
 	cmd.Flag("fail-if-leaking", "Exit with status 2 if a process is shown that holds ended connections. Default: exit with status 0.").
 		BoolVar(&o.list.failIfLeaking)
 	cmd.Flag("sockets", "Print a line per socket with all fields instead of a line per process.").

@@ -43,7 +43,7 @@ type values[T any] struct {
 // Set implements kingpin.Value.
 func (v values[T]) Set(text string) error {
 	var next T
-	if err := (value[T]{v.flag, &next, v.parse}).Set(text); err != nil {
+	if err := (value[T]{"--" + v.flag, &next, v.parse}).Set(text); err != nil {
 		return err
 	}
 	*v.to = append(*v.to, next)
