@@ -20,6 +20,9 @@ func unseen(r *report.Report, m *metrics) []string {
 	}
 	add(r.View.UnreadableNamespaces, "network namespace", "could not be read")
 	add(unresolved(r), "socket", "without a known holder")
+	if !r.View.Complete.Has(closewait.Closed) && (m.age.used() || m.sockets.used() || m.fds.used()) {
+		list = append(list, "closed sockets: the "+r.Visibility.Scanner+" scanner sees only those that it has seen before")
+	}
 	if m.age.used() {
 		add(unknownAges(r, closewait.CloseWait), "socket", "in CLOSE_WAIT of unknown age")
 	}

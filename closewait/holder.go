@@ -22,11 +22,11 @@ func (h *Holder) Oldest(now time.Time) time.Duration {
 }
 
 // ForwardsHalfCloses reports whether the process holds at least half as many sockets in FinWait2 as
-// in CloseWait. A proxy that passes half-closes on does: one side of a connection has closed, the
+// ended ones. A proxy that passes half-closes on does: one side of a connection has closed, the
 // proxy has told the other side, and waits for it. The cause is at that other side.
 func (h *Holder) ForwardsHalfCloses() bool {
-	waiting, told := h.Ended.States[CloseWait], h.Other.States[FinWait2]
-	return waiting > 0 && 2*told >= waiting
+	ended, told := h.Ended.Len(), h.Other.States[FinWait2]
+	return ended > 0 && 2*told >= ended
 }
 
 // fill is the share of the limit of descriptors that is in use, 0 to 1; 0 where one is not known.

@@ -35,8 +35,14 @@ func (c *Collector) addEntry(s *series, view *closewait.View, e *entry) {
 	}
 	addStates(processSockets, &e.Ended, closewait.EndedStates)
 	addStates(processOther, &e.Other, closewait.OtherStates)
+	unknown := e.Ended.States[closewait.CloseWait] // of these, what is unread is not known: MPTCP
+	for _, n := range e.Ended.Unread {
+		unknown -= n
+	}
 	for _, unread := range closewait.Unreads {
-		add(processUnread, float64(e.Ended.Unread[unread]), unread.String())
+		if n := e.Ended.Unread[unread]; n > 0 || unknown == 0 {
+			add(processUnread, float64(n), unread.String())
+		}
 	}
 	for _, service := range topServices(e.Ended.Services, c.options.MaxServices) {
 		add(processService, float64(service.sockets), service.direction.String(), service.port)

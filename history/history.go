@@ -42,6 +42,7 @@ func (h *History) Add(v *closewait.View) {
 	if !v.Taken.After(h.taken) {
 		return
 	}
+	last := h.taken
 	h.taken = v.Taken
 	groups := map[groupKey]*groupSample{}
 	for i, holder := range v.Holders {
@@ -49,17 +50,22 @@ func (h *History) Add(v *closewait.View) {
 			delete(h.processes, holder.ID) // without a gap in its series
 			continue
 		}
-		h.addProcess(holder, groups)
+		h.addProcess(holder, last, groups)
 	}
 	h.addAbsentProcesses()
 	h.addGroups(groups)
 }
 
-// addProcess adds a point to the series of a process, and its part to the sample of its group.
-func (h *History) addProcess(holder *closewait.Holder, groups map[groupKey]*groupSample) {
+// addProcess adds a point to the series of a process, and its part to the sample of its group. What
+// a process already had when it became known is no growth, unless it has started since the last
+// View.
+func (h *History) addProcess(holder *closewait.Holder, last time.Time, groups map[groupKey]*groupSample) {
 	p := h.processes[holder.ID]
 	if p == nil {
 		p = &processState{group: keyOf(&holder.Process)}
+		if holder.StartTime.Before(last) {
+			p.sockets = holder.Ended.Len()
+		}
 		h.processes[holder.ID] = p
 	}
 	sample := groups[p.group]

@@ -26,7 +26,7 @@ var suspensions = []struct{ reason, text string }{
 	{string(condition.LabelLowCoverage), "the owners of too many sockets of a user are unknown"},
 	{string(policy.LabelGap), "no scan for too long: the reaper or the host did not run"},
 	{suspendedFailure, "the last scan failed"},
-	{suspendedBreaker, "a breaker has tripped: a rule selected too many processes at once"},
+	{suspendedBreaker, "a breaker has tripped: a rule selected too many groups within ten minutes"},
 	{suspendedRefused, "a rule cannot be carried out with the rights of this program"},
 	{suspendedHostLock, "another reaper holds the lock of this host, or it cannot be acquired"},
 	{suspendedState, "the state file cannot be used, so past actions are unknown"},

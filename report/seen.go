@@ -77,7 +77,7 @@ func (seen seenStates) missing() string {
 // unseenWords describe sockets that a scanner does not see.
 var unseenWords = map[closewait.State]string{
 	closewait.CloseWait:   "some sockets in CLOSE_WAIT",
-	closewait.Closed:      "closed sockets that it has not seen in CLOSE_WAIT before",
+	closewait.Closed:      "closed sockets that it has not seen in another state before",
 	closewait.FinWait2:    "sockets in FIN_WAIT2",
 	closewait.Unconnected: "sockets that were never connected",
 }

@@ -55,7 +55,7 @@ func TestWhatIsNotSeenIsNotCalledAbsent(t *testing.T) {
 		{"all are seen and none is there", all, 0, "No ended connections are held: no leaks on this host.", "does not see"},
 		{"those that are there cannot be seen", some, 0, "no known leaks on this host", "no leaks on this host"},
 		{"a scanner that sees only some says so", some, 0,
-			"The netlink scanner does not see sockets that were never connected, or closed sockets that it has not seen in CLOSE_WAIT before.", "of them"},
+			"The netlink scanner does not see sockets that were never connected, or closed sockets that it has not seen in another state before.", "of them"},
 		{"all are seen and too young", all, 2, "No known leaks: of 2 ended connections none is known to be 1s old.", "no leaks on this host"},
 		{"some are seen and too young", some, 2, "At least 2 of them are closed: over on both sides", "no leaks on"},
 	}

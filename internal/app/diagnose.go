@@ -44,6 +44,10 @@ func runDiagnose(ctx context.Context, o *options, columns int, stdout io.Writer)
 	if err != nil {
 		return 1, err
 	}
+	if holder == nil && o.diagnose.output == jsonOutput {
+		_, err := fmt.Fprintln(stdout, "null")
+		return nothingWrong, err
+	}
 	if holder == nil {
 		_, err := fmt.Fprintln(stdout, "No process is listed: there is nothing to diagnose. Give a pid to diagnose any process.")
 		return nothingWrong, err

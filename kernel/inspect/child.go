@@ -3,6 +3,7 @@ package inspect
 import (
 	"bufio"
 	"bytes"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,7 +14,7 @@ import (
 )
 
 const (
-	// ChildTime is how long the child process may take.
+	// ChildTime is how long the child process may take, unless a Reader says otherwise.
 	ChildTime = time.Second
 	// childEnd is how long a killed child process may take to end. One that the kernel blocks is
 	// abandoned.
@@ -21,7 +22,7 @@ const (
 )
 
 // errLate reports that the child process did not answer in time.
-var errLate = fmt.Errorf("no answer within %v: the process may be blocked in the kernel, or the host is busy", ChildTime)
+var errLate = errors.New("no answer in time: the process may be blocked in the kernel, or the host is busy")
 
 // ask runs the child process and calls f with each answer that comes in time. It returns errLate if
 // not all came.
@@ -46,7 +47,7 @@ func (r *Reader) ask(ctx context.Context, request memoryRequest, f func(memoryAn
 	if err != nil {
 		return fmt.Errorf("start %s: %w", r.Child[0], err)
 	}
-	deadline := time.Now().Add(ChildTime)
+	deadline := time.Now().Add(cmp.Or(r.ChildTime, ChildTime))
 	if earlier, set := ctx.Deadline(); set && earlier.Before(deadline) {
 		deadline = earlier
 	}

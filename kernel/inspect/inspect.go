@@ -24,6 +24,8 @@ type Reader struct {
 	Host    *host.Host
 	Child   []string // program and arguments that call ReadMemory with their standard input and output
 	Workers int      // maximum number of processes that are read concurrently
+
+	ChildTime time.Duration // how long the child process may take; 0: the constant
 }
 
 // Read reads the facts about a process; Holder, Taken and Halted are left to the caller. What

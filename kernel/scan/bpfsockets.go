@@ -123,14 +123,15 @@ func fillIn(row *closewait.SocketSample, ns closewait.NetNS, record *bpf.Socket,
 		return
 	}
 	row.RecvQueue, row.SendQueue, row.Timer = record.RecvQueue, record.SendQueue, closewait.Timer(record.Timer)
-	if record.State == host.TCPFinWait2 {
-		row.State = closewait.FinWait2
+	row.State = stateOf(uint8(record.State))
+	if !row.MPTCP {
+		row.Direction = openerOf(row.State, record.SendQueue, record.BytesAcked, record.BytesSent, record.BytesRetransmitted)
+	}
+	if row.State == closewait.FinWait2 {
 		return
 	}
 	if row.MPTCP {
 		row.Direction = closewait.Direction(record.Opener)
-	} else {
-		row.Direction = openerOf(record.SendQueue, record.BytesAcked, record.BytesSent, record.BytesRetransmitted)
 	}
 	since := func(jiffies uint32) time.Duration { return atLeast(time.Duration(jiffies)*tick, tick) }
 	row.HasTimes = true

@@ -124,3 +124,38 @@ func TestDirectionIsRememberedWhenTheSocketNoLongerShowsIt(t *testing.T) {
 		}
 	})
 }
+
+// TestDirectionInFinWait2IsReadFromTheSocket: there the own FIN has been acknowledged, which counts
+// as a byte too.
+func TestDirectionInFinWait2IsReadFromTheSocket(t *testing.T) {
+	ns := netNSOf(t, os.Getpid())
+	withEachScanner(t, func(t *testing.T, e scannerKind) {
+		listener := listen(t, "127.0.0.1:0")
+		opened, accepted := connect(t, listener), connect(t, listener)
+		for _, c := range []interface{ CloseWrite() error }{opened.Client, accepted.Server} {
+			if err := c.CloseWrite(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		listener.Close()
+		v := openTracked(t, e, scan.Options{}).await(func(v view) (bool, string) {
+			h := v.find(os.Getpid())
+			return h != nil && h.Other.States[closewait.FinWait2] == 2, "not in FIN_WAIT2"
+		})
+		directions := map[netip.AddrPort]closewait.Direction{}
+		for _, s := range v.holder(os.Getpid()).Other.Sockets {
+			if s.ID.NetNS == ns {
+				directions[s.Local] = s.Direction
+			}
+			if s.Direction != closewait.Inbound && s.Local == accepted.Local() && e.name != scan.ScannerProcFS {
+				t.Errorf("an accepted socket is %v", s.Direction)
+			}
+		}
+		if e.name == scan.ScannerProcFS {
+			return // a table has no counters
+		}
+		if got := directions[opened.Remote()]; got != closewait.Outbound {
+			t.Errorf("a socket that has connected is %v", got)
+		}
+	})
+}

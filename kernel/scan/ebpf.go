@@ -3,6 +3,7 @@ package scan
 import (
 	"context"
 	"fmt"
+	"slices"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -93,7 +94,7 @@ func (s *ebpfScanner) scan(ctx context.Context) (snapshot *closewait.Snapshot, a
 		s.keep(scan)
 		return nil, true, nil
 	}
-	s.schedule.quiet = len(scan.set.sockets)+len(unread) == 0
+	s.schedule.quiet = len(unread) == 0 && !needsDescriptors(scan.set.sockets)
 	snapshot = &closewait.Snapshot{Taken: taken, Uptime: uptime, NetNS: processes.readable(unread), UnreadableNetNS: unread, Complete: seenByBPF}
 	if s.reader.dumper != nil { // a dump can miss sockets
 		snapshot.Confirmed = s.missed.confirm(scan.set, nil, hasNoHolder, unread)
@@ -135,12 +136,31 @@ func (s *ebpfScanner) dumpInstead(ctx context.Context, processes *bpfProcesses) 
 	defer s.buffers.keep(set)
 	unread, err := s.reader.readAll(ctx, set, list)
 	s.schedule.dumpCost = time.Since(started)
-	if err != nil || len(set.sockets)+len(unread) > 0 {
+	if err != nil || len(unread) > 0 || slices.ContainsFunc(set.sockets, isEnded) {
 		return nil, ctx.Err()
 	}
 	s.descriptions.forget()
 	return &closewait.Snapshot{Taken: time.Now(), Uptime: host.Uptime(), NetNS: set.netNSIDs(), Complete: seenByBPF, PIDs: processes.pids}, nil
 }
+
+// needsDescriptors reports whether the next scan must read descriptors: there is an ended socket,
+// or a process with enough others to be reported. Every host has some unconnected sockets.
+func needsDescriptors(sockets []closewait.SocketSample) bool {
+	others := map[closewait.ProcessID]int{}
+	return slices.ContainsFunc(sockets, func(s closewait.SocketSample) bool {
+		if isEnded(s) {
+			return true
+		}
+		many := false
+		for _, id := range s.Holders {
+			others[id]++
+			many = many || others[id] >= closewait.ManyOthers
+		}
+		return many
+	})
+}
+
+func isEnded(s closewait.SocketSample) bool { return s.State.Ended() }
 
 // dumpUnheld adds the sockets that have no descriptor: sockets that wait to be accepted, where a
 // listener has any, and sockets on their way from process to process in a message (SCM_RIGHTS).

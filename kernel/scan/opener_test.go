@@ -25,8 +25,11 @@ func TestTheOpenerHasOneAcknowledgedByteMoreThanItHasSent(t *testing.T) {
 		"less acknowledged than sent":      {0, 699, 700, 0, unknown},
 		"more retransmitted than sent":     {0, 0, 1, 3, unknown},
 	} {
-		if got := openerOf(c.queued, c.acked, c.sent, c.retransmitted); got != c.want {
+		if got := openerOf(closewait.CloseWait, c.queued, c.acked, c.sent, c.retransmitted); got != c.want {
 			t.Errorf("%s: %v, want %v", name, got, c.want)
+		}
+		if got := openerOf(closewait.FinWait2, c.queued, c.acked+1, c.sent, c.retransmitted); got != c.want {
+			t.Errorf("%s, and the own FIN: %v, want %v", name, got, c.want)
 		}
 	}
 }

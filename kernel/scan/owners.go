@@ -39,7 +39,7 @@ const costShare = 100
 // since a holder can be younger than the scan. It returns the processes that were listed last.
 func (c *ownerCache) resolve(ctx context.Context, scan *tableScan, closed *closedSockets, pids []int) ([]int, error) {
 	if len(scan.set.sockets) == 0 {
-		*c = ownerCache{host: c.host, options: c.options} // a leak that is over must cost no memory
+		c.table = ownerTable{} // a leak that is over must cost no memory
 		return pids, nil
 	}
 	outdated := scan.taken.Sub(c.walkedAt) >= max(c.options.Refresh, costShare*c.walkCost)
@@ -82,7 +82,9 @@ func (c *ownerCache) assignAccepted(scan *tableScan, valid func(*ownerEntry) boo
 			continue
 		}
 		e := c.table.find(row.Inode, row.ID.Cookie)
-		if !valid(e) {
+		// The holders of a new socket in FIN_WAIT2 are found by the next walk that is due: peers can
+		// keep any program in that state.
+		if !valid(e) && (e != nil || row.State != closewait.FinWait2) {
 			return false
 		}
 		if e != nil {

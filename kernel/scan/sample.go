@@ -20,15 +20,15 @@ func sampleOf(ns closewait.NetNS, row *sockdiag.Row) closewait.SocketSample {
 		},
 	}
 	s.ID = socketID(ns, row.Cookie, &s.Facts)
+	if row.HasSent && !row.MPTCP { // its SYN counts for its first path only
+		s.Direction = openerOf(s.State, row.SendQueue, row.BytesAcked, row.BytesSent, row.BytesRetransmitted)
+	}
 	if s.State != closewait.CloseWait {
 		return s
 	}
 	s.HasTimes = row.HasInfo
 	s.SinceLastAck = atLeast(time.Duration(row.LastAckRecv)*time.Millisecond, longestTick)
 	s.SinceLastData = atLeast(time.Duration(min(row.LastDataSent, row.LastDataRecv))*time.Millisecond, longestTick)
-	if row.HasSent && !row.MPTCP { // its SYN counts for its first path only
-		s.Direction = openerOf(row.SendQueue, row.BytesAcked, row.BytesSent, row.BytesRetransmitted)
-	}
 	return s
 }
 
@@ -64,13 +64,16 @@ func socketID(ns closewait.NetNS, cookie uint64, f *closewait.Facts) closewait.S
 	return closewait.TupleID(ns, f.Local, f.Remote, f.Inode)
 }
 
-// openerOf returns which side opened a connection, from the counters of its socket in CLOSE_WAIT.
-// The SYN of the side that called connect(2) counts as one acknowledged byte, so that side has one
-// acknowledged byte more than it has sent. This only holds while nothing is queued, and not in
-// states in which an own FIN has been acknowledged, which counts too.
-func openerOf(queued uint32, acked, sent, retransmitted uint64) closewait.Direction {
+// openerOf returns which side opened a connection, from the counters of its socket in CLOSE_WAIT or
+// FIN_WAIT2. The SYN of the side that called connect(2) counts as one acknowledged byte, so that
+// side has one acknowledged byte more than it has sent. The own FIN counts too, which the peer has
+// acknowledged in FIN_WAIT2. This only holds while nothing is queued.
+func openerOf(state closewait.State, queued uint32, acked, sent, retransmitted uint64) closewait.Direction {
 	if queued > 0 {
 		return closewait.UnknownDirection
+	}
+	if state == closewait.FinWait2 {
+		acked--
 	}
 	switch acked - (sent - retransmitted) {
 	case 0:

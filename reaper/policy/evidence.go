@@ -151,7 +151,7 @@ func (e *evaluation) exclusionOf(s *closewait.Socket, cutoff time.Time) *int32 {
 		return &reasons.Unaccepted
 	case !openedBy(&e.Process, s.UID):
 		return &reasons.Handed
-	case s.State == closewait.CloseWait && e.ForwardsHalfCloses() && !e.rule.When.States.Has(closewait.FinWait2):
+	case s.State.Ended() && e.ForwardsHalfCloses() && !e.rule.When.States.Has(closewait.FinWait2):
 		return &reasons.Relayed
 	}
 	for i := range exclusions {
