@@ -38,6 +38,9 @@ func crashCycle(t *testing.T, crashes int) {
 	for _, l := range (leaktest.Where{Program: exe}).StartMany(t, leaks, "--outbound=3", "--ignore-sigterm") {
 		targets = append(targets, follow(t, l, exe))
 	}
+	// Their age matters: a cooldown is for processes that started less than about a second before
+	// the first action too, and those would never come to the budget.
+	time.Sleep(1100 * time.Millisecond)
 	f := newFiles(t, fmt.Sprintf(`
 interval: 100ms
 limits: {actions: %d, per: 10m}
