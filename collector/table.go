@@ -95,9 +95,9 @@ var (
 	processMaxFDs = define("closewait_process_max_fds", Gauge, ofProcess(),
 		"Soft limit of open file descriptors of the process.")
 	processPorts = define("closewait_process_local_ports_used_ratio", Gauge, ofProcess(),
-		"Local ports in use by ended and half-closed connections of all processes (lower bound) from the local address to the remote end to which the process holds most, of ip_local_port_range without ip_local_reserved_ports. Absent without a connection that the process has opened, and where it could not be read.")
+		"Share of the local ports (lower bound) that ended and half-closed connections of all processes use, from one local address to the remote end to which the process holds most connections, of ip_local_port_range without ip_local_reserved_ports. Absent without a connection that the process has opened, and where it could not be read.")
 	processAcceptQueue = define("closewait_process_accept_queue_ratio", Gauge, ofProcess(),
-		"Length of the fullest accept queue of the process's listeners, of its backlog: 1 if it is full. Absent without a listener, and where it could not be read.")
+		"Length of the fullest accept queue of the process's listeners, divided by its backlog; 1 if it is full. Absent without a listener, and where it could not be read.")
 	processStart = define("closewait_process_start_time_seconds", Gauge, ofProcess(),
 		"Start time of the process, in seconds since the Unix epoch.")
 	processInfo = define("closewait_process_info", Gauge,

@@ -47,7 +47,7 @@ var (
 	metricSuspended = define("closewait_reaper_suspended", collector.Gauge,
 		"Whether this reason keeps rules from acting now (1) or not (0).", "reason")
 	metricBlocked = define("closewait_reaper_blocked_seconds", collector.Gauge,
-		"For how long a leak that is past all conditions of the rule has been kept from a remedy, and by what at present; 0 when none is.", "rule", "by")
+		"Longest time for which a leak that is past all conditions of the rule has had no remedy, by what blocks it at present; 0 without such a leak.", "rule", "by")
 	metricReloadOK = define("closewait_config_last_reload_successful", collector.Gauge,
 		"Whether the rules file was valid when it was last read (1), or the previous rules are still in force (0).")
 	metricReloadTime = define("closewait_config_last_reload_success_timestamp_seconds", collector.Gauge,
