@@ -181,7 +181,7 @@ func (o *options) defineCheck(cmd *kingpin.CmdClause) {
 		"100", &c.warning.Sockets, check.ParseRange)
 	define(cmd, "critical-sockets", "The same for CRITICAL.",
 		neverAlerts, &c.critical.Sockets, check.ParseRange)
-	define(cmd, "warning-fds", "Range of the descriptors in use by one process with ended sockets, in percent of its limit, outside of which the state is WARNING.",
+	define(cmd, "warning-fds", "Range of the descriptors in use by one process that list shows, in percent of its limit, outside of which the state is WARNING.",
 		"80", &c.warning.FDs, check.ParseRange)
 	define(cmd, "critical-fds", "The same for CRITICAL.",
 		"95", &c.critical.FDs, check.ParseRange)
