@@ -328,10 +328,10 @@ func TestDiagnoseChoosesTheWorstProcess(t *testing.T) {
 	few := leaktest.Start(t, "--sockets=1", "--comm=diagnosed")
 	many := leaktest.Start(t, "--sockets=3", "--comm=diagnosed")
 	leaktest.EventuallyEvery(t, maxWait, time.Second, func() (bool, string) {
-		d := diagnosed(t, "--group=diagnosed")
+		d := diagnosed(t, "--group=diagnosed", "--collector.min-age=0s")
 		return d.Process.PID == many.PID, fmt.Sprintf("process %d, want %d and not %d", d.Process.PID, many.PID, few.PID)
 	})
-	if d := diagnosed(t); d.Process.PID == 0 {
+	if d := diagnosed(t, "--collector.min-age=0s"); d.Process.PID == 0 {
 		t.Errorf("%+v, want some listed process", d)
 	}
 }
