@@ -3,7 +3,6 @@ package alerts
 import (
 	"fmt"
 	"maps"
-	"math"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -15,6 +14,7 @@ import (
 	"time"
 
 	"closewait_exporter/internal/hosttest"
+	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/internal/promtest"
 )
 
@@ -58,8 +58,10 @@ func TestTheScenariosAtSixtyTimesThePace(t *testing.T) {
 		filepath.Join(scaledCopies(t), rulesPath))
 
 	end := started.Add(time.Duration(seconds) * time.Second)
-	time.Sleep(time.Until(end)) // the scenarios take that long
-	prometheus.Await(t, `min(timestamp(up{job="closewait"}))`, float64(end.Unix()), math.Inf(1))
+	leaktest.EventuallyEvery(t, time.Until(end)+time.Minute, time.Second, func() (bool, string) {
+		scraped, err := prometheus.Query(`min(timestamp(up{job="closewait"}))`)
+		return err == nil && len(scraped) == 1 && scraped[0] >= float64(end.Unix()), fmt.Sprintf("scraped at %v (%v), want %v", scraped, err, end)
+	})
 	began := beginnings(t, prometheus, end)
 	for address, pidLabel := range targets {
 		for _, sc := range played {

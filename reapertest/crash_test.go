@@ -9,6 +9,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/prometheus/procfs"
+
 	"closewait_exporter/internal/leaktest"
 )
 
@@ -25,6 +27,30 @@ func TestNoCrashLetsTheReaperExceedItsBudget(t *testing.T) {
 	}
 }
 
+// awaitOlderThanStarts waits until a process is older than the precision of start times, a second.
+// A cooldown is for processes that may have started after the first action, which would keep them
+// from the budget.
+func awaitOlderThanStarts(t *testing.T, pid int) {
+	t.Helper()
+	const old = 2 * time.Second
+	await(t, func() (bool, string) {
+		process, err := procfs.NewProc(pid)
+		if err != nil {
+			t.Fatal(err)
+		}
+		stat, err := process.Stat()
+		if err != nil {
+			t.Fatal(err)
+		}
+		started, err := stat.StartTime()
+		if err != nil {
+			t.Fatal(err)
+		}
+		age := time.Since(time.UnixMilli(int64(started * 1000)))
+		return age > old, fmt.Sprintf("process %d is %v old", pid, age)
+	})
+}
+
 func crashCycle(t *testing.T, crashes int) {
 	const budget, leaks = 2, 5
 	dir := t.TempDir()
@@ -38,9 +64,9 @@ func crashCycle(t *testing.T, crashes int) {
 	for _, l := range (leaktest.Where{Program: exe}).StartMany(t, leaks, "--outbound=3", "--ignore-sigterm") {
 		targets = append(targets, follow(t, l, exe))
 	}
-	// Their age matters: a cooldown is for processes that started less than about a second before
-	// the first action too, and those would never come to the budget.
-	time.Sleep(1100 * time.Millisecond)
+	for _, p := range targets {
+		awaitOlderThanStarts(t, p.PID)
+	}
 	f := newFiles(t, fmt.Sprintf(`
 interval: 100ms
 limits: {actions: %d, per: 10m}
