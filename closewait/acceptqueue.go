@@ -24,16 +24,6 @@ type AcceptQueues struct {
 	Inexact bool
 }
 
-// Fuller returns the fuller one of two queues, in terms of their backlogs.
-func (q AcceptQueue) Fuller(other AcceptQueue) AcceptQueue {
-	mine, known := q.Ratio()
-	theirs, theirsKnown := other.Ratio()
-	if theirsKnown && (!known || theirs > mine) {
-		return other
-	}
-	return q
-}
-
 // UnacceptedCount is the number of sockets in CLOSE_WAIT in the accept queues of the process. Where
 // several queues share an address, it is the number in its own queues, exact or, if exact is false,
 // at most; Unaccepted then has the sockets of all of these queues.

@@ -46,13 +46,13 @@ func TestTheFullestQueueIsThatWithTheLargestShareOfItsBacklog(t *testing.T) {
 	for _, list := range [][]AcceptQueue{{short, long, unknown}, {unknown, long, short}, {long, short}} {
 		var fullest AcceptQueue
 		for _, q := range list {
-			fullest = fullest.Fuller(q)
+			fullest = Fuller(fullest, q)
 		}
 		if fullest != short {
 			t.Errorf("the fullest of %v is %v", list, fullest)
 		}
 	}
-	if _, known := unknown.Fuller(AcceptQueue{}).Ratio(); known {
+	if _, known := Fuller(unknown, AcceptQueue{}).Ratio(); known {
 		t.Error("the ratio of a queue without a known backlog is known")
 	}
 }

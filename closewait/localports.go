@@ -20,21 +20,11 @@ type PortUse struct {
 
 // Ratio is the share of the usable local ports that are in use, 0 to 1. It is false if that is not
 // known, or the process holds no such socket.
-func (u *PortUse) Ratio() (ratio float64, known bool) {
+func (u PortUse) Ratio() (ratio float64, known bool) {
 	if !u.Remote.IsValid() || u.Usable == 0 {
 		return 0, false
 	}
 	return min(float64(u.Used)/float64(u.Usable), 1), true
-}
-
-// Worse returns the use with the larger ratio.
-func (u PortUse) Worse(other PortUse) PortUse {
-	mine, known := u.Ratio()
-	theirs, theirsKnown := other.Ratio()
-	if theirsKnown && (!known || theirs > mine) {
-		return other
-	}
-	return u
 }
 
 // route is what connections must have in common to need different local ports. The zero value

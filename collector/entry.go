@@ -88,9 +88,9 @@ func sum(holders []*closewait.Holder) *closewait.Holder {
 		}
 		total.FDsKnown = total.FDsKnown && h.FDsKnown
 		total.OpenFDs += h.OpenFDs
-		total.Queues.Fullest = total.Queues.Fullest.Fuller(h.Queues.Fullest)
+		total.Queues.Fullest = closewait.Fuller(total.Queues.Fullest, h.Queues.Fullest)
 		total.Queues.Contested += h.Queues.Contested
-		total.Ports = total.Ports.Worse(h.Ports)
+		total.Ports = closewait.Fuller(total.Ports, h.Ports)
 	}
 	total.MaxFDs = sumOfLimits(holders)
 	total.Ended, total.Unaccepted, total.Other = closewait.NewHolding(ended), closewait.NewHolding(unaccepted), closewait.NewHolding(other)

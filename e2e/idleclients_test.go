@@ -1,8 +1,6 @@
 package e2e
 
 import (
-	"io"
-	"net"
 	"os/exec"
 	"testing"
 	"time"
@@ -22,13 +20,7 @@ func TestTenTimesAsManyIdleClientsAsAllowed(t *testing.T) {
 		t.Skipf("needs %d descriptors, the limit is %d: %v", clients+100, own.Cur, err)
 	}
 	e := serve(t)
-	for i := range clients {
-		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%100))}}
-		client, err := dialer.DialContext(t.Context(), "tcp", e.address)
-		must(t, err)
-		defer client.Close()
-		_, _ = io.WriteString(client, "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n") // may be closed already
-	}
+	leaktest.IdleClients(t, e.address, clients, 100)
 	started := time.Now()
 	m := e.scrape()
 	if took := time.Since(started); took > 2*time.Second {

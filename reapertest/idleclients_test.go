@@ -1,8 +1,6 @@
 package reapertest
 
 import (
-	"io"
-	"net"
 	"testing"
 	"time"
 
@@ -16,15 +14,7 @@ func TestTheReaperActsWhileIdleClientsTakeAllConnections(t *testing.T) {
 	leaky := startTarget(t, leaktest.Where{}, "crowded", "--outbound=3")
 	e := newFiles(t, preamble+rule("crowded", leaky.exe, outbound+soft)).
 		startIn(t, []string{"prlimit", "--nofile=256:256"}, "--reaper.enforce")
-	for i := range 1000 {
-		dialer := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.IPv4(127, 0, 1, byte(1+i%50))}}
-		client, err := dialer.DialContext(t.Context(), "tcp", e.address)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer client.Close()
-		_, _ = io.WriteString(client, "GET /-/healthy HTTP/1.1\r\nHost: x\r\n\r\n") // may be closed already
-	}
+	leaktest.IdleClients(t, e.address, 1000, 50)
 	started := time.Now()
 	values := e.scrape()
 	if took := time.Since(started); took > 2*time.Second {

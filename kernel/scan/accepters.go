@@ -152,7 +152,7 @@ func (a *accepters) addQueues(processes []closewait.Process) {
 		holders, _ := a.holdersOf(l.inode)
 		for _, id := range holders {
 			if q := of[id]; q != nil {
-				q.Fullest = q.Fullest.Fuller(l.queue)
+				q.Fullest = closewait.Fuller(q.Fullest, l.queue)
 			}
 		}
 	}
