@@ -134,9 +134,7 @@ func TestDiagnoseFindsProxiesWhoseOtherSideDoesNotClose(t *testing.T) {
 func TestDiagnoseFindsThatTheAcceptLoopReadsFromASilentClient(t *testing.T) {
 	leaktest.RequireRoot(t)
 	server := filepath.Join(t.TempDir(), "oneatatime")
-	if out, err := exec.Command(leaktest.RequireProgram(t, "gcc"), "-O2", "-pthread", "-o", server, "testdata/c/oneatatime.c").CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
+	compile(t, "testdata/c/oneatatime.c", server, "-O2", "-pthread")
 	p := startForeign(t, server)
 	for range 3 {
 		dial(t, p.port, "")

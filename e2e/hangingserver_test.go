@@ -73,9 +73,10 @@ func (l language) start(t *testing.T, byDefault bool) *hangingServer {
 	return &hangingServer{foreign: startForeignFor(t, time.Hour, command...), language: l.name, keepalive: l.keepsAliveDefault == byDefault, unread: l.unread}
 }
 
-func compile(t *testing.T, source, program string) {
+func compile(t *testing.T, source, program string, flags ...string) {
 	t.Helper()
-	if out, err := exec.Command(leaktest.RequireProgram(t, "gcc"), "-Wall", "-Werror", "-o", program, source).CombinedOutput(); err != nil {
+	arguments := append([]string{"-Wall", "-Werror", "-o", program, source}, flags...)
+	if out, err := exec.Command(leaktest.RequireProgram(t, "gcc"), arguments...).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 }

@@ -3,7 +3,6 @@ package e2e
 import (
 	"encoding/json"
 	"fmt"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -19,11 +18,8 @@ func TestListShowsEveryStateOrSaysThatItIsNotSeen(t *testing.T) {
 	server := leaktest.Start(t, "--sockets=5", "--closed=7", "--fin-wait2=6", "--refused=3", "--bare=4")
 	for _, scanner := range []string{"ebpf", "netlink", "procfs"} {
 		t.Run(scanner, func(t *testing.T) {
-			arguments := []string{"list", "--collector.min-age=0s", "--collector.scanner=" + scanner, fmt.Sprint("--pid=", server.PID)}
-			text, err := exec.Command(program(t), append(arguments, "--output=json")...).Output()
-			if err != nil {
-				t.Fatal(err)
-			}
+			arguments := []string{"--collector.min-age=0s", "--collector.scanner=" + scanner, fmt.Sprint("--pid=", server.PID)}
+			text, _ := listOutput(t, nil, append(arguments, "--output=json")...)
 			var got struct {
 				Host struct {
 					Complete []string `json:"complete_states"`
@@ -51,10 +47,7 @@ func TestListShowsEveryStateOrSaysThatItIsNotSeen(t *testing.T) {
 			if pairs := p.States["fin_wait2"]; p.Sockets != ended || p.Forwards != (pairs != nil && 2**pairs >= ended) {
 				t.Errorf("%d sockets, want %d, and forwards half-closes: %t", p.Sockets, ended, p.Forwards)
 			}
-			table, err := exec.Command(program(t), arguments...).Output()
-			if err != nil {
-				t.Fatal(err)
-			}
+			table, _ := listOutput(t, nil, arguments...)
 			if says, all := strings.Contains(string(table), "scanner does not see "), len(got.Host.Complete) == len(has); says == all {
 				t.Errorf("whether all states are seen (%t) is not said in\n%s", all, table)
 			}

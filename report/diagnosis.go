@@ -9,11 +9,11 @@ import (
 	"closewait_exporter/diagnose"
 )
 
-// Diagnosis is a verdict about a process, with the facts that it is from.
 // diagnosisVersion changes when a field is removed or changes its meaning, not when one is added.
 // docs/DIAGNOSE.md describes the fields.
 const diagnosisVersion = 1
 
+// Diagnosis is a verdict about a process, with the facts that it is from.
 type Diagnosis struct {
 	Facts   *diagnose.Facts
 	Verdict diagnose.Verdict
@@ -45,22 +45,8 @@ func (d *Diagnosis) Text(w io.Writer, columns int) error {
 }
 
 // paragraph wraps a text behind a title. Lines after the first are indented as far as the title.
-func paragraph(title, text string, columns int) (lines []string) {
-	line, indent := title, strings.Repeat(" ", len(title))
-	empty := true
-	for word := range strings.FieldsSeq(text) {
-		switch {
-		case empty:
-			line += word
-		case cellsOf(line)+1+cellsOf(word) <= columns:
-			line += " " + word
-		default:
-			lines = append(lines, line)
-			line = indent + word
-		}
-		empty = false
-	}
-	return append(lines, strings.TrimRight(line, " "))
+func paragraph(title, text string, columns int) []string {
+	return fill(title, strings.Repeat(" ", len(title)), text, columns)
 }
 
 type jsonDiagnosis struct {

@@ -70,10 +70,10 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 		Hidden:        jsonHidden{Processes: hidden.processes, Sockets: hidden.sockets, MinorProcesses: hidden.minor, NotSelected: len(r.Listed) - len(rows)},
 		Processes:     []jsonProcess{},
 	}
-	for _, row := range rows {
-		h := row.Holder
-		p := newJSONProcess(h, r.View.Taken)
-		p.States, p.Trend = newJSONStates(r.seen(), statesOf(h)), newJSONTrend(r.History, h)
+	for i := range rows {
+		h := rows[i].Holder
+		p := newJSONProcess(&rows[i], r.View.Taken)
+		p.States, p.Trend = newJSONStates(r.seen(), statesOf(h)), newJSONTrend(r.History, &rows[i])
 		if r.Rules != nil {
 			p.Rules = append([]string{}, r.Rules(&h.Process)...) // without a match an empty list, not null
 		}

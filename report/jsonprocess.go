@@ -82,8 +82,8 @@ type jsonNetwork struct {
 	Sockets int    `json:"sockets"`
 }
 
-func newJSONProcess(h *closewait.Holder, now time.Time) jsonProcess {
-	all := join(&h.Ended, &h.Unaccepted)
+func newJSONProcess(row *Row, now time.Time) jsonProcess {
+	h, all := row.Holder, &row.Ended
 	unaccepted, exact := h.UnacceptedCount()
 	p := jsonProcess{
 		Group: untrusted(h.Group()), PID: h.ID.PID, StartTime: h.StartTime.UTC(), Comm: untrusted(h.Comm), Exe: untrusted(h.Exe),
@@ -122,12 +122,12 @@ func newJSONFDs(p *closewait.Process) jsonFDs {
 	return fds
 }
 
-func newJSONTrend(past *history.History, h *closewait.Holder) *jsonTrend {
+func newJSONTrend(past *history.History, row *Row) *jsonTrend {
 	if past == nil {
 		return nil
 	}
-	t := past.Process(h.ID)
-	j := &jsonTrend{OverSeconds: t.Sockets.Over.Seconds(), GroupRestarts: past.Group(&h.Process).Restarts}
+	t := row.Trend
+	j := &jsonTrend{OverSeconds: t.Sockets.Over.Seconds(), GroupRestarts: past.Group(&row.Holder.Process).Restarts}
 	if t.Sockets.Over > 0 {
 		j.SocketsPerSecond = &t.Sockets.PerSecond
 	}

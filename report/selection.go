@@ -47,10 +47,19 @@ func (r *Report) Rows() []Row {
 	return rows
 }
 
+// Shown is the number of Rows.
+func (r *Report) Shown() int {
+	n := len(r.selected())
+	if top := r.Selection.Top; top > 0 {
+		n = min(n, top)
+	}
+	return n
+}
+
 // selectionLines count the listed processes that are not shown.
-func (r *Report) selectionLines(shown int) []string {
+func selectionLines(r *Report) []string {
 	var lines []string
-	matching := len(r.selected())
+	matching, shown := len(r.selected()), r.Shown()
 	if others := len(r.Listed) - matching; others > 0 {
 		lines = append(lines, fmt.Sprintf("Not selected: %s.", Count(others, "process")))
 	}

@@ -39,7 +39,7 @@ var socketColumns = []column{
 func (r *Report) Sockets(w io.Writer) error {
 	sockets := r.sockets()
 	if len(sockets) == 0 {
-		return writeLines(w, append(r.Summary(), r.selectionLines(len(r.Rows()))...))
+		return writeLines(w, append(r.Summary(), selectionLines(r)...))
 	}
 	table := grid{columns: socketColumns}
 	processes := r.processes()
@@ -49,7 +49,7 @@ func (r *Report) Sockets(w io.Writer) error {
 	if _, err := table.write(w, 0); err != nil {
 		return err
 	}
-	return writeLines(w, slices.Concat([]string{""}, r.Summary(), r.selectionLines(len(r.Rows()))))
+	return writeLines(w, slices.Concat([]string{""}, r.Summary(), selectionLines(r)))
 }
 
 func (r *Report) socketRow(s *closewait.Socket, processes map[closewait.ProcessID]*closewait.Process) []string {

@@ -99,22 +99,28 @@ func cut(s string, cells int) string {
 // wrap breaks lines between words so that they have at most width cells (0 = no limit). The rest of
 // a line is indented.
 func wrap(lines []string, width int) []string {
-	const indent = "  "
 	var wrapped []string
 	for _, line := range lines {
-		begin, used := "", 0
-		for word := range strings.FieldsSeq(line) {
-			switch cells := cellsOf(word); {
-			case begin == "":
-				begin, used = word, cells
-			case width > 0 && used+1+cells > width:
-				wrapped = append(wrapped, begin)
-				begin, used = indent+word, len(indent)+cells
-			default:
-				begin, used = begin+" "+word, used+1+cells
-			}
-		}
-		wrapped = append(wrapped, begin)
+		wrapped = append(wrapped, fill("", "  ", line, width)...)
 	}
 	return wrapped
+}
+
+// fill puts the words of a text behind a title, in lines of at most width cells (0 = no limit).
+// Lines after the first begin with the indent.
+func fill(title, indent, text string, width int) (lines []string) {
+	line, empty := title, true
+	for word := range strings.FieldsSeq(text) {
+		switch {
+		case empty:
+			line += word
+		case width <= 0 || cellsOf(line)+1+cellsOf(word) <= width:
+			line += " " + word
+		default:
+			lines = append(lines, line)
+			line = indent + word
+		}
+		empty = false
+	}
+	return append(lines, strings.TrimRight(line, " "))
 }

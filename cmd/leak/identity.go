@@ -60,7 +60,7 @@ func (i *identity) apply() error {
 		}
 	}
 	if i.loUp {
-		keepTimeWait()
+		tcp.RaiseTimeWaitLimit()
 		return tcp.RaiseLoopback()
 	}
 	return nil
@@ -89,14 +89,6 @@ func limitDescriptors(soft uint64) error {
 		return fmt.Errorf("--nofile=%d: the hard limit is %d: %w", soft, limit.Max, err)
 	}
 	return nil
-}
-
-// keepTimeWait lets a new network namespace keep all client ends in FIN_WAIT2, where the limit can
-// be as low as half of a small table of connections. Beyond it the kernel forgets an end at once,
-// and may give its port to another connection, which resets the leaked socket. Where this does not
-// work, the default applies.
-func keepTimeWait() {
-	_ = os.WriteFile("/proc/sys/net/ipv4/tcp_max_tw_buckets", []byte("262144"), 0)
 }
 
 // drop gives up root, in all threads of the process.

@@ -31,8 +31,9 @@ func runDiagnose(ctx context.Context, o *options, columns int, stdout io.Writer)
 	if err != nil {
 		return 1, err
 	}
+	var id closewait.ProcessID
 	if o.diagnose.pid != 0 { // before the scan, which takes longer than a mistyped pid deserves
-		if _, err := inspect.Find(h.proc, o.diagnose.pid); err != nil {
+		if id, err = inspect.Find(h.proc, o.diagnose.pid); err != nil {
 			return 1, err
 		}
 	}
@@ -40,7 +41,7 @@ func runDiagnose(ctx context.Context, o *options, columns int, stdout io.Writer)
 	if err != nil {
 		return 1, err
 	}
-	holder, err := chooseHolder(view, o, h)
+	holder, err := chooseHolder(view, id, o, h)
 	if err != nil {
 		return 1, err
 	}
@@ -71,20 +72,16 @@ func runDiagnose(ctx context.Context, o *options, columns int, stdout io.Writer)
 	return nothingWrong, nil
 }
 
-// chooseHolder returns the process to diagnose: the one with the pid, or the worst listed one, of a
-// group if one is given. It returns nil if none is listed and none was asked for.
-func chooseHolder(view *closewait.View, o *options, h *host) (*closewait.Holder, error) {
-	if o.diagnose.pid != 0 {
-		id, err := inspect.Find(h.proc, o.diagnose.pid)
-		if err != nil {
-			return nil, err
-		}
+// chooseHolder returns the process to diagnose: the one that was named, or the worst listed one, of
+// a group if one is given. It returns nil if none is listed and none was asked for.
+func chooseHolder(view *closewait.View, named closewait.ProcessID, o *options, h *host) (*closewait.Holder, error) {
+	if named.PID != 0 {
 		for _, holder := range view.Holders {
-			if holder.ID == id {
+			if holder.ID == named {
 				return holder, nil
 			}
 		}
-		p, err := h.describe(id)
+		p, err := h.describe(named)
 		return &closewait.Holder{Process: p}, err
 	}
 	for _, holder := range closewait.Listed(view, o.minAge) {

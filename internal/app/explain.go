@@ -35,8 +35,7 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	observer := closewait.NewObserver(ctx, h.scan, closewait.NewTracker(nil), time.Now)
-
+	observer := newObserver(ctx, h, nil)
 	view, err := observer.Observe(ctx)
 	if err != nil {
 		return err

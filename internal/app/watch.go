@@ -87,7 +87,7 @@ func (l *lister) redraw(r *report.Report, first bool) error {
 		}
 		const cursor = 1 // its line below the text
 		excess := bytes.Count(text, []byte("\n")) + cursor - lines
-		shown := len(r.Rows())
+		shown := r.Shown()
 		if lines == 0 || excess <= 0 || shown <= 1 {
 			return l.out.draw(firstLines(text, lines-cursor), first)
 		}

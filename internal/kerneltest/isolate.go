@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/internal/hosttest"
+	"closewait_exporter/internal/leaktest/tcp"
 )
 
 // Isolate is for TestMain. It runs the tests on a host of their own (see package hosttest) with
@@ -24,7 +25,7 @@ func Isolate() {
 	}
 	if hosttest.Own() {
 		shrinkHashTablesOfChildren()
-		raiseTimeWaitLimit()
+		tcp.RaiseTimeWaitLimit()
 	}
 }
 
@@ -49,12 +50,4 @@ func shrinkHashTable() (undo func()) {
 // current one afterwards.
 func shrinkHashTablesOfChildren() {
 	_ = os.WriteFile("/proc/sys/net/ipv4/tcp_child_ehash_entries", []byte("16384"), 0)
-}
-
-// raiseTimeWaitLimit lets the namespace of the tests keep all ends in FIN_WAIT2 or TIME_WAIT. By
-// default the limit is half of the size of the table of connections. Beyond it the kernel forgets
-// an end at once, and may give its port to another connection to the same address: that resets the
-// socket in CLOSE_WAIT which is still at the other end.
-func raiseTimeWaitLimit() {
-	_ = os.WriteFile("/proc/sys/net/ipv4/tcp_max_tw_buckets", []byte("262144"), 0)
 }
