@@ -233,3 +233,18 @@ func TestTheProcessNearestToItsLimitIsTheWorst(t *testing.T) {
 		t.Errorf("worst first: %v, %v; want the one with 90 of 100 descriptors", v.Holders[0].ID, v.Holders[1].ID)
 	}
 }
+
+func TestProcessesWithoutALimitAreOrderedByTheirSockets(t *testing.T) {
+	unlimited := func(id ProcessID, open uint64) Process {
+		p := process(id)
+		p.FDsKnown, p.OpenFDs, p.MaxFDs = true, open, UnlimitedFDs
+		return p
+	}
+	v := NewTracker(nil).Update(&Snapshot{
+		Taken: epoch, Sockets: []SocketSample{row(1, heldBy(alice)), row(2, heldBy(alice)), row(3, heldBy(bob))},
+		Processes: []Process{unlimited(alice, 10), unlimited(bob, 9000)}, PIDs: []int{alice.PID, bob.PID},
+	})
+	if v.Holders[0].ID != alice {
+		t.Errorf("worst first: %v, want the one with two sockets", v.Holders[0].ID)
+	}
+}

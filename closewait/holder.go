@@ -31,8 +31,6 @@ func (h *Holder) ForwardsHalfCloses() bool {
 
 // fill is the share of the limit of descriptors that is in use, 0 to 1; 0 where one is not known.
 func (h *Holder) fill() float64 {
-	if !h.FDsKnown || h.MaxFDs == 0 {
-		return 0
-	}
-	return min(float64(h.OpenFDs)/float64(h.MaxFDs), 1)
+	ratio, _ := h.FDRatio()
+	return min(ratio, 1)
 }

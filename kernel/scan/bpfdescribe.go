@@ -22,8 +22,9 @@ type bpfDescriptions struct {
 // description is an earlier description of a process, with the version that it had.
 type description struct {
 	closewait.Process
-	version bpf.Version
-	at      time.Time
+	version     bpf.Version
+	at          time.Time
+	otherTables bool // threads had descriptor tables of their own
 }
 
 // forget forgets all descriptions.
@@ -49,7 +50,7 @@ func (d *bpfDescriptions) describeProcess(id closewait.ProcessID, record *bpf.Pr
 	known := procfs.Known{NetNS: closewait.NetNS(record.Netns)} // BPF shows it where /proc may not
 	if before.version == record.Version && time.Since(before.at) < d.refresh {
 		d.known[id] = before
-		if p, whole := d.update(before.Process, record); whole {
+		if p, whole := d.update(before.Process, record); whole && !before.otherTables {
 			return p, nil
 		}
 		known.Before = &before.Process
@@ -58,15 +59,15 @@ func (d *bpfDescriptions) describeProcess(id closewait.ProcessID, record *bpf.Pr
 	}
 	p, whole, err := d.describer.Describe(id, known)
 	if whole {
-		d.known[id] = description{p, record.Version, time.Now()}
+		d.known[id] = description{p, record.Version, time.Now(), d.describer.HasOtherTables(id)}
 	}
 	return p, err
 }
 
 // update updates an earlier description from the record of this scan. It is whole if nothing else
-// can have changed. BPF counts the descriptors in the table of the leader.
+// can have changed. BPF counts the descriptors in the table of the leader only.
 func (d *bpfDescriptions) update(p closewait.Process, record *bpf.Process) (updated closewait.Process, whole bool) {
 	p.Comm, p.State, p.NetNS = record.Command(), record.StateLetter(), closewait.NetNS(record.Netns)
 	p.OpenFDs, p.FDsKnown = d.iterator.OpenDescriptors(record)
-	return p, p.FDsKnown && !host.LeaderEnded(p.State) && !d.describer.HasOtherTables(p.ID)
+	return p, p.FDsKnown && !host.LeaderEnded(p.State)
 }

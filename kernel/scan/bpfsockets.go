@@ -199,9 +199,9 @@ func (b *bpfScan) holdersOf(rows []fdscan.InodeIndex, lists *fdscan.HolderLists)
 // holdersOfListener returns the holders of a listener, ascending by pid. Each can have several
 // descriptors of it.
 func (b *bpfScan) holdersOfListener(inode uint64) []closewait.ProcessID {
-	holders := b.listening[inode]
-	slices.SortFunc(holders, fdscan.ByPID)
-	return slices.Compact(holders)
+	slices.SortFunc(b.listening[inode], fdscan.ByPID)
+	b.listening[inode] = slices.Compact(b.listening[inode])
+	return b.listening[inode]
 }
 
 // has reports whether a process holds the socket with this inode.

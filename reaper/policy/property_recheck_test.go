@@ -1,8 +1,8 @@
 package policy
 
 import (
-	"fmt"
 	"math/rand/v2"
+	"reflect"
 	"regexp"
 	"slices"
 	"testing"
@@ -119,7 +119,7 @@ func forbidden(c *rules.Config, p *closewait.Process, line string, a closewait.A
 		return "there is no such rule"
 	case c.Rules[i].Mode != rules.Enforce:
 		return "the rule does not act"
-	case len(c.Rules[i].Steps) <= step || fmt.Sprint(c.Rules[i].Steps[:step+1]) != fmt.Sprint(steps):
+	case len(c.Rules[i].Steps) <= step || !reflect.DeepEqual(c.Rules[i].Steps[:step+1], steps):
 		return "the rule has other steps"
 	case len(c.Protect.Exe) > 0:
 		return "the program is protected"

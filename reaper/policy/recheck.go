@@ -2,6 +2,7 @@ package policy
 
 import (
 	"fmt"
+	"reflect"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/condition"
@@ -88,7 +89,7 @@ func (p *Policy) allows(d *Decision, step int) (index int, result RecheckResult)
 		return 0, refused(label, "a reload has set the mode of the rule to %s", rule.Mode)
 	}
 	for i := range min(step+1, len(d.Rule.Steps)) {
-		if i >= len(rule.Steps) || rule.Steps[i].String() != d.Rule.Steps[i].String() {
+		if i >= len(rule.Steps) || !reflect.DeepEqual(rule.Steps[i], d.Rule.Steps[i]) {
 			return 0, refused(LabelSuperseded, "a reload has changed the steps of the rule: step %d was %q", i+1, d.Rule.Steps[i])
 		}
 	}
@@ -112,7 +113,10 @@ func (r *round) recheck(d *Decision, index int, t *TargetFacts, first bool) Rech
 		return refused(LabelGone, "the rule does not match process %d any more, which runs another program: %s", state.ID.PID, mismatch)
 	}
 	e := &evaluation{round: r, processState: state, rule: rule, index: index, d: r.decision(state, index), thorough: true}
-	sockets := e.withCut(t.Cut)
+	var sockets map[closewait.SocketID]*closewait.Socket
+	if first {
+		sockets = e.withCut(t.Cut)
+	}
 	for i := range checks {
 		c := &checks[i]
 		if skip := c.DecisionOnly || !first && c.OfProcess == nil && c.Label != condition.LabelProtected; !skip && !c.Check(e) {

@@ -234,3 +234,32 @@ func TestNoDryRunBesideARealRemediation(t *testing.T) {
 		}
 	})
 }
+
+// TestAReloadThatChangesTheArgumentsOfAGuardStopsTheRun: the text of a step does not have them,
+// because they can be secret.
+func TestAReloadThatChangesTheArgumentsOfAGuardStopsTheRun(t *testing.T) {
+	asking := func(arguments ...string) rules.Rule {
+		return rule(func(r *rules.Rule) {
+			r.Steps = append([]step.Step{step.Run{Command: append([]string{"/bin/ask"}, arguments...)}}, r.Steps...)
+		})
+	}
+	at := func(d time.Duration) *closewait.View { return view(d, holder(alice, sockets(2, 1, hour))) }
+	p := policy(asking("{pid}"))
+	_, s := p.Decide(at(0), State{})
+	decisions, s := p.Decide(at(time.Minute), s)
+	d := &decisions[0]
+	if !d.Acts() {
+		t.Fatal(describe(decisions))
+	}
+	for name, c := range map[string]struct {
+		reloaded rules.Rule
+		want     Label
+	}{
+		"the same":        {asking("{pid}"), unlabelled},
+		"other arguments": {asking("{pid}", "{group}"), LabelSuperseded},
+	} {
+		if got := policy(c.reloaded).Recheck(at(90*time.Second), s, d, 0, factsOf(d)); got.Label != c.want {
+			t.Errorf("%s: %q because of %q, want %q", name, got.Label, got.Why, c.want)
+		}
+	}
+}
