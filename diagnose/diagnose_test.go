@@ -29,7 +29,7 @@ func facts(options ...func(*Facts)) *Facts {
 		Runtime: Native, Between: 300 * time.Millisecond, SocketsKnown: true, CallsKnown: true,
 		CPU:     CPU{Known: true, Wanted: 0.01},
 		Sockets: []Socket{{FD: 3, State: Listening, Local: server, SendQueue: 128}},
-		Threads: []Thread{{TID: 42, Name: "shop", State: 'S', Still: true, Call: "epoll_wait", FDs: []int{3}, Event: true, Socket: -1}},
+		Threads: []Thread{{TID: 42, Name: "shop", State: 'S', Still: true, Call: "epoll_wait", FDs: []int{3}, Socket: -1}},
 	}
 	for _, option := range options {
 		option(f)

@@ -46,7 +46,6 @@ type Thread struct {
 	Call   string // name of the system call, such as "read"; empty: none, or not known
 	Kernel string // function of the kernel in which it sleeps (wchan); empty: not known
 	FDs    []int  // descriptors for which the call waits; those that an epoll instance watches
-	Event  bool   // the call waits for any of several events, or for a time: poll, select, epoll
 	On     string // kind of the descriptor of the call, such as "pipe"; empty for sockets in Sockets
 	Socket int    // index in Sockets of the only one for which the call waits, or -1
 }

@@ -165,12 +165,12 @@ func (e *evaluation) leakEvidence() []string {
 	return []string{
 		fmt.Sprintf("%s (%s), the oldest for %s, %d of them %s.", count(n, "ended socket"), strings.Join(parts, ", "),
 			seconds(e.leak.Oldest(e.Taken)), top.Sockets, service),
-		"Peers: " + e.remotes(&e.leak),
+		"Peers: " + remotes(&e.leak),
 	}
 }
 
 // remotes names the most frequent peer of sockets.
-func (e *evaluation) remotes(h *closewait.Holding) string {
+func remotes(h *closewait.Holding) string {
 	return fmt.Sprintf("%s, most often %s (%d of %d).",
 		strings.Replace(count(h.RemoteAddresses, "address"), "addresss", "addresses", 1), h.TopRemote.Addr, h.TopRemote.Sockets, h.Len())
 }

@@ -3,6 +3,7 @@ package diagnose
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 )
@@ -87,14 +88,9 @@ func shortest(sockets []Socket) time.Duration {
 
 // sortedByCount returns the names, the most frequent first.
 func sortedByCount(counts map[string]int) []string {
-	var names []string
-	for name := range counts {
-		names = append(names, name)
-	}
-	slices.SortFunc(names, func(a, b string) int {
+	return slices.SortedFunc(maps.Keys(counts), func(a, b string) int {
 		return cmp.Or(cmp.Compare(counts[b], counts[a]), cmp.Compare(a, b))
 	})
-	return names
 }
 
 // waitsForPeer applies to a process most of whose workers wait for the answer of one service, while
@@ -135,7 +131,7 @@ func waitsForPeer(e *evaluation) *Verdict {
 		v.Evidence = append(v.Evidence, fmt.Sprintf("The last request was sent %s ago, without an answer since (descriptor %s).", seconds(shortest), first(fds, 5)))
 	}
 	if connecting > 0 {
-		v.Evidence = append(v.Evidence, fmt.Sprintf("%s %s not even established.", count(connecting, "connection"), is(connecting)))
+		v.Evidence = append(v.Evidence, isAre(connecting, "connection")+" not even established.")
 	}
 	if p := waiting[0].socket.Peer; p.Place == OtherProcess && p.PID != 0 {
 		v.Evidence = append(v.Evidence, fmt.Sprintf("The other end is process %d (%s) on this host.", p.PID, p.Comm))

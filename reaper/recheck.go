@@ -124,7 +124,7 @@ type evidenceCheck struct {
 	stuck    int                 // cut by an earlier step, but the descriptor is still open
 	free     int                 // no target has a descriptor of it any more
 	foreign  int                 // a process that is no target holds it too
-	changed  int                 // held, but with traffic again, or no longer in CLOSE_WAIT without being cut
+	changed  int                 // held, but with traffic again, or in another state without being cut
 	complete bool                // every process of the host could be read
 }
 

@@ -34,7 +34,7 @@ type remediation struct {
 	wouldRun  []StepRecord // in dry run
 	tried     bool         // a step was tried
 	acted     bool         // a step was carried out, or would have been in dry run
-	cut       bool         // connections were ended, so leaked sockets may have left CLOSE_WAIT
+	cut       bool         // connections were ended, so leaked sockets may have left their state
 	raised    bool         // the limit of descriptors was raised
 	signalled bool
 	sentKill  bool

@@ -57,8 +57,14 @@ func checkPIDs(h *host.Host) error {
 	if err != nil && !host.Vanished(err) {
 		return fmt.Errorf("find own pid: %w", err)
 	}
-	if !h.PIDsAreOurs || len(strings.Fields(procfs.StatusField(status, "NSpid"))) > 1 {
+	if !h.PIDsAreOurs || hasNestedPID(status) {
 		return fmt.Errorf("%s belongs to another pid namespace, so its pids mean other processes here: run in the pid namespace of the host (docker run --pid=host, hostPID: true)", h.Path)
 	}
 	return nil
+}
+
+// hasNestedPID reports whether a process lives in a pid namespace below the one of the proc file
+// system, from its status file.
+func hasNestedPID(status []byte) bool {
+	return len(strings.Fields(procfs.StatusField(status, "NSpid"))) > 1
 }

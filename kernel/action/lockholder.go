@@ -87,7 +87,7 @@ func (e *Executor) isReaperLock(l *heldLock) bool {
 	}
 	defer dir.Close()
 	status, err := dir.Read("status", nil)
-	if err != nil || len(strings.Fields(procfs.StatusField(status, "NSpid"))) > 1 || !mayFindHolders(status) {
+	if err != nil || hasNestedPID(status) || !mayFindHolders(status) {
 		return false
 	}
 	users, err := dir.Stat("ns/user")

@@ -33,13 +33,18 @@ func (e *Executor) inTables(ctx context.Context, sockets []*closewait.Socket) (f
 // sockets that are still in the same state.
 func tableRows(ctx context.Context, sockets []*closewait.Socket) (map[*closewait.Socket]sockdiag.Row, error) {
 	wanted := make(map[uint64]*closewait.Socket, len(sockets))
+	var states []uint
 	for _, s := range sockets {
 		if s.Accepted() {
 			wanted[s.Inode] = s
+			states = append(states, uint(host.TCPState(s.State)))
 		}
 	}
+	if len(wanted) == 0 {
+		return nil, nil
+	}
 	rows := make(map[*closewait.Socket]sockdiag.Row, len(wanted))
-	_, err := sockdiag.NewDumper(host.TCPCloseWait, host.TCPFinWait2).Dump(ctx, func(row *sockdiag.Row) {
+	_, err := sockdiag.NewDumper(states...).Dump(ctx, func(row *sockdiag.Row) {
 		if s := wanted[uint64(row.Inode)]; s != nil && row.State == host.TCPState(s.State) && row.Matches(s) {
 			rows[s] = *row
 		}
@@ -47,18 +52,13 @@ func tableRows(ctx context.Context, sockets []*closewait.Socket) (map[*closewait
 	return rows, err
 }
 
-// tableStates are the states in which a socket can have a descriptor and is in the TCP tables: all
-// except CLOSE (in no table), SYN_RECV and NEW_SYN_RECV (no socket yet) and TIME_WAIT (no socket
-// any more).
-var tableStates = []uint{1, 2, 4, 5, 8, 9, 10, 11}
-
 // absentFromTables returns the sockets that are absent from the TCP tables of their namespaces. It
 // leaves out sockets whose namespace has no process left, because its tables cannot be read.
 func (e *Executor) absentFromTables(ctx context.Context, sockets []*closewait.Socket) (absent []*closewait.Socket, err error) {
 	for ns, group := range byNamespace(sockets) {
 		err := e.host.InNamespace(ctx, ns, func() error {
 			listed := map[uint64]bool{}
-			malformed, err := sockdiag.NewDumper(tableStates...).Dump(ctx, func(row *sockdiag.Row) { listed[uint64(row.Inode)] = true })
+			malformed, err := sockdiag.NewDumper(sockdiag.HeldStates...).Dump(ctx, func(row *sockdiag.Row) { listed[uint64(row.Inode)] = true })
 			for _, s := range group {
 				if err == nil && malformed == 0 && s.Accepted() && !listed[s.Inode] {
 					absent = append(absent, s)

@@ -189,7 +189,6 @@ func (r *reading) describeThreads(before, after map[int]threadState) {
 		case oneDescriptor:
 			t.FDs = []int{int(int32(now.call.arguments[0]))}
 		case pollSet, selectSet, epollSet:
-			t.Event = true
 			if t.Still {
 				t.FDs = r.sets[tid]
 			}

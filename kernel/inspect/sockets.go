@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -21,8 +22,6 @@ const (
 	tcpEstablished = 1
 	tcpSynSent     = 2
 	tcpFinWait1    = 4
-	tcpLastAck     = 9
-	tcpClosing     = 11
 )
 
 // table has all sockets of a network namespace but those in TIME_WAIT and SYN_RECV.
@@ -44,8 +43,7 @@ func pairOf(row *sockdiag.Row) pair { return pair{unmapped(row.Local), unmapped(
 // readTable reads the sockets of a network namespace.
 func readTable(ctx context.Context, h *host.Host, ns closewait.NetNS) (*table, error) {
 	t := &table{byPair: map[pair]int{}, byInode: map[uint64]int{}, ports: map[uint16]bool{}}
-	dumper := sockdiag.NewDumper(tcpEstablished, tcpSynSent, tcpFinWait1, host.TCPFinWait2, host.TCPCloseWait,
-		tcpLastAck, host.TCPListen, tcpClosing)
+	dumper := sockdiag.NewDumper(sockdiag.HeldStates...)
 	err := h.InNamespace(ctx, ns, func() error {
 		_, err := dumper.Dump(ctx, func(row *sockdiag.Row) { t.add(row) })
 		return err
@@ -200,11 +198,11 @@ func target(tasks host.Directory, tid, fd int) (inode uint64, kind string) {
 		return inode, "a socket that is not TCP"
 	}
 	switch text := string(link); {
-	case len(text) > 5 && text[:5] == "pipe:":
+	case strings.HasPrefix(text, "pipe:"):
 		return 0, "a pipe"
-	case len(text) > 10 && text[:11] == "anon_inode:":
-		return 0, "a descriptor of kind " + text[11:]
-	case len(text) > 5 && text[:5] == "/dev/":
+	case strings.HasPrefix(text, "anon_inode:"):
+		return 0, "a descriptor of kind " + strings.TrimPrefix(text, "anon_inode:")
+	case strings.HasPrefix(text, "/dev/"):
 		return 0, "a device"
 	}
 	return 0, "a file"

@@ -2,6 +2,7 @@ package procfs
 
 import (
 	"bytes"
+	"strings"
 
 	"closewait_exporter/closewait"
 )
@@ -18,7 +19,7 @@ type place struct {
 
 // isUserManager reports whether the unit is the service manager of a user. All services, terminals
 // and containers of the user are below it, so it is not their unit.
-func (p *place) isUserManager() bool { return bytes.HasPrefix([]byte(p.unit), []byte("user@")) }
+func (p *place) isUserManager() bool { return strings.HasPrefix(p.unit, "user@") }
 
 // isManagerItself reports whether the process is the manager of a user, and not one of the
 // processes below it. Older versions of systemd do not use init.scope.

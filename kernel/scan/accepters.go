@@ -130,7 +130,7 @@ func (a *accepters) acceptedOn(on port) map[closewait.ProcessID]bool {
 			if !row.Accepted() || row.Direction != closewait.Inbound {
 				continue
 			}
-			at := port{row.ID.NetNS, row.Local.Port()}
+			at := localPort(row)
 			if a.accepted[at] == nil {
 				a.accepted[at] = map[closewait.ProcessID]bool{}
 			}

@@ -2,6 +2,7 @@ package scan_test
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"syscall"
 	"testing"
@@ -174,6 +175,34 @@ func TestSocketsInFlightInFinWait2AreNotReported(t *testing.T) {
 					t.Errorf("reported: %+v", s)
 				}
 			}
+		}
+	})
+}
+
+// TestSocketsInFinWait2AreCompleteOnceTheirHoldersAreSearched holds for the scanners that read
+// tables: they do not read descriptors for such a socket at once.
+func TestSocketsInFinWait2AreCompleteOnceTheirHoldersAreSearched(t *testing.T) {
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		if kind.name == scan.ScannerEBPF {
+			t.Skip("it reads all descriptors in each scan")
+		}
+		c := connect(t, listen(t, "127.0.0.1:0"))
+		other := connect(t, listen(t, "127.0.0.1:0"))
+		other.CloseClient() // so that descriptors are read in the first scan
+		scanner := openTracked(t, kind, scan.Options{Refresh: time.Hour})
+		if v := scanner.view(); !v.Complete.Has(closewait.FinWait2) {
+			t.Error("not complete without such a socket")
+		}
+		if err := c.Server.CloseWrite(); err != nil {
+			t.Fatal(err)
+		}
+		scanner.await(func(v view) (bool, string) {
+			return !v.Complete.Has(closewait.FinWait2), "complete while a holder is not searched"
+		})
+		scan.RefreshNow(scanner.Scanner)
+		v := scanner.view()
+		if n := v.holder(os.Getpid()).Other.States[closewait.FinWait2]; n != 1 || !v.Complete.Has(closewait.FinWait2) {
+			t.Errorf("%d in FIN_WAIT2, want 1; complete: %v", n, v.Complete)
 		}
 	})
 }

@@ -74,6 +74,7 @@ func (c *ownerCache) assign(scan *tableScan, valid func(*ownerEntry) bool) bool 
 
 // assignAccepted fills in the directions of all sockets, and the owners of the accepted ones.
 func (c *ownerCache) assignAccepted(scan *tableScan, valid func(*ownerEntry) bool) bool {
+	scan.finWait2Waits = false
 	for i := range scan.set.sockets {
 		row := &scan.set.sockets[i]
 		row.Direction = scan.set.listeners.direction(&row.Facts)
@@ -84,9 +85,11 @@ func (c *ownerCache) assignAccepted(scan *tableScan, valid func(*ownerEntry) boo
 		e := c.table.find(row.Inode, row.ID.Cookie)
 		// The holders of a new socket in FIN_WAIT2 are found by the next walk that is due: peers can
 		// keep any program in that state.
-		if !valid(e) && (e != nil || row.State != closewait.FinWait2) {
+		waits := e == nil && row.State == closewait.FinWait2
+		if !valid(e) && !waits {
 			return false
 		}
+		scan.finWait2Waits = scan.finWait2Waits || waits
 		if e != nil {
 			row.Owner, row.Holders = e.owner, e.holderList()
 			if row.Direction != closewait.UnknownDirection {

@@ -41,6 +41,8 @@ type tableScan struct {
 	taken     time.Time         // after the last row was read, so that ages are never too large
 	uptime    time.Duration     // of the host at that time
 	missed    []closewait.Facts // accepted sockets that the last scan saw and this one does not
+
+	finWait2Waits bool // some socket in FIN_WAIT2 waits for the next walk to find its holders
 }
 
 // newTableScanner returns a tableScanner. The dumper is nil if netlink is not to be used.
@@ -53,9 +55,15 @@ func newTableScanner(h *host.Host, o Options, dumper *sockdiag.Dumper) *tableSca
 	return s
 }
 
-// seenInTables are the states in which tables show every socket: those in FIN_WAIT2 in the second
-// scan.
-var seenInTables = closewait.NewStateSet(closewait.CloseWait, closewait.FinWait2)
+// complete returns the states in which the scan has every held socket that tables show. Sockets in
+// FIN_WAIT2 that were not there in the scan before do not count: clients and proxies have them for
+// a moment.
+func (scan *tableScan) complete() closewait.StateSet {
+	if scan.finWait2Waits {
+		return closewait.NewStateSet(closewait.CloseWait)
+	}
+	return closewait.NewStateSet(closewait.CloseWait, closewait.FinWait2)
+}
 
 // Close implements Scanner. There is nothing to release.
 func (s *tableScanner) Close() {}
@@ -113,7 +121,7 @@ func (s *tableScanner) snapshot(scan *tableScan) (*closewait.Snapshot, error) {
 		scan.accepters.addQueues(s.buffers.processes)
 	}
 	return &closewait.Snapshot{
-		Complete: seenInTables,
+		Complete: scan.complete(),
 		Taken:    scan.taken, Uptime: scan.uptime, NetNS: scan.set.netNSIDs(), UnreadableNetNS: scan.unread, Denied: s.owners.unread,
 		UsablePorts: scan.set.usablePorts(s.ports, scan.set.reached),
 		Sockets:     scan.set.sockets, Processes: s.buffers.processes, PIDs: scan.pids,

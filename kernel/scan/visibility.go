@@ -28,10 +28,11 @@ func missingIf(list []closewait.MissingCapability, condition bool, capability, l
 
 // hiddenIf is missingIf for a capability without which sockets or their holders stay hidden.
 func hiddenIf(list []closewait.MissingCapability, condition bool, capability, lost string) []closewait.MissingCapability {
-	if !condition {
-		return list
+	list = missingIf(list, condition, capability, lost)
+	if condition {
+		list[len(list)-1].HidesSockets = true
 	}
-	return append(list, closewait.MissingCapability{Capability: capability, Lost: lost, HidesSockets: true})
+	return list
 }
 
 // tablesMissing returns the missing capabilities of the scanners that search /proc for holders and

@@ -17,17 +17,20 @@ const (
 	// families in one pass over the hash table of the kernel, where SOCK_DIAG_BY_FAMILY needs two.
 	tcpdiagGetsock = 18
 
-	dumpRequestSize = 60
-
 	// dumpBuffer is the size of the buffer of a receive, in bytes. The kernel fills at most 32 KiB
 	// (Linux 6.18), and sends further sockets in further messages.
 	dumpBuffer = 256 << 10
 )
 
+// HeldStates are the states in which a socket can have a descriptor and is in the TCP tables: all
+// except CLOSE (in no table), SYN_RECV and NEW_SYN_RECV (no socket yet) and TIME_WAIT (no socket
+// any more). See include/net/tcp_states.h.
+var HeldStates = []uint{1, 2, 4, 5, 8, 9, 10, 11}
+
 // DumpRequest returns a request for the TCP sockets of both families in the given states, with
 // tcp_info: struct nlmsghdr and struct inet_diag_req.
 func DumpRequest(states ...uint) []byte {
-	const request = dumpRequestSize
+	const request = 60
 	b := make([]byte, headerSize+request)
 	binary.NativeEndian.PutUint32(b[0:], uint32(len(b)))
 	binary.NativeEndian.PutUint16(b[4:], tcpdiagGetsock)

@@ -8,13 +8,13 @@ import (
 	"closewait_exporter/reaper/document"
 )
 
-// age selects the sockets that have been in CLOSE_WAIT, and without traffic, for long enough.
+// age selects the sockets that have been in their state, and without traffic, for long enough.
 var age = Condition{
 	Key: "age",
 	Read: func(s *document.Section, w *When) {
 		w.Age = document.Value(s, "age", 0, parseAge)
 		if !s.Has("age") && !s.Broken() {
-			s.Refuse("age", "is missing: say for how long a socket must have been in CLOSE_WAIT, such as 60s")
+			s.Refuse("age", "is missing: say for how long a connection must have been over, such as 60s")
 		}
 	},
 	Describe: func(w *When) string { return w.Age.String() },

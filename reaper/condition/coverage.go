@@ -14,8 +14,8 @@ const minCoverage = 0.95
 
 // coverage requires that the owners are known of nearly all sockets that could be evidence against
 // the process. Sockets that other users have opened never are, and neither are those in network
-// namespaces in which the process holds none. So no user and no container can stop rules for the
-// processes of others by putting sockets in flight.
+// namespaces in which the process holds no ended socket. So no user and no container can stop rules
+// for the processes of others by putting sockets in flight.
 var coverage = Condition{
 	Name:   "coverage",
 	Label:  LabelLowCoverage,

@@ -1,6 +1,7 @@
 package policy
 
 import (
+	"iter"
 	"maps"
 	"slices"
 	"time"
@@ -151,7 +152,7 @@ func (b blockedLeaks) remedied(targets []closewait.ProcessID) blockedLeaks {
 // counted from now.
 func (r *round) ifDirectionKnown(e *evaluation) (blockedBy Label, after time.Duration) {
 	tooFew := e.complete && len(e.evidence) < e.rule.When.MinSockets()
-	if e.rule.When.Direction == condition.AnyDirection || !tooFew || !slices.ContainsFunc(slices.Collect(e.candidateSockets()), hasUnknownDirection) {
+	if e.rule.When.Direction == condition.AnyDirection || !tooFew || !anyUnknownDirection(e.candidateSockets()) {
 		return unlabelled, 0
 	}
 	assumed := &evaluation{
@@ -161,6 +162,16 @@ func (r *round) ifDirectionKnown(e *evaluation) (blockedBy Label, after time.Dur
 		return unlabelled, 0
 	}
 	return BlockedByDirection, e.rule.When.For
+}
+
+// anyUnknownDirection reports whether the direction of some socket is unknown.
+func anyUnknownDirection(sockets iter.Seq[*closewait.Socket]) bool {
+	for s := range sockets {
+		if hasUnknownDirection(s) {
+			return true
+		}
+	}
+	return false
 }
 
 func hasUnknownDirection(s *closewait.Socket) bool { return s.Direction == closewait.UnknownDirection }

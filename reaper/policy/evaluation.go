@@ -146,10 +146,11 @@ func (e *evaluation) Coverage() float64 {
 
 // ActiveRun implements condition.Subject.
 func (e *evaluation) ActiveRun() string {
-	if run := e.next.limiters[e.rule.Mode].runOn(e.ID, e.limitGroups()); run != "" {
+	groups := e.limitGroups()
+	if run := e.next.limiters[e.rule.Mode].runOn(e.ID, groups); run != "" {
 		return run
 	}
-	if run := e.next.limiters[rules.Enforce].runOn(e.ID, e.limitGroups()); run != "" { // a dry run beside it would show steps that are not its own
+	if run := e.next.limiters[rules.Enforce].runOn(e.ID, groups); run != "" { // a dry run beside it would show steps that are not its own
 		return run
 	}
 	if e.candidate[e.rule.Mode] {

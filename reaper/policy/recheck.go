@@ -14,7 +14,7 @@ type TargetFacts struct {
 	Activity closewait.Activity
 	Command  func() (string, error) // reads the command line; called only if a rule asks for it
 	// Cut are sockets of the decision that the first target still holds after a step that ends
-	// connections. Those that are not in CLOSE_WAIT any more still leak: they count for peer_share.
+	// connections. Those that have left their state still leak: they count for peer_share.
 	Cut []*closewait.Socket
 }
 

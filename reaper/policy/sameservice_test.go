@@ -10,8 +10,6 @@ import (
 	"closewait_exporter/reaper/step"
 )
 
-func ofUser(n uint32) func(*closewait.Process) { return func(p *closewait.Process) { p.UID = n } }
-
 func nested(group string) func(*closewait.Process) {
 	return func(p *closewait.Process) { p.Nested = group }
 }
@@ -35,7 +33,7 @@ func TestALeakThatChildrenOfAnotherNameHold(t *testing.T) {
 		"another program too":              {anyProgram, shared(exe("/opt/worker")), "leak/10 act with 11, leak/11 in_progress", ""},
 		"a step that ends no process":      {destroyOnly, shared(), "leak/10 act, leak/11 in_progress", ""},
 		"not where match covers only one":  {rule(), shared(exe("/opt/worker")), "leak/10 pending", `2 also held by another group (pid 11, "bob" of the same user: they count if match also covers it)`},
-		"not where another user has them":  {rule(), shared(ofUser(1000)), "leak/10 pending, leak/11 pending", `(pid 11 of "bob": they never count)`},
+		"not where another user has them":  {rule(), shared(uid(1000)), "leak/10 pending, leak/11 pending", `(pid 11 of "bob": they never count)`},
 		"not where one is of a unit":       {rule(), shared(unit("web.service")), "leak/10 pending, leak/11 pending", `(pid 11 of "web.service": they never count)`},
 		"not where one is in a container":  {rule(), shared(nested("lxc:101")), "leak/10 pending, leak/11 pending", `(pid 11 of "lxc:101": they never count)`},
 		"not where one is protected":       {anyProgram, shared(exe("/usr/sbin/sshd")), "leak/10 pending, leak/11 protected", ""},

@@ -70,9 +70,9 @@ func guardWarning(err error) string {
 // literalUsers matches an expression that is a name, or a choice between names.
 var literalUsers = regexp.MustCompile(`^\^?\(?(?:\?:)?([A-Za-z_][\w.-]*(?:\|[A-Za-z_][\w.-]*)*)\)?\$?$`)
 
-// noteUsers remembers the users that the expressions of a key name.
-func (p *parser) noteUsers(s *document.Section, key string) {
-	for _, t := range s.Texts(key) {
+// noteUsers remembers the users that the expressions of the key user name.
+func (p *parser) noteUsers(s *document.Section) {
+	for _, t := range s.Texts("user") {
 		if parts := literalUsers.FindStringSubmatch(t.Text); parts != nil {
 			p.users = append(p.users, userAt{s, t.Line, strings.Split(parts[1], "|")})
 		}

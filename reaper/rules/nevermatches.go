@@ -94,7 +94,7 @@ func (p *parser) warnExpressions(s *document.Section, keys []string) {
 			}
 		}
 	}
-	p.noteUsers(s, "user")
+	p.noteUsers(s)
 }
 
 var (

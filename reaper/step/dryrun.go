@@ -45,29 +45,14 @@ func (h dryRunHandle) Verify(ctx context.Context, sockets []*closewait.Socket) (
 
 func (dryRunHandle) Signal(string) error { return nil }
 
-// RaiseNoFile returns the soft limit, which does not change.
-func (h dryRunHandle) RaiseNoFile(uint64) (before, after uint64, err error) {
-	now, err := h.handle.Describe()
-	return now.MaxFDs, now.MaxFDs, err
+func (dryRunHandle) RaiseNoFile(uint64) (before, after uint64, err error) { return 0, 0, nil }
+
+func (dryRunHandle) Destroy(context.Context, []*closewait.Socket) (closewait.SocketCounts, error) {
+	return closewait.SocketCounts{}, nil
 }
 
-func (dryRunHandle) Destroy(_ context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
-	return wouldCut(sockets), nil
-}
-
-func (dryRunHandle) Shutdown(_ context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
-	return wouldCut(sockets), nil
+func (dryRunHandle) Shutdown(context.Context, []*closewait.Socket) (closewait.SocketCounts, error) {
+	return closewait.SocketCounts{}, nil
 }
 
 func (dryRunHandle) ThreadDump(context.Context) error { return nil }
-
-func wouldCut(sockets []*closewait.Socket) (c closewait.SocketCounts) {
-	for _, s := range sockets {
-		if s.State.Listed() {
-			c.Done++
-		} else {
-			c.Closed++
-		}
-	}
-	return c
-}

@@ -26,13 +26,12 @@ type ProcessHandle interface {
 	Describe() (closewait.Process, error)
 	// Activity shows whether the process can run, and whether it has run.
 	Activity() (closewait.Activity, error)
-	// Verify returns the sockets that the process still holds and that are still in the same state:
-	// the state in which they are given.
+	// Verify returns the sockets that the process still holds in the state in which they are given.
 	Verify(context.Context, []*closewait.Socket) ([]*closewait.Socket, error)
 	// RaiseNoFile raises the soft limit of open descriptors, to the hard limit at most.
 	RaiseNoFile(to uint64) (before, after uint64, err error)
-	// Destroy ends connections by a RST, Shutdown by a FIN, if they are still the same and in
-	// CLOSE_WAIT. The descriptors stay open. Closed sockets are skipped.
+	// Destroy ends connections by a RST, Shutdown by a FIN, if they are still the same and in the
+	// same state. The descriptors stay open. Closed sockets are skipped.
 	Destroy(context.Context, []*closewait.Socket) (closewait.SocketCounts, error)
 	Shutdown(context.Context, []*closewait.Socket) (closewait.SocketCounts, error)
 	Signal(name string) error // such as TERM

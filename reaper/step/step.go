@@ -86,7 +86,7 @@ type Result struct {
 	Idle      bool     // there was nothing to do
 	Arguments []string // of a guard, for the log and the audit file only, if the rule says so
 	Output    string   // likewise
-	Cut       bool     // connections were ended, so that the sockets are not in CLOSE_WAIT any more
+	Cut       bool     // connections were ended, so that the sockets have left their state
 	Signalled bool
 	Raised    bool // the limit of descriptors was raised
 }
