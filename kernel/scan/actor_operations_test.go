@@ -49,7 +49,7 @@ func (a *actor) connect(next operation) error {
 		return err
 	}
 	inode, err := inodeOf(fd)
-	client := &heldEnd{end: end{Local: local, Remote: remote, Inode: inode}, fds: []int{fd}}
+	client := &heldEnd{end: end{Local: local, Remote: remote, Inode: inode, Multipath: isMultipath(fd)}, fds: []int{fd}}
 	server := &heldEnd{end: end{Local: d.asSeenBy(remote), Remote: d.asSeenBy(local)}, other: client, waits: true}
 	client.other = server
 	a.ends = append(a.ends, client, server)
@@ -71,7 +71,7 @@ func (a *actor) accept(next operation) error {
 	}
 	for _, e := range a.ends {
 		if e.waits && e.Remote == caller && e.Local.Port() == d.port {
-			e.waits, e.fds = false, []int{fd}
+			e.waits, e.fds, e.Multipath = false, []int{fd}, isMultipath(fd)
 			e.Inode, err = inodeOf(fd)
 			return err
 		}

@@ -37,6 +37,7 @@ type operationResult struct {
 type end struct {
 	Local, Remote netip.AddrPort
 	Inode         uint64     // 0 while it is unaccepted
+	Multipath     bool       // it is one of MPTCP, perhaps fallen back to TCP
 	Left          *time.Time // just before the other end was closed or shut down for the first time; nil: it was not
 }
 

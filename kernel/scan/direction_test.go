@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/leaktest/tcp"
 	"closewait_exporter/kernel/scan"
 )
 
@@ -132,10 +133,11 @@ func TestDirectionInFinWait2IsReadFromTheSocket(t *testing.T) {
 	withEachScanner(t, func(t *testing.T, e scannerKind) {
 		listener := listen(t, "127.0.0.1:0")
 		opened, accepted := connect(t, listener), connect(t, listener)
-		for _, c := range []interface{ CloseWrite() error }{opened.Client, accepted.Server} {
+		for _, c := range []*net.TCPConn{opened.Client, accepted.Server} {
 			if err := c.CloseWrite(); err != nil {
 				t.Fatal(err)
 			}
+			control(t, c, func(fd int) error { return tcp.AwaitState(fd, tcp.FinWait2) })
 		}
 		listener.Close()
 		v := openTracked(t, e, scan.Options{}).await(func(v view) (bool, string) {

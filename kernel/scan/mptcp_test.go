@@ -8,6 +8,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/hosttest"
 	"closewait_exporter/internal/leaktest"
@@ -149,4 +151,34 @@ func TestAnMPTCPSocketStaysTheSameThroughAcceptAndReset(t *testing.T) {
 			same(closewait.Closed)
 		})
 	}
+}
+
+// TestTheUserOfAConnectionThatFellBackIsThatOfItsSocket: its path keeps the user that it began with.
+func TestTheUserOfAConnectionThatFellBackIsThatOfItsSocket(t *testing.T) {
+	hosttest.Require(t)
+	leaktest.RequireMPTCP(t)
+	const user = 31
+	listener := listen(t, "127.0.0.1:0")
+	dialer := &net.Dialer{}
+	dialer.SetMultipathTCP(true)
+	c := leaktest.ConnectTo(t, listener, listener.Addr().String(), dialer)
+	control(t, c.Client, func(fd int) error { return unix.Fchown(fd, user, -1) })
+	if err := c.Server.CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		if !kind.seesMPTCP() {
+			t.Skip("it sees no MPTCP")
+		}
+		openTracked(t, kind, scan.Options{}).await(func(v view) (bool, string) {
+			h := v.find(os.Getpid())
+			if h == nil || h.Ended.Len() != 1 {
+				return false, "not in CLOSE_WAIT"
+			}
+			if s := h.Ended.Sockets[0]; !s.MPTCP || s.UID != user {
+				t.Fatalf("MPTCP %v of user %d, want user %d", s.MPTCP, s.UID, user)
+			}
+			return true, ""
+		})
+	})
 }

@@ -187,7 +187,7 @@ func (p *mptcpPaths) addFallback(row closewait.SocketSample) {
 		path = &p.set.sockets[i]
 	}
 	if path != nil {
-		path.ID, path.MPTCP, path.State, path.RecvQueue = row.ID, true, row.State, 0
+		path.ID, path.MPTCP, path.State, path.UID, path.RecvQueue = row.ID, true, row.State, row.UID, 0
 		row = *path
 	}
 	if !added {

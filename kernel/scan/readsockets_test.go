@@ -93,7 +93,12 @@ func inspect(pid, tid, fd int) *heldSocket {
 	if h.state, err = tcp.StateOf(copied); err != nil {
 		return &heldSocket{}
 	}
-	protocol, err := unix.GetsockoptInt(copied, unix.SOL_SOCKET, unix.SO_PROTOCOL)
-	h.multipath = err == nil && protocol == unix.IPPROTO_MPTCP
+	h.multipath = isMultipath(copied)
 	return h
+}
+
+// isMultipath reports whether a socket is one of MPTCP, also if it has fallen back to TCP.
+func isMultipath(fd int) bool {
+	protocol, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_PROTOCOL)
+	return err == nil && protocol == unix.IPPROTO_MPTCP
 }
