@@ -26,7 +26,7 @@ func TestTheSelectionChoosesRows(t *testing.T) {
 		leaking   int
 		lines     []string
 	}{
-		{"all", Selection{}, "4211 500 600 12 318224 77", 5, nil},
+		{"all", Selection{}, "4211 500 600 12 77 318224", 5, nil},
 		{"a process", Selection{PIDs: []int{12}}, "12", 1, []string{"Not selected: 5 processes."}},
 		{"processes", Selection{PIDs: []int{77, 12}}, "12 77", 2, []string{"Not selected: 4 processes."}},
 		{"a process that does not leak", Selection{PIDs: []int{600}}, "600", 0, []string{"Not selected: 5 processes."}},
@@ -39,7 +39,7 @@ func TestTheSelectionChoosesRows(t *testing.T) {
 		{"the first two", Selection{Top: 2}, "4211 500", 5, []string{"Not shown: 4 more, after the first 2."}},
 		{"the first of those with a port", Selection{Top: 1, Ports: []uint16{5432}}, "4211", 2,
 			[]string{"Not selected: 4 processes.", "Not shown: 1 more, after the first 1."}},
-		{"more than there are", Selection{Top: 100}, "4211 500 600 12 318224 77", 5, nil},
+		{"more than there are", Selection{Top: 100}, "4211 500 600 12 77 318224", 5, nil},
 		{"in another order", Selection{Top: 3, Order: OrderBy("pid")}, "12 77 500", 5, []string{"Not shown: 3 more, after the first 3."}},
 	}
 	for _, test := range tests {
@@ -80,9 +80,9 @@ func TestASelectionOfProcessesIsASelectionOfSockets(t *testing.T) {
 func TestRowsAreSortedByEachKey(t *testing.T) {
 	want := map[string]string{
 		"group": "77 600 500 318224 12 4211", "pid": "12 77 500 600 4211 318224", "sockets": "4211 500 318224 12 600 77",
-		"rate": "4211 500 600 12 318224 77", "closed": "4211 12 500 600 318224 77", "unaccepted": "77 4211 500 600 12 318224",
-		"other": "600 500 4211 12 318224 77", "oldest": "4211 12 500 77 318224 600", "unread": "4211 77 12 500 600 318224",
-		"fds": "4211 500 600 12 318224 77", "left": "4211 500 600 12 318224 77", "service": "12 600 4211 77 500 318224",
+		"rate": "4211 500 600 12 77 318224", "closed": "4211 12 500 600 77 318224", "unaccepted": "77 4211 500 600 12 318224",
+		"other": "600 500 4211 12 77 318224", "oldest": "4211 12 500 77 318224 600", "unread": "4211 77 12 500 600 318224",
+		"fds": "4211 500 600 12 77 318224", "left": "4211 500 600 12 77 318224", "service": "12 600 4211 77 500 318224",
 		"remote": "600 318224 500 12 4211 77",
 	}
 	for _, o := range Orders {
