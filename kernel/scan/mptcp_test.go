@@ -153,8 +153,8 @@ func TestAnMPTCPSocketStaysTheSameThroughAcceptAndReset(t *testing.T) {
 	}
 }
 
-// TestTheUserOfAConnectionThatFellBackIsThatOfItsSocket: its path keeps the user that it began with.
-func TestTheUserOfAConnectionThatFellBackIsThatOfItsSocket(t *testing.T) {
+// TestAConnectionThatFellBackHasTheUserOfItsSocket: its path keeps the user that it began with.
+func TestAConnectionThatFellBackHasTheUserOfItsSocket(t *testing.T) {
 	hosttest.Require(t)
 	leaktest.RequireMPTCP(t)
 	const user = 31
