@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/sockdiag"
 )
 
@@ -17,7 +18,7 @@ import (
 // namespace; it skips sockets that have no connection any more, and fails for those of MPTCP. It
 // needs CAP_NET_ADMIN in the namespace, and a kernel with CONFIG_INET_DIAG_DESTROY.
 func (h *ProcessHandle) Destroy(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
-	counts, err := callWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) (closewait.SocketCounts, error) {
+	counts, err := host.CallWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) (closewait.SocketCounts, error) {
 		return h.destroy(ctx, sockets)
 	})
 	if err != nil {

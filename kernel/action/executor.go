@@ -21,8 +21,8 @@ type Executor struct {
 	host       *host.Host
 	options    Options
 	freezers   []freezer
-	shortCalls *boundedCalls // calls that take microseconds, unless the kernel blocks them
-	longCalls  *boundedCalls // calls that may read all sockets of a namespace
+	shortCalls *host.BoundedCalls // calls that take microseconds, unless the kernel blocks them
+	longCalls  *host.BoundedCalls // calls that may read all sockets of a namespace
 }
 
 // maxBlockedCalls is the number of abandoned calls, short or long, of all processes together, at
@@ -44,8 +44,8 @@ func New(h *host.Host, o Options) (*Executor, error) {
 		host:       h,
 		options:    o,
 		freezers:   findFreezers(),
-		shortCalls: &boundedCalls{maxBlocked: maxBlockedCalls, timeout: time.Second},
-		longCalls:  &boundedCalls{maxBlocked: maxBlockedCalls, timeout: 30 * time.Second},
+		shortCalls: &host.BoundedCalls{MaxBlocked: maxBlockedCalls, Timeout: time.Second},
+		longCalls:  &host.BoundedCalls{MaxBlocked: maxBlockedCalls, Timeout: 30 * time.Second},
 	}, nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 )
 
 // Shutdown ends connections as the program should have done: the peer gets a FIN, and threads that
@@ -16,7 +17,7 @@ import (
 // it skips sockets that have no connection any more. It needs pidfd_getfd(2): CAP_SYS_PTRACE and
 // Linux 5.6.
 func (h *ProcessHandle) Shutdown(ctx context.Context, sockets []*closewait.Socket) (closewait.SocketCounts, error) {
-	counts, err := callWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) (closewait.SocketCounts, error) {
+	counts, err := host.CallWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) (closewait.SocketCounts, error) {
 		return h.shutdown(ctx, sockets)
 	})
 	if err != nil {

@@ -35,7 +35,7 @@ func (h *ProcessHandle) verifyJVM(ctx context.Context) error {
 	if err != nil {
 		return host.GoneIfVanished(err)
 	}
-	mapped, err := callWithTimeout(ctx, h.executor.shortCalls, func(ctx context.Context) (bool, error) {
+	mapped, err := host.CallWithTimeout(ctx, h.executor.shortCalls, func(ctx context.Context) (bool, error) {
 		mapped := false
 		err := h.withDirectory(func(dir host.Directory) (err error) {
 			mapped, err = procfs.MapsLibrary(ctx, dir, "libjvm.so")

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/host"
 )
 
 // Verify returns the sockets that the process still holds in the state in which they are given. It
@@ -12,7 +13,7 @@ import (
 // reads the tables of the network namespace and /proc/PID/fd again. Unaccepted sockets have no
 // holder and are never returned.
 func (h *ProcessHandle) Verify(ctx context.Context, sockets []*closewait.Socket) ([]*closewait.Socket, error) {
-	still, err := callWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) ([]*closewait.Socket, error) {
+	still, err := host.CallWithTimeout(ctx, h.executor.longCalls, func(ctx context.Context) ([]*closewait.Socket, error) {
 		return h.verify(ctx, sockets)
 	})
 	if err == nil {

@@ -1,38 +1,36 @@
-package action
+package host
 
 import (
 	"context"
 	"fmt"
 	"sync"
 	"time"
-
-	"closewait_exporter/kernel/host"
 )
 
-// boundedCalls bounds calls that the kernel can block. Nothing can end such a call, so it is
+// BoundedCalls bounds calls that the kernel can block. Nothing can end such a call, so it is
 // abandoned with its goroutine and thread. While the maximum number of abandoned calls is blocked,
 // further calls are refused.
-type boundedCalls struct {
-	maxBlocked int
-	timeout    time.Duration // of each call
+type BoundedCalls struct {
+	MaxBlocked int
+	Timeout    time.Duration // of each call
 
 	mu      sync.Mutex
 	blocked int
 }
 
-// callWithTimeout calls f and returns its result. It does not wait for f longer than the timeout
-// (host.ErrHangs) or than ctx lasts (the cause of ctx). The context of f ends then too: after a
+// CallWithTimeout calls f and returns its result. It does not wait for f longer than the timeout
+// (ErrHangs) or than ctx lasts (the cause of ctx). The context of f ends then too: after a
 // system call that can block, f must check the context before it acts.
-func callWithTimeout[T any](ctx context.Context, b *boundedCalls, f func(context.Context) (T, error)) (T, error) {
+func CallWithTimeout[T any](ctx context.Context, b *BoundedCalls, f func(context.Context) (T, error)) (T, error) {
 	type result struct {
 		value T
 		err   error
 	}
 	var none T
 	if !b.available() {
-		return none, fmt.Errorf("%w, and %d other calls are blocked", host.ErrHangs, b.maxBlocked)
+		return none, fmt.Errorf("%w, and %d other calls are blocked", ErrHangs, b.MaxBlocked)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, b.timeout, host.ErrHangs)
+	ctx, cancel := context.WithTimeoutCause(ctx, b.Timeout, ErrHangs)
 	defer cancel()
 	returned := make(chan result, 1)
 	done := make(chan struct{})
@@ -50,14 +48,14 @@ func callWithTimeout[T any](ctx context.Context, b *boundedCalls, f func(context
 	}
 }
 
-func (b *boundedCalls) available() bool {
+func (b *BoundedCalls) available() bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.blocked < b.maxBlocked
+	return b.blocked < b.MaxBlocked
 }
 
 // abandon counts a call as blocked until it is done.
-func (b *boundedCalls) abandon(done <-chan struct{}) {
+func (b *BoundedCalls) abandon(done <-chan struct{}) {
 	b.add(1)
 	go func() {
 		<-done
@@ -65,7 +63,7 @@ func (b *boundedCalls) abandon(done <-chan struct{}) {
 	}()
 }
 
-func (b *boundedCalls) add(n int) {
+func (b *BoundedCalls) add(n int) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.blocked += n

@@ -1,4 +1,4 @@
-package action
+package host
 
 import (
 	"context"
@@ -7,14 +7,12 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-
-	"closewait_exporter/kernel/host"
 )
 
 func TestACallThatReturnsInTimeIsPassedOn(t *testing.T) {
-	b := &boundedCalls{maxBlocked: 1, timeout: soon}
+	b := &BoundedCalls{MaxBlocked: 1, Timeout: time.Minute}
 	failure := errors.New("failure")
-	n, err := callWithTimeout(t.Context(), b, func(context.Context) (int, error) { return 3, failure })
+	n, err := CallWithTimeout(t.Context(), b, func(context.Context) (int, error) { return 3, failure })
 	if n != 3 || !errors.Is(err, failure) {
 		t.Errorf("%d, %v", n, err)
 	}
@@ -23,7 +21,7 @@ func TestACallThatReturnsInTimeIsPassedOn(t *testing.T) {
 func TestAFewBlockedCallsAreLeftBehindAndMoreAreRefused(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const limit = 3
-		b := &boundedCalls{maxBlocked: limit, timeout: time.Second}
+		b := &BoundedCalls{MaxBlocked: limit, Timeout: time.Second}
 		release := make(chan struct{})
 		var begun, late atomic.Int32
 		hang := func(ctx context.Context) (int, error) {
@@ -35,8 +33,8 @@ func TestAFewBlockedCallsAreLeftBehindAndMoreAreRefused(t *testing.T) {
 			return 0, nil
 		}
 		for range 10 {
-			if _, err := callWithTimeout(t.Context(), b, hang); !errors.Is(err, host.ErrHangs) {
-				t.Errorf("%v, want %v", err, host.ErrHangs)
+			if _, err := CallWithTimeout(t.Context(), b, hang); !errors.Is(err, ErrHangs) {
+				t.Errorf("%v, want %v", err, ErrHangs)
 			}
 		}
 		if begun.Load() != limit {
@@ -47,7 +45,7 @@ func TestAFewBlockedCallsAreLeftBehindAndMoreAreRefused(t *testing.T) {
 		if late.Load() != limit {
 			t.Errorf("in %d calls the context has ended, want %d", late.Load(), limit)
 		}
-		if _, err := callWithTimeout(t.Context(), b, hang); err != nil {
+		if _, err := CallWithTimeout(t.Context(), b, hang); err != nil {
 			t.Errorf("after they have returned: %v", err)
 		}
 	})
@@ -60,7 +58,7 @@ func TestABlockedCallEndsWithItsContext(t *testing.T) {
 		release := make(chan struct{})
 		defer close(release)
 		time.AfterFunc(time.Millisecond, func() { cancel(reason) })
-		_, err := callWithTimeout(ctx, &boundedCalls{maxBlocked: 1, timeout: time.Hour}, func(context.Context) (int, error) {
+		_, err := CallWithTimeout(ctx, &BoundedCalls{MaxBlocked: 1, Timeout: time.Hour}, func(context.Context) (int, error) {
 			<-release
 			return 0, nil
 		})
