@@ -47,6 +47,7 @@ func TestArchitecture(t *testing.T) {
 		"collector": {module + "closewait", "github.com/prometheus/client_golang"},
 		"history":   {module + "closewait"},
 		"diagnose":  {module + "closewait"},
+		"evidence":  {"syscall"},
 		"report":    {module + "closewait", module + "diagnose", module + "history"},
 		"check":     {module + "closewait", module + "report"},
 		"page":      {module + "closewait", module + "report", module + "reaper/status"},
