@@ -118,11 +118,16 @@ func (r *reading) missing(what string, err error) {
 	if err == nil {
 		return
 	}
+	r.facts.Missing = append(r.facts.Missing, missingLine(what, err))
+}
+
+// missingLine says for people what could not be read, and why.
+func missingLine(what string, err error) string {
 	line := fmt.Sprintf("Not read: %s: %v", what, err)
 	if host.Denied(err) {
 		line += ": run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"
 	}
-	r.facts.Missing = append(r.facts.Missing, line+".")
+	return line + "."
 }
 
 func (r *reading) readTable(ctx context.Context) (*table, error) {
