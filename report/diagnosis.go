@@ -107,6 +107,15 @@ type jsonCPU struct {
 
 // JSON writes the verdict and the facts about threads. docs/DIAGNOSE.md describes the fields.
 func (d *Diagnosis) JSON(w io.Writer) error {
+	encoder := json.NewEncoder(w)
+	encoder.SetIndent("", "  ")
+	if err := encoder.Encode(d.document()); err != nil {
+		return fmt.Errorf("write JSON: %w", err)
+	}
+	return nil
+}
+
+func (d *Diagnosis) document() jsonDiagnosis {
 	f, v := d.Facts, &d.Verdict
 	p := &f.Holder.Process
 	out := jsonDiagnosis{
@@ -124,12 +133,7 @@ func (d *Diagnosis) JSON(w io.Writer) error {
 	if f.CPU.Known {
 		out.CPU = &jsonCPU{f.CPU.Wanted, f.CPU.Waited, f.CPU.Throttled}
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(out); err != nil {
-		return fmt.Errorf("write JSON: %w", err)
-	}
-	return nil
+	return out
 }
 
 func (d *Diagnosis) thread(t *diagnose.Thread) jsonThread {

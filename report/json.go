@@ -71,13 +71,7 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 		Processes:     []jsonProcess{},
 	}
 	for i := range rows {
-		h := rows[i].Holder
-		p := newJSONProcess(&rows[i], r.View.Taken)
-		p.States, p.Trend = newJSONStates(r.seen(), statesOf(h)), newJSONTrend(r.History, &rows[i])
-		if r.Rules != nil {
-			p.Rules = append([]string{}, r.Rules(&h.Process)...) // without a match an empty list, not null
-		}
-		out.Processes = append(out.Processes, p)
+		out.Processes = append(out.Processes, jsonProcessOf(r, &rows[i]))
 	}
 	if sockets {
 		list := r.jsonSockets()
@@ -89,6 +83,16 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 		return fmt.Errorf("write JSON: %w", err)
 	}
 	return nil
+}
+
+// jsonProcessOf is a process of a Report, with what only the Report knows about it.
+func jsonProcessOf(r *Report, row *Row) jsonProcess {
+	p := newJSONProcess(row, r.View.Taken)
+	p.States, p.Trend = newJSONStates(r.seen(), statesOf(row.Holder)), newJSONTrend(r.History, row)
+	if r.Rules != nil {
+		p.Rules = append([]string{}, r.Rules(&row.Holder.Process)...) // without a match an empty list, not null
+	}
+	return p
 }
 
 func newJSONScanner(v *closewait.Visibility) jsonScanner {
@@ -139,9 +143,11 @@ type untrusted string
 // MarshalJSON implements json.Marshaler.
 func (n untrusted) MarshalJSON() ([]byte, error) {
 	encoded, err := json.Marshal(string(n))
-	if err != nil {
-		return nil, err
-	}
+	return asciiOf(encoded), err
+}
+
+// asciiOf escapes the characters of JSON without spaces outside of strings that are not in ASCII.
+func asciiOf(encoded []byte) json.RawMessage {
 	ascii := make([]byte, 0, len(encoded))
 	for _, r := range string(encoded) {
 		if r >= ' ' && r <= '~' {
@@ -153,5 +159,5 @@ func (n untrusted) MarshalJSON() ([]byte, error) {
 			ascii = append(ascii, strconv.FormatUint(0x10000+uint64(unit), 16)[1:]...)
 		}
 	}
-	return ascii, nil
+	return ascii
 }

@@ -25,7 +25,7 @@ type Row struct {
 
 // Row describes a process of the Report.
 func (r *Report) Row(h *closewait.Holder) Row {
-	row := Row{Holder: h, Trend: trendOf(r.History, h), Ended: join(&h.Ended, &h.Unaccepted)}
+	row := newRow(r.History, h)
 	row.Ages = row.Ended
 	if row.Ages.Len() == 0 {
 		row.Ages = h.Other
@@ -42,6 +42,11 @@ func (r *Report) Row(h *closewait.Holder) Row {
 	row.Unread, row.FDs = size(row.Ended.UnreadBytes), descriptors(&h.Process)
 	row.Service, row.Remote = topService(&row.Ages), topRemote(&row.Ages)
 	return row
+}
+
+// newRow is a Row without its texts. The process may have no socket of interest.
+func newRow(past *history.History, h *closewait.Holder) Row {
+	return Row{Holder: h, Trend: trendOf(past, h), Ended: join(&h.Ended, &h.Unaccepted)}
 }
 
 // other formats the sockets that have not ended, such as "7 fin_wait2". If they are in several
