@@ -81,19 +81,21 @@ func TestLanguageHasNoPrivateWords(t *testing.T) {
 			comments = append(comments, newRule(w.pattern, w.instead))
 		}
 	}
+	inStrings, inIdentifiers := newRuleSet(phrases), newRuleSet(identifiers)
+	inText := newRuleSet(slices.Concat(phrases, comments))
 	forEachText(t, func(path, text string) {
 		if filepath.Ext(path) != ".go" {
-			report(t, path, 1, text, slices.Concat(phrases, comments))
+			inText.report(t, path, 1, text)
 			return
 		}
 		forEachToken(t, path, text, func(line int, kind token.Token, literal string) {
 			switch kind {
 			case token.COMMENT:
-				report(t, path, line, literal, slices.Concat(phrases, comments))
+				inText.report(t, path, line, literal)
 			case token.STRING:
-				report(t, path, line, literal, phrases)
+				inStrings.report(t, path, line, literal)
 			case token.IDENT:
-				report(t, path, line, words(literal), identifiers)
+				inIdentifiers.report(t, path, line, words(literal))
 			}
 		})
 	})
@@ -107,31 +109,6 @@ func TestLanguageWrapsAtAHundredColumns(t *testing.T) {
 			t.Errorf("%s:%d: %d columns, wrap at %d", path, number, utf8.RuneCountInString(long[number]), maxColumns)
 		}
 	})
-}
-
-// rule is a pattern and what to write in its place.
-type rule struct {
-	pattern *regexp.Regexp
-	instead string
-}
-
-func newRule(pattern, instead string) rule {
-	pattern = strings.ReplaceAll(pattern, " ", `[\s/#*]+`) // a phrase may wrap within a comment
-	return rule{regexp.MustCompile(`(?i)\b(` + pattern + `)\b`), instead}
-}
-
-func report(t *testing.T, path string, line int, text string, rules []rule) {
-	t.Helper()
-	allowed := allowedPhrases.FindAllStringIndex(text, -1)
-	for _, r := range rules {
-		for _, found := range r.pattern.FindAllStringIndex(text, -1) {
-			if slices.ContainsFunc(allowed, func(a []int) bool { return a[0] <= found[0] && found[1] <= a[1] }) {
-				continue
-			}
-			at := line + strings.Count(text[:found[0]], "\n")
-			t.Errorf("%s:%d: %q: write %s", path, at, text[found[0]:found[1]], r.instead)
-		}
-	}
 }
 
 // words splits an identifier at changes of case, so that EnginePath has the words Engine and Path.
@@ -235,6 +212,26 @@ func TestWordsSplitsIdentifiers(t *testing.T) {
 	} {
 		if got := fmt.Sprint(strings.Join(strings.Fields(words(identifier)), " ")); got != want {
 			t.Errorf("%s: %q, want %q", identifier, got, want)
+		}
+	}
+}
+
+func TestRulesMatchWholeWords(t *testing.T) {
+	rules := newRuleSet([]rule{newRule("tells? whether", ""), newRule("(is|are) (that|those) of", ""), newRule("anew", ""), newRule("nobody", "")})
+	for text, want := range map[string]int{
+		"it tells whether":                   1,
+		"Tell whether, and tell\n// whether": 2,
+		"foretells whether":                  0,
+		"tells whethers":                     0,
+		"this is that of it":                 1,
+		"start anew.":                        1,
+		"a_new anew_ xanew anew1 änew":       0,
+		"user: nobody":                       0,
+		"user: nobody, and nobody":           1,
+		"are those of and anew":              2,
+	} {
+		if got := len(rules.find(text)); got != want {
+			t.Errorf("%q: %d matches, want %d", text, got, want)
 		}
 	}
 }
