@@ -107,9 +107,9 @@ func (h *History) forgetGroup() bool {
 
 // GroupTrend is where a group is heading, whatever becomes of its processes.
 type GroupTrend struct {
-	Sockets  Growth    // of its ended connections, those of processes that have ended included
-	Restarts int       // how often it has leaked again after a restart
-	Since    time.Time // when it was first seen to leak
+	Sockets  closewait.Growth // of its ended connections, those of processes that have ended included
+	Restarts int              // how often it has leaked again after a restart
+	Since    time.Time        // when it was first seen to leak
 }
 
 // Group returns the GroupTrend of the group of a process, the zero GroupTrend if it is not known.

@@ -108,8 +108,8 @@ func (h *History) addAbsentProcesses() {
 
 // Trend is where a process is heading.
 type Trend struct {
-	Sockets Growth // of its ended connections: the speed of the leak
-	FDs     Growth // of its open descriptors
+	Sockets closewait.Growth // of its ended connections: the speed of the leak
+	FDs     closewait.Growth // of its open descriptors
 
 	// Left is the time after which its descriptors have run out if they continue to grow: the
 	// definition of the alert. It is meaningless if RunsOut is false.
@@ -129,21 +129,7 @@ func (h *History) Process(id closewait.ProcessID) Trend {
 		Sockets: p.growth(func(p point) (float64, bool) { return float64(p.sockets), true }),
 		FDs:     p.growth(func(p point) (float64, bool) { return float64(p.fds), p.limit != 0 }),
 	}
-	t.Left, t.RunsOut = left(p.series[len(p.series)-1], t.FDs)
+	now := p.series[len(p.series)-1]
+	t.Left, t.RunsOut = t.FDs.TimeLeft(now.fds, now.limit)
 	return t
-}
-
-// left returns the time until the descriptors run out.
-func left(now point, growth Growth) (time.Duration, bool) {
-	const forever = 100 * 365 * 24 * time.Hour // the range of a Duration ends soon after that
-	switch {
-	case now.limit == 0 || now.limit == closewait.UnlimitedFDs:
-		return 0, false
-	case now.fds >= now.limit:
-		return 0, true
-	case growth.PerSecond <= 0:
-		return 0, false
-	}
-	seconds := float64(now.limit-now.fds) / growth.PerSecond
-	return time.Duration(min(seconds, forever.Seconds()) * float64(time.Second)), true
 }

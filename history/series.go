@@ -3,6 +3,8 @@ package history
 import (
 	"math"
 	"time"
+
+	"closewait_exporter/closewait"
 )
 
 // Window is the time over which growth is measured. It is the window of the alert that says when
@@ -10,10 +12,14 @@ import (
 const Window = 15 * time.Minute
 
 const (
-	keep      = 6 * time.Hour    // points older than that are forgotten
-	maxPoints = 60               // of a series; then it thins out
-	minSpan   = 10 * time.Second // a shorter history says nothing about growth
-	minPoints = 3
+	keep      = 6 * time.Hour // points older than that are forgotten
+	maxPoints = 60            // of a series; then it thins out
+)
+
+// Growth is not known before there are that many points, over that time.
+const (
+	MinPoints = 3
+	MinSpan   = 10 * time.Second
 )
 
 // point is what a View said about a process or a group.
@@ -66,16 +72,10 @@ func (s series) recent() series {
 	return nil
 }
 
-// Growth is how fast a number grows.
-type Growth struct {
-	PerSecond float64       // negative while it falls; 0 if no trend stands out from the noise
-	Over      time.Duration // the time over which it was measured, at most Window; 0: not known yet
-}
-
 // growth fits a line to the points of the last Window by least squares, as the PromQL function
 // deriv does. A point counts for the time between its neighbours, since the intervals differ. value
 // reports false for a point without a value.
-func (s series) growth(value func(point) (float64, bool)) Growth {
+func (s series) growth(value func(point) (float64, bool)) closewait.Growth {
 	var x, y, weights []float64
 	points := s.recent()
 	for _, p := range points {
@@ -83,13 +83,13 @@ func (s series) growth(value func(point) (float64, bool)) Growth {
 			x, y = append(x, p.at.Sub(points[0].at).Seconds()), append(y, v)
 		}
 	}
-	if len(x) < minPoints || x[len(x)-1]-x[0] < minSpan.Seconds() {
-		return Growth{}
+	if len(x) < MinPoints || x[len(x)-1]-x[0] < MinSpan.Seconds() {
+		return closewait.Growth{}
 	}
 	for i := range x {
 		weights = append(weights, (x[min(i+1, len(x)-1)]-x[max(i-1, 0)])/2)
 	}
-	g := Growth{Over: time.Duration((x[len(x)-1] - x[0]) * float64(time.Second))}
+	g := closewait.Growth{Over: time.Duration((x[len(x)-1] - x[0]) * float64(time.Second))}
 	slope, uncertainty := fit(x, y, weights)
 	const clearly, negligible = 3, 1e-7 // standard errors; per second, which is one in 100 days
 	if math.Abs(slope) > max(clearly*uncertainty, negligible) {

@@ -47,7 +47,7 @@ func TestTheRecordsOfARemediationBelongTogether(t *testing.T) {
 		want := []map[string]any{
 			common("decision", map[string]any{
 				"reason": "evidence: 2 of 2 sockets are evidence, 2 required, each at least 1h1m0s old and 1h1m0s quiet, 1m0s required; for: enough evidence for 0s, 0s required; " +
-					"fds: 100 of 1000 descriptors open, no minimum set; peer_share: no limit set; cooldown: none active, 0 relapses; actions left: 3",
+					"fds: 100 of 1000 descriptors open, no minimum set; time_left: no maximum set; peer_share: no limit set; cooldown: none active, 0 relapses; actions left: 3",
 				"targets": []any{map[string]any{
 					"pid": 10.0, "start": 100.0, "started": "0001-01-01T00:00:00Z", "comm": "alice", "exe": "/usr/bin/server", "user": "www", "unit": "web.service",
 					"open_fds": 100.0, "max_fds": 1000.0,

@@ -28,6 +28,8 @@ type Options struct {
 	Command func(context.Context, *closewait.Process) (string, error)
 	// Activity shows whether a process can run. It cannot block.
 	Activity func(closewait.ProcessID) (closewait.Activity, error)
+	// FDGrowth returns how fast the open descriptors of a process have grown until the last View.
+	FDGrowth func(closewait.ProcessID) closewait.Growth
 	// Executors are used by the rules of each Mode; Enforce may be nil without Options.Enforce.
 	Executors [2]step.Executor
 	// Rights returns what the program may do now.

@@ -73,7 +73,7 @@ func (r *remediation) checkTargets(ctx context.Context, living []*target, step i
 	}
 	facts := make([]policy.TargetFacts, len(living))
 	for i, t := range living {
-		if facts[i], err = r.factsOf(ctx, t); err != nil {
+		if facts[i], err = r.factsOf(ctx, t, rules.NeedsFDGrowth()); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -101,8 +101,9 @@ func (r *remediation) checkTargets(ctx context.Context, living []*target, step i
 }
 
 // factsOf reads the current facts of a target. A higher limit of descriptors that an earlier step
-// has set does not make the process healthy, so the limit before the step still counts.
-func (r *remediation) factsOf(ctx context.Context, t *target) (f policy.TargetFacts, err error) {
+// has set does not make the process healthy, so the limit before the step still counts. fdGrowth
+// says whether some rule asks how fast the descriptors grow.
+func (r *remediation) factsOf(ctx context.Context, t *target, fdGrowth bool) (f policy.TargetFacts, err error) {
 	if f.Process, err = t.Describe(); err != nil {
 		return f, err
 	}
@@ -111,6 +112,9 @@ func (r *remediation) factsOf(ctx context.Context, t *target) (f policy.TargetFa
 	}
 	if before := t.process.MaxFDs; r.raised && before > 0 {
 		f.Process.MaxFDs = min(f.Process.MaxFDs, before)
+	}
+	if fdGrowth {
+		f.FDGrowth = r.fdGrowth(t.process.ID)
 	}
 	process := f.Process
 	f.Command = sync.OnceValues(func() (string, error) { return r.command(ctx, &process) })

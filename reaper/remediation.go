@@ -24,6 +24,7 @@ type remediation struct {
 	executor step.Executor
 	observe  func(context.Context) (*closewait.View, error)
 	command  func(context.Context, *closewait.Process) (string, error)
+	fdGrowth func(closewait.ProcessID) closewait.Growth
 	audit    AuditLog
 	metrics  *metrics
 	history  *history

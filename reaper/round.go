@@ -29,7 +29,8 @@ func (r *Reaper) round(ctx context.Context) {
 		return
 	}
 	before := r.state.Learn(r.read(ctx, r.policy.UnreadCommands(view, r.state)))
-	before = before.LearnActivities(r.readActivities(r.policy.Watched(view, before)))
+	watched := r.policy.Watched(view, before)
+	before = before.LearnActivities(r.readActivities(watched)).LearnFDGrowth(r.readFDGrowth(watched))
 	decisions, after := r.policy.Decide(view, before)
 	r.commit(decisions, before, after, view.Taken)
 	r.lastRound = time.Now()
@@ -80,6 +81,17 @@ func (r *Reaper) readActivities(processes []*closewait.Process) map[closewait.Pr
 	return activities
 }
 
+// readFDGrowth finds out how fast the descriptors of processes grow, if some rule asks for it.
+func (r *Reaper) readFDGrowth(processes []*closewait.Process) map[closewait.ProcessID]closewait.Growth {
+	growth := map[closewait.ProcessID]closewait.Growth{}
+	if r.policy.NeedsFDGrowth() {
+		for _, p := range processes {
+			growth[p.ID] = r.options.FDGrowth(p.ID)
+		}
+	}
+	return growth
+}
+
 // acquireLock takes the lock of this host if some rule acts. While another program holds it, no
 // rule acts. It is tried again in each round, so this program takes over when the other one ends.
 func (r *Reaper) acquireLock() {
@@ -127,7 +139,7 @@ func (r *Reaper) remember(decisions []policy.Decision, at time.Time) {
 // start runs a remediation for a decision. Its result always arrives.
 func (r *Reaper) start(ctx context.Context, d *policy.Decision) {
 	run := &remediation{
-		Decision: d, policy: r.policy, inForce: r.rulesInForce, executor: r.options.Executors[d.Rule.Mode], observe: r.options.Observe, command: r.options.Command,
+		Decision: d, policy: r.policy, inForce: r.rulesInForce, executor: r.options.Executors[d.Rule.Mode], observe: r.options.Observe, command: r.options.Command, fdGrowth: r.options.FDGrowth,
 		audit: r.options.AuditLog, metrics: r.metrics, history: r.history, logger: r.options.Logger,
 	}
 	r.running++

@@ -19,7 +19,7 @@ func trendOf(past *history.History, h *closewait.Holder) history.Trend {
 
 // rate formats a growth in the unit in which it is at least 1: +2.5/s, -3.0/min, +12/h. A dash
 // means not known yet, 0 that there is no clear trend.
-func rate(g history.Growth) string {
+func rate(g closewait.Growth) string {
 	const one = 0.995 // rounds to 1.0
 	switch perSecond := math.Abs(g.PerSecond); {
 	case g.Over == 0:

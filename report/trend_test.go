@@ -13,7 +13,7 @@ import (
 )
 
 func TestRatesHaveTheUnitInWhichTheyAreAtLeastOne(t *testing.T) {
-	tests := map[string]history.Growth{
+	tests := map[string]closewait.Growth{
 		"-":        {},
 		"0":        {Over: time.Minute},
 		"+1.0/s":   {PerSecond: 0.9999, Over: time.Minute},

@@ -8,12 +8,13 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/history"
 	"closewait_exporter/reaper/policy"
 	"closewait_exporter/reaper/rules"
 	"closewait_exporter/report"
 )
 
-// explain scans the host twice, one interval apart, and writes how the rules apply to each
+// explain scans the host twice or more, one interval apart, and writes how the rules apply to each
 // process. Like list it does not close the host.
 func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	if o.rulesFile == "" {
@@ -35,25 +36,45 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	observer := newObserver(ctx, h, nil)
-	view, err := observer.Observe(ctx)
+	x := explaining{policy: p, host: h, executor: e, observer: newObserver(ctx, h, nil)}
+	view, err := x.observer.Observe(ctx)
 	if err != nil {
 		return err
 	}
-	_, state := p.Decide(view, learn(ctx, p, view, policy.State{}, h, e))
-	select {
-	case <-time.After(config.Interval):
-	case <-ctx.Done():
-		return ctx.Err()
-	}
-	if view, err = observer.Observe(ctx); err != nil {
-		return err
+	var state policy.State
+	for range furtherScans(p) {
+		_, state = p.Decide(view, x.learn(ctx, view, state))
+		select {
+		case <-time.After(config.Interval):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if view, err = x.observer.Observe(ctx); err != nil {
+			return err
+		}
 	}
 	out := bufio.NewWriter(stdout)
-	if err := policy.WriteText(out, p.Explain(view, learn(ctx, p, view, state, h, e)), report.Line); err != nil {
+	if err := policy.WriteText(out, p.Explain(view, x.learn(ctx, view, state)), report.Line); err != nil {
 		return err
 	}
 	return out.Flush()
+}
+
+// furtherScans is the number of scans after the first one: a socket must be seen twice, and a trend
+// needs more.
+func furtherScans(p *policy.Policy) int {
+	if !p.NeedsFDGrowth() {
+		return 1
+	}
+	return max(history.MinPoints-1, int(history.MinSpan/p.Interval())+1)
+}
+
+// explaining is what explain reads the host with.
+type explaining struct {
+	policy   *policy.Policy
+	host     *host
+	executor executor
+	observer *observer
 }
 
 // enforcedPolicy is the policy by which serve would decide with --reaper.enforce, except that it
@@ -67,23 +88,23 @@ func enforcedPolicy(config *rules.Config, e executor) (*policy.Policy, error) {
 	return policy.New(config, policy.Options{Enforce: true, Own: own, Refused: refused, TrustKernelAges: true}), nil
 }
 
-// learn adds the command lines and activities that the rules need to the state.
-func learn(ctx context.Context, p *policy.Policy, view *closewait.View, state policy.State, h *host, e executor) policy.State {
+// learn adds the command lines, activities and trends that the rules need to the state.
+func (x *explaining) learn(ctx context.Context, view *closewait.View, state policy.State) policy.State {
 	var commands []policy.Command
-	for _, process := range p.UnreadCommands(view, state) {
-		line, err := h.commandLine(ctx, process)
+	for _, process := range x.policy.UnreadCommands(view, state) {
+		line, err := x.host.commandLine(ctx, process)
 		commands = append(commands, policy.Command{
 			ID: process.ID, Exe: process.Exe, Line: line, Err: err, Read: view.Taken,
 		})
 	}
 	state = state.Learn(commands)
-	activities := map[closewait.ProcessID]closewait.Activity{}
-	for _, process := range p.Watched(view, state) {
-		a, err := e.Activity(process.ID)
+	activities, growth := map[closewait.ProcessID]closewait.Activity{}, map[closewait.ProcessID]closewait.Growth{}
+	for _, process := range x.policy.Watched(view, state) {
+		a, err := x.executor.Activity(process.ID)
 		if err != nil {
 			a = closewait.UnknownActivity(err)
 		}
-		activities[process.ID] = a
+		activities[process.ID], growth[process.ID] = a, x.observer.fdGrowth(process.ID)
 	}
-	return state.LearnActivities(activities)
+	return state.LearnActivities(activities).LearnFDGrowth(growth)
 }

@@ -30,6 +30,11 @@ func (o *observer) Recent(ctx context.Context, within time.Duration) (*closewait
 	return o.remember(o.Observer.Recent(ctx, within))
 }
 
+// fdGrowth returns how fast the open descriptors of a process have grown until the last View.
+func (o *observer) fdGrowth(id closewait.ProcessID) closewait.Growth {
+	return o.history.Process(id).FDs
+}
+
 func (o *observer) remember(v *closewait.View, err error) (*closewait.View, error) {
 	if err == nil {
 		o.history.Add(v)

@@ -39,6 +39,7 @@ func newReaper(o *options, h *host, observer *observer, logger log.Logger) (*rea
 		Observe:   observer.Observe,
 		Command:   h.commandLine,
 		Activity:  e.Activity,
+		FDGrowth:  observer.fdGrowth,
 		Executors: [...]step.Executor{rules.DryRun: step.DryRunExecutor{Executor: e}, rules.Enforce: e},
 		Rights:    e.rights,
 		Lock:      e.lock,

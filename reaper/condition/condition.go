@@ -14,10 +14,12 @@ import (
 // Label names a decision in metrics, logs and documents.
 type Label string
 
-// Condition is a key under `when`, a check, or both. A key without a check decides which sockets
-// count as evidence. A check without a key applies to every rule.
+// Condition is a key of a rule, a check, or both. The key stands under `when` or, with OfRule,
+// beside it. A key without a check decides which sockets count as evidence. A check without a key
+// applies to every rule.
 type Condition struct {
 	Key      string // empty for a check that every rule has
+	OfRule   bool   // Read and Warn get the section of the rule, not the one of `when`
 	Read     func(*document.Section, *When)
 	Describe func(*When) string               // the value as in a rules file; empty if it is not given
 	Warn     func(*document.Section, Context) // also refuses what the rest of the rule does not allow

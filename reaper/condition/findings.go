@@ -18,16 +18,18 @@ type Findings struct {
 	Counting   int                // sockets that are evidence
 	Closed     int                // sockets that are evidence and closed
 	Excluded   ExclusionCounts
-	Age, Quiet time.Duration // age, as the rule counts it, of the youngest evidence; time since the last traffic on any evidence
-	Enough     bool          // there is enough evidence
-	HeldFor    time.Duration // for how long there has been enough evidence
-	Peers      *PeerShare    // nil: not checked
-	Coverage   float64       // share of the sockets that could be evidence whose owner is known; 0: not checked
-	Cooldown   time.Duration // left
-	Relapses   int           // before this decision
-	BudgetLeft int           // actions, before this decision
-	Due        int           // groups that the rule would have acted on, if its breaker trips
-	Healthy    int           // groups that it matches and that have too few sockets, if its breaker trips
+	Age, Quiet time.Duration    // age, as the rule counts it, of the youngest evidence; time since the last traffic on any evidence
+	Enough     bool             // there is enough evidence
+	HeldFor    time.Duration    // for how long there has been enough evidence
+	Peers      *PeerShare       // nil: not checked
+	FDGrowth   closewait.Growth // of its open descriptors
+	Coverage   float64          // share of the sockets that could be evidence whose owner is known; 0: not checked
+	Cooldown   time.Duration    // left
+	Relapses   int              // before this decision
+	CanEnd     bool             // some step of the rule can end the process
+	BudgetLeft int              // actions, before this decision
+	Due        int              // groups that the rule would have acted on, if its breaker trips
+	Healthy    int              // groups that it matches and that have too few sockets, if its breaker trips
 }
 
 // ExclusionCounts counts the sockets of a process that are not evidence, each under the first

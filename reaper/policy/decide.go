@@ -90,7 +90,7 @@ func ruleDecision(rule *rules.Rule, label Label, why string, view *closewait.Vie
 // again: what happened while no scan ran, or while the process itself did not run, does not count
 // against it.
 func (s State) afterUnusable(label Label, view *closewait.View) State {
-	s.unusable, s.activities, s.blocked = label, nil, s.blocked.through(label, view.Taken)
+	s.unusable, s.activities, s.fdGrowth, s.blocked = label, nil, nil, s.blocked.through(label, view.Taken)
 	if label == LabelGap {
 		s.last, s.uptime, s.observedSince = view.Taken, view.Uptime, view.Taken
 	}
@@ -206,7 +206,10 @@ func markChanged(decisions []Decision) {
 func (r *round) decision(p *processState, index int) Decision {
 	return Decision{
 		Rule: &r.policy.rules[index], Group: p.group, state: &p.rules[index],
-		Findings: condition.Findings{Process: &p.Process, Taken: r.view.Taken, Held: heldFor(p.Holder, &r.policy.rules[index].When)},
+		Findings: condition.Findings{
+			Process: &p.Process, Taken: r.view.Taken, Held: heldFor(p.Holder, &r.policy.rules[index].When),
+			FDGrowth: p.fdGrowth, CanEnd: r.policy.ends[index],
+		},
 	}
 }
 

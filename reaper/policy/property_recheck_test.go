@@ -56,7 +56,7 @@ func TestNoStepThatTheRulesInForceForbid(t *testing.T) {
 			if one(3) {
 				inForce = written()
 				r := &inForce.Rules[1]
-				switch rng.IntN(8) {
+				switch rng.IntN(10) {
 				case 0:
 					inForce.Rules = inForce.Rules[:1]
 				case 1:
@@ -69,6 +69,10 @@ func TestNoStepThatTheRulesInForceForbid(t *testing.T) {
 					r.When.FDs.Ratio = 0.95
 				case 5:
 					inForce.Protect.Exe = []*regexp.Regexp{regexp.MustCompile(`^/usr/.*$`)}
+				case 7:
+					r.When.Window = condition.Window{From: 12 * time.Hour, To: 12*time.Hour + time.Duration(1+rng.IntN(3))*time.Minute, Zone: time.UTC}
+				case 8:
+					r.When.TimeLeft = 10 * time.Minute
 				case 6:
 					inForce.Rules[0], inForce.Rules[1] = inForce.Rules[1], inForce.Rules[0]
 				}
@@ -89,13 +93,14 @@ func TestNoStepThatTheRulesInForceForbid(t *testing.T) {
 				slept += time.Hour
 			}
 			v.Uptime += slept
-			got := p.Recheck(v, s, d, i, []TargetFacts{{Process: process, Activity: activity, Command: func() (string, error) { return line, nil }}})
+			growth := closewait.Growth{PerSecond: float64(rng.IntN(3)) / 5, Over: time.Minute}
+			got := p.Recheck(v, s, d, i, []TargetFacts{{Process: process, Activity: activity, FDGrowth: growth, Command: func() (string, error) { return line, nil }}})
 			refused[got.Label]++
 			if got.Label != unlabelled {
 				break
 			}
 			allowed++
-			if why := forbidden(inForce, &process, line, activity, i, steps[:i+1]); why != "" {
+			if why := forbidden(inForce, v.Taken, &process, growth, line, activity, i, steps[:i+1]); why != "" {
 				t.Fatalf("seed %d, step %d: %s", seed, i, why)
 			}
 			if one(2) {
@@ -112,7 +117,7 @@ func TestNoStepThatTheRulesInForceForbid(t *testing.T) {
 }
 
 // forbidden returns why rules forbid a step on a process.
-func forbidden(c *rules.Config, p *closewait.Process, line string, a closewait.Activity, step int, steps []step.Step) string {
+func forbidden(c *rules.Config, now time.Time, p *closewait.Process, growth closewait.Growth, line string, a closewait.Activity, step int, steps []step.Step) string {
 	i := slices.IndexFunc(c.Rules, func(r rules.Rule) bool { return r.Name == "leak" })
 	switch {
 	case i < 0:
@@ -127,6 +132,10 @@ func forbidden(c *rules.Config, p *closewait.Process, line string, a closewait.A
 		return "the rule does not match"
 	case float64(p.OpenFDs) < 1000*c.Rules[i].When.FDs.Ratio:
 		return "it has enough descriptors"
+	case c.Rules[i].When.TimeLeft > 0 && growth.PerSecond*c.Rules[i].When.TimeLeft.Seconds() < float64(p.MaxFDs-p.OpenFDs):
+		return "its descriptors last long enough"
+	case c.Rules[i].When.Window.Zone != nil && now.Sub(epoch) >= c.Rules[i].When.Window.To-12*time.Hour:
+		return "its window is over"
 	case p.State == 'T' || a.Halted != "":
 		return "it cannot run"
 	}

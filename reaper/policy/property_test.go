@@ -50,6 +50,9 @@ func chaosConfig(rng *rand.Rand) *rules.Config {
 			if closed && rng.IntN(2) == 0 {
 				r.When.States = closewait.NewStateSet(closewait.EndedStates...)
 			}
+			if rng.IntN(4) == 0 {
+				r.When.Window = condition.Window{From: time.Duration(rng.IntN(24)) * time.Hour, To: time.Duration(rng.IntN(24)) * time.Hour, Zone: time.UTC}
+			}
 			if i == 2 {
 				r.Steps = []step.Step{step.Destroy{}}
 			}
@@ -231,6 +234,9 @@ func (c *chaos) check(d *Decision) {
 			}
 		}
 		c.done = append(c.done, doneAction{c.now, d.ID()})
+	}
+	if d.Rule.EndsProcess() && !d.Rule.When.Window.Contains(epoch.Add(c.wall())) {
+		c.t.Fatalf("%s acts outside of the window of its rule", d.ID())
 	}
 	if !d.Rule.When.States.Has(closewait.Closed) && slices.ContainsFunc(d.Evidence, func(s *closewait.Socket) bool { return s.State == closewait.Closed }) {
 		c.t.Fatalf("%s has a closed socket for evidence", d.ID())

@@ -12,6 +12,7 @@ import (
 type TargetFacts struct {
 	Process  closewait.Process
 	Activity closewait.Activity
+	FDGrowth closewait.Growth       // of its open descriptors
 	Command  func() (string, error) // reads the command line; called only if a rule asks for it
 	// Cut are sockets of the decision that the first target still holds after a step that ends
 	// connections. Those that have left their state still leak: they count for peer_share.
@@ -166,7 +167,7 @@ func groupAt(d *Decision, id closewait.ProcessID) string {
 func (r *round) stateOf(t *TargetFacts) *processState {
 	p := &processState{Holder: &closewait.Holder{Process: t.Process}, rules: make([]ruleState, len(r.policy.rules)), observedSince: r.next.observedSince}
 	p.group, p.limitGroup = p.Group(), limitGroup(&t.Process)
-	p.Halted = t.Activity.Halted
+	p.Halted, p.fdGrowth = t.Activity.Halted, t.FDGrowth
 	if seen := r.next.byID[t.Process.ID]; seen != nil {
 		p.Ended, p.Other, p.observedSince, p.pauses = seen.Ended, seen.Other, seen.observedSince, seen.pauses
 	}

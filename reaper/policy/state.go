@@ -26,6 +26,7 @@ type State struct {
 	byID       map[closewait.ProcessID]*processState
 	commands   map[closewait.ProcessID]Command
 	activities map[closewait.ProcessID]closewait.Activity // for the next round
+	fdGrowth   map[closewait.ProcessID]closewait.Growth   // of open descriptors, for the next round
 	matched    []int                                      // processes by rule
 	uncovered  bool                                       // in the last round that counted, a process had the decision low_coverage
 	blocked    blockedLeaks
@@ -44,6 +45,7 @@ type processState struct {
 	observedSince   time.Time // it was last seen stopped, or a gap ended: what happened before is no evidence
 	candidate       [2]bool   // by Mode: a rule has selected the process in this round
 
+	fdGrowth closewait.Growth    // of its open descriptors
 	activity *closewait.Activity // nil: not read
 	halted   bool                // it was stopped, traced or frozen
 	stuck    bool                // no thread had run since the round before
@@ -100,7 +102,7 @@ func (s State) under(p *Policy) State {
 // after is the State at a View without a gap before it. Everything that has expired is removed.
 func (s State) after(view *closewait.View) State {
 	next := s
-	next.last, next.uptime, next.unusable, next.activities = view.Taken, view.Uptime, unlabelled, nil
+	next.last, next.uptime, next.unusable, next.activities, next.fdGrowth = view.Taken, view.Uptime, unlabelled, nil, nil
 	if s.began.IsZero() {
 		next.began = view.Taken
 	}
@@ -128,6 +130,7 @@ func (s *State) carryOver(view *closewait.View, before *State) {
 		for _, rule := range s.policy.byLine {
 			p.rules[rule].matchState = notMatchedYet // a process can execute its own program again, with other arguments
 		}
+		p.fdGrowth = before.fdGrowth[h.ID]
 		var activity *closewait.Activity
 		if a, read := before.activities[h.ID]; read {
 			known := a // allocated only here: most processes are not watched

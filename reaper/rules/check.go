@@ -49,13 +49,17 @@ func describeConfig(out io.Writer, path string, c *Config) {
 }
 
 func describeRule(out io.Writer, r *Rule) {
-	var conditions []string
+	var conditions, beside []string
 	for i := range condition.All {
 		c := &condition.All[i]
 		if c.Key == "" {
 			continue
 		}
-		if value := c.Describe(&r.When); value != "" {
+		switch value := c.Describe(&r.When); {
+		case value == "":
+		case c.OfRule:
+			beside = append(beside, "; "+c.Key+" "+value)
+		default:
 			conditions = append(conditions, c.Key+": "+value)
 		}
 	}
@@ -63,5 +67,5 @@ func describeRule(out io.Writer, r *Rule) {
 	for i, s := range r.Steps {
 		steps[i] = s.String()
 	}
-	fmt.Fprintf(out, "  %s: {%s}, then %s; cooldown %s\n", r.Name, strings.Join(conditions, ", "), strings.Join(steps, ", "), r.Cooldown)
+	fmt.Fprintf(out, "  %s: {%s}, then %s; cooldown %s%s\n", r.Name, strings.Join(conditions, ", "), strings.Join(steps, ", "), r.Cooldown, strings.Join(beside, ""))
 }

@@ -47,7 +47,8 @@ func TestCheckSaysWhatTheRulesComeTo(t *testing.T) {
 	two := smallest + `  - name: client
     mode: enforce
     match: {exe: /bin/client}
-    when: {age: 1h, for: 1m, direction: outbound, fds: 55.5%, sockets: 7, states: [closed]}
+    when: {age: 1h, for: 1m, direction: outbound, fds: 55.5%, time_left: 90m, sockets: 7, states: [closed]}
+    window: {from: "22:30", to: 05:00, zone: UTC}
     steps:
       - thread_dump: {}
       - signal: {name: TERM}
@@ -57,7 +58,7 @@ func TestCheckSaysWhatTheRulesComeTo(t *testing.T) {
 	want := `FILE: valid: 2 rules (web dry_run, client enforce)
   every 5s, at most 3 actions per 10m0s
   web: {sockets: 2, age: 1m0s, for: 0s, direction: any}, then destroy; cooldown 10m0s
-  client: {sockets: 7, age: 1h0m0s, for: 1m0s, direction: outbound, fds: 55.5%, states: [closed]}, then thread_dump, signal TERM; cooldown 24h0m0s
+  client: {sockets: 7, age: 1h0m0s, for: 1m0s, direction: outbound, fds: 55.5%, time_left: 1h30m0s, states: [closed]}, then thread_dump, signal TERM; cooldown 24h0m0s; window 22:30 to 05:00 (UTC)
 FILE:8: warning: rule client: mode: enforce acts only if the exporter runs with --reaper.enforce
 `
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
@@ -100,6 +101,8 @@ func TestCheckWarnsOfWhatIsPerhapsNotMeant(t *testing.T) {
 		"one that its arguments show not to be in Go": {"exe: /bin/web}\n    when: {age: 60s}", "command: .*catalina.*}\n    when: {age: 1h}", ""},
 		"a fair number of descriptors":                {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 900}\n    steps:\n      - signal: {name: TERM}", ""},
 		"a low share where no process ends":           {"60s}", "60s, fds: 10%}", ""},
+		"a window of a rule that ends nothing": {"- destroy: {}", "- destroy: {}\n    window: {from: '02:00', to: '05:00'}",
+			"FILE:7: warning: rule web: window: has no effect: no step of the rule can end a process\n"},
 		"a KILL out of the blue": {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 80%}\n    steps:\n      - destroy: {}\n      - signal: {name: KILL}",
 			"FILE:7: warning: rule web: step 2 (signal): KILL comes without a TERM before it: the program cannot finish its work\n"},
 		"a placeholder that is none": {"- destroy: {}", "- run: {command: [/bin/x, '{comm} {pid}']}",

@@ -64,6 +64,7 @@ func allKeys() []string {
 	under("match", matchKeys)
 	under("ignore", ignoreKeys)
 	under("when", condition.Keys())
+	under("window", condition.WindowKeys)
 	for _, kind := range step.Kinds {
 		under("steps."+kind.Name, kind.Keys)
 	}

@@ -15,7 +15,7 @@ import (
 const defaultCooldown = 10 * time.Minute
 
 var (
-	ruleKeys   = []string{"name", "mode", "match", "ignore", "when", "steps", "cooldown", "accept_remote_trigger"}
+	ruleKeys   = append([]string{"name", "mode", "match", "ignore", "when", "steps", "cooldown", "accept_remote_trigger"}, condition.RuleKeys()...)
 	matchKeys  = []string{"exe", "command", "unit", "user", "container"}
 	ignoreKeys = []string{"remote", "local_port"}
 )
@@ -30,7 +30,7 @@ func (p *parser) rule(position int, n *yaml.Node, interval time.Duration) Rule {
 		Mode:                document.Value(s, "mode", DryRun, document.OneOf(DryRun, Enforce)),
 		Match:               p.match(s.Sub("match", matchKeys...)),
 		Ignore:              readIgnore(s.Sub("ignore", ignoreKeys...)),
-		When:                readWhen(when),
+		When:                readWhen(s, when),
 		Cooldown:            document.Value(s, "cooldown", defaultCooldown, document.ParsePositive),
 		AcceptRemoteTrigger: document.Value(s, "accept_remote_trigger", false, document.ParseBool),
 	}
@@ -41,7 +41,7 @@ func (p *parser) rule(position int, n *yaml.Node, interval time.Duration) Rule {
 	}
 	p.checkSteps(steps)
 	p.checkRemoteTrigger(&rule, steps, s, when)
-	warnConditions(&rule, steps, when, interval)
+	warnConditions(&rule, steps, s, when, interval)
 	if rule.Mode == Enforce {
 		s.Warn("mode", "enforce acts only if the exporter runs with --reaper.enforce")
 	}
@@ -115,26 +115,35 @@ func readIgnore(s *document.Section) Ignore {
 	return Ignore{Remote: document.List(s, "remote", parseEndpoint), LocalPort: document.List(s, "local_port", parsePort)}
 }
 
-func readWhen(s *document.Section) condition.When {
-	var when condition.When
+// readWhen reads the values of all conditions from the sections of the rule and of `when`.
+func readWhen(rule, when *document.Section) condition.When {
+	var w condition.When
 	for i := range condition.All {
 		if c := &condition.All[i]; c.Key != "" {
-			c.Read(s, &when)
+			c.Read(sectionOf(c, rule, when), &w)
 		}
+	}
+	return w
+}
+
+// sectionOf returns the section that has the key of a condition.
+func sectionOf(c *condition.Condition, rule, when *document.Section) *document.Section {
+	if c.OfRule {
+		return rule
 	}
 	return when
 }
 
 // warnConditions lets each condition warn about its value in the context of the rule.
-func warnConditions(rule *Rule, steps []parsedStep, when *document.Section, interval time.Duration) {
+func warnConditions(rule *Rule, steps []parsedStep, s, when *document.Section, interval time.Duration) {
 	ending, guarded := findEnding(steps)
 	context := condition.Context{
 		When: &rule.When, CanEnd: ending >= 0, Ends: ending >= 0 && !guarded, AcceptsRemoteTrigger: rule.AcceptRemoteTrigger,
 		Interval: interval, NotGo: rule.Match.namesRuntime(),
 	}
 	for i := range condition.All {
-		if warn := condition.All[i].Warn; warn != nil {
-			warn(when, context)
+		if c := &condition.All[i]; c.Warn != nil {
+			c.Warn(sectionOf(c, s, when), context)
 		}
 	}
 }

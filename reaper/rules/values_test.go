@@ -18,6 +18,26 @@ func TestParseRefusesValues(t *testing.T) {
 			"rules.yml:4: rule web: when.fds: 0% is out of range: write more than 0% and at most 100%"},
 		"a threshold above 100%": {"age: 60s", "age: 60s, fds: 101%",
 			"rules.yml:4: rule web: when.fds: 101% is out of range: write more than 0% and at most 100%"},
+		"a time that is left, without a threshold": {"age: 60s", "age: 60s, time_left: 30m",
+			"rules.yml:4: rule web: when.time_left: needs fds too, such as fds: 80%: any burst of connections seems to use up the descriptors soon"},
+		"no time that is left": {"age: 60s", "age: 60s, fds: 80%, time_left: 0s",
+			"rules.yml:4: rule web: when.time_left: 0s is no time at all: write more, such as 10s"},
+		"a window without an end": {"name: web", "name: web\n    window: {from: '02:00'}",
+			"rules.yml:3: rule web: window.to: is missing: write a time of day such as 05:00"},
+		"a window without anything": {"name: web", "name: web\n    window: {}",
+			"rules.yml:3: rule web: window.from: is missing: write a time of day such as 02:00\n" +
+				"rules.yml:3: rule web: window.to: is missing: write a time of day such as 05:00"},
+		"a window that is no mapping": {"name: web", "name: web\n    window: 02:00-05:00",
+			"rules.yml:3: rule web: window: must have keys below it, indented further: from, to, zone"},
+		"a window of no time": {"name: web", "name: web\n    window: {from: '02:00', to: '02:00'}",
+			"rules.yml:3: rule web: window: begins and ends at the same time: choose another end, or remove the window to allow every time"},
+		"a window with times that are none": {"name: web", "name: web\n    window: {from: 2am, to: '24:00', zone: Mars/Olympus}",
+			`rules.yml:3: rule web: window.from: "2am" is not a time of day: write one from 00:00 to 23:59, such as 02:00` + "\n" +
+				`rules.yml:3: rule web: window.to: "24:00" is not a time of day: write one from 00:00 to 23:59, such as 02:00` + "\n" +
+				`rules.yml:3: rule web: window.zone: "Mars/Olympus" is not a known time zone: write Local, UTC or a name of the IANA database such as Europe/Berlin`},
+		"a zone that is empty, and one digit of hours": {"name: web", "name: web\n    window: {from: '2:00', to: '05:00', zone: ''}",
+			`rules.yml:3: rule web: window.from: "2:00" is not a time of day: write one from 00:00 to 23:59, such as 02:00` + "\n" +
+				"rules.yml:3: rule web: window.zone: is empty: write Local, UTC or a name such as Europe/Berlin"},
 		"a threshold that forgets the percent sign": {"age: 60s", "age: 60s, fds: 0.8",
 			`rules.yml:4: rule web: when.fds: "0.8" is neither a number of descriptors nor a percentage of the limit: write such as 900 or 80%`},
 		"a share of nothing": {"age: 60s", "age: 60s, peer_share: 0%",
