@@ -64,13 +64,14 @@ func TestArchitecture(t *testing.T) {
 		"reaper/status": {},
 		"reaper": {
 			module + "closewait", module + "reaper/status", module + "reaper/condition", module + "reaper/step", module + "reaper/rules", module + "reaper/policy",
-			module + "collector", "github.com/prometheus/client_golang", "syscall",
+			module + "collector", module + "internal/statefile", "github.com/prometheus/client_golang", "syscall",
 		},
 		"reaper/internal/fixture": {module + "closewait", module + "reaper/condition", module + "reaper/rules", module + "reaper/step"},
 
-		"internal/logging": {},
-		"internal/app":     {module, "github.com/prometheus/client_golang", "syscall"},
-		".":                {module + "internal/app", "syscall"},
+		"internal/logging":   {},
+		"internal/statefile": {"syscall"},
+		"internal/app":       {module, "github.com/prometheus/client_golang", "syscall"},
+		".":                  {module + "internal/app", "syscall"},
 
 		"internal/leaktest":       {module, "golang.org/x/sys/unix", "os/exec", "syscall"},
 		"internal/leaktest/tcp":   {"golang.org/x/sys/unix"},

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"sync"
 	"syscall"
+
+	"closewait_exporter/internal/statefile"
 )
 
 // AuditLog stores Records. An action whose Record cannot be stored is not carried out.
@@ -52,7 +54,7 @@ func (f *AuditFile) append(line []byte) (err error) {
 	_, missing := os.Lstat(f.name)
 	file, err := os.OpenFile(f.name, os.O_RDWR|os.O_APPEND|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
-		return refuseLink(err)
+		return statefile.RefuseLink(err)
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
 	if cutShort(file) {
@@ -61,11 +63,11 @@ func (f *AuditFile) append(line []byte) (err error) {
 	if _, err := file.Write(line); err != nil {
 		return err
 	}
-	if err := flush(file); err != nil {
+	if err := statefile.Flush(file); err != nil {
 		return err
 	}
 	if missing != nil {
-		return syncDirectory(filepath.Dir(f.name))
+		return statefile.OS{}.SyncDirectory(filepath.Dir(f.name))
 	}
 	return nil
 }
@@ -79,22 +81,4 @@ func cutShort(file *os.File) bool {
 	last := make([]byte, 1)
 	_, err = file.ReadAt(last, info.Size()-1)
 	return err == nil && last[0] != '\n'
-}
-
-// flush waits until the file is on disk. A pipe or a terminal returns EINVAL (fsync(2)).
-func flush(file *os.File) error {
-	if err := file.Sync(); err != nil && !errors.Is(err, syscall.EINVAL) {
-		return err
-	}
-	return nil
-}
-
-// syncDirectory makes a new name in the directory durable.
-func syncDirectory(name string) (err error) {
-	dir, err := os.Open(name)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, dir.Close()) }()
-	return flush(dir)
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/statefile"
 	"closewait_exporter/reaper/policy"
 	"closewait_exporter/reaper/rules"
 )
@@ -85,7 +86,7 @@ func TestPastActionsOutliveTheProgram(t *testing.T) {
 
 // failingDisk is the real disk, on which only the first system calls succeed.
 type failingDisk struct {
-	osDisk
+	statefile.OS
 	left    atomic.Int64
 	failure error
 }
@@ -105,51 +106,51 @@ func (d *failingDisk) fails() error {
 	return nil
 }
 
-func (d *failingDisk) create(path string) (diskFile, error) {
+func (d *failingDisk) Create(path string) (statefile.File, error) {
 	if err := d.fails(); err != nil {
 		return nil, err
 	}
-	file, err := d.osDisk.create(path)
+	file, err := d.OS.Create(path)
 	return failingFile{file, d}, err
 }
 
-func (d *failingDisk) rename(from, to string) error {
+func (d *failingDisk) Rename(from, to string) error {
 	if err := d.fails(); err != nil {
 		return err
 	}
-	return d.osDisk.rename(from, to)
+	return d.OS.Rename(from, to)
 }
 
-func (d *failingDisk) syncDirectory(path string) error {
+func (d *failingDisk) SyncDirectory(path string) error {
 	if err := d.fails(); err != nil {
 		return err
 	}
-	return d.osDisk.syncDirectory(path)
+	return d.OS.SyncDirectory(path)
 }
 
 type failingFile struct {
-	diskFile
+	statefile.File
 	disk *failingDisk
 }
 
 func (f failingFile) Write(data []byte) (int, error) {
 	if err := f.disk.fails(); err != nil {
-		n, _ := f.diskFile.Write(data[:len(data)/2])
+		n, _ := f.File.Write(data[:len(data)/2])
 		return n, err
 	}
-	return f.diskFile.Write(data)
+	return f.File.Write(data)
 }
 
 func (f failingFile) Sync() error {
 	if err := f.disk.fails(); err != nil {
 		return err
 	}
-	return f.diskFile.Sync()
+	return f.File.Sync()
 }
 
 func (f failingFile) Close() error {
 	err := f.disk.fails()
-	return errors.Join(err, f.diskFile.Close())
+	return errors.Join(err, f.File.Close())
 }
 
 func TestAKillBetweenAnyTwoSystemCallsLeavesTheOldStateOrTheNew(t *testing.T) {

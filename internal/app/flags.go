@@ -156,6 +156,8 @@ func (o *options) defineServe(cmd *kingpin.CmdClause) {
 		Default("5m").Hidden().DurationVar(&s.oldAge)
 	cmd.Flag("collector.pid-label", "Export series per process. If disabled, processes are summed by group. Default: enabled.").
 		Default("true").BoolVar(&s.pidLabel)
+	cmd.Flag("history.file", "File that keeps the history of leaks across restarts. Default: history.json in $STATE_DIRECTORY, which systemd sets; without both it is lost on restart.").
+		PlaceHolder("FILE").StringVar(&s.historyFile)
 	cmd.Flag("reaper.enforce", "Let rules in mode enforce act. Default: all rules are in dry run.").
 		BoolVar(&s.enforce)
 	cmd.Flag("reaper.state-file", "File that keeps cooldowns and the used action budget. Without it both are lost on restart.").

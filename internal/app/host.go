@@ -62,6 +62,15 @@ func (h *host) describe(id closewait.ProcessID) (closewait.Process, error) {
 	return p, nil
 }
 
+// boot identifies the current boot of the host.
+func (h *host) boot() (closewait.Boot, error) {
+	executor, err := action.New(h.proc, h.actions)
+	if err != nil {
+		return closewait.Boot{}, err
+	}
+	return executor.Boot()
+}
+
 // halted says what keeps a process from running from outside; empty: nothing.
 func (h *host) halted(id closewait.ProcessID) (string, error) {
 	executor, err := action.New(h.proc, h.actions)

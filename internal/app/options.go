@@ -34,6 +34,7 @@ type options struct {
 		ageBuckets     []float64
 		oldAge         time.Duration
 		pidLabel       bool
+		historyFile    string // empty: see historyPath
 		lifecycle      bool
 		enforce        bool
 		stateFile      string

@@ -34,6 +34,7 @@ type server struct {
 	observer *observer
 	health   *web.Health
 	reaper   *reaper.Reaper // nil without --reaper.config
+	history  *historyFile   // nil: the history is lost on restart
 	logger   log.Logger
 }
 
@@ -58,6 +59,10 @@ func serve(ctx context.Context, o *options, logger log.Logger, slogger *slog.Log
 	defer end()
 	s := &server{options: o, host: h, health: web.NewHealth(logger), logger: logger}
 	s.observer = newObserver(life, h, o.serve.ageBuckets)
+	if path := historyPath(o.serve.historyFile); path != "" {
+		s.history = newHistoryFile(path, h.boot, logger)
+		s.observer.history = s.history.load(time.Now())
+	}
 	if o.rulesFile != "" {
 		if s.reaper, err = newReaper(o, h, s.observer, logger); err != nil {
 			return err
@@ -88,6 +93,9 @@ func (s *server) start(life context.Context, loops *sync.WaitGroup) {
 	loops.Go(func() { _, _ = s.observe(life) }) // the exporter becomes ready, and ages begin, before the first scrape
 	hangs := func() bool { return s.reaper != nil && s.reaper.Stalled() }
 	loops.Go(func() { s.feedWatchdog(life, hangs) })
+	if s.history != nil {
+		loops.Go(func() { s.history.keep(life, s.observer.history) })
+	}
 	if s.reaper != nil {
 		loops.Go(func() { reloadOnSIGHUP(life, s.reload) })
 		loops.Go(func() { _ = s.reaper.Run(life) }) // its failures are no reason to stop serving
