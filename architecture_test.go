@@ -51,7 +51,6 @@ func TestArchitecture(t *testing.T) {
 		"report":    {module + "closewait", module + "diagnose", module + "history"},
 		"check":     {module + "closewait", module + "report"},
 		"page":      {module + "closewait", module + "report", module + "reaper/status"},
-		"docs":      {},
 		"web":       {"github.com/prometheus/client_golang"},
 
 		"reaper/document":  {},

@@ -14,5 +14,5 @@ import (
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	os.Exit(app.Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(app.Run(ctx, os.Args[1:], documents, os.Stdout, os.Stderr))
 }

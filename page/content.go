@@ -1,7 +1,6 @@
 package page
 
 import (
-	"html/template"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -10,12 +9,9 @@ import (
 
 // content is what the templates show.
 type content struct {
-	Title, Headline string
-	Host, Version   string
-	Style           template.CSS
-	Links           []Link
-	Documents       string
-	Order           order // of the table, for the refresh link
+	frame
+	Headline string
+	Query    query
 
 	Failure    *failure // nil: the scan succeeded, and the fields below are set
 	Healthy    bool     // no process leaks
@@ -34,14 +30,10 @@ type tile struct {
 	Level                string // class: normal, high or critical
 }
 
-func (p *Page) content(r *report.Report, err error, by order) *content {
+func (p *Page) content(r *report.Report, err error, by query) *content {
 	o := &p.options
-	c := &content{
-		Host: report.Text(o.Host), Version: o.Version, Style: template.CSS(style), Links: o.Links, Documents: o.Documents, Order: by,
-	}
-	if o.Host == "" {
-		c.Host = "this host"
-	}
+	c := &content{frame: newFrame(o), Query: by}
+	c.Refresh = by.refresh
 	now := o.Now()
 	if err != nil {
 		c.Failure = newFailure(err)
@@ -57,7 +49,7 @@ func (p *Page) content(r *report.Report, err error, by order) *content {
 }
 
 // fill fills in the results of a scan.
-func (c *content) fill(r *report.Report, by order, now time.Time) {
+func (c *content) fill(r *report.Report, by query, now time.Time) {
 	c.Headline, c.Healthy = headline(r)
 	c.Summary = r.Summary()
 	c.Taken = newTimestamp(r.View.Taken, now)

@@ -59,17 +59,6 @@ func (o order) sorted(descending bool) order {
 	return o
 }
 
-// Address is the address of the page in this order.
-func (o order) Address() string {
-	switch {
-	case o.column == nil:
-		return "./"
-	case o.by.Descending:
-		return "?sort=" + o.key + "&order=desc"
-	}
-	return "?sort=" + o.key + "&order=asc"
-}
-
 // direction is the value of aria-sort.
 func (o order) direction() string {
 	if o.by.Descending {
@@ -93,14 +82,15 @@ type heading struct {
 	Link              string
 }
 
-func headings(by order) []heading {
+func headings(by query) []heading {
 	all := make([]heading, len(columns))
 	for i := range columns {
 		c := &columns[i]
-		next := order{c, report.OrderBy(c.key)}
+		next := by
+		next.order = order{c, report.OrderBy(c.key)}
 		all[i] = heading{Key: c.key, Title: c.title, About: c.about}
 		if c == by.column {
-			next.by = by.by.Reversed()
+			next.order.by = by.by.Reversed()
 			all[i].Sorted = by.direction()
 		}
 		all[i].Link = next.Address()

@@ -27,10 +27,15 @@ type document struct {
 	source string
 }
 
-func get(t *testing.T, p *Page, path string) *document {
+func get(t *testing.T, p http.Handler, path string) *document {
 	t.Helper()
 	w := httptest.NewRecorder()
 	p.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
+	return parsed(t, w)
+}
+
+func parsed(t *testing.T, w *httptest.ResponseRecorder) *document {
+	t.Helper()
 	d := &document{status: w.Code, header: w.Header(), source: w.Body.String()}
 	var err error
 	if d.Node, err = html.Parse(strings.NewReader(d.source)); err != nil {

@@ -11,11 +11,13 @@ import (
 )
 
 // maxRows is the maximum number of processes on the page. A host can have thousands.
-const maxRows = 200
+const maxRows = 1000
 
 // processes is the table of leaking processes.
 type processes struct {
 	Caption  string
+	Filter   string // which processes are shown; empty: all
+	All      string // address of the page with all processes
 	Headings []heading
 	Rows     []*process
 	Omitted  int
@@ -31,6 +33,10 @@ type process struct {
 	HasClosed       bool   // some of its ended connections are over on both sides
 	Causes          string // number of sockets by what is unread
 	Peer, PeerShare string
+
+	Address   string // of the page of the process
+	OfGroup   string // address of the page with this group alone
+	OfService string // the same for the service; empty: it has no port of its own
 }
 
 // gauge is a bar with a width of 0 to 100.
@@ -50,30 +56,41 @@ func newGauge(row *report.Row) *gauge {
 	return &gauge{Width: 100 * min(used, 1), Share: share, Level: level(used)}
 }
 
-func newProcesses(r *report.Report, by order) *processes {
+func newProcesses(r *report.Report, by query) *processes {
 	p := &processes{
 		Caption:  "Processes that hold ended connections or many other sockets, " + by.words(),
+		Filter:   by.Filter(),
+		All:      by.Unfiltered(),
 		Headings: headings(by),
 		Classes:  ageClasses,
 	}
 	rows, most := r.Rows(), 0
+	p.Tiles = tiles(r, rows)
+	if p.Filter != "" {
+		filtered := *r
+		filtered.Selection = by.selection()
+		rows = filtered.Rows()
+	}
 	for i := range rows {
 		most = max(most, rows[i].Ages.Len())
 	}
-	p.Tiles = tiles(r, rows)
 	if by.by != nil {
 		by.by.Sort(rows)
 	}
 	p.Omitted = max(len(rows)-maxRows, 0)
 	for i := range rows[:len(rows)-p.Omitted] {
-		p.Rows = append(p.Rows, newProcess(&rows[i], r.View.Taken, most))
+		p.Rows = append(p.Rows, newProcess(&rows[i], r.View.Taken, most, by))
 	}
 	return p
 }
 
 // newProcess makes a row. most is the number of sockets of the longest bar.
-func newProcess(row *report.Row, now time.Time, most int) *process {
+func newProcess(row *report.Row, now time.Time, most int, by query) *process {
 	p := &process{Row: *row, HasClosed: row.Holder.Ended.States[closewait.Closed] > 0, Bar: newAgeBar(&row.Ages, now, most), Full: newGauge(row)}
+	p.Address, p.OfGroup = processAddress(row.Holder.ID.PID, by.refresh), by.ofGroup(row.Holder.Group()).Address()
+	if port := row.Ages.Services[0].Port; port != 0 && row.Ended.Len() > 0 {
+		p.OfService = by.ofPort(port).Address()
+	}
 	p.PeerShare, p.Peer, _ = strings.Cut(p.Remote, " ")
 	if p.Peer == "" { // without an address there is no share
 		p.PeerShare, p.Peer = "", p.Remote

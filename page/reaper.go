@@ -12,6 +12,9 @@ import (
 // dryRun is the mode of a rule that takes no action, and its decision to act if it were enforced.
 const dryRun = "dry_run"
 
+// maxActed is the maximum number of actions at the top of the page.
+const maxActed = 3
+
 // reaperContent is the part of the page about the reaper.
 type reaperContent struct {
 	Mode           string
@@ -23,6 +26,7 @@ type reaperContent struct {
 	Decisions      []entryContent
 	Omitted        int
 	Actions        []entryContent
+	Acted          []entryContent // the newest actions that were not in dry run, at most maxActed
 }
 
 // entryContent is an Entry with escaped texts.
@@ -66,6 +70,9 @@ func newReaperContent(r status.Status, now time.Time) *reaperContent {
 	}
 	for _, e := range r.Actions {
 		c.Actions = append(c.Actions, newEntry(e, now))
+		if e.Mode != dryRun && len(c.Acted) < maxActed {
+			c.Acted = append(c.Acted, newEntry(e, now))
+		}
 	}
 	return c
 }

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"closewait_exporter/closewait"
 )
@@ -53,26 +54,52 @@ func (r *Report) Sockets(w io.Writer) error {
 }
 
 func (r *Report) socketRow(s *closewait.Socket, processes map[closewait.ProcessID]*closewait.Process) []string {
+	line := socketLine(s, r.View.Taken)
 	return []string{
 		strconv.FormatUint(uint64(s.ID.NetNS), 10),
 		s.Family().String(),
-		address(s.Local),
-		address(s.Remote),
+		line.Local,
+		line.Remote,
 		direction(s.Direction),
 		port(s.Port()),
-		Age(s, r.View.Taken),
-		quiet(s, r.View.Taken),
-		orDash(unread(s)),
-		size(s.UnreadBytes()),
-		size(uint64(s.SendQueue)),
-		s.Timer.String(),
+		line.Age,
+		line.Quiet,
+		line.Unread,
+		line.Recv,
+		line.Send,
+		line.Timer,
 		strconv.FormatUint(s.Inode, 10),
 		orDash(cookie(s.ID)),
 		strconv.FormatUint(uint64(s.UID), 10),
-		stateName(s.State),
+		line.State,
 		s.Owner.String(),
 		orDash(holders(s, processes)),
 	}
+}
+
+// SocketLine is what people ask first about a socket. Its texts are escaped.
+type SocketLine struct {
+	State, Local, Remote, Service, Age, Quiet, Unread, Recv, Send, Timer string
+}
+
+func socketLine(s *closewait.Socket, now time.Time) SocketLine {
+	return SocketLine{
+		State: stateName(s.State), Local: address(s.Local), Remote: address(s.Remote), Service: direction(s.Direction) + " " + port(s.Port()),
+		Age: Age(s, now), Quiet: quiet(s, now), Unread: orDash(unread(s)), Recv: size(s.UnreadBytes()),
+		Send: size(uint64(s.SendQueue)), Timer: s.Timer.String(),
+	}
+}
+
+// SocketsOf describes the first sockets of a process at the time now, at most limit, oldest first,
+// those that have not ended last.
+func SocketsOf(h *closewait.Holder, now time.Time, limit int) []SocketLine {
+	all := socketsOf(h)
+	all = all[:min(limit, len(all))]
+	lines := make([]SocketLine, 0, len(all))
+	for _, s := range all {
+		lines = append(lines, socketLine(s, now))
+	}
+	return lines
 }
 
 // address is a dash for an end that has none: the peer of a socket that was never connected.

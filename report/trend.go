@@ -65,10 +65,7 @@ func trendLines(past *history.History, holders []*closewait.Holder) []string {
 	said := map[string]bool{}
 	for _, h := range holders {
 		over = max(over, past.Process(h.ID).Sockets.Over)
-		group := past.Group(&h.Process)
-		line := fmt.Sprintf("%s leaks again after %s since %s UTC: %s over all its processes.",
-			Text(h.Group()), Count(group.Restarts, "restart"), group.Since.UTC().Format(time.DateTime), rate(group.Sockets))
-		if group.Restarts > 0 && !said[line] {
+		if line := LeaksAgain(past, h); line != "" && !said[line] {
 			said[line] = true
 			again = append(again, line)
 		}
@@ -78,4 +75,18 @@ func trendLines(past *history.History, holders []*closewait.Holder) []string {
 		lines = []string{"RATE and LEFT: growth of SOCKETS, and time until the descriptors run out, by the trend of the last " + Duration(over) + "."}
 	}
 	return append(lines, again...)
+}
+
+// LeaksAgain says that the group of a process has leaked before a restart too. It is empty if it
+// has not, as far as the History knows.
+func LeaksAgain(past *history.History, h *closewait.Holder) string {
+	if past == nil {
+		return ""
+	}
+	group := past.Group(&h.Process)
+	if group.Restarts == 0 {
+		return ""
+	}
+	return fmt.Sprintf("%s leaks again after %s since %s UTC: %s over all its processes.",
+		Text(h.Group()), Count(group.Restarts, "restart"), group.Since.UTC().Format(time.DateTime), rate(group.Sockets))
 }

@@ -8,7 +8,6 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
-	"testing/fstest"
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
@@ -33,14 +32,14 @@ func fakeCollector(probe probe) func(context.Context) prometheus.Gatherer {
 	}
 }
 
-// fakePage observes the host and answers with the result.
-func fakePage(probe probe) http.Handler {
+// fakePage observes the host and answers with a text or the error.
+func fakePage(probe probe, text string) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if err := probe(r.Context()); err != nil {
 			http.Error(w, err.Error(), http.StatusServiceUnavailable)
 			return
 		}
-		_, _ = io.WriteString(w, "who leaks")
+		_, _ = io.WriteString(w, text)
 	})
 }
 
@@ -70,8 +69,9 @@ func newFixture(t *testing.T, host probe, change func(*Options)) *fixture {
 		return err
 	}
 	options := Options{
-		Page:          fakePage(recorded),
-		Documents:     fstest.MapFS{"RUNBOOK.md": {Data: []byte("# Runbook <b>")}},
+		Page:          fakePage(recorded, "who leaks"),
+		Process:       fakePage(recorded, "why"),
+		Documents:     http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "document "+r.URL.Path) }),
 		TelemetryPath: "/metrics",
 		Gatherer:      fakeCollector(recorded),
 		Probe:         recorded,

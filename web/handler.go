@@ -3,10 +3,10 @@ package web
 import (
 	"context"
 	"fmt"
-	"io/fs"
 	"net/http"
 	"path"
 	"regexp"
+	"strings"
 
 	"github.com/go-kit/log"
 	"github.com/prometheus/client_golang/prometheus"
@@ -17,6 +17,7 @@ const (
 	HealthyPath   = "/-/healthy"
 	ReadyPath     = "/-/ready"
 	DocumentsPath = "/docs/"
+	ProcessPath   = "/process"
 
 	rootPath   = "/"
 	reloadPath = "/-/reload"
@@ -28,7 +29,8 @@ type Options struct {
 	MaxRequests            int          // maximum number of concurrent scrapes, and of concurrent pages; 0 = no limit
 	WithoutExporterMetrics bool         // leave out go_*, process_* and promhttp_*
 	Page                   http.Handler // for /
-	Documents              fs.FS        // served below DocumentsPath
+	Process                http.Handler // for ProcessPath
+	Documents              http.Handler // for the paths below DocumentsPath, which it is given without it
 	Gatherer               func(context.Context) prometheus.Gatherer
 	Probe                  func(context.Context) error // observes the host and reports to Health
 	Health                 *Health
@@ -39,9 +41,11 @@ type Options struct {
 // NewHandler returns the handler of all paths. It answers only GET and HEAD, except for the reload.
 func NewHandler(o Options) http.Handler {
 	mux := http.NewServeMux()
-	mux.Handle("GET "+rootPath+"{$}", newPage(o))
+	pages := newPages(o)
+	mux.Handle("GET "+rootPath+"{$}", pages)
+	mux.Handle("GET "+ProcessPath, pages)
 	mux.Handle("GET "+o.TelemetryPath, newMetrics(o))
-	mux.HandleFunc("GET "+DocumentsPath+"{name}", serveDocument(o.Documents))
+	mux.Handle("GET "+DocumentsPath, http.StripPrefix(strings.TrimSuffix(DocumentsPath, "/"), o.Documents))
 	mux.HandleFunc("GET "+HealthyPath, serveHealthy)
 	mux.HandleFunc("GET "+ReadyPath, serveReady(o.Health, o.Probe))
 	if o.Reload != nil {
@@ -68,7 +72,7 @@ var pathCharacters = regexp.MustCompile(`^[A-Za-z0-9/._~-]+$`)
 // CheckTelemetryPath returns an error if a path cannot be used for metrics.
 func CheckTelemetryPath(telemetry string) error {
 	switch {
-	case telemetry == rootPath, telemetry == HealthyPath, telemetry == ReadyPath, telemetry == reloadPath:
+	case telemetry == rootPath, telemetry == HealthyPath, telemetry == ReadyPath, telemetry == reloadPath, telemetry == ProcessPath:
 		return fmt.Errorf("%q is taken: choose another path, such as /metrics", telemetry)
 	case telemetry == "" || telemetry[0] != '/':
 		return fmt.Errorf("%q does not begin with a slash: use %q", telemetry, "/"+telemetry)

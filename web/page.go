@@ -10,12 +10,16 @@ import (
 // about as long as people wait for an empty page.
 const pageTimeout = 10 * time.Second
 
-// newPage limits concurrent pages like scrapes. The limits are separate, so that readers of the
-// page cannot block scrapes.
-func newPage(o Options) http.Handler {
+// newPages returns the handler of the pages that need a scan. It limits how many are served at the
+// same time, like scrapes. The limits are separate, so that readers of the pages cannot block
+// scrapes.
+func newPages(o Options) http.Handler {
+	pages := http.NewServeMux()
+	pages.Handle(rootPath+"{$}", o.Page)
+	pages.Handle(ProcessPath, o.Process)
 	return limitRequests(o.MaxRequests, "pages", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithTimeout(r.Context(), pageTimeout)
 		defer cancel()
-		o.Page.ServeHTTP(w, r.WithContext(ctx))
+		pages.ServeHTTP(w, r.WithContext(ctx))
 	}))
 }

@@ -40,10 +40,3 @@ func TestReadersKeepNoScrapeOut(t *testing.T) {
 		}
 	})
 }
-
-func TestDocumentsAreShownAsText(t *testing.T) {
-	answer := newFixture(t, seen, nil).ask(http.MethodGet, "/docs/RUNBOOK.md")
-	if got := answer.Header().Get("Content-Type"); got != "text/plain; charset=utf-8" || answer.Header().Get("X-Content-Type-Options") != "nosniff" {
-		t.Errorf("header %v", answer.Header())
-	}
-}

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"runtime"
 
@@ -22,10 +23,11 @@ const program = "closewait_exporter"
 // statusLeaking is the exit status of list --fail-if-leaking on a host with a leak.
 const statusLeaking = 2
 
-// Run runs the command that args ask for and returns the exit status: 0 for success, 1 for an
-// error, 2 if list --fail-if-leaking has found a leak, or diagnose has a verdict. The command check
-// has the exit statuses of a plugin.
-func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+// Run runs the command that args ask for, with the documents that serve shows at their places in
+// the repository. It returns the exit status: 0 for success, 1 for an error, 2 if list
+// --fail-if-leaking has found a leak, or diagnose has a verdict. The command check has the exit
+// statuses of a plugin.
+func Run(ctx context.Context, args []string, documents fs.FS, stdout, stderr io.Writer) int {
 	out := newOutput(stdout)
 	stdout, stderr = out, report.NewTerminalWriter(stderr)
 	command, o, err := parse(args, stdout)
@@ -36,6 +38,7 @@ func Run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
 		fmt.Fprintf(stderr, "%s: error: %v (--help lists all flags)\n", program, err)
 		return 1
 	}
+	o.serve.documents = documents
 	runtime.GOMAXPROCS(o.gomaxprocs)
 	switch command {
 	case serveCommand:

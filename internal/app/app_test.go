@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	context.AfterFunc(ctx, stop)
-	os.Exit(Run(ctx, os.Args[1:], os.Stdout, os.Stderr))
+	os.Exit(Run(ctx, os.Args[1:], nil, os.Stdout, os.Stderr))
 }
 
 // leakChecked runs tests and fails them when they leave goroutines behind.
@@ -66,6 +66,8 @@ func TestBadFlagsAreErrorsThatSayHowToFixThem(t *testing.T) {
 		"negative connections":          {"--web.max-connections=-1", `--web.max-connections: "-1" is not a whole number of at least 0`},
 		"no CPU":                        {"--runtime.gomaxprocs=0", `--runtime.gomaxprocs: "0" is not a whole number of at least 1`},
 		"metrics on the landing page":   {"--web.telemetry-path=/", `--web.telemetry-path: "/" is taken`},
+		"a dashboard without host":      {"--web.dashboard-url=closewait", `use for example https://grafana.example/d/closewait`},
+		"a dashboard that is a script":  {"--web.dashboard-url=javascript://x/alert(1)", `is not the address of a page`},
 		"metrics without slash":         {"--web.telemetry-path=metrics", `does not begin with a slash: use "/metrics"`},
 		"an empty /proc":                {"--path.procfs=", `--path.procfs: is empty`},
 		"an unknown level":              {"--log.level=loud", `use debug, info, warn or error`},
@@ -109,7 +111,7 @@ func TestBadFlagsAreErrorsThatSayHowToFixThem(t *testing.T) {
 func TestHelpAndVersionAreWrittenToStandardOutput(t *testing.T) {
 	for args, want := range map[string]string{"--help": "usage: closewait_exporter", "list --help": "--output=table", "--version": "closewait_exporter, version", "help explain": "usage: closewait_exporter explain"} {
 		var stdout, stderr strings.Builder
-		if status := Run(t.Context(), strings.Fields(args), &stdout, &stderr); status != 0 || stderr.Len() > 0 || !strings.Contains(stdout.String(), want) {
+		if status := Run(t.Context(), strings.Fields(args), nil, &stdout, &stderr); status != 0 || stderr.Len() > 0 || !strings.Contains(stdout.String(), want) {
 			t.Errorf("%s: exit status %d, %q, and %q is not in\n%s", args, status, &stderr, want, &stdout)
 		}
 	}

@@ -17,7 +17,7 @@ func TestTheDocumentOfCheckHasItsFlagsAndDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	var help strings.Builder
-	if status := Run(t.Context(), []string{"check", "--help"}, &help, io.Discard); status != int(check.Unknown) {
+	if status := Run(t.Context(), []string{"check", "--help"}, nil, &help, io.Discard); status != int(check.Unknown) {
 		t.Errorf("--help exits with %d", status)
 	}
 	flags := regexp.MustCompile(`--((?:warning|critical|timeout)[a-z-]*)=(\S+)`).FindAllStringSubmatch(help.String(), -1)
@@ -90,13 +90,13 @@ func TestEveryErrorOfCheckIsUnknown(t *testing.T) {
 		"check --collector.scanner=lsof": `"lsof" is unknown`,
 	} {
 		var out, stderr strings.Builder
-		status := Run(t.Context(), strings.Fields(line), &out, &stderr)
+		status := Run(t.Context(), strings.Fields(line), nil, &out, &stderr)
 		text := out.String()
 		if status != int(check.Unknown) || !strings.HasPrefix(text, "CLOSEWAIT UNKNOWN - ") || !strings.Contains(text, want) || strings.Count(text, "\n") != 1 || stderr.Len() > 0 {
 			t.Errorf("%s: exit status %d, %q and %q, want %q", line, status, text, &stderr, want)
 		}
 	}
-	if status := Run(t.Context(), []string{"check"}, fullDisk{}, io.Discard); status != int(check.Unknown) {
+	if status := Run(t.Context(), []string{"check"}, nil, fullDisk{}, io.Discard); status != int(check.Unknown) {
 		t.Errorf("exit status %d where the result cannot be written", status)
 	}
 }
@@ -124,7 +124,7 @@ func TestCheckFindsALeakOfThisProcess(t *testing.T) {
 		"--warning-sockets=~: --critical-sockets=0": check.Critical,
 	} {
 		var out strings.Builder
-		status := Run(t.Context(), slices.Concat([]string{"check"}, own, strings.Fields(limits)), &out, io.Discard)
+		status := Run(t.Context(), slices.Concat([]string{"check"}, own, strings.Fields(limits)), nil, &out, io.Discard)
 		if status != int(want) || !strings.HasPrefix(out.String(), "CLOSEWAIT "+want.String()+" - ") {
 			t.Errorf("%s: exit status %d, want %d:\n%s", limits, status, want, &out)
 		}

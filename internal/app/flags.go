@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -143,6 +144,8 @@ func (o *options) defineServe(cmd *kingpin.CmdClause) {
 		"512", &s.maxConnections, atLeast(0))
 	cmd.Flag("web.disable-exporter-metrics", "Exclude metrics about the exporter itself (go_*, process_*, promhttp_*). Default: included.").
 		BoolVar(&s.ownMetricsOff)
+	define(cmd, "web.dashboard-url", "Address of the Grafana dashboard, to which the page of a process links. Default: no link.",
+		"", &s.dashboard, dashboardURL)
 	cmd.Flag("web.enable-lifecycle", "Enable POST /-/reload, which reloads the rules file as SIGHUP does. Default: disabled.").
 		BoolVar(&s.lifecycle)
 	define(cmd, "collector.max-processes", "Maximum number of processes with their own series, worst first.",
@@ -232,4 +235,13 @@ func (o *options) defineDiagnose(cmd *kingpin.CmdClause) {
 
 func telemetryPath(value string) (string, error) {
 	return value, web.CheckTelemetryPath(value)
+}
+
+// dashboardURL accepts an address that a browser can open, or nothing.
+func dashboardURL(value string) (string, error) {
+	u, err := url.Parse(value)
+	if value != "" && (err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https") {
+		return "", fmt.Errorf("%q is not the address of a page: use for example https://grafana.example/d/closewait", value)
+	}
+	return value, nil
 }

@@ -7,7 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 
 	"closewait_exporter/collector"
-	"closewait_exporter/docs"
+	"closewait_exporter/page"
 	"closewait_exporter/web"
 )
 
@@ -17,12 +17,19 @@ func (s *server) handler() (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
+	options := s.pageOptions()
+	documents, err := page.NewDocuments(s.options.serve.documents, options)
+	if err != nil {
+		return nil, err
+	}
+	shown := page.New(options)
 	o := web.Options{
 		TelemetryPath:          s.options.serve.telemetryPath,
 		MaxRequests:            s.options.serve.maxRequests,
 		WithoutExporterMetrics: s.options.serve.ownMetricsOff,
-		Page:                   s.page(),
-		Documents:              docs.Files,
+		Page:                   shown,
+		Process:                http.HandlerFunc(shown.ServeProcess),
+		Documents:              documents,
 		Gatherer:               gatherer,
 		Probe:                  s.probe,
 		Health:                 s.health,

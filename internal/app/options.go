@@ -3,6 +3,7 @@ package app
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"runtime"
 	"time"
 
@@ -24,6 +25,8 @@ type options struct {
 	gomaxprocs int
 
 	serve struct {
+		documents      fs.FS  // of this version, at their places in the repository
+		dashboard      string // address of the dashboard; empty: there is none
 		toolkit        *toolkit.FlagConfig
 		telemetryPath  string
 		maxRequests    int

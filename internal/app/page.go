@@ -13,15 +13,16 @@ import (
 	"closewait_exporter/web"
 )
 
-// page returns the page for people. It shows the same Views as scrapes, so it needs no scans of its
-// own while the exporter is scraped.
-func (s *server) page() *page.Page {
+// pageOptions are the options of the pages for people. They show the same Views as scrapes, so they
+// need no scans of their own while the exporter is scraped.
+func (s *server) pageOptions() page.Options {
 	name, _ := os.Hostname() // the page works without it
 	visibility := s.host.visibility()
 	o := page.Options{
 		Host:      name,
 		Version:   version.Version,
 		Documents: fromPage(web.DocumentsPath),
+		Dashboard: s.options.serve.dashboard,
 		Now:       time.Now,
 		Links: []page.Link{
 			{Text: "Metrics", Address: fromPage(s.options.serve.telemetryPath), About: "for Prometheus"},
@@ -29,6 +30,7 @@ func (s *server) page() *page.Page {
 			{Text: "Readiness", Address: fromPage(web.ReadyPath), About: "whether a scan of this host has succeeded"},
 			{Text: "Runbook", Address: fromPage(web.DocumentsPath + "RUNBOOK.md"), About: "what to do about a leak"},
 			{Text: "Metrics reference", Address: fromPage(web.DocumentsPath + "METRICS.md"), About: "the meaning of each metric"},
+			{Text: "Documents", Address: fromPage(web.DocumentsPath), About: "all documents of this version"},
 		},
 		Report: func(ctx context.Context) (*report.Report, error) {
 			view, err := s.observe(ctx)
@@ -43,7 +45,7 @@ func (s *server) page() *page.Page {
 	if s.reaper != nil {
 		o.Reaper = s.reaper.Status
 	}
-	return page.New(o)
+	return o
 }
 
 // fromPage returns the address of a path relative to the page, which is at the root: so links also

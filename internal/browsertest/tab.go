@@ -58,13 +58,31 @@ func (p *Tab) Follow(selector string) {
 	}
 }
 
+// PressTab presses the key Tab, which moves the focus.
+func (p *Tab) PressTab() {
+	p.t.Helper()
+	p.do(chromedp.KeyEvent("\t"))
+}
+
 // Evaluate returns the value of a JavaScript expression. It works even with NoScript, which affects
 // only the page.
 func Evaluate[T any](p *Tab, expression string) T {
 	p.t.Helper()
+	return evaluate[T](p, expression)
+}
+
+// Await returns the value of the promise that a JavaScript expression returns. Scripts have to be
+// on.
+func Await[T any](p *Tab, expression string) T {
+	p.t.Helper()
+	return evaluate[T](p, expression, chromedp.EvalAwaitPromise)
+}
+
+func evaluate[T any](p *Tab, expression string, options ...chromedp.EvaluateOption) T {
+	p.t.Helper()
 	ctx, cancel := context.WithTimeout(p.ctx, maxWait)
 	defer cancel()
-	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression))
+	value, err := chromedp.Run(ctx, chromedp.Evaluate[T](expression, options...))
 	if err != nil {
 		p.t.Fatalf("%s: %v", expression, err)
 	}
