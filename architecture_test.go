@@ -51,6 +51,7 @@ func TestArchitecture(t *testing.T) {
 		"report":    {module + "closewait", module + "diagnose", module + "history"},
 		"check":     {module + "closewait", module + "report"},
 		"page":      {module + "closewait", module + "report", module + "reaper/status"},
+		"brake":     {"github.com/prometheus/client_golang/api"},
 		"web":       {"github.com/prometheus/client_golang"},
 
 		"reaper/document":  {},

@@ -30,6 +30,8 @@ var (
 		"End of the last successful round, in seconds since the Unix epoch; 0 before the first.")
 	metricMatched = define("closewait_reaper_matched_processes", collector.Gauge,
 		"Processes with sockets in the states that the rule counts, that the rule matched in the last round.", "rule")
+	metricCandidates = define("closewait_reaper_candidates", collector.Gauge,
+		"Processes that the rule acts on, or would act on now if limits, the breaker, the brake and slots let it, by mode of the rule.", "rule", "mode")
 	metricDecisions = define("closewait_reaper_decisions_total", collector.Counter,
 		"Decisions of rounds and remediations. Each process that a rule matches gets one decision per round.", "rule", "decision")
 	metricActions = define("closewait_reaper_actions_total", collector.Counter,
@@ -59,7 +61,7 @@ type metrics struct {
 	collectors []prometheus.Collector
 	isStalled  func() bool // asked at each scrape, because the loop that sets the gauges can hang
 
-	info, matched, suspended, blocked                                  *prometheus.GaugeVec
+	info, matched, candidates, suspended, blocked                      *prometheus.GaugeVec
 	lastRound, budget, reloadOK, reloadTime                            prometheus.Gauge
 	rounds, roundFailures                                              prometheus.Counter
 	decisions, actions, failures, remediations, freedSockets, freedFDs *prometheus.CounterVec
@@ -69,6 +71,7 @@ type metrics struct {
 func newMetrics() *metrics {
 	m := &metrics{isStalled: func() bool { return false }}
 	m.info, m.matched, m.suspended, m.blocked = m.gauges(metricInfo), m.gauges(metricMatched), m.gauges(metricSuspended), m.gauges(metricBlocked)
+	m.candidates = m.gauges(metricCandidates)
 	m.lastRound, m.budget = m.gauge(metricLastRound), m.gauge(metricBudget)
 	m.reloadOK, m.reloadTime = m.gauge(metricReloadOK), m.gauge(metricReloadTime)
 	m.rounds, m.roundFailures = m.counter(metricRounds), m.counter(metricRoundFailures)

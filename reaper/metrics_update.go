@@ -14,6 +14,7 @@ import (
 func (m *metrics) configure(p *policy.Policy) {
 	m.matched.Reset()
 	m.blocked.Reset()
+	m.candidates.Reset()
 	for i := range p.Rules() {
 		rule := p.Rules()[i].Name
 		m.freedSockets.WithLabelValues(rule)
@@ -46,6 +47,13 @@ func (m *metrics) show(c *current) {
 	m.info.WithLabelValues(mode.String()).Set(1)
 	for _, rule := range c.Rules {
 		m.matched.WithLabelValues(rule.Name).Set(float64(rule.Matched))
+		for _, mode := range []rules.Mode{rules.DryRun, rules.Enforce} {
+			n := 0
+			if rule.Mode == mode.String() {
+				n = c.candidates[rule.Name]
+			}
+			m.candidates.WithLabelValues(rule.Name, mode.String()).Set(float64(n))
+		}
 		for _, by := range policy.Blockers() {
 			m.blocked.WithLabelValues(rule.Name, string(by)).Set(c.blocked[rule.Name][by].Seconds())
 		}

@@ -32,6 +32,8 @@ type Options struct {
 	FDGrowth func(closewait.ProcessID) closewait.Growth
 	// Executors are used by the rules of each Mode; Enforce may be nil without Options.Enforce.
 	Executors [2]step.Executor
+	// Fleet asks the servers that the section fleet of the rules names.
+	Fleet Fleet
 	// Rights returns what the program may do now.
 	Rights func() step.Rights
 	// Lock takes the lock of this host, which one program holds at a time.

@@ -21,6 +21,7 @@ type remediation struct {
 	*policy.Decision
 	policy   *policy.Policy                        // of the decision
 	inForce  func() (*policy.Policy, policy.State) // now
+	gate     gate
 	executor step.Executor
 	observe  func(context.Context) (*closewait.View, error)
 	command  func(context.Context, *closewait.Process) (string, error)
@@ -65,6 +66,9 @@ func (r *remediation) run(ctx context.Context) outcome {
 }
 
 func (r *remediation) runSteps(ctx context.Context) stop {
+	if s := r.gate.pass(ctx); s != nil {
+		return *s
+	}
 	if s := r.openTargets(); s != nil {
 		return *s
 	}
@@ -73,6 +77,9 @@ func (r *remediation) runSteps(ctx context.Context) stop {
 	}
 	for i, next := range r.Rule.Steps {
 		evidence, s := r.check(ctx, i)
+		if s == nil && i > 0 {
+			s = r.gate.pass(ctx)
+		}
 		if s == nil {
 			s = r.apply(ctx, next, evidence)
 		}

@@ -40,6 +40,8 @@ type current struct {
 	status.Status
 	suspended map[string]bool                           // by reason
 	blocked   map[string]map[policy.Label]time.Duration // see policy.State.Blocked
+
+	candidates map[string]int // by rule
 }
 
 // reload is the result of reading the rules file.
@@ -73,7 +75,7 @@ func (r *Reaper) refresh(now time.Time) {
 
 func (r *Reaper) newCurrent(now time.Time) current {
 	mode, limits, matched := r.policy.Mode(), r.policy.Limits(), r.state.Matched()
-	c := current{suspended: r.suspended(now), blocked: r.state.Blocked(), Status: status.Status{
+	c := current{suspended: r.suspended(now), blocked: r.state.Blocked(), candidates: r.state.Candidates(), Status: status.Status{
 		Enforcing: mode == rules.Enforce, BudgetLeft: r.state.BudgetLeft(mode, now, limits), Budget: limits.Actions, Per: limits.Per, LastRound: r.lastRound,
 	}}
 	for i := range r.policy.Rules() {

@@ -9,6 +9,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/history"
+	"closewait_exporter/reaper"
 	"closewait_exporter/reaper/policy"
 	"closewait_exporter/reaper/rules"
 	"closewait_exporter/report"
@@ -53,8 +54,10 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 			return err
 		}
 	}
+	all := p.Explain(view, x.learn(ctx, view, state))
+	askBrake(ctx, &fleet{}, config.Fleet.Brake, all)
 	out := bufio.NewWriter(stdout)
-	if err := policy.WriteText(out, p.Explain(view, x.learn(ctx, view, state)), report.Line); err != nil {
+	if err := policy.WriteText(out, all, report.Line); err != nil {
 		return err
 	}
 	return out.Flush()
@@ -75,6 +78,19 @@ type explaining struct {
 	host     *host
 	executor executor
 	observer *observer
+}
+
+// askBrake adds the answer of the brake to the explanations of decisions to act.
+func askBrake(ctx context.Context, f reaper.Fleet, b *rules.Brake, all []policy.Explanation) {
+	for i := range all {
+		if e := &all[i]; b != nil && len(e.Steps) > 0 {
+			label, text := reaper.AskBrake(ctx, f, b, e.Rule, e.Group)
+			if label != "" {
+				e.Decision, e.Reason = string(label), text
+			}
+			e.Checks = append(e.Checks, policy.CheckResult{Name: "brake", Holds: label == "", Text: text})
+		}
+	}
 }
 
 // enforcedPolicy is the policy by which serve would decide with --reaper.enforce, except that it

@@ -41,6 +41,7 @@ func newReaper(o *options, h *host, observer *observer, logger log.Logger) (*rea
 		Activity:  e.Activity,
 		FDGrowth:  observer.fdGrowth,
 		Executors: [...]step.Executor{rules.DryRun: step.DryRunExecutor{Executor: e}, rules.Enforce: e},
+		Fleet:     &fleet{},
 		Rights:    e.rights,
 		Lock:      e.lock,
 		AuditLog:  reaper.NewAuditFile(o.serve.auditFile),

@@ -19,6 +19,9 @@ type Reader struct {
 // NewReader returns a Reader whose problems name that file.
 func NewReader(file string) *Reader { return &Reader{file: file} }
 
+// File returns the name of the file in problems.
+func (r *Reader) File() string { return r.file }
+
 // Problem records an error.
 func (r *Reader) Problem(line int, text string) {
 	r.problems = append(r.problems, Problem{File: r.file, Line: line, Text: text})

@@ -1,7 +1,10 @@
 package document
 
 import (
+	"bytes"
+	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -173,6 +176,41 @@ func Value[T any](s *Section, key string, fallback T, parse func(string) (T, err
 	s.Refuse(key, err.Error())
 	s.fields[key] = field{f.line, f.value, true}
 	return fallback
+}
+
+// Decode reads the section below key, whose keys another package defines, into v, which keeps its
+// value if the key is missing. Unknown keys are errors.
+func Decode(s *Section, key string, v any) {
+	f, given := s.fields[key]
+	if !given {
+		return
+	}
+	var plain any // without aliases, whose anchors can be elsewhere
+	err := f.value.Decode(&plain)
+	var text []byte
+	if err == nil {
+		text, err = yaml.Marshal(plain)
+	}
+	if err == nil {
+		decoder := yaml.NewDecoder(bytes.NewReader(text))
+		decoder.KnownFields(true)
+		err = decoder.Decode(v)
+	}
+	if err != nil {
+		s.Refuse(key, decodeError(err))
+		s.fields[key] = field{f.line, f.value, true}
+	}
+}
+
+// yamlLine is a line of the text that Decode makes, which is no line of the file.
+var yamlLine = regexp.MustCompile(`line \d+: `)
+
+// decodeError is the text of an error of package yaml, on one line.
+func decodeError(err error) string {
+	if of, ok := errors.AsType[*yaml.TypeError](err); ok {
+		return yamlLine.ReplaceAllString(strings.Join(of.Errors, "; "), "")
+	}
+	return yamlLine.ReplaceAllString(err.Error(), "")
 }
 
 // List reads a list of single values and leaves out the wrong ones.

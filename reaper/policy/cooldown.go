@@ -91,7 +91,7 @@ func (e *evaluation) Cooldown() (left time.Duration, relapses int) {
 	e.d.attempts = r.pause
 	if again := r.until.Sub(e.view.Taken); again > left {
 		e.d.Why = fmt.Sprintf("the last remediation did nothing, next attempt after %s", r.pause)
-		left, e.d.retryAfter = again, r.by
+		left, e.d.retryAfter, e.d.retrying = again, r.by, true
 	}
 	return left, c.relapses
 }

@@ -37,6 +37,7 @@ func (p *Policy) Decide(view *closewait.View, s State) ([]Decision, State) {
 	}
 	markChanged(all)
 	r.updateBlocked(all)
+	r.updateCandidates(all)
 	r.next.uncovered = slices.ContainsFunc(all, func(d Decision) bool { return d.Label == condition.LabelLowCoverage })
 	return all, r.next
 }
@@ -92,7 +93,7 @@ func ruleDecision(rule *rules.Rule, label Label, why string, view *closewait.Vie
 func (s State) afterUnusable(label Label, view *closewait.View) State {
 	s.unusable, s.activities, s.fdGrowth, s.blocked = label, nil, nil, s.blocked.through(label, view.Taken)
 	if label == LabelGap {
-		s.last, s.uptime, s.observedSince = view.Taken, view.Uptime, view.Taken
+		s.last, s.uptime, s.observedSince, s.candidates = view.Taken, view.Uptime, view.Taken, nil
 	}
 	return s
 }

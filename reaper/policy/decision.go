@@ -24,6 +24,7 @@ type Decision struct {
 	limitGroups []string      // only of decisions about a process that passed all checks
 	dueBefore   time.Time     // when the rule would have acted on the group last, before this round
 	attempts    time.Duration // the pause after remediations that did nothing
+	retrying    bool          // the next attempt is later because remediations did nothing
 	state       *ruleState
 
 	past         bool          // the leak is past all conditions, whether or not a check blocks it

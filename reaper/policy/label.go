@@ -23,6 +23,7 @@ const (
 const (
 	LabelBudget  Label = "budget"  // limits are used up, or it is unknown how much of them
 	LabelBreaker Label = "breaker" // the rule selects too many processes at once
+	LabelBrake   Label = "brake"   // the brake of the fleet does not allow the action, or is not asked yet
 	LabelAct     Label = "act"
 	LabelDryRun  Label = "dry_run" // act, by a rule in dry run
 )
@@ -35,6 +36,7 @@ const (
 	LabelAuditFailed Label = "audit_failed" // no record, no action
 	LabelGuardDenied Label = "guard_denied" // a run step exited with a status other than 0
 	LabelGuardFailed Label = "guard_failed" // a run step could not be run, or gave no answer
+	LabelBrakeFailed Label = "brake_failed" // the brake of the fleet gave no usable answer
 )
 
 // labels is the closed set, in the order in which decisions are made.
@@ -46,7 +48,7 @@ var labels = func() []Label {
 		}
 	}
 	return append(all,
-		LabelBudget, LabelBreaker, LabelAct, LabelDryRun, LabelGone, LabelSuperseded, LabelRecovered, LabelAuditFailed, LabelGuardDenied, LabelGuardFailed)
+		LabelBudget, LabelBreaker, LabelBrake, LabelBrakeFailed, LabelAct, LabelDryRun, LabelGone, LabelSuperseded, LabelRecovered, LabelAuditFailed, LabelGuardDenied, LabelGuardFailed)
 }()
 
 // Labels returns the closed set of decisions.

@@ -70,6 +70,9 @@ func (p *Policy) Rules() []rules.Rule { return p.rules }
 // Limits returns the limits of all rules together.
 func (p *Policy) Limits() rules.Limits { return p.config.Limits }
 
+// Fleet returns what decides for many hosts.
+func (p *Policy) Fleet() rules.Fleet { return p.config.Fleet }
+
 // Interval is the time between two rounds.
 func (p *Policy) Interval() time.Duration { return p.config.Interval }
 

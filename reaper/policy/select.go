@@ -22,7 +22,7 @@ func (r *round) selectCandidates() {
 	}
 	for i := range r.candidates {
 		if d := &r.candidates[i]; d.Label != LabelBreaker {
-			budgets[d.Rule.Mode].admit(d)
+			budgets[d.Rule.Mode].admit(d, r.notPublished(d))
 		}
 	}
 	for i := range r.candidates {
@@ -60,8 +60,8 @@ func (r *round) budget(mode rules.Mode) roundBudget {
 	}
 }
 
-// admit labels a candidate: to act, or why not.
-func (b *roundBudget) admit(d *Decision) {
+// admit labels a candidate: to act, or why not. notPublished is why the brake is not asked yet.
+func (b *roundBudget) admit(d *Decision, notPublished string) {
 	d.BudgetLeft = b.left
 	var by *rules.Rule
 	for _, group := range d.limitGroups {
@@ -74,6 +74,8 @@ func (b *roundBudget) admit(d *Decision) {
 		d.Label, d.Why = LabelBudget, "the state file could not be used, so the past actions are unknown: no budget for "+b.frozen.String()
 	case d.Cost() > b.left:
 		d.Label = LabelBudget
+	case notPublished != "":
+		d.Label, d.Why = LabelBrake, notPublished
 	default:
 		d.Label = acting[d.Rule.Mode]
 		for _, group := range d.limitGroups {

@@ -30,6 +30,7 @@ type State struct {
 	matched    []int                                      // processes by rule
 	uncovered  bool                                       // in the last round that counted, a process had the decision low_coverage
 	blocked    blockedLeaks
+	candidates candidates
 	limiters   [2]limiter // by Mode: a rule in dry run takes nothing from the rules that act
 	matches    *matchCache
 }

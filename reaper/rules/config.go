@@ -16,7 +16,8 @@ type Config struct {
 	Protect      Protect
 	Limits       Limits
 	Interval     time.Duration // between two rounds
-	Rules        []Rule        // in the order of the file
+	Fleet        Fleet
+	Rules        []Rule // in the order of the file
 }
 
 // Protect names processes that no rule ever acts on, in addition to the built-in list.

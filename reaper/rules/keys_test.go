@@ -12,13 +12,13 @@ func TestParseRefusesKeys(t *testing.T) {
 	checkRefusals(t, map[string]refusal{
 		"a rule that is a word, and a key at the wrong level": {"rules:", "rules:\n  - foo\nx:",
 			"rules.yml:2: rule 1: must have keys below it, indented further: name, mode, match, ignore, when, steps, cooldown, accept_remote_trigger, window\n" +
-				`rules.yml:3: unknown key "x": known here are trusted_peers, protect, limits, interval, rules`},
+				`rules.yml:3: unknown key "x": known here are trusted_peers, protect, limits, interval, fleet, rules`},
 		"a list where keys belong": {smallest, "- rules\n",
-			"rules.yml:1: must have keys below it, indented further: trusted_peers, protect, limits, interval, rules"},
+			"rules.yml:1: must have keys below it, indented further: trusted_peers, protect, limits, interval, fleet, rules"},
 		"a merge key, a key that is a list, a key that is nothing": {"rules:", "<<: {interval: 5s}\n? [a]\n: b\n~: c\nrules:",
 			"rules.yml:1: " + document.MergeAdvice + "\n" +
-				`rules.yml:2: unknown key "": known here are trusted_peers, protect, limits, interval, rules` + "\n" +
-				`rules.yml:4: unknown key "~": known here are trusted_peers, protect, limits, interval, rules`},
+				`rules.yml:2: unknown key "": known here are trusted_peers, protect, limits, interval, fleet, rules` + "\n" +
+				`rules.yml:4: unknown key "~": known here are trusted_peers, protect, limits, interval, fleet, rules`},
 		"merge keys in every kind of section": {smallest, `common: &c {age: 60s}
 rules:
   - <<: {name: web}
@@ -29,7 +29,7 @@ rules:
       - <<: {signal: {name: TERM}}
       - signal: {<<: {name: TERM}}
 `,
-			`rules.yml:1: unknown key "common": known here are trusted_peers, protect, limits, interval, rules` + "\n" +
+			`rules.yml:1: unknown key "common": known here are trusted_peers, protect, limits, interval, fleet, rules` + "\n" +
 				"rules.yml:3: rule 1: " + document.MergeAdvice + "\n" +
 				"rules.yml:4: rule 1: match: " + document.MergeAdvice + "\n" +
 				"rules.yml:6: rule 1: when: " + document.MergeAdvice + "\n" +

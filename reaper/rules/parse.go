@@ -28,7 +28,7 @@ const (
 const minInterval = 100 * time.Millisecond
 
 var (
-	configKeys  = []string{"trusted_peers", "protect", "limits", "interval", "rules"}
+	configKeys  = []string{"trusted_peers", "protect", "limits", "interval", "fleet", "rules"}
 	protectKeys = []string{"exe", "unit", "user", "group"}
 	limitsKeys  = []string{"actions", "per"}
 )
@@ -97,6 +97,7 @@ func (p *parser) config(root *yaml.Node) *Config {
 		Protect:      p.protect(s.Sub("protect", protectKeys...)),
 		Limits:       readLimits(s.Sub("limits", limitsKeys...)),
 		Interval:     document.Value(s, "interval", defaultInterval, parseInterval),
+		Fleet:        p.fleet(s.Sub("fleet", fleetKeys...)),
 	}
 	warnEveryAddress(s, "trusted_peers", "when.peer_share has no effect on them")
 	interval := c.Interval

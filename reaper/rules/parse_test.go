@@ -6,12 +6,15 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	promconfig "github.com/prometheus/common/config"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/condition"
@@ -25,6 +28,7 @@ var sameConfig = cmp.Options{
 		return (a == nil) == (b == nil) && (a == nil || a.String() == b.String())
 	}),
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	cmp.Comparer(func(a, b promconfig.HTTPClientConfig) bool { return reflect.DeepEqual(a, b) }),
 }
 
 func anchored(text string) *regexp.Regexp { return regexp.MustCompile(anchorStart + text + anchorEnd) }
@@ -34,6 +38,8 @@ func TestLoadReadsEveryKey(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	http := promconfig.DefaultHTTPClientConfig
+	http.Authorization = &promconfig.Authorization{Type: "Bearer", CredentialsFile: "testdata/token"}
 	want := &Config{
 		TrustedPeers: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("fd00::1/128")},
 		Protect: Protect{
@@ -42,6 +48,10 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		},
 		Limits:   Limits{Actions: 5, Per: 36 * time.Hour},
 		Interval: 2 * time.Second,
+		Fleet: Fleet{Brake: &Brake{
+			URL: "https://prometheus.example:9090/prefix", Query: `sum(closewait_reaper_candidates{mode="enforce",rule="$rule"})`,
+			Below: 2.5, Settle: 3 * time.Minute, Timeout: 10 * time.Second, HTTP: http,
+		}},
 		Rules: []Rule{{
 			Name: "tomcat-leak", Mode: Enforce,
 			Match: Match{Exe: anchored(".*/bin/java"), Command: anchored(".*catalina.*"), Unit: anchored(`tomcat.*\.service`), User: anchored("tomcat")},

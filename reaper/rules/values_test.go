@@ -77,7 +77,7 @@ func TestParseRefusesValues(t *testing.T) {
 			"rules.yml:2: rules: there is no rule: write at least one, or leave out --reaper.config"},
 		"rules that are no list": {"rules:", "rules: web\nx:",
 			"rules.yml:1: rules: must be a list: put it in brackets, or each entry in a line of its own behind a dash\n" +
-				`rules.yml:2: unknown key "x": known here are trusted_peers, protect, limits, interval, rules`},
+				`rules.yml:2: unknown key "x": known here are trusted_peers, protect, limits, interval, fleet, rules`},
 		"remote ends that are none": {"- destroy: {}", "- destroy: {}\n    ignore:\n      remote:\n        - example.com\n        - '::1:'\n        - 10.0.0.0/33\n        - 10.0.0.1/8\n        - 1.1.1.1:0\n        - fe80::1%eth0\n        - '[::1'\n        - 10.0.0.0/8:443",
 			`rules.yml:9: rule web: ignore.remote: "example.com" is not an address: write one such as 10.0.0.1, 10.0.0.1:443, 10.1.0.0/16, [fd00::1]:443 or [fd00::]/8 (in quotes); names are not resolved` + "\n" +
 				`rules.yml:10: rule web: ignore.remote: "::1:" is not an address: write one such as 10.0.0.1, 10.0.0.1:443, 10.1.0.0/16, [fd00::1]:443 or [fd00::]/8 (in quotes); names are not resolved` + "\n" +

@@ -1,0 +1,126 @@
+package reaper
+
+import (
+	"context"
+	"errors"
+	"math"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"closewait_exporter/reaper/rules"
+)
+
+// fakeFleet answers in memory.
+type fakeFleet struct {
+	mu    sync.Mutex
+	value func(asked int) (float64, error)
+	asked int
+}
+
+func (f *fakeFleet) BrakeValue(_ context.Context, _ *rules.Brake, rule, group string) (float64, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if rule != "leak" || group != "alice" {
+		return 0, errors.New("asked about " + rule + " and " + group)
+	}
+	f.asked++
+	return f.value(f.asked)
+}
+
+// newBraked is newRunning with a brake that settles for two minutes.
+func newBraked(t *testing.T, value func(asked int) (float64, error), list ...rules.Rule) (*runningReaper, *fakeFleet) {
+	r, f := newRunning(t, list...), &fakeFleet{value: value}
+	r.options.Config.Fleet.Brake = &rules.Brake{Below: 5, Settle: 2 * time.Minute}
+	r.options.Fleet = f
+	return r, f
+}
+
+func returns(value float64, err error) func(int) (float64, error) {
+	return func(int) (float64, error) { return value, err }
+}
+
+func TestTheBrakeIsAskedOnceTheCandidateIsPublished(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, f := newBraked(t, returns(4, nil), rule())
+		r.on["signal TERM"] = exits
+		r.leak(alice)
+		r.run()
+		r.wantMetric(0, "closewait_reaper_candidates", "rule=leak", "mode=enforce")
+		after(time.Minute)
+		for range 2 {
+			r.wantMetric(1, "closewait_reaper_candidates", "rule=leak", "mode=enforce")
+			r.wantMetric(0, "closewait_reaper_candidates", "rule=leak", "mode=dry_run")
+			if f.asked > 0 {
+				t.Fatal("the brake was asked at once")
+			}
+			after(time.Minute)
+		}
+		r.wantActions("signal TERM")
+		r.wantMetric(2, "closewait_reaper_decisions_total", "rule=leak", "decision=brake")
+		after(time.Minute)
+		r.wantMetric(0, "closewait_reaper_candidates", "rule=leak", "mode=enforce")
+		r.halt()
+	})
+}
+
+func TestNothingIsDoneWithoutTheConsentOfTheBrake(t *testing.T) {
+	for name, c := range map[string]struct {
+		value float64
+		err   error
+		want  string
+	}{
+		"the limit is reached":  {5, nil, "brake"},
+		"it is not a number":    {math.NaN(), nil, "brake"},
+		"there is no answer":    {0, errors.New("the answer is empty"), "brake_failed"},
+		"the server is not up":  {0, context.DeadlineExceeded, "brake_failed"},
+		"the limit is exceeded": {math.Inf(1), nil, "brake"},
+	} {
+		for _, mode := range []rules.Mode{rules.DryRun, rules.Enforce} {
+			t.Run(name+" in "+mode.String(), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					r, f := newBraked(t, returns(c.value, c.err), rule(func(r *rules.Rule) { r.Mode = mode }))
+					r.leak(alice)
+					r.run()
+					after(2 * time.Hour)
+					r.wantActions("")
+					r.wantMetric(0, "closewait_reaper_actions_total", "rule=leak", "action=signal", "mode=dry_run")
+					r.wantMetric(1, "closewait_reaper_candidates", "rule=leak", "mode="+mode.String())
+					if mode == rules.Enforce {
+						r.wantMetric(3, "closewait_reaper_budget_remaining")
+					}
+					if f.asked < 10 || f.asked > 20 {
+						t.Errorf("asked %d times, want about every ten minutes", f.asked)
+					}
+					longest := 0.0
+					for range 10 {
+						after(time.Minute)
+						seconds, _ := sample(t, r.Metrics(), "closewait_reaper_blocked_seconds", "rule=leak", "by="+c.want)
+						longest = max(longest, seconds)
+					}
+					if longest < 7200 {
+						t.Errorf("blocked for %v s by %s\n%s", longest, c.want, r.log.String())
+					}
+					r.halt()
+				})
+			})
+		}
+	}
+}
+
+func TestTheBrakeIsAskedAgainBeforeEachStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, f := newBraked(t, func(asked int) (float64, error) { return float64(3 * asked), nil }, rule())
+		r.leak(alice)
+		r.run()
+		after(3*time.Minute + 30*time.Second)
+		r.wantActions("signal TERM") // and no KILL
+		if f.asked != 2 {
+			t.Errorf("asked %d times", f.asked)
+		}
+		r.wantMetric(3, "closewait_reaper_decisions_total", "rule=leak", "decision=brake")
+		r.wantMetric(1, "closewait_reaper_remediations_total", "rule=leak", "result=aborted")
+		r.halt()
+	})
+}

@@ -1,0 +1,122 @@
+package rules
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// braked is the smallest rules file with a brake.
+const braked = "fleet:\n  brake: {url: http://127.0.0.1:9090, query: 'sum(closewait_reaper_candidates{rule=\"$rule\"})', below: 5}\n" + smallest
+
+func TestABrakeHasDefaults(t *testing.T) {
+	config, err := Parse("rules.yml", []byte(braked))
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := config.Fleet.Brake
+	if b.URL != "http://127.0.0.1:9090" || b.Below != 5 || b.Settle != 2*time.Minute || b.Timeout != 5*time.Second || !b.HTTP.FollowRedirects {
+		t.Errorf("%+v", b)
+	}
+	if got := b.Query.For("leak", "web.service"); got != `sum(closewait_reaper_candidates{rule="leak"})` {
+		t.Error(got)
+	}
+	if config, err = Parse("rules.yml", []byte(smallest)); err != nil || config.Fleet.Brake != nil {
+		t.Errorf("a brake without the section: %+v, %v", config, err)
+	}
+}
+
+func TestTheFilesOfABrakeAreRelativeToTheRules(t *testing.T) {
+	text := strings.Replace(braked, "below: 5", "below: 5, http_config: {authorization: {credentials_file: token}, tls_config: {ca_file: /ca.pem}}", 1)
+	config, err := Parse("/etc/closewait/rules.yml", []byte(text))
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := config.Fleet.Brake.HTTP
+	if got := h.Authorization.CredentialsFile + " " + h.TLSConfig.CAFile; got != "/etc/closewait/token /ca.pem" {
+		t.Error(got)
+	}
+}
+
+func TestParseRefusesABrake(t *testing.T) {
+	const brake = "{url: http://127.0.0.1:9090, query: up, below: 5}"
+	refuse := func(replace, by, want string) refusal {
+		return refusal{"rules:", "fleet:\n  brake: " + strings.Replace(brake, replace, by, 1) + "\nrules:", want}
+	}
+	checkRefusals(t, map[string]refusal{
+		"with nothing in it": {"rules:", "fleet:\n  brake: {}\nrules:",
+			"rules.yml:2: fleet.brake.url: is missing: give the address of Prometheus, such as http://127.0.0.1:9090\n" +
+				`rules.yml:2: fleet.brake.query: is missing: give a query that counts candidates, such as 'sum(closewait_reaper_candidates{mode="enforce",rule="$rule"})'` + "\n" +
+				"rules.yml:2: fleet.brake.below: is missing: say below which result of the query a rule may act, such as 5"},
+		"with an unknown key": refuse("below", "limit: 1, below",
+			`rules.yml:2: fleet.brake: unknown key "limit": known here are url, query, below, settle, timeout, http_config`),
+		"with an address without a host": refuse("http://127.0.0.1:9090", "prometheus:9090",
+			"rules.yml:2: fleet.brake.url: is not the address of a server: write such as http://127.0.0.1:9090"),
+		"with a password in the address": refuse("http://127.0.0.1:9090", "http://a:b@prometheus",
+			"rules.yml:2: fleet.brake.url: has a user or a password: write basic_auth below http_config"),
+		"with a query in the address": refuse("http://127.0.0.1:9090", `"http://prometheus/?a"`,
+			`rules.yml:2: fleet.brake.url: "http://prometheus/?a" has a query: write the address only`),
+		"without a query": refuse("up", "' '",
+			"rules.yml:2: fleet.brake.query: is empty: write a PromQL expression"),
+		"with a limit of 0": refuse("below: 5", "below: 0",
+			`rules.yml:2: fleet.brake.below: "0" is not a number above 0: write such as 5`),
+		"with a limit that is not a number": refuse("below: 5", "below: nan",
+			`rules.yml:2: fleet.brake.below: "nan" is not a number above 0: write such as 5`),
+		"with no time to settle": refuse("below: 5", "below: 5, settle: 0s",
+			"rules.yml:2: fleet.brake.settle: 0s is no time at all: write more, such as 10s"),
+		"with a long timeout": refuse("below: 5", "below: 5, timeout: 2m",
+			"rules.yml:2: fleet.brake.timeout: 2m0s is too long, because the host changes meanwhile: write 1m0s or less"),
+		"with unknown settings of HTTP": refuse("below: 5", "below: 5, http_config: {password: x}",
+			"rules.yml:2: fleet.brake.http_config: field password not found in type config.plain"),
+		"with settings of HTTP that contradict each other": refuse("below: 5", "below: 5, http_config: {bearer_token: a, bearer_token_file: b}",
+			"rules.yml:2: fleet.brake.http_config: at most one of bearer_token & bearer_token_file must be configured"),
+	})
+}
+
+func TestParseWarnsAboutAShortTimeToSettle(t *testing.T) {
+	answer, err := check(t, strings.Replace(braked, "below: 5", "below: 5, settle: 30s", 1), 0o644)
+	if want := "warning: fleet.brake.settle: is shorter than two scrapes"; err != nil || !strings.Contains(answer, want) {
+		t.Errorf("%v, want %q in\n%s", err, want, answer)
+	}
+}
+
+func TestPlaceholdersStandOnlyWhereTheyAreOneText(t *testing.T) {
+	for _, text := range []string{
+		`a{rule="$rule"}`, `a{rule='$rule',group!="$group"}`, `a{b="\"$rule"}`, "a # it's\n{rule=\"$rule\"}", `a{exe=~"/x.*"}`, "a{b=~`\\d`}",
+	} {
+		if _, err := ParseQuery(text); err != nil {
+			t.Errorf("%s: %v", text, err)
+		}
+	}
+	for text, want := range map[string]string{
+		`$rule`:                   "inside quotes",
+		`a{b="c"} + $group`:       "inside quotes",
+		`a{b="\"} $group{"}$rule`: "inside quotes",
+		`a{rule=~"$rule"}`:        "= or !=",
+		`a{rule !~ '$group'}`:     "= or !=",
+		"a{rule=`$rule`}":         "cannot be escaped",
+		`a{b="$rule}`:             "is not closed",
+	} {
+		if _, err := ParseQuery(text); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v, want %q", text, err, want)
+		}
+	}
+}
+
+func TestAGroupCannotChangeTheQuery(t *testing.T) {
+	q, err := ParseQuery(`a{rule="$rule",group="$group"}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for group, want := range map[string]string{
+		`web@1.service`:     `web@1.service`,
+		`"} or vector(0) #`: `\x22\x7d\x20or\x20vector\x280\x29\x20\x23`,
+		`a'b\`:              `a\x27b\x5c`,
+		"a\nb\xff$rule":     `a\x0ab\xff\x24rule`,
+		"ä":                 `\U000000e4`,
+	} {
+		if got := q.For("leak", group); got != `a{rule="leak",group="`+want+`"}` {
+			t.Errorf("%q: %s", group, got)
+		}
+	}
+}
