@@ -21,6 +21,7 @@ type Facts struct {
 	SocketsKnown   bool     // whether its descriptors and the table could be read
 	CallsKnown     bool     // whether the system calls of its threads could be read
 	CPU            CPU
+	Peeked         bool // whether FirstLine was asked for
 
 	Missing []string // what could not be read, and why, for people
 }
@@ -77,6 +78,7 @@ type Socket struct {
 	BytesReceived uint64
 	Peer          Peer          // of a connection
 	QueueAge      time.Duration // of a listener: for how long the oldest connection has been in its accept queue
+	FirstLine     string        // what the first unread line says, without anything secret; empty: not asked for, or not known
 	Others        []int         // of a listener whose queue stands: pids of other processes that hold it
 }
 
@@ -129,4 +131,16 @@ func (s *Socket) awaitsAnswer() bool {
 		return false
 	}
 	return s.SinceSent < s.SinceReceived || s.BytesReceived == 0
+}
+
+// HasUnreadData reports whether there is data on a connection that the process has not read. The
+// end of the stream, which the kernel counts as one byte, is none.
+func (s *Socket) HasUnreadData() bool {
+	switch s.State {
+	case Listening, Connecting:
+		return false
+	case Ending:
+		return s.RecvQueue > 1
+	}
+	return s.RecvQueue > 0
 }

@@ -26,6 +26,13 @@ type diagnosis struct {
 		Wrong                           bool
 		Evidence                        []string
 	}
+	Unread []unreadLine
+}
+
+// unreadLine is a line that --peek shows.
+type unreadLine struct {
+	Sockets     int
+	Whose, Line string
 }
 
 // diagnosed runs diagnose, and checks that the exit status fits the verdict.

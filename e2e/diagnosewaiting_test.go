@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -43,6 +44,10 @@ func TestDiagnoseFindsProcessesThatWaitForThemselves(t *testing.T) {
 			d := awaitVerdict(t, p.pid, "waits_for_itself", "2 requests to its own port "+strconv.Itoa(int(p.port)), "2 of ", tt.stack)
 			if d.Process.Runtime != tt.runtime {
 				t.Errorf("runtime %s, want %s", d.Process.Runtime, tt.runtime)
+			}
+			inner := d.Process.Runtime == "java"
+			if d := diagnosed(t, strconv.Itoa(p.pid), "--peek"); inner && !slices.Contains(d.Unread, unreadLine{2, "from_itself", "GET /inner HTTP/1.1"}) {
+				t.Errorf("unread is %+v, want the requests of the server to itself", d.Unread)
 			}
 			for _, c := range clients { // the clients give up: the deadlock stays
 				c.Close()

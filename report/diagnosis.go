@@ -38,6 +38,9 @@ func (d *Diagnosis) Text(w io.Writer, columns int) error {
 		lines = append(lines, paragraph(title+"- ", Line(line), columns)...)
 		title = "          "
 	}
+	if d.Facts.Peeked {
+		lines = append(lines, d.unreadText(columns)...)
+	}
 	if v.Next != "" {
 		lines = append(lines, "NEXT      "+Line(v.Next))
 	}
@@ -49,6 +52,29 @@ func paragraph(title, text string, columns int) []string {
 	return fill(title, strings.Repeat(" ", len(title)), text, columns)
 }
 
+// unreadWords are how many sockets of a kind a line of the text is about.
+var unreadWords = map[diagnose.Whose]string{
+	diagnose.UnreadOnEnded: "ended", diagnose.UnreadOfItself: "sent by itself", diagnose.UnreadOnOpen: "open",
+}
+
+// unreadText lists the most frequent of the unread lines.
+func (d *Diagnosis) unreadText(columns int) []string {
+	const most = 8
+	unread := diagnose.UnreadLines(d.Facts)
+	if len(unread) == 0 {
+		return []string{"UNREAD    nothing"}
+	}
+	title, lines := "UNREAD    ", []string(nil)
+	for _, u := range unread[:min(len(unread), most)] {
+		lines = append(lines, paragraph(title+"- ", fmt.Sprintf("%d %s: %s", u.Sockets, unreadWords[u.Whose], Line(u.Line)), columns)...)
+		title = "          "
+	}
+	if rest := len(unread) - most; rest > 0 {
+		lines = append(lines, fmt.Sprintf("          - %d more lines, see --output=json", rest))
+	}
+	return lines
+}
+
 type jsonDiagnosis struct {
 	Version int                  `json:"version"`
 	Process jsonDiagnosedProcess `json:"process"`
@@ -58,6 +84,7 @@ type jsonDiagnosis struct {
 	Omitted int                  `json:"threads_omitted"`
 	Sockets jsonSocketCounts     `json:"sockets"`
 	CPU     *jsonCPU             `json:"cpu"`
+	Unread  []jsonUnreadLine     `json:"unread"`
 }
 
 type jsonDiagnosedProcess struct {
@@ -105,6 +132,12 @@ type jsonCPU struct {
 	Throttled float64 `json:"throttled_ratio"`
 }
 
+type jsonUnreadLine struct {
+	Sockets int            `json:"sockets"`
+	Whose   diagnose.Whose `json:"whose"`
+	Line    untrusted      `json:"line"`
+}
+
 // JSON writes the verdict and the facts about threads. docs/DIAGNOSE.md describes the fields.
 func (d *Diagnosis) JSON(w io.Writer) error {
 	encoder := json.NewEncoder(w)
@@ -132,6 +165,12 @@ func (d *Diagnosis) document() jsonDiagnosis {
 	}
 	if f.CPU.Known {
 		out.CPU = &jsonCPU{f.CPU.Wanted, f.CPU.Waited, f.CPU.Throttled}
+	}
+	if f.Peeked {
+		out.Unread = []jsonUnreadLine{}
+	}
+	for _, u := range diagnose.UnreadLines(f) {
+		out.Unread = append(out.Unread, jsonUnreadLine{u.Sockets, u.Whose, untrusted(u.Line)})
 	}
 	return out
 }

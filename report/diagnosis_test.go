@@ -27,6 +27,10 @@ func aDiagnosis(comm string) *Diagnosis {
 		},
 		Missing: []string{"Not read: the epoll set of a thread."},
 	}
+	for range 2 {
+		facts.Sockets = append(facts.Sockets, diagnose.Socket{State: diagnose.Ending, FirstLine: "GET /" + comm + " HTTP/1.1"})
+	}
+	facts.Peeked = true
 	return &Diagnosis{facts, diagnose.Verdict{
 		Kind: diagnose.WaitsForItself, Confidence: diagnose.Sure,
 		Summary:  "It waits for itself: 4 requests to its own port 8080 are not served, which is a sentence of two lines.",
@@ -99,6 +103,9 @@ func TestEveryFieldAndKindOfADiagnosisIsDocumented(t *testing.T) {
 		t.Fatal(err)
 	}
 	names := fields(value)
+	for _, whose := range []diagnose.Whose{diagnose.UnreadOnEnded, diagnose.UnreadOfItself, diagnose.UnreadOnOpen} {
+		names[string(whose)] = true
+	}
 	for _, kind := range append(diagnose.Kinds, diagnose.Unknown, diagnose.NothingWrong) {
 		names[string(kind)] = true
 	}

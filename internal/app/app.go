@@ -28,7 +28,7 @@ const statusLeaking = 2
 // --fail-if-leaking has found a leak, or diagnose has a verdict. The command check has the exit
 // statuses of a plugin.
 func Run(ctx context.Context, args []string, documents fs.FS, stdout, stderr io.Writer) int {
-	out := newOutput(stdout)
+	raw, out := stdout, newOutput(stdout)
 	stdout, stderr = out, report.NewTerminalWriter(stderr)
 	command, o, err := parse(args, stdout)
 	if commandOf(args) == checkCommand {
@@ -56,7 +56,7 @@ func Run(ctx context.Context, args []string, documents fs.FS, stdout, stderr io.
 		}
 		return status
 	case memoryCommand:
-		err = readMemory(ctx, o, os.Stdin, stdout)
+		err = readMemory(ctx, o, os.Stdin, raw) // binary, for the process that has started it
 	case explainCommand:
 		err = explain(ctx, o, stdout)
 	case configCommand:

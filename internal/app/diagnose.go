@@ -53,7 +53,7 @@ func runDiagnose(ctx context.Context, o *options, columns int, stdout io.Writer)
 		_, err := fmt.Fprintln(stdout, "No process is listed: there is nothing to diagnose. Give a pid to diagnose any process.")
 		return nothingWrong, err
 	}
-	d, err := h.diagnose(ctx, view, holder)
+	d, err := h.diagnose(ctx, view, holder, o.diagnose.peek)
 	if err != nil {
 		return 1, err
 	}
@@ -96,7 +96,7 @@ func chooseHolder(view *closewait.View, named closewait.ProcessID, o *options, h
 }
 
 // diagnose reads the facts about a process and draws the conclusion.
-func (h *host) diagnose(ctx context.Context, view *closewait.View, holder *closewait.Holder) (*report.Diagnosis, error) {
+func (h *host) diagnose(ctx context.Context, view *closewait.View, holder *closewait.Holder, peek bool) (*report.Diagnosis, error) {
 	self, err := os.Executable()
 	if err != nil {
 		return nil, fmt.Errorf("find own program: %w", err)
@@ -105,6 +105,7 @@ func (h *host) diagnose(ctx context.Context, view *closewait.View, holder *close
 		Host:    h.proc,
 		Child:   []string{self, memoryCommand, "--path.procfs=" + h.proc.Path},
 		Workers: h.actions.Workers,
+		Peek:    peek,
 	}
 	facts, err := reader.Read(ctx, &holder.Process)
 	if err != nil {
@@ -128,7 +129,8 @@ func (h *host) diagnose(ctx context.Context, view *closewait.View, holder *close
 // readMemory is the hidden command that diagnose runs as a child process: it reads what can hang,
 // and ends itself if it does.
 func readMemory(ctx context.Context, o *options, stdin io.Reader, stdout io.Writer) error {
-	limit := time.AfterFunc(2*inspect.ChildTime, func() { os.Exit(1) })
+	const requests = 3 // of one diagnosis
+	limit := time.AfterFunc(2*requests*inspect.ChildTime, func() { os.Exit(1) })
 	defer limit.Stop()
 	proc, err := kernelhost.Open(o.procFS)
 	if err != nil {

@@ -231,6 +231,8 @@ func (o *options) defineDiagnose(cmd *kingpin.CmdClause) {
 		PlaceHolder("NAME").StringVar(&o.diagnose.group)
 	define(cmd, "output", "Output format: "+anyOf(outputs)+". docs/DIAGNOSE.md describes the JSON.",
 		tableOutput, &o.diagnose.output, oneOf(outputs))
+	cmd.Flag("peek", "Show the first unread line of its connections, without queries and credentials. The process still reads it later.").
+		BoolVar(&o.diagnose.peek)
 }
 
 func telemetryPath(value string) (string, error) {

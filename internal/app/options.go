@@ -54,6 +54,7 @@ type options struct {
 		pid    int // 0: not given
 		group  string
 		output string
+		peek   bool
 	}
 	check struct {
 		warning, critical check.Thresholds

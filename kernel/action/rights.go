@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"closewait_exporter/kernel/fdscan"
 	"closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/sockdiag"
 )
@@ -108,7 +109,7 @@ func (e *Executor) checkGetfd() error {
 	defer unix.Close(self)
 	fd, err := unix.PidfdGetfd(self, self, 0)
 	if err != nil {
-		return getfdError(err)
+		return fdscan.GetfdError(err)
 	}
 	unix.Close(fd)
 	return nil

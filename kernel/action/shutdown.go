@@ -48,20 +48,7 @@ func (h *ProcessHandle) shutdown(ctx context.Context, sockets []*closewait.Socke
 			}
 			return unix.Shutdown(fd, unix.SHUT_RDWR)
 		})
-		counts.count(getfdError(err), socketChanged(err) || errors.Is(err, unix.ENOTCONN))
+		counts.count(err, socketChanged(err) || errors.Is(err, unix.ENOTCONN))
 	}
 	return counts.SocketCounts, counts.failure
-}
-
-// getfdError adds to an error of withDuplicate how to fix its cause.
-func getfdError(err error) error {
-	switch {
-	case errors.Is(err, unix.EPERM):
-		return fmt.Errorf("%w: pidfd_getfd needs CAP_SYS_PTRACE, and kernel.yama.ptrace_scope below 3", err)
-	case errors.Is(err, unix.ENOSYS):
-		return fmt.Errorf("%w: pidfd_getfd needs Linux 5.6", err)
-	case errors.Is(err, errNotIdentifiable):
-		return fmt.Errorf("%w: an MPTCP socket is shut down in CLOSE_WAIT only, and if a scanner other than procfs has seen it", err)
-	}
-	return err
 }

@@ -3,7 +3,6 @@ package action
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"strconv"
 
@@ -31,29 +30,9 @@ func (h *ProcessHandle) socketFDs(ctx context.Context, sockets []*closewait.Sock
 }
 
 // withDuplicate calls f with a duplicate of a descriptor of the process. f must identify the
-// socket, because the number can belong to another file by now. The duplicate is closed right
-// after f: while it is open, a close(2) by the program sends no FIN.
+// socket, because the number can belong to another file by now.
 func (h *ProcessHandle) withDuplicate(d fdscan.Handle, f func(fd int) error) error {
-	get := func(pidfd int) error {
-		fd, err := unix.PidfdGetfd(pidfd, int(d.Number), 0)
-		if err != nil {
-			return err
-		}
-		defer unix.Close(fd)
-		return f(fd)
-	}
-	if d.Thread == 0 {
-		return h.withPidfd(get)
-	}
-	thread, err := unix.PidfdOpen(int(d.Thread), unix.PIDFD_THREAD) // since Linux 6.9
-	if err != nil {
-		return fmt.Errorf("open pidfd of thread %d: %w", int(d.Thread), err)
-	}
-	defer unix.Close(thread)
-	if err := h.requireOwnThread(int(d.Thread)); err != nil {
-		return err
-	}
-	return get(thread)
+	return h.withPidfd(func(pidfd int) error { return d.WithDuplicate(pidfd, h.requireOwnThread, f) })
 }
 
 // requireOwnThread fails if a thread that was opened by its id belongs to another process.
@@ -66,7 +45,7 @@ func (h *ProcessHandle) requireOwnThread(tid int) error {
 
 var (
 	errSocketChanged   = errors.New("not the same socket in the same state any more")
-	errNotIdentifiable = errors.New("cannot be identified by its descriptor")
+	errNotIdentifiable = errors.New("cannot be identified by its descriptor: an MPTCP socket is shut down in CLOSE_WAIT only, and if a scanner other than procfs has seen it")
 )
 
 // socketChanged reports whether an error of withDuplicate or identify means that the descriptor was

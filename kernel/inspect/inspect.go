@@ -25,6 +25,7 @@ type Reader struct {
 	Child   []string // program and arguments that call ReadMemory with their standard input and output
 	Workers int      // maximum number of processes that are read concurrently
 
+	Peek      bool          // read the first unread line of each socket
 	ChildTime time.Duration // how long the child process may take; 0: the constant
 }
 
@@ -53,7 +54,9 @@ func (r *Reader) read(ctx context.Context, p *closewait.Process) (*diagnose.Fact
 		return nil, err
 	}
 	defer threads.close()
-	run := &reading{Reader: r, process: p, dir: dir, threads: threads, sets: map[int][]int{}, facts: &diagnose.Facts{Runtime: runtimeOf(p)}}
+	helper := r.startChild()
+	defer helper.end()
+	run := &reading{Reader: r, process: p, dir: dir, threads: threads, child: helper, sets: map[int][]int{}, facts: &diagnose.Facts{Runtime: runtimeOf(p)}}
 	if err := run.twice(ctx); err != nil {
 		return nil, err
 	}
@@ -66,6 +69,7 @@ type reading struct {
 	process *closewait.Process
 	dir     host.Directory
 	threads *threadReader
+	child   *child
 	sets    map[int][]int // descriptors for which threads wait, by tid, as far as memory has them
 	peers   []uint64      // inodes of the other ends, by index of the socket
 
@@ -80,7 +84,7 @@ func (r *reading) twice(ctx context.Context) error {
 		return err
 	}
 	quotas := readQuotas(r.dir)
-	tableBefore, tableErr := r.readTable(ctx)
+	tableBefore, tableErr := readTable(ctx, r.Host, r.dir)
 	r.readMemory(ctx, before)
 	select {
 	case <-time.After(between - time.Since(start)):
@@ -130,17 +134,28 @@ func missingLine(what string, err error) string {
 	return line + "."
 }
 
-func (r *reading) readTable(ctx context.Context) (*table, error) {
-	ns, err := host.ReadNamespace(r.dir, ".")
-	if err != nil {
-		return nil, r.dir.UnlessEnded(".", err)
+// readTimes reads the sockets of the network namespace with their times, in the child process. What
+// it does not answer, a reading without times replaces.
+func (r *reading) readTimes(ctx context.Context) (*table, error) {
+	t, failed := newTable(), error(nil)
+	err := r.child.ask(ctx, memoryRequest{Process: r.process.ID, Table: true}, func(a *memoryAnswer) {
+		for i := range a.Rows {
+			t.add(&a.Rows[i])
+		}
+		if a.Error != "" {
+			failed = errors.New(a.Error)
+		}
+	})
+	if err = cmp.Or(err, failed); err == nil {
+		return t, nil
 	}
-	return readTable(ctx, r.Host, ns)
+	r.missing("for how long its connections have waited", err)
+	return readTable(ctx, r.Host, r.dir)
 }
 
 // readSockets reads the sockets of the process.
 func (r *reading) readSockets(ctx context.Context, before *table) error {
-	after, err := r.readTable(ctx)
+	after, err := r.readTimes(ctx)
 	if err != nil {
 		return err
 	}
@@ -150,12 +165,15 @@ func (r *reading) readSockets(ctx context.Context, before *table) error {
 	}
 	r.indices = make(map[uint64]int, len(mine))
 	r.facts.Sockets, r.peers = after.sockets(before, mine, r.indices)
+	if r.Peek {
+		r.peek(ctx, after, mine)
+	}
 	return nil
 }
 
 // readMemory asks a child process for what can hang.
 func (r *reading) readMemory(ctx context.Context, threads map[int]threadState) {
-	request := memoryRequest{Process: r.process.ID}
+	request := memoryRequest{Process: r.process.ID, Runtime: true}
 	for tid, t := range threads {
 		if kind := t.call.info().kind; kind == pollSet || kind == selectSet || kind == epollSet {
 			request.Waits = append(request.Waits, waitRequest{tid, kind, t.call.arguments})
@@ -163,7 +181,7 @@ func (r *reading) readMemory(ctx context.Context, threads map[int]threadState) {
 	}
 	slices.SortFunc(request.Waits, func(a, b waitRequest) int { return cmp.Compare(a.TID, b.TID) })
 	failed := ""
-	err := r.ask(ctx, request, func(a memoryAnswer) {
+	err := r.child.ask(ctx, request, func(a *memoryAnswer) {
 		if a.Runtime != "" {
 			r.facts.Runtime = a.Runtime
 		}

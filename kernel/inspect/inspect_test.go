@@ -23,7 +23,7 @@ const soon = time.Minute
 func TestThreadsAreReadWithTheDescriptorsForWhichTheyWait(t *testing.T) {
 	leaktest.RequireRoot(t)
 	var fds waiterFDs
-	id := start(t, "waiter", &fds)
+	id := start(t, "waiter", &fds).id
 	r := reader(t, "memory")
 	r.ChildTime = soon / 2 // with the race detector it takes long to start
 	type want struct {
@@ -79,7 +79,7 @@ func TestAReadThatHangsCostsOnlyWhatItWouldHaveSaid(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var answer waiterFDs
-			id := start(t, c.target, &answer)
+			id := start(t, c.target, &answer).id
 			r := reader(t, c.child)
 			leaktest.Eventually(t, soon, func() (bool, string) {
 				f, err := r.Read(t.Context(), &closewait.Process{ID: id})
@@ -110,7 +110,7 @@ func TestAProcessThatEndsMeanwhileIsGone(t *testing.T) {
 func TestAProcessIsNotTracedOrStopped(t *testing.T) {
 	leaktest.RequireRoot(t)
 	var fds waiterFDs
-	id := start(t, "waiter", &fds)
+	id := start(t, "waiter", &fds).id
 	done := make(chan error, 1)
 	go func() {
 		r := &Reader{Host: openHost(t), Child: []string{"env", role + "=memory", os.Args[0]}, Workers: 1}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -36,6 +37,8 @@ var roles = map[string]func() error{
 	"hang":      func() error { select {} },
 	"waiter":    wait,
 	"userfault": waitInUnservedMemory,
+	"unreader":  acceptAndRead,
+	"locked":    readWithLock,
 }
 
 func TestMain(m *testing.M) {
@@ -106,24 +109,32 @@ func wait() error {
 	return err
 }
 
-// waitInUnservedMemory lets a thread poll with a set that is in memory which never arrives, as that
-// of a virtual machine that is being moved.
-func waitInUnservedMemory() error {
+// unservedMemory returns memory that never arrives, as happens while a virtual machine is moved.
+func unservedMemory() ([]byte, error) {
 	page, err := unix.Mmap(-1, 0, os.Getpagesize(), unix.PROT_READ|unix.PROT_WRITE, unix.MAP_PRIVATE|unix.MAP_ANONYMOUS)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	fd, _, errno := unix.Syscall(unix.SYS_USERFAULTFD, unix.O_CLOEXEC, 0, 0)
 	if errno != 0 {
-		return errno
+		return nil, errno
 	}
 	api := struct{ api, features, ioctls uint64 }{api: 0xaa}
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, 0xc018aa3f, uintptr(unsafe.Pointer(&api))); errno != 0 { // UFFDIO_API
-		return errno
+		return nil, errno
 	}
 	register := struct{ start, length, mode, ioctls uint64 }{uint64(uintptr(unsafe.Pointer(&page[0]))), uint64(len(page)), 1, 0}
 	if _, _, errno := unix.Syscall(unix.SYS_IOCTL, fd, 0xc020aa00, uintptr(unsafe.Pointer(&register))); errno != 0 { // UFFDIO_REGISTER
-		return errno
+		return nil, errno
+	}
+	return page, nil
+}
+
+// waitInUnservedMemory lets a thread poll with a set that never arrives.
+func waitInUnservedMemory() error {
+	page, err := unservedMemory()
+	if err != nil {
+		return err
 	}
 	go func() {
 		runtime.LockOSThread()
@@ -134,8 +145,15 @@ func waitInUnservedMemory() error {
 	return err
 }
 
+// played is a role that is being played.
+type played struct {
+	id      closewait.ProcessID
+	stdin   io.Writer
+	answers *json.Decoder
+}
+
 // start runs the test binary in a role until the test ends, and returns what it has written first.
-func start(t *testing.T, name string, answer any) closewait.ProcessID {
+func start(t *testing.T, name string, answer any) played {
 	t.Helper()
 	cmd := exec.Command("/proc/self/exe")
 	cmd.Env = append(os.Environ(), role+"="+name)
@@ -151,12 +169,13 @@ func start(t *testing.T, name string, answer any) closewait.ProcessID {
 		_ = cmd.Process.Kill()
 		_ = cmd.Wait()
 	})
-	if err := json.NewDecoder(stdout).Decode(answer); err != nil {
+	answers := json.NewDecoder(stdout)
+	if err := answers.Decode(answer); err != nil {
 		t.Skipf("the role %s cannot be played here: %v", name, err)
 	}
 	id, err := Find(openHost(t), cmd.Process.Pid)
 	must(t, err)
-	return id
+	return played{id, stdin, answers}
 }
 
 // reader is a Reader whose child process has a role.

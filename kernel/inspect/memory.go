@@ -4,7 +4,8 @@ import (
 	"context"
 	"debug/buildinfo"
 	"encoding/binary"
-	"encoding/json"
+	"encoding/gob"
+	"errors"
 	"fmt"
 	"io"
 	"math/bits"
@@ -17,6 +18,7 @@ import (
 	"closewait_exporter/diagnose"
 	"closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/procfs"
+	"closewait_exporter/kernel/sockdiag"
 )
 
 // maxSet bounds the descriptors that are read of one wait.
@@ -24,52 +26,88 @@ const maxSet = 1024
 
 // memoryRequest asks a child process for what can hang.
 type memoryRequest struct {
-	Process closewait.ProcessID `json:"process"`
-	Waits   []waitRequest       `json:"waits"`
+	Process closewait.ProcessID
+	Waits   []waitRequest
+	Runtime bool // whether the runtime is asked for
+	Table   bool // whether the sockets of its network namespace are asked for
+	Peeks   []peekRequest
 }
 
 // waitRequest asks for which descriptors a thread waits.
 type waitRequest struct {
-	TID       int       `json:"tid"`
-	Kind      waitKind  `json:"kind"`
-	Arguments [6]uint64 `json:"arguments"`
+	TID       int
+	Kind      waitKind
+	Arguments [6]uint64
 }
 
-// memoryAnswer is one line of the answer: the descriptors of a thread, or the runtime.
+// memoryAnswer is a part of the answer: the descriptors of a thread, the runtime, sockets, or the
+// unread line of the request with an index. The last part of each answer only says that it is.
 type memoryAnswer struct {
-	TID     int              `json:"tid,omitempty"`
-	FDs     []int            `json:"fds,omitempty"`
-	Runtime diagnose.Runtime `json:"runtime,omitempty"`
-	Error   string           `json:"error,omitempty"`
+	TID     int
+	FDs     []int
+	Runtime diagnose.Runtime
+	Rows    []sockdiag.Row
+	Peek    int
+	Line    string
+	Error   string
+	Done    bool
 }
 
-// ReadMemory is what the child process does: it answers a request line by line, because any of the
-// reads can hang. It reads memory with process_vm_readv(2), which neither attaches nor stops.
-func ReadMemory(ctx context.Context, h *host.Host, request io.Reader, answers io.Writer) error {
-	var r memoryRequest
-	if err := json.NewDecoder(request).Decode(&r); err != nil {
-		return fmt.Errorf("read request: %w", err)
+// ReadMemory is what the child process does: it answers requests until there are no more, part by
+// part, because any of the reads can hang. It reads memory with process_vm_readv(2), which neither
+// attaches nor stops.
+func ReadMemory(ctx context.Context, h *host.Host, requests io.Reader, answers io.Writer) error {
+	in, out := gob.NewDecoder(requests), gob.NewEncoder(answers)
+	answer := func(a memoryAnswer) error {
+		if err := out.Encode(a); err != nil {
+			return fmt.Errorf("write answer: %w", err)
+		}
+		return nil
 	}
+	for {
+		var r memoryRequest
+		switch err := in.Decode(&r); {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("read request: %w", err)
+		}
+		if err := r.answer(ctx, h, answer); err != nil {
+			return err
+		}
+		if err := answer(memoryAnswer{Done: true}); err != nil {
+			return err
+		}
+	}
+}
+
+func (r *memoryRequest) answer(ctx context.Context, h *host.Host, answer func(memoryAnswer) error) error {
 	dir, err := h.OpenProcess(r.Process)
 	if err != nil {
 		return err
 	}
 	defer dir.Close()
-	out := json.NewEncoder(answers)
 	for _, w := range r.Waits {
 		fds, err := w.read(h, dir)
-		answer := memoryAnswer{TID: w.TID, FDs: fds}
+		a := memoryAnswer{TID: w.TID, FDs: fds}
 		if err != nil && !host.Vanished(err) {
-			answer.Error = err.Error()
+			a.Error = err.Error()
 		}
-		if err := out.Encode(answer); err != nil {
-			return fmt.Errorf("write answer: %w", err)
+		if err := answer(a); err != nil {
+			return err
 		}
 	}
-	if err := out.Encode(memoryAnswer{Runtime: readRuntime(ctx, h, dir, r.Process.PID)}); err != nil {
-		return fmt.Errorf("write answer: %w", err)
+	if r.Runtime {
+		if err := answer(memoryAnswer{Runtime: readRuntime(ctx, h, dir, r.Process.PID)}); err != nil {
+			return err
+		}
 	}
-	return nil
+	if r.Table {
+		if err := answerTable(ctx, h, dir, answer); err != nil {
+			return err
+		}
+	}
+	return peekAll(h, dir, r.Process, r.Peeks, answer)
 }
 
 // read returns the descriptors for which the thread waits.
@@ -111,6 +149,9 @@ func readMemory(pid int, address uint64, size int) ([]byte, error) {
 	local[0].SetLen(size)
 	n, err := unix.ProcessVMReadv(pid, local, []unix.RemoteIovec{{Base: uintptr(address), Len: size}}, 0)
 	if err != nil {
+		if host.Denied(err) {
+			err = fmt.Errorf("%w: it needs CAP_SYS_PTRACE, and kernel.yama.ptrace_scope below 3", err)
+		}
 		return nil, fmt.Errorf("read memory of process %d: %w", pid, err)
 	}
 	return data[:n], nil

@@ -10,7 +10,6 @@ import (
 	"strings"
 	"time"
 
-	"closewait_exporter/closewait"
 	"closewait_exporter/diagnose"
 	"closewait_exporter/kernel/fdscan"
 	"closewait_exporter/kernel/host"
@@ -26,6 +25,7 @@ const (
 
 // table has all sockets of a network namespace but those in TIME_WAIT and SYN_RECV.
 type table struct {
+	taken   time.Time
 	rows    []sockdiag.Row
 	byPair  map[pair]int // index in rows of connections
 	byInode map[uint64]int
@@ -40,15 +40,53 @@ func unmapped(a netip.AddrPort) netip.AddrPort {
 
 func pairOf(row *sockdiag.Row) pair { return pair{unmapped(row.Local), unmapped(row.Remote)} }
 
-// readTable reads the sockets of a network namespace.
-func readTable(ctx context.Context, h *host.Host, ns closewait.NetNS) (*table, error) {
-	t := &table{byPair: map[pair]int{}, byInode: map[uint64]int{}, ports: map[uint16]bool{}}
+func newTable() *table {
+	return &table{taken: time.Now(), byPair: map[pair]int{}, byInode: map[uint64]int{}, ports: map[uint16]bool{}}
+}
+
+// readTable reads the sockets of a network namespace, without the times, for which the kernel can
+// block the reader.
+func readTable(ctx context.Context, h *host.Host, process host.Directory) (*table, error) {
+	t := newTable()
+	err := dump(ctx, h, process, true, t.add)
+	return t, err
+}
+
+// dump calls f with each socket of the network namespace of a process.
+func dump(ctx context.Context, h *host.Host, process host.Directory, brief bool, f func(*sockdiag.Row)) error {
+	ns, err := host.ReadNamespace(process, ".")
+	if err != nil {
+		return process.UnlessEnded(".", err)
+	}
 	dumper := sockdiag.NewDumper(sockdiag.HeldStates...)
-	err := h.InNamespace(ctx, ns, func() error {
-		_, err := dumper.Dump(ctx, func(row *sockdiag.Row) { t.add(row) })
+	dumper.Brief = brief
+	return h.InNamespace(ctx, ns, func() error {
+		_, err := dumper.Dump(ctx, f)
 		return err
 	})
-	return t, err
+}
+
+// answerTable answers with the sockets of the network namespace of a process.
+func answerTable(ctx context.Context, h *host.Host, process host.Directory, answer func(memoryAnswer) error) error {
+	const batch = 512
+	var rows []sockdiag.Row
+	var failed error
+	send := func() {
+		if failed == nil && len(rows) > 0 {
+			failed = answer(memoryAnswer{Rows: rows})
+		}
+		rows = rows[:0]
+	}
+	err := dump(ctx, h, process, false, func(row *sockdiag.Row) {
+		if rows = append(rows, *row); len(rows) == batch {
+			send()
+		}
+	})
+	send()
+	if err != nil && failed == nil {
+		failed = answer(memoryAnswer{Error: err.Error()})
+	}
+	return failed
 }
 
 func (t *table) add(row *sockdiag.Row) {
@@ -110,7 +148,7 @@ func (t *table) sockets(before *table, mine held, indices map[uint64]int) (list 
 			BytesReceived: row.BytesReceived,
 		}
 		was, known := before.byInode[inode]
-		s.Moved = !known || moved(&before.rows[was], row)
+		s.Moved = !known || moved(&before.rows[was], row, t.taken.Sub(before.taken))
 		if s.State == diagnose.Listening {
 			s.QueueAge = ages[row]
 		} else {
@@ -140,12 +178,13 @@ func milliseconds(n uint32) time.Duration { return time.Duration(n) * time.Milli
 
 // moved reports whether something happened to a socket between two readings. The queue of a
 // listener has moved if it is shorter; a longer one has only got more connections.
-func moved(before, after *sockdiag.Row) bool {
+func moved(before, after *sockdiag.Row, between time.Duration) bool {
 	if after.State == host.TCPListen {
 		return after.RecvQueue < before.RecvQueue
 	}
-	return before.Cookie != after.Cookie || before.State != after.State || before.RecvQueue != after.RecvQueue ||
-		before.BytesReceived != after.BytesReceived || before.BytesAcked != after.BytesAcked
+	return before.Cookie != after.Cookie || before.State != after.State ||
+		before.RecvQueue != after.RecvQueue || before.SendQueue != after.SendQueue ||
+		after.HasInfo && milliseconds(min(after.LastDataSent, after.LastDataRecv)) < between
 }
 
 // queueAges returns for how long the oldest connection has been in the queue of each listener. A

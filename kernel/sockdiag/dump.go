@@ -17,6 +17,9 @@ const (
 	// families in one pass over the hash table of the kernel, where SOCK_DIAG_BY_FAMILY needs two.
 	tcpdiagGetsock = 18
 
+	// requestExtensions is the offset of idiag_ext in struct inet_diag_req.
+	requestExtensions = 3
+
 	// dumpBuffer is the size of the buffer of a receive, in bytes. The kernel fills at most 32 KiB
 	// (Linux 6.18), and sends further sockets in further messages.
 	dumpBuffer = 256 << 10
@@ -36,7 +39,7 @@ func DumpRequest(states ...uint) []byte {
 	binary.NativeEndian.PutUint16(b[4:], tcpdiagGetsock)
 	binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
 	b[headerSize] = unix.AF_INET // a dump ignores it
-	b[headerSize+3] = 1 << (diagInfo - 1)
+	b[headerSize+requestExtensions] = 1 << (diagInfo - 1)
 	mask := uint32(0)
 	for _, state := range states {
 		mask |= 1 << state
@@ -48,6 +51,10 @@ func DumpRequest(states ...uint) []byte {
 // Dumper reads all sockets in some states by netlink. It is not safe for concurrent use, since it
 // has a buffer.
 type Dumper struct {
+	// Brief leaves out tcp_info. For it the kernel waits for the lock of each socket, which a thread
+	// that is blocked in the kernel can hold for ever (tcp_get_info in net/ipv4/tcp.c).
+	Brief bool
+
 	states []uint
 	buf    []byte
 	row    Row
@@ -78,6 +85,9 @@ func (d *Dumper) Dump(ctx context.Context, f func(*Row)) (malformed int, err err
 
 // dump sends a request and calls f with the rows of the answer.
 func (d *Dumper) dump(ctx context.Context, request []byte, parse func([]byte, *Row) error, f func(*Row)) (malformed int, err error) {
+	if d.Brief {
+		request[headerSize+requestExtensions] = 0
+	}
 	fd, err := openSocket()
 	if err != nil {
 		return 0, err
