@@ -112,6 +112,7 @@ func (e *Evidence) diagnosis() *jsonDiagnosis {
 		return nil
 	}
 	d := e.Diagnosis.document()
+	d.Unread = nil // payload is in no file
 	n := fitting(len(d.Threads), maxThreadBytes, func(i int) any { return d.Threads[i] })
 	d.Threads, d.Omitted = d.Threads[:n], d.Omitted+len(d.Threads)-n
 	return &d
