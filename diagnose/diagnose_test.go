@@ -79,6 +79,20 @@ func shutDown(n int) func(*Facts) {
 	}
 }
 
+// shutDownSeen adds n such connections that the scan has found.
+func shutDownSeen(n int) func(*Facts) {
+	return func(f *Facts) {
+		var list []*closewait.Socket
+		for i := range n {
+			list = append(list, &closewait.Socket{
+				Facts:     closewait.Facts{ID: closewait.CookieID(1, uint64(2000+i)), Local: client(5), Remote: remote, Inode: 1, State: closewait.FinWait2},
+				FirstSeen: now, Since: now,
+			})
+		}
+		f.Holder.Other = closewait.NewHolding(list)
+	}
+}
+
 // neverConnected adds n sockets that were never connected.
 func neverConnected(n int) func(*Facts) {
 	return func(f *Facts) {
@@ -191,6 +205,7 @@ func TestEachKindOfVerdict(t *testing.T) {
 		{"blocked in the kernel, without any effect", []func(*Facts){threads(inKernel)}, NothingWrong, Likely, "uninterruptible sleep in nfs_wait"},
 
 		{"a proxy that passes half-closes on", []func(*Facts){ended(12, time.Hour), shutDown(12)}, HalfCloseProxy, Likely, "192.0.2.9:5432 (12 of 12)"},
+		{"a proxy whose descriptors could not be read", []func(*Facts){ended(12, time.Hour), shutDownSeen(12), func(f *Facts) { f.SocketsKnown = false }}, HalfCloseProxy, Likely, "192.0.2.9:5432 (12 of 12)"},
 		{"sockets shared with a child", []func(*Facts){ended(4, time.Hour, sharedWith(43))}, Shared, Sure, "pid 43"},
 		{"one of four shared", []func(*Facts){ended(3, time.Hour), ended(1, time.Hour, sharedWith(43))}, NeverCloses, Sure, ""},
 		{"data unread, inbound", []func(*Facts){ended(4, time.Hour, unread(100)), threads(locked)}, NeverReads, Likely, "futex"},

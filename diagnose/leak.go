@@ -175,8 +175,16 @@ func remotes(h *closewait.Holding) string {
 		strings.Replace(count(h.RemoteAddresses, "address"), "addresss", "addresses", 1), h.TopRemote.Addr, h.TopRemote.Sockets, h.Len())
 }
 
-// shutDown are the remote ends of the connections whose own side the process has shut down.
+// shutDown are the remote ends of the connections whose own side the process has shut down. Where
+// its descriptors could not be read, the scan may have found some.
 func (e *evaluation) shutDown() (remotes []string) {
+	if !e.SocketsKnown {
+		for _, s := range e.Holder.Other.Sockets {
+			if s.State == closewait.FinWait2 {
+				remotes = append(remotes, address(s.Remote))
+			}
+		}
+	}
 	for _, s := range e.Sockets {
 		if s.State == ShutDown {
 			remotes = append(remotes, address(s.Remote))

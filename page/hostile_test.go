@@ -6,9 +6,12 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
+	"closewait_exporter/closewait"
+	"closewait_exporter/diagnose"
 	"closewait_exporter/reaper/status"
 
 	"golang.org/x/net/html"
@@ -182,4 +185,12 @@ func TestThePageIsAccessible(t *testing.T) {
 			t.Errorf("an image without a text: %v", image.Attr)
 		}
 	}
+}
+
+func TestAVerdictIsShownAsText(t *testing.T) {
+	r := reportOf(leak{program(7, "", "shop", 10, 1024), 80, closewait.Inbound, "10.0.0.1:40000", []uint32{0}, spread(3, time.Hour, time.Minute), 0, 0, 0, 0})
+	r.Verdicts = map[closewait.ProcessID]diagnose.Verdict{r.Listed[0].ID: {Kind: diagnose.NeverCloses, Summary: "It <b>never</b> closes\x07."}}
+	d := get(t, pageOf(r, nil, nil), "/")
+	requireHarmless(t, d)
+	d.want(t, `It <b>never</b> closes\a.`)
 }

@@ -66,7 +66,7 @@ func rules(names []string) string {
 // limit), and the summary of the host below.
 func (r *Report) Processes(w io.Writer, width int) error {
 	rows := r.Rows()
-	below := slices.Concat(r.Summary(), selectionLines(r), r.ownerlessLines())
+	below := slices.Concat(verdictLines(rows), r.Summary(), selectionLines(r), r.ownerlessLines())
 	if len(rows) == 0 {
 		return writeLines(w, wrap(below, width))
 	}

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/diagnose"
 	"closewait_exporter/history"
 )
 
@@ -16,7 +17,8 @@ type Report struct {
 	Visibility closewait.Visibility
 	Selection  Selection
 	Rules      Rules
-	History    *history.History // of earlier Views and this one; nil: there is none, and trends are not shown
+	Verdicts   map[closewait.ProcessID]diagnose.Verdict // of the worst processes, as far as they are known
+	History    *history.History                         // of earlier Views and this one; nil: there is none, and trends are not shown
 }
 
 // Rules names the rules of the reaper that match a process; nil where there is no rules file.

@@ -14,6 +14,8 @@ import (
 type Row struct {
 	Group, PID, Comm, Sockets, Rate, Closed, Unaccepted, Other, Oldest, Unread, FDs, Left, Service, Remote string
 
+	Verdict string // why it leaks, in a sentence; empty: not known
+
 	OtherSum    string       // of all states
 	OtherStates []StateCount // that occur
 
@@ -40,6 +42,7 @@ func (r *Report) Row(h *closewait.Holder) Row {
 	row.Oldest = Oldest(&row.Ages, r.View.Taken)
 	row.Rate, row.Left = rate(row.Trend.Sockets), left(&row.Trend)
 	row.Unread, row.FDs = size(row.Ended.UnreadBytes), descriptors(&h.Process)
+	row.Verdict = verdict(r.Verdicts[h.ID])
 	row.Service, row.Remote = topService(&row.Ages), topRemote(&row.Ages)
 	return row
 }

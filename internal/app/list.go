@@ -31,7 +31,7 @@ func list(ctx context.Context, o *options, out *output, stderr io.Writer) error 
 		}
 	}
 	if o.list.watch > 0 {
-		l.history = observer.history
+		l.history, l.verdicts = observer.history, newVerdicts(ctx, h)
 		return l.watch(ctx)
 	}
 	return l.once(ctx)
@@ -44,6 +44,7 @@ type lister struct {
 	visibility closewait.Visibility
 	rules      report.Rules     // nil without a rules file
 	history    *history.History // nil without --watch
+	verdicts   *verdicts        // nil without --watch
 	out        *output
 	stderr     io.Writer
 }
@@ -75,6 +76,9 @@ func (l *lister) once(ctx context.Context) error {
 func (l *lister) report(view *closewait.View) *report.Report {
 	r := newReport(view, l.options.minAge, l.visibility)
 	r.Rules, r.History, r.Selection = l.rules, l.history, l.options.list.selection
+	if l.verdicts != nil {
+		r.Verdicts = l.verdicts.of(view, r.Listed)
+	}
 	return r
 }
 

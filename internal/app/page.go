@@ -38,7 +38,7 @@ func (s *server) pageOptions() page.Options {
 				return nil, err
 			}
 			r := newReport(view, s.options.minAge, visibility)
-			r.History = s.observer.history
+			r.History, r.Verdicts = s.observer.history, s.verdicts.of(view, r.Listed)
 			return r, nil
 		},
 	}

@@ -32,6 +32,7 @@ type server struct {
 	options  *options
 	host     *host
 	observer *observer
+	verdicts *verdicts
 	health   *web.Health
 	reaper   *reaper.Reaper // nil without --reaper.config
 	history  *historyFile   // nil: the history is lost on restart
@@ -58,7 +59,7 @@ func serve(ctx context.Context, o *options, logger log.Logger, slogger *slog.Log
 	life, end := context.WithCancel(context.Background())
 	defer end()
 	s := &server{options: o, host: h, health: web.NewHealth(logger), logger: logger}
-	s.observer = newObserver(life, h, o.serve.ageBuckets)
+	s.observer, s.verdicts = newObserver(life, h, o.serve.ageBuckets), newVerdicts(life, h)
 	if path := historyPath(o.serve.historyFile); path != "" {
 		s.history = newHistoryFile(path, h.boot, logger)
 		s.observer.history = s.history.load(time.Now())
@@ -80,7 +81,7 @@ func serve(ctx context.Context, o *options, logger log.Logger, slogger *slog.Log
 	})
 	s.notify(daemon.SdNotifyStopping)
 	end()
-	if endsWithin(shutdownGrace, func() { loops.Wait(); s.observer.Wait() }) {
+	if endsWithin(shutdownGrace, func() { loops.Wait(); s.observer.Wait(); s.verdicts.wait() }) {
 		h.close() // no scan uses it any more
 	} else {
 		level.Warn(logger).Log("msg", "Shutting down with a scan or action still blocked in the kernel")

@@ -44,23 +44,36 @@ func (r *Reader) Read(ctx context.Context, p *closewait.Process) (*diagnose.Fact
 }
 
 func (r *Reader) read(ctx context.Context, p *closewait.Process) (*diagnose.Facts, error) {
-	dir, err := r.Host.OpenProcess(p.ID)
+	run, err := r.open(p)
 	if err != nil {
 		return nil, err
 	}
-	defer dir.Close()
-	threads, err := newThreadReader(dir)
-	if err != nil {
+	defer run.close()
+	run.child = r.startChild()
+	defer run.child.end()
+	if err := run.begin(ctx, run.readTable); err != nil {
 		return nil, err
 	}
-	defer threads.close()
-	helper := r.startChild()
-	defer helper.end()
-	run := &reading{Reader: r, process: p, dir: dir, threads: threads, child: helper, sets: map[int][]int{}, facts: &diagnose.Facts{Runtime: runtimeOf(p)}}
-	if err := run.twice(ctx); err != nil {
+	run.readMemory(ctx)
+	if err := sleep(ctx, between-time.Since(run.start)); err != nil {
+		return nil, err
+	}
+	if err := run.finish(ctx, run.readTimes); err != nil {
+		return nil, err
+	}
+	if err := run.nameHolders(ctx); err != nil {
 		return nil, err
 	}
 	return run.facts, nil
+}
+
+func sleep(ctx context.Context, d time.Duration) error {
+	select {
+	case <-time.After(d):
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // reading is the state of reading one process.
@@ -73,24 +86,48 @@ type reading struct {
 	sets    map[int][]int // descriptors for which threads wait, by tid, as far as memory has them
 	peers   []uint64      // inodes of the other ends, by index of the socket
 
+	start    time.Time // the first reading
+	before   map[int]threadState
+	quotas   map[string]quota
+	table    *table
+	tableErr error
+
 	indices map[uint64]int // of the sockets, by inode
 	facts   *diagnose.Facts
 }
 
-func (r *reading) twice(ctx context.Context) error {
-	start := time.Now()
-	before, err := r.threads.read(ctx, false)
+// open opens a process for reading.
+func (r *Reader) open(p *closewait.Process) (*reading, error) {
+	dir, err := r.Host.OpenProcess(p.ID)
 	if err != nil {
+		return nil, err
+	}
+	threads, err := newThreadReader(dir)
+	if err != nil {
+		dir.Close()
+		return nil, err
+	}
+	return &reading{Reader: r, process: p, dir: dir, threads: threads, sets: map[int][]int{}, facts: &diagnose.Facts{Runtime: runtimeOf(p)}}, nil
+}
+
+func (r *reading) close() {
+	r.threads.close()
+	r.dir.Close()
+}
+
+// begin is the first reading.
+func (r *reading) begin(ctx context.Context, readTable func(context.Context) (*table, error)) (err error) {
+	r.start = time.Now()
+	if r.before, err = r.threads.read(ctx, false); err != nil {
 		return err
 	}
-	quotas := readQuotas(r.dir)
-	tableBefore, tableErr := readTable(ctx, r.Host, r.dir)
-	r.readMemory(ctx, before)
-	select {
-	case <-time.After(between - time.Since(start)):
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	r.quotas = readQuotas(r.dir)
+	r.table, r.tableErr = readTable(ctx)
+	return nil
+}
+
+// finish is the second reading. What has changed between them is in the facts.
+func (r *reading) finish(ctx context.Context, readTable func(context.Context) (*table, error)) error {
 	after, err := r.threads.read(ctx, true)
 	if err != nil {
 		return err
@@ -99,22 +136,22 @@ func (r *reading) twice(ctx context.Context) error {
 		return closewait.ErrGone
 	}
 	f := r.facts
-	f.Between = time.Since(start)
-	f.CPU = cpuOf(before, after, f.Between)
-	f.CPU.Throttled = throttled(quotas, readQuotas(r.dir))
-	if tableErr == nil {
-		tableErr = r.readSockets(ctx, tableBefore)
+	f.Between = time.Since(r.start)
+	f.CPU = cpuOf(r.before, after, f.Between)
+	f.CPU.Throttled = throttled(r.quotas, readQuotas(r.dir))
+	if r.tableErr == nil {
+		r.tableErr = r.readSockets(ctx, readTable)
 	}
-	if tableErr != nil && (host.Vanished(tableErr) || ctx.Err() != nil) {
-		return tableErr
+	if r.tableErr != nil && (host.Vanished(r.tableErr) || ctx.Err() != nil) {
+		return r.tableErr
 	}
-	r.missing("its sockets", tableErr)
-	f.SocketsKnown = tableErr == nil
+	r.missing("its sockets", r.tableErr)
+	f.SocketsKnown = r.tableErr == nil
 	r.missing("the system calls of its threads", r.threads.callsRefused)
 	f.CallsKnown = r.threads.callsRefused == nil
 	f.ThreadsOmitted = r.threads.omitted
-	r.describeThreads(before, after)
-	return r.nameHolders(ctx)
+	r.describeThreads(r.before, after)
+	return nil
 }
 
 // missing notes what could not be read.
@@ -134,6 +171,23 @@ func missingLine(what string, err error) string {
 	return line + "."
 }
 
+// readTable reads the sockets of the network namespace without times.
+func (r *reading) readTable(ctx context.Context) (*table, error) {
+	ns, err := r.namespace()
+	if err != nil {
+		return nil, err
+	}
+	return readTable(ctx, r.Host, ns)
+}
+
+func (r *reading) namespace() (closewait.NetNS, error) {
+	ns, err := host.ReadNamespace(r.dir, ".")
+	if err != nil {
+		return ns, r.dir.UnlessEnded(".", err)
+	}
+	return ns, nil
+}
+
 // readTimes reads the sockets of the network namespace with their times, in the child process. What
 // it does not answer, a reading without times replaces.
 func (r *reading) readTimes(ctx context.Context) (*table, error) {
@@ -150,12 +204,12 @@ func (r *reading) readTimes(ctx context.Context) (*table, error) {
 		return t, nil
 	}
 	r.missing("for how long its connections have waited", err)
-	return readTable(ctx, r.Host, r.dir)
+	return r.readTable(ctx)
 }
 
 // readSockets reads the sockets of the process.
-func (r *reading) readSockets(ctx context.Context, before *table) error {
-	after, err := r.readTimes(ctx)
+func (r *reading) readSockets(ctx context.Context, readTable func(context.Context) (*table, error)) error {
+	after, err := readTable(ctx)
 	if err != nil {
 		return err
 	}
@@ -164,7 +218,7 @@ func (r *reading) readSockets(ctx context.Context, before *table) error {
 		return err
 	}
 	r.indices = make(map[uint64]int, len(mine))
-	r.facts.Sockets, r.peers = after.sockets(before, mine, r.indices)
+	r.facts.Sockets, r.peers = after.sockets(r.table, mine, r.indices)
 	if r.Peek {
 		r.peek(ctx, after, mine)
 	}
@@ -172,9 +226,9 @@ func (r *reading) readSockets(ctx context.Context, before *table) error {
 }
 
 // readMemory asks a child process for what can hang.
-func (r *reading) readMemory(ctx context.Context, threads map[int]threadState) {
+func (r *reading) readMemory(ctx context.Context) {
 	request := memoryRequest{Process: r.process.ID, Runtime: true}
-	for tid, t := range threads {
+	for tid, t := range r.before {
 		if kind := t.call.info().kind; kind == pollSet || kind == selectSet || kind == epollSet {
 			request.Waits = append(request.Waits, waitRequest{tid, kind, t.call.arguments})
 		}

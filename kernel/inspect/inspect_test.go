@@ -207,3 +207,30 @@ func startSleep(t *testing.T) *exec.Cmd {
 	})
 	return cmd
 }
+
+// TestProcessesAreReadQuickly reads one whose memory and one whose socket can hang, beside one that
+// has ended, without a child process.
+func TestProcessesAreReadQuickly(t *testing.T) {
+	leaktest.RequireRoot(t)
+	var fds waiterFDs
+	var ready struct{}
+	waiter, locked := start(t, "waiter", &fds).id, start(t, "locked", &ready).id
+	ended := closewait.ProcessID{PID: waiter.PID, Start: waiter.Start + 1}
+	r := &Reader{Host: openHost(t), Workers: 1}
+	facts, err := r.ReadQuickly(t.Context(), []*closewait.Process{{ID: ended}, {ID: locked}, {ID: waiter}})
+	must(t, err)
+	if len(facts) != 2 || facts[ended] != nil {
+		t.Fatalf("%v", facts)
+	}
+	for _, id := range []closewait.ProcessID{waiter, locked} {
+		f := facts[id]
+		if !f.SocketsKnown || !f.CallsKnown || len(f.Sockets) == 0 || len(f.Threads) == 0 || len(f.Missing) > 0 {
+			t.Errorf("%+v", f)
+		}
+		for _, s := range f.Sockets {
+			if s.HasTimes || s.FirstLine != "" {
+				t.Errorf("%+v has what can hang", s)
+			}
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"closewait_exporter/closewait"
 	"closewait_exporter/diagnose"
 	"closewait_exporter/kernel/fdscan"
 	"closewait_exporter/kernel/host"
@@ -46,18 +47,14 @@ func newTable() *table {
 
 // readTable reads the sockets of a network namespace, without the times, for which the kernel can
 // block the reader.
-func readTable(ctx context.Context, h *host.Host, process host.Directory) (*table, error) {
+func readTable(ctx context.Context, h *host.Host, ns closewait.NetNS) (*table, error) {
 	t := newTable()
-	err := dump(ctx, h, process, true, t.add)
+	err := dump(ctx, h, ns, true, t.add)
 	return t, err
 }
 
-// dump calls f with each socket of the network namespace of a process.
-func dump(ctx context.Context, h *host.Host, process host.Directory, brief bool, f func(*sockdiag.Row)) error {
-	ns, err := host.ReadNamespace(process, ".")
-	if err != nil {
-		return process.UnlessEnded(".", err)
-	}
+// dump calls f with each socket of a network namespace.
+func dump(ctx context.Context, h *host.Host, ns closewait.NetNS, brief bool, f func(*sockdiag.Row)) error {
 	dumper := sockdiag.NewDumper(sockdiag.HeldStates...)
 	dumper.Brief = brief
 	return h.InNamespace(ctx, ns, func() error {
@@ -77,7 +74,11 @@ func answerTable(ctx context.Context, h *host.Host, process host.Directory, answ
 		}
 		rows = rows[:0]
 	}
-	err := dump(ctx, h, process, false, func(row *sockdiag.Row) {
+	ns, err := host.ReadNamespace(process, ".")
+	if err != nil {
+		return answer(memoryAnswer{Error: process.UnlessEnded(".", err).Error()})
+	}
+	err = dump(ctx, h, ns, false, func(row *sockdiag.Row) {
 		if rows = append(rows, *row); len(rows) == batch {
 			send()
 		}
