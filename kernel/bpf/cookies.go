@@ -3,14 +3,6 @@ package bpf
 import (
 	"context"
 	"errors"
-	"fmt"
-	"os"
-	"runtime"
-	"unsafe"
-
-	"github.com/cilium/ebpf"
-	"github.com/cilium/ebpf/link"
-	"golang.org/x/sys/unix"
 )
 
 // heldSocket is a socket of a process.
@@ -63,7 +55,7 @@ func (it *Iterator) assignCookies(ctx context.Context, cookieless map[heldSocket
 		return run(ctx, it.sockets, it.buffer, eachWanted)
 	}
 	for pid := range pids {
-		iter, err := it.walker.socketsOf(pid)
+		iter, err := attachToProcess(it.walker.cookieAssigner, objectProgSockets, pid)
 		if err != nil {
 			return malformed, err
 		}
@@ -74,28 +66,4 @@ func (it *Iterator) assignCookies(ctx context.Context, cookieless map[heldSocket
 		}
 	}
 	return malformed, nil
-}
-
-// socketsOf returns the iterator over the files of one process (bpf_iter_link_info in
-// include/uapi/linux/bpf.h). Package link has no option for it.
-func (w *walker) socketsOf(pid uint32) (*link.Iter, error) {
-	info := &struct{ thread, process, handle uint32 }{process: pid}
-	var pinner runtime.Pinner // because attr has the address as a number
-	pinner.Pin(info)
-	defer pinner.Unpin()
-	attr := struct {
-		program, target, attachType, flags uint32
-		info                               uint64
-		infoSize, unused                   uint32
-	}{program: uint32(w.cookieAssigner.FD()), attachType: uint32(ebpf.AttachTraceIter)}
-	attr.info, attr.infoSize = uint64(uintptr(unsafe.Pointer(info))), uint32(unsafe.Sizeof(*info))
-	fd, _, errno := unix.Syscall(unix.SYS_BPF, unix.BPF_LINK_CREATE, uintptr(unsafe.Pointer(&attr)), unsafe.Sizeof(attr))
-	if errno != 0 {
-		return nil, fmt.Errorf("attach iterator %s to process %d: %w", objectProgSockets, pid, os.NewSyscallError("bpf", errno))
-	}
-	attached, err := link.NewFromFD(int(fd))
-	if err != nil {
-		return nil, err
-	}
-	return attached.(*link.Iter), nil
 }

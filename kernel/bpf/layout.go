@@ -10,11 +10,24 @@ import (
 // checkLayouts compares the layout of the records in the object file, as described by its compiler,
 // with the layout that decode assumes.
 func checkLayouts(types *btf.Spec) error {
-	for name, ours := range map[string]reflect.Type{
+	return compareLayouts(types, map[string]reflect.Type{
 		"record":   reflect.TypeFor[objectRecord](),
 		"process":  reflect.TypeFor[objectProcess](),
 		"fd_count": reflect.TypeFor[objectFdCount](),
-	} {
+	})
+}
+
+// checkTracedLayout does the same for the records of a Tracer.
+func checkTracedLayout(types *btf.Spec) error {
+	return compareLayouts(types, map[string]reflect.Type{
+		"record": reflect.TypeFor[objectRecord](),
+		"birth":  reflect.TypeFor[stacksBirth](),
+		"traced": reflect.TypeFor[stacksTraced](),
+	})
+}
+
+func compareLayouts(types *btf.Spec, layouts map[string]reflect.Type) error {
+	for name, ours := range layouts {
 		var theirs *btf.Struct
 		if err := types.TypeByName(name, &theirs); err != nil {
 			return fmt.Errorf("BPF object file: %w: make generate", err)

@@ -15,7 +15,7 @@ import (
 // Linux 6.2.
 type walker struct {
 	iter                 *link.Iter
-	cookieAssigner       *ebpf.Program // the iterator over files, see socketsOf
+	cookieAssigner       *ebpf.Program // the iterator over files, see attachToProcess
 	operations, position *ebpf.Variable
 	records, fdCounts    recordBuffer
 	buffer               []byte
