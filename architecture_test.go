@@ -28,7 +28,7 @@ func TestArchitecture(t *testing.T) {
 	const module = "closewait_exporter/"
 	watched := []string{
 		module, "golang.org/x/sys/unix", "github.com/prometheus/procfs", "github.com/prometheus/client_golang", "github.com/cilium/ebpf",
-		"os/exec", "syscall",
+		"github.com/coreos/go-systemd/v22/dbus", "github.com/godbus/dbus", "os/exec", "syscall",
 	}
 	allowed := map[string][]string{
 		"closewait": {},
@@ -43,6 +43,9 @@ func TestArchitecture(t *testing.T) {
 		"kernel/bpf/bare": {"github.com/cilium/ebpf", "golang.org/x/sys/unix"},
 		"kernel/scan":     {module + "closewait", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/bpf", module + "kernel/fdscan", "golang.org/x/sys/unix"},
 		"kernel/action":   {module + "closewait", module + "kernel/host", module + "kernel/procfs", module + "kernel/sockdiag", module + "kernel/fdscan", module + "kernel/trust", "golang.org/x/sys/unix", "syscall", "os/exec"},
+
+		"kernel/supervisor": {module + "closewait", module + "kernel/host", module + "kernel/procfs", "golang.org/x/sys/unix"},
+		"systemd":           {module + "closewait", "github.com/coreos/go-systemd/v22/dbus", "github.com/godbus/dbus", "syscall"},
 
 		"collector": {module + "closewait", "github.com/prometheus/client_golang"},
 		"history":   {module + "closewait"},

@@ -33,6 +33,7 @@ rules:
     match: {command: .*--comm=cured.*}
     when: {sockets: 850, age: 2s, fds: 80%, direction: inbound, peer_share: 25%}
     steps: [shutdown: {}, signal: {name: TERM, wait: 20s}]
+    accept_no_restart: true
 `
 
 // TestFromALeakToANotification runs the whole chain as a user gets it: the exporter, a Prometheus

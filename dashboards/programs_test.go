@@ -11,7 +11,8 @@ import (
 	"closewait_exporter/internal/promtest"
 )
 
-// rules has a rule in dry run, a rule whose guard fails, and a rule that acts.
+// rules has a rule in dry run, a rule that nothing starts its process again for, a rule whose guard
+// fails, and a rule that acts.
 const rules = `
 interval: 500ms
 limits: {actions: 20, per: 1m}
@@ -21,17 +22,26 @@ rules:
     when: &old {sockets: 2, age: 2s}
     steps: &end [signal: {name: TERM}]
     accept_remote_trigger: true
+    accept_no_restart: true
+  - name: unsupervised
+    mode: enforce
+    match: {command: .*--comm=growing.*}
+    when: *old
+    steps: *end
+    accept_remote_trigger: true
   - name: guarded
     mode: enforce
     match: {command: .*--comm=guarded.*}
     when: *old
     steps: [run: {command: [/bin/sleep, "60"], timeout: 100ms}, signal: {name: TERM}]
+    accept_no_restart: true
   - name: ended
     mode: enforce
     match: {command: .*--comm=ending.*}
     when: *old
     steps: *end
     accept_remote_trigger: true
+    accept_no_restart: true
 `
 
 // startExporters starts an exporter with all privileges and a reaper, and an exporter without

@@ -27,6 +27,7 @@ rules:
     steps:
       - run: {command: [/usr/bin/env, python3, -c, 'import os, socket; socket.socket(socket.AF_UNIX); os.kill({pid}, 0)']}
       - signal: {name: TERM}
+    accept_no_restart: true
     mode: enforce
   - name: raise
     match: {unit: shop-raise\.service}

@@ -119,6 +119,7 @@ rules:
     match: {exe: '%s'}
     when: {sockets: 20, age: 1s, fds: 50%%}
     steps: [signal: {name: TERM, wait: 1s}]
+    accept_no_restart: true
     cooldown: 4s
 `, regexp.QuoteMeta(program)), 0o600))
 	return file

@@ -50,6 +50,8 @@ var (
 		"Whether this reason keeps rules from acting now (1) or not (0).", "reason")
 	metricBlocked = define("closewait_reaper_blocked_seconds", collector.Gauge,
 		"Longest time for which a leak that is past all conditions of the rule has had no remedy, by what blocks it at present; 0 without such a leak.", "rule", "by")
+	metricSupervised = define("closewait_reaper_supervised_processes", collector.Gauge,
+		"Processes past all other checks of the rule, by what starts them again after each step that ends them; supervisor none: nothing that is known.", "rule", "supervisor")
 	metricReloadOK = define("closewait_config_last_reload_successful", collector.Gauge,
 		"Whether the rules file was valid when it was last read (1), or the previous rules are still in force (0).")
 	metricReloadTime = define("closewait_config_last_reload_success_timestamp_seconds", collector.Gauge,
@@ -61,7 +63,7 @@ type metrics struct {
 	collectors []prometheus.Collector
 	isStalled  func() bool // asked at each scrape, because the loop that sets the gauges can hang
 
-	info, matched, candidates, suspended, blocked                      *prometheus.GaugeVec
+	info, matched, candidates, suspended, blocked, supervised          *prometheus.GaugeVec
 	lastRound, budget, reloadOK, reloadTime                            prometheus.Gauge
 	rounds, roundFailures                                              prometheus.Counter
 	decisions, actions, failures, remediations, freedSockets, freedFDs *prometheus.CounterVec
@@ -72,6 +74,7 @@ func newMetrics() *metrics {
 	m := &metrics{isStalled: func() bool { return false }}
 	m.info, m.matched, m.suspended, m.blocked = m.gauges(metricInfo), m.gauges(metricMatched), m.gauges(metricSuspended), m.gauges(metricBlocked)
 	m.candidates = m.gauges(metricCandidates)
+	m.supervised = m.gauges(metricSupervised)
 	m.lastRound, m.budget = m.gauge(metricLastRound), m.gauge(metricBudget)
 	m.reloadOK, m.reloadTime = m.gauge(metricReloadOK), m.gauge(metricReloadTime)
 	m.rounds, m.roundFailures = m.counter(metricRounds), m.counter(metricRoundFailures)

@@ -15,12 +15,16 @@ func (m *metrics) configure(p *policy.Policy) {
 	m.matched.Reset()
 	m.blocked.Reset()
 	m.candidates.Reset()
+	m.supervised.Reset()
 	for i := range p.Rules() {
 		rule := p.Rules()[i].Name
 		m.freedSockets.WithLabelValues(rule)
 		m.freedFDs.WithLabelValues(rule)
 		for _, by := range policy.Blockers() {
 			m.blocked.WithLabelValues(rule, string(by))
+		}
+		for _, by := range closewait.Supervisors {
+			m.supervised.WithLabelValues(rule, string(by))
 		}
 		for _, label := range policy.Labels() {
 			m.decisions.WithLabelValues(rule, string(label))
@@ -53,6 +57,9 @@ func (m *metrics) show(c *current) {
 				n = c.candidates[rule.Name]
 			}
 			m.candidates.WithLabelValues(rule.Name, mode.String()).Set(float64(n))
+		}
+		for _, by := range closewait.Supervisors {
+			m.supervised.WithLabelValues(rule.Name, string(by)).Set(float64(c.supervised[rule.Name][by]))
 		}
 		for _, by := range policy.Blockers() {
 			m.blocked.WithLabelValues(rule.Name, string(by)).Set(c.blocked[rule.Name][by].Seconds())

@@ -26,6 +26,9 @@ type Options struct {
 	// Command reads the command line of a process. It returns in bounded time, whatever the process
 	// does.
 	Command func(context.Context, *closewait.Process) (string, error)
+	// Supervision returns who starts a process again after it has ended. It returns when its context
+	// ends at the latest.
+	Supervision func(context.Context, *closewait.Process) closewait.Supervision
 	// Activity shows whether a process can run. It cannot block.
 	Activity func(closewait.ProcessID) (closewait.Activity, error)
 	// FDGrowth returns how fast the open descriptors of a process have grown until the last View.
@@ -71,6 +74,7 @@ type Reaper struct {
 	unsaved    bool      // past actions are not in the state file
 	saveErr    error     // why it could not be written last time
 	running    int       // remediations
+	asked      int       // where the next round begins to ask who starts processes again
 	results    chan policy.RunResult
 }
 

@@ -76,6 +76,9 @@ func (r *remediation) checkTargets(ctx context.Context, living []*target, step i
 		if facts[i], err = r.factsOf(ctx, t, rules.NeedsFDGrowth()); err != nil {
 			return nil, nil, err
 		}
+		if len(living) == len(r.targets) && step < len(r.Rule.Steps) {
+			facts[i].Supervision = func() closewait.Supervision { return r.supervision(ctx, &facts[i].Process) }
+		}
 	}
 	holders, err := r.executor.Holders(ctx, r.Evidence)
 	if err != nil {

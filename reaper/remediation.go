@@ -26,10 +26,12 @@ type remediation struct {
 	observe  func(context.Context) (*closewait.View, error)
 	command  func(context.Context, *closewait.Process) (string, error)
 	fdGrowth func(closewait.ProcessID) closewait.Growth
-	audit    AuditLog
-	metrics  *metrics
-	history  *history
-	logger   log.Logger
+	// supervision returns who starts a process again. It returns in bounded time.
+	supervision func(context.Context, *closewait.Process) closewait.Supervision
+	audit       AuditLog
+	metrics     *metrics
+	history     *history
+	logger      log.Logger
 
 	targets   []target
 	results   []StepResult

@@ -78,7 +78,7 @@ func (c *remedying) remedy(t *testing.T) outcome {
 		c.executor = c.fakeHost
 	}
 	r := &remediation{
-		Decision: &decisions[0], policy: p, inForce: c.inForce(p, s), command: c.command, executor: c.executor, observe: c.Observe, audit: c.audit, metrics: c.metrics, history: &history{}, logger: log.NewNopLogger(),
+		Decision: &decisions[0], policy: p, gate: gate{Decision: &decisions[0], inForce: c.inForce(p, s)}, inForce: c.inForce(p, s), command: c.command, executor: c.executor, observe: c.Observe, audit: c.audit, metrics: c.metrics, history: &history{}, logger: log.NewNopLogger(),
 	}
 	c.last = r
 	o := r.run(c.ctx)

@@ -2,6 +2,7 @@ package reaper
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/go-kit/log/level"
@@ -14,6 +15,9 @@ import (
 // commandsPerRound is the maximum number of command lines read in a round: each can take as long as
 // Options.Command waits.
 const commandsPerRound = 64
+
+// maxAsk is the maximum time for asking, before a step, who starts a process again.
+const maxAsk = 5 * time.Second
 
 // round scans the host, decides, and starts remediations.
 func (r *Reaper) round(ctx context.Context) {
@@ -32,6 +36,9 @@ func (r *Reaper) round(ctx context.Context) {
 	watched := r.policy.Watched(view, before)
 	before = before.LearnActivities(r.readActivities(watched)).LearnFDGrowth(r.readFDGrowth(watched))
 	decisions, after := r.policy.Decide(view, before)
+	if unasked := policy.Unasked(decisions); len(unasked) > 0 {
+		decisions, after = r.policy.Decide(view, before.LearnSupervision(r.readSupervision(ctx, unasked)))
+	}
 	r.commit(decisions, before, after, view.Taken)
 	r.lastRound = time.Now()
 	r.refresh(r.lastRound)
@@ -92,6 +99,24 @@ func (r *Reaper) readFDGrowth(processes []*closewait.Process) map[closewait.Proc
 	return growth
 }
 
+// readSupervision asks who starts processes again, for at most an interval. A process about which
+// there was no time to ask has no answer, so that no rule ends it; which ones these are changes
+// from round to round.
+func (r *Reaper) readSupervision(ctx context.Context, processes []*closewait.Process) map[closewait.ProcessID]closewait.Supervision {
+	ctx, cancel := context.WithTimeout(ctx, r.policy.Interval())
+	defer cancel()
+	known := make(map[closewait.ProcessID]closewait.Supervision, len(processes))
+	r.asked %= len(processes)
+	for _, p := range slices.Concat(processes[r.asked:], processes[:r.asked]) {
+		if ctx.Err() != nil {
+			break
+		}
+		known[p.ID] = r.options.Supervision(ctx, p)
+		r.asked++
+	}
+	return known
+}
+
 // acquireLock takes the lock of this host if some rule acts. While another program holds it, no
 // rule acts. It is tried again in each round, so this program takes over when the other one ends.
 func (r *Reaper) acquireLock() {
@@ -139,7 +164,7 @@ func (r *Reaper) remember(decisions []policy.Decision, at time.Time) {
 // start runs a remediation for a decision. Its result always arrives.
 func (r *Reaper) start(ctx context.Context, d *policy.Decision) {
 	run := &remediation{
-		Decision: d, policy: r.policy, inForce: r.rulesInForce, gate: gate{d, r.options.Fleet, r.rulesInForce}, executor: r.options.Executors[d.Rule.Mode], observe: r.options.Observe, command: r.options.Command, fdGrowth: r.options.FDGrowth,
+		Decision: d, policy: r.policy, inForce: r.rulesInForce, gate: gate{d, r.options.Fleet, r.rulesInForce}, executor: r.options.Executors[d.Rule.Mode], observe: r.options.Observe, command: r.options.Command, fdGrowth: r.options.FDGrowth, supervision: r.supervision,
 		audit: r.options.AuditLog, metrics: r.metrics, history: r.history, logger: r.options.Logger,
 	}
 	r.running++
@@ -147,6 +172,13 @@ func (r *Reaper) start(ctx context.Context, d *policy.Decision) {
 		o := run.run(ctx)
 		r.results <- policy.RunResult{ID: d.ID(), Mode: d.Rule.Mode, At: time.Now(), NoAction: !run.acted, Label: o.label, Unkillable: o.Result == unkillable}
 	}()
+}
+
+// supervision asks before a step who starts a process again.
+func (r *Reaper) supervision(ctx context.Context, p *closewait.Process) closewait.Supervision {
+	ctx, cancel := context.WithTimeout(ctx, maxAsk)
+	defer cancel()
+	return r.options.Supervision(ctx, p)
 }
 
 // ended enters the result of a remediation into the state. The file is written as of now: a round

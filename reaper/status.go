@@ -4,6 +4,7 @@ import (
 	"slices"
 	"time"
 
+	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/policy"
 	"closewait_exporter/reaper/rules"
@@ -41,7 +42,8 @@ type current struct {
 	suspended map[string]bool                           // by reason
 	blocked   map[string]map[policy.Label]time.Duration // see policy.State.Blocked
 
-	candidates map[string]int // by rule
+	candidates map[string]int                          // by rule
+	supervised map[string]map[closewait.Supervisor]int // see policy.State.Supervised
 }
 
 // reload is the result of reading the rules file.
@@ -75,7 +77,7 @@ func (r *Reaper) refresh(now time.Time) {
 
 func (r *Reaper) newCurrent(now time.Time) current {
 	mode, limits, matched := r.policy.Mode(), r.policy.Limits(), r.state.Matched()
-	c := current{suspended: r.suspended(now), blocked: r.state.Blocked(), candidates: r.state.Candidates(), Status: status.Status{
+	c := current{suspended: r.suspended(now), blocked: r.state.Blocked(), candidates: r.state.Candidates(), supervised: r.state.Supervised(), Status: status.Status{
 		Enforcing: mode == rules.Enforce, BudgetLeft: r.state.BudgetLeft(mode, now, limits), Budget: limits.Actions, Per: limits.Per, LastRound: r.lastRound,
 	}}
 	for i := range r.policy.Rules() {

@@ -79,6 +79,7 @@ rules:
       - run: {command: [%s]}
       - signal: {name: TERM, wait: 200ms}
       - signal: {name: KILL, wait: 10s}
+    accept_no_restart: true
 `, budget, regexp.QuoteMeta(exe), guard))
 	for range crashes {
 		e := f.start(t, "--reaper.enforce")

@@ -72,7 +72,7 @@ func TestAProgramOfAContainerIsNotTheHostsWithItsPath(t *testing.T) {
 		}
 	}
 	e := enforcing(t, preamble+"  - name: service\n    mode: enforce\n    match: {exe: '"+exe+"', unit: '"+unit+"'}\n    "+
-		"when: {sockets: 2, age: 1s}\n    "+anyPeer+"    "+soft)
+		"when: {sockets: 2, age: 1s}\n    "+anyPeer+"    "+soft+anyEnd)
 	e.awaitSeries(remediations("service", "terminated"), 1)
 	e.awaitRounds(10)
 	if host.alive() || !container.alive() {

@@ -84,7 +84,7 @@ func TestACooldownIsKeptWhenTheKubeletRestartsAContainer(t *testing.T) {
 		return v
 	}
 	e := enforcing(t, preamble+"  - name: restarted\n    mode: enforce\n    match: {container: '[0-9a-f]{64}', exe: '"+where.Program+"'}\n"+
-		"    when: {sockets: 2, age: 1s}\n    "+soft+"    "+anyPeer)
+		"    when: {sockets: 2, age: 1s}\n    "+soft+"    "+anyPeer+anyEnd)
 	first := start()
 	e.awaitSeries(remediations("restarted", "terminated"), 1)
 	second := start()

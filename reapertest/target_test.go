@@ -95,11 +95,15 @@ func rule(name, exe, rest string) string {
 	if !strings.Contains(rest, "mode:") {
 		text += "    mode: enforce\n"
 	}
+	text += anyEnd
 	for line := range strings.Lines(strings.TrimSpace(rest) + "\n") {
 		text += "    " + strings.TrimLeft(line, "\t")
 	}
 	return text
 }
+
+// anyEnd lets a rule end targets, which the test does not start again.
+const anyEnd = "    accept_no_restart: true\n"
 
 // The steps of most rules.
 const (

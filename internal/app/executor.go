@@ -1,27 +1,45 @@
 package app
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/user"
+	"time"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/kernel/action"
+	"closewait_exporter/kernel/supervisor"
 	"closewait_exporter/kernel/trust"
 	"closewait_exporter/reaper/rules"
 	"closewait_exporter/reaper/step"
+	"closewait_exporter/systemd"
 )
 
+// askTimeout is the maximum time for a question to the service manager that a command waits for.
+const askTimeout = 5 * time.Second
+
 // executor lets the reaper, which knows nothing about Linux, act through package kernel/action.
-type executor struct{ *action.Executor }
+type executor struct {
+	*action.Executor
+	finder *supervisor.Finder
+}
 
 func newExecutor(h *host) (executor, error) {
 	e, err := action.New(h.proc, h.actions)
 	if err != nil {
 		return executor{}, fmt.Errorf("--reaper.config: cannot act on processes here: %w", err)
 	}
-	return executor{e}, nil
+	finder := supervisor.New(h.proc, h.commands, func(ctx context.Context, id closewait.ProcessID) (closewait.Supervision, error) {
+		handle, err := e.Open(id)
+		if err != nil {
+			return closewait.Supervision{}, err
+		}
+		defer handle.Close()
+		return h.units.Supervision(ctx, handle)
+	})
+	return executor{e, finder}, nil
 }
 
 // Open implements step.Executor.
@@ -61,7 +79,16 @@ func (e executor) lock() (release func(), err error) {
 
 // thisHost answers the questions of check-config.
 func thisHost() rules.Host {
-	return rules.Host{Trusted: trust.Check, CanRun: action.CanRun, HasUser: hasUser}
+	return rules.Host{Trusted: trust.Check, CanRun: action.CanRun, Supervision: supervisionOfUnit, HasUser: hasUser}
+}
+
+// supervisionOfUnit asks the service manager of this host.
+func supervisionOfUnit(unit string) (closewait.Supervision, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	units := systemd.NewUnits()
+	defer units.Close()
+	return units.SupervisionOfUnit(ctx, unit)
 }
 
 // hasUser reports whether a user has that name. If the users cannot be read, it is true.

@@ -54,7 +54,10 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 			return err
 		}
 	}
-	all := p.Explain(view, x.learn(ctx, view, state))
+	state = x.learn(ctx, view, state)
+	decisions, _ := p.Decide(view, state)
+	state = state.LearnSupervision(supervisions(ctx, e, policy.Unasked(decisions)))
+	all := p.Explain(view, state)
 	askBrake(ctx, &fleet{}, config.Fleet.Brake, all)
 	out := bufio.NewWriter(stdout)
 	if err := policy.WriteText(out, all, report.Line); err != nil {
@@ -102,6 +105,17 @@ func enforcedPolicy(config *rules.Config, e executor) (*policy.Policy, error) {
 	}
 	refused := policy.Refused(policy.SelfTest(config, true, e.rights()))
 	return policy.New(config, policy.Options{Enforce: true, Own: own, Refused: refused, TrustKernelAges: true}), nil
+}
+
+// supervisions asks who starts processes again.
+func supervisions(ctx context.Context, e executor, processes []*closewait.Process) map[closewait.ProcessID]closewait.Supervision {
+	known := make(map[closewait.ProcessID]closewait.Supervision, len(processes))
+	for _, p := range processes {
+		limited, cancel := context.WithTimeout(ctx, askTimeout)
+		known[p.ID] = e.finder.Of(limited, p)
+		cancel()
+	}
+	return known
 }
 
 // learn adds the command lines, activities and trends that the rules need to the state.

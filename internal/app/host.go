@@ -9,6 +9,7 @@ import (
 	kernelhost "closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/procfs"
 	"closewait_exporter/kernel/scan"
+	"closewait_exporter/systemd"
 )
 
 // host gives the commands access to this host. Only this file and executor.go use the scanner of
@@ -19,6 +20,7 @@ type host struct {
 	visible  closewait.Visibility
 	commands *procfs.CommandLines
 	actions  action.Options
+	units    *systemd.Units
 }
 
 func openHost(o *options) (*host, error) {
@@ -36,6 +38,7 @@ func openHost(o *options) (*host, error) {
 		scanner:  scanner,
 		visible:  visible,
 		commands: procfs.NewCommandLines(proc),
+		units:    systemd.NewUnits(),
 		actions:  action.Options{Workers: o.scan.Workers, Namespaces: o.scan.Namespaces},
 	}, nil
 }
@@ -82,6 +85,7 @@ func (h *host) halted(id closewait.ProcessID) (string, error) {
 }
 
 func (h *host) close() {
+	h.units.Close()
 	h.scanner.Close()
 	h.proc.Close()
 }

@@ -33,19 +33,20 @@ func newReaper(o *options, h *host, observer *observer, logger log.Logger) (*rea
 		return nil, err
 	}
 	ro := reaper.Options{
-		Config:    config,
-		Enforce:   o.serve.enforce,
-		Own:       own,
-		Observe:   observer.Observe,
-		Command:   h.commandLine,
-		Activity:  e.Activity,
-		FDGrowth:  observer.fdGrowth,
-		Executors: [...]step.Executor{rules.DryRun: step.DryRunExecutor{Executor: e}, rules.Enforce: e},
-		Fleet:     &fleet{},
-		Rights:    e.rights,
-		Lock:      e.lock,
-		AuditLog:  reaper.NewAuditFile(o.serve.auditFile),
-		Logger:    logger,
+		Config:      config,
+		Enforce:     o.serve.enforce,
+		Own:         own,
+		Observe:     observer.Observe,
+		Command:     h.commandLine,
+		Activity:    e.Activity,
+		FDGrowth:    observer.fdGrowth,
+		Supervision: e.finder.Of,
+		Executors:   [...]step.Executor{rules.DryRun: step.DryRunExecutor{Executor: e}, rules.Enforce: e},
+		Fleet:       &fleet{},
+		Rights:      e.rights,
+		Lock:        e.lock,
+		AuditLog:    reaper.NewAuditFile(o.serve.auditFile),
+		Logger:      logger,
 	}
 	if o.serve.stateFile != "" {
 		ro.StateFile = reaper.NewStateFile(o.serve.stateFile, e.Boot)

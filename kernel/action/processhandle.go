@@ -71,6 +71,22 @@ func (h *ProcessHandle) Describe() (closewait.Process, error) {
 	return p, nil
 }
 
+// Cgroup returns the path of the control group in which systemd keeps the process.
+func (h *ProcessHandle) Cgroup() (path string, err error) {
+	err = h.withDirectory(func(dir host.Directory) error {
+		data, err := dir.Read("cgroup", nil)
+		path = procfs.SystemdCgroup(data)
+		return err
+	})
+	if err == nil {
+		err = h.requireAlive()
+	}
+	if err != nil {
+		return "", fmt.Errorf("control group of process %d: %w", h.id.PID, host.GoneIfVanished(err))
+	}
+	return path, nil
+}
+
 // requireAlive returns closewait.ErrGone if the process has ended.
 func (h *ProcessHandle) requireAlive() error {
 	exited, err := h.Exited()
@@ -80,8 +96,8 @@ func (h *ProcessHandle) requireAlive() error {
 	return err
 }
 
-// withPidfd calls f with the pidfd, which stays open meanwhile.
-func (h *ProcessHandle) withPidfd(f func(fd int) error) error { return withFD(h.pidfd, f) }
+// WithPidfd calls f with the pidfd, which stays open meanwhile.
+func (h *ProcessHandle) WithPidfd(f func(fd int) error) error { return withFD(h.pidfd, f) }
 
 // withDirectory calls f with /proc/PID, which stays open meanwhile.
 func (h *ProcessHandle) withDirectory(f func(host.Directory) error) error {

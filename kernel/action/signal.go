@@ -18,7 +18,7 @@ func (h *ProcessHandle) Signal(name string) error {
 	if err := h.requireAlive(); err != nil {
 		return fmt.Errorf("send SIG%s to process %d: %w", name, h.id.PID, err)
 	}
-	err := h.withPidfd(func(fd int) error { return unix.PidfdSendSignal(fd, number, nil, 0) })
+	err := h.WithPidfd(func(fd int) error { return unix.PidfdSendSignal(fd, number, nil, 0) })
 	if err != nil {
 		return fmt.Errorf("send SIG%s to process %d: %w", name, h.id.PID, pidfdError(err))
 	}

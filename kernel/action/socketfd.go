@@ -32,7 +32,7 @@ func (h *ProcessHandle) socketFDs(ctx context.Context, sockets []*closewait.Sock
 // withDuplicate calls f with a duplicate of a descriptor of the process. f must identify the
 // socket, because the number can belong to another file by now.
 func (h *ProcessHandle) withDuplicate(d fdscan.Handle, f func(fd int) error) error {
-	return h.withPidfd(func(pidfd int) error { return d.WithDuplicate(pidfd, h.requireOwnThread, f) })
+	return h.WithPidfd(func(pidfd int) error { return d.WithDuplicate(pidfd, h.requireOwnThread, f) })
 }
 
 // requireOwnThread fails if a thread that was opened by its id belongs to another process.

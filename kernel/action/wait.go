@@ -15,7 +15,7 @@ import (
 // which accepts signals: a signal sent without an error does not prove that the process lives.
 func (h *ProcessHandle) Exited() (bool, error) {
 	exited := false
-	err := h.withPidfd(func(fd int) error {
+	err := h.WithPidfd(func(fd int) error {
 		exited = readable(fd)
 		return nil
 	})
@@ -25,7 +25,7 @@ func (h *ProcessHandle) Exited() (bool, error) {
 // Wait returns nil when the process has ended, or the cause of ctx when that ends first.
 func (h *ProcessHandle) Wait(ctx context.Context) error {
 	var own *os.File // a duplicate, because a file has only one read deadline, which ends a Wait early
-	err := h.withPidfd(func(fd int) error {
+	err := h.WithPidfd(func(fd int) error {
 		duplicate, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 0)
 		own = os.NewFile(uintptr(duplicate), "pidfd")
 		return err

@@ -1,6 +1,9 @@
 package procfs
 
-import "bytes"
+import (
+	"bytes"
+	"cmp"
+)
 
 // membership is what the control groups of a process prove about who started it. Unknown fields are
 // empty.
@@ -45,6 +48,18 @@ func parseCgroup(data []byte) membership {
 		}
 	}
 	return membership{}
+}
+
+// SystemdCgroup returns the path of the control group in which systemd keeps a process, from its
+// /proc/PID/cgroup: in the hierarchy of its own if there is one, else in the unified one. It is
+// empty if the process is in neither.
+func SystemdCgroup(data []byte) string {
+	var found [hierarchies]string
+	for line := range bytes.Lines(data) {
+		hierarchy, path := parseCgroupLine(bytes.TrimSuffix(line, []byte{'\n'}))
+		found[hierarchy] = string(path)
+	}
+	return cmp.Or(found[systemdHierarchy], found[unifiedHierarchy])
 }
 
 func parseCgroupLine(line []byte) (hierarchy int, path []byte) {

@@ -1,6 +1,7 @@
 package procfs
 
 import (
+	"bytes"
 	"path"
 
 	"closewait_exporter/closewait"
@@ -19,6 +20,7 @@ type relative struct {
 	start  uint64
 	parent int    // pid
 	exe    string // path; empty where not permitted
+	stack  uint64 // where the stack begins; 0 where not permitted
 }
 
 // NewLineage returns a reader of the processes of a host.
@@ -49,6 +51,27 @@ func (l *Lineage) SameProgram(a, b closewait.ProcessID) bool {
 	return exe != "" && exe == l.of(b.PID).exe
 }
 
+// Parent returns the parent of a process, and the program that it runs, empty where not permitted.
+// It returns false if one of the two could not be read.
+func (l *Lineage) Parent(id closewait.ProcessID) (parent closewait.ProcessID, exe string, known bool) {
+	child := l.of(id.PID)
+	if child.start != id.Start || child.parent == 0 {
+		return parent, "", false
+	}
+	of := l.of(child.parent)
+	if of.start == 0 || of.start > child.start {
+		return parent, "", false
+	}
+	return closewait.ProcessID{PID: child.parent, Start: of.start}, of.exe, true
+}
+
+// SameImage reports whether two processes run the same program in the same memory layout: with
+// address space layout randomisation one has forked the other, without an execve(2) since.
+func (l *Lineage) SameImage(a, b closewait.ProcessID) bool {
+	stack := l.of(a.PID).stack
+	return stack != 0 && stack == l.of(b.PID).stack && l.SameProgram(a, b)
+}
+
 // IsServiceManager reports whether a process is systemd, of the host or of a user.
 func (l *Lineage) IsServiceManager(id closewait.ProcessID) bool {
 	return path.Base(l.of(id.PID).exe) == "systemd"
@@ -69,11 +92,26 @@ func (l *Lineage) read(pid int) (r relative) {
 		return r
 	}
 	defer dir.Close()
-	st, _, err := dir.ReadStat(nil)
+	st, data, err := dir.ReadStat(nil)
 	if err != nil {
 		return r
 	}
-	r = relative{start: st.Start, parent: st.Parent}
+	r = relative{start: st.Start, parent: st.Parent, stack: startOfStack(data)}
 	r.exe, _ = readProgram(dir) // empty where not permitted
 	return r
+}
+
+// startOfStack returns field 28 of /proc/PID/stat (proc_pid_stat(5)), and 0 where that is not
+// permitted.
+func startOfStack(stat []byte) uint64 {
+	const afterComm = 28 - 3 // the first field after the comm is the third one
+	fields := bytes.Fields(stat[bytes.LastIndexByte(stat, ')')+1:])
+	if len(fields) <= afterComm {
+		return 0
+	}
+	address, _ := host.ParseNumber(fields[afterComm])
+	if address == 1 { // not permitted
+		return 0
+	}
+	return address
 }

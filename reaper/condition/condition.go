@@ -77,6 +77,9 @@ type Subject interface {
 	ActiveRun() string
 	// Cooldown returns the time left of the cooldown of the rule and the group of the process.
 	Cooldown() (left time.Duration, relapses int)
+	// Unsupervised returns why the process may stay down after a step of the rule that ends it; empty
+	// if it does not, and then by says why in words.
+	Unsupervised() (why, by string)
 }
 
 // Context is the part of a rule that Warn may need besides its section.

@@ -37,6 +37,7 @@ var All = []Condition{
 	inProgress,
 	cooldown,
 	window,
+	supervised,
 }
 
 // Keys returns the keys under `when`.

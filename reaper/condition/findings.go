@@ -28,6 +28,7 @@ type Findings struct {
 	Relapses   int              // before this decision
 	CanEnd     bool             // some step of the rule can end the process
 	BudgetLeft int              // actions, before this decision
+	Supervisor string           // what starts the process again, in words
 	Due        int              // groups that the rule would have acted on, if its breaker trips
 	Healthy    int              // groups that it matches and that have too few sockets, if its breaker trips
 }

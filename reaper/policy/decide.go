@@ -36,6 +36,7 @@ func (p *Policy) Decide(view *closewait.View, s State) ([]Decision, State) {
 		all = slices.Concat(r.candidates, r.others)
 	}
 	markChanged(all)
+	r.next.supervision = nil
 	r.updateBlocked(all)
 	r.updateCandidates(all)
 	r.next.uncovered = slices.ContainsFunc(all, func(d Decision) bool { return d.Label == condition.LabelLowCoverage })
@@ -91,7 +92,7 @@ func ruleDecision(rule *rules.Rule, label Label, why string, view *closewait.Vie
 // again: what happened while no scan ran, or while the process itself did not run, does not count
 // against it.
 func (s State) afterUnusable(label Label, view *closewait.View) State {
-	s.unusable, s.activities, s.fdGrowth, s.blocked = label, nil, nil, s.blocked.through(label, view.Taken)
+	s.unusable, s.activities, s.fdGrowth, s.supervision, s.blocked = label, nil, nil, nil, s.blocked.through(label, view.Taken)
 	if label == LabelGap {
 		s.last, s.uptime, s.observedSince, s.candidates = view.Taken, view.Uptime, view.Taken, nil
 	}
@@ -154,6 +155,7 @@ func (r *round) consider(p *processState, index int) {
 	e := &r.evaluation
 	*e = evaluation{round: r, processState: p, rule: rule, index: index, d: r.decision(p, index), evidence: e.evidence[:0], with: e.with[:0]}
 	holds := e.check()
+	r.countSupervised(e)
 	switch suspended := &r.suspended[index]; {
 	case matched == unreadable:
 		_, err := r.next.command(&p.Process)

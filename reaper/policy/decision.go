@@ -26,6 +26,7 @@ type Decision struct {
 	attempts    time.Duration // the pause after remediations that did nothing
 	retrying    bool          // the next attempt is later because remediations did nothing
 	state       *ruleState
+	unasked     []*closewait.Process // whose Supervision is not in the State
 
 	past         bool          // the leak is past all conditions, whether or not a check blocks it
 	retryAfter   Label         // what stopped the last remediation, if that is why there is a cooldown

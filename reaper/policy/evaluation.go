@@ -28,6 +28,9 @@ type evaluation struct {
 	thorough bool // evidence is collected in full even if a part is enough
 	complete bool // evidence has been collected in full
 
+	repeated   func() closewait.Supervision // before a step, asks about this process again
+	supervisor closewait.Supervisor         // that was found; empty if none was asked for
+
 	directionAssumed bool // sockets of unknown direction count as sockets of the wanted one
 }
 
@@ -98,14 +101,14 @@ func (e *evaluation) EnoughFor() (time.Duration, bool) {
 	}
 	s := &e.rules[e.index]
 	if since := e.next.began.Add(s.since); !s.enough || since.Before(e.observedSince) {
-		s.enough, s.since = true, e.enoughSince().Sub(e.next.began)
+		s.enough, s.since = true, enoughSince(e).Sub(e.next.began)
 	}
 	return e.ran(e.next.began.Add(s.since), e.view.Taken), true
 }
 
 // enoughSince is when the evidence became enough, if it was not in the last round: now, or, by the
 // ages that the kernel shows, when the last socket that is needed reached its age.
-func (e *evaluation) enoughSince() time.Time {
+func enoughSince(e *evaluation) time.Time {
 	if !e.policy.trustKernelAges {
 		return e.view.Taken
 	}

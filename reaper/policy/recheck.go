@@ -14,6 +14,9 @@ type TargetFacts struct {
 	Activity closewait.Activity
 	FDGrowth closewait.Growth       // of its open descriptors
 	Command  func() (string, error) // reads the command line; called only if a rule asks for it
+	// Supervision asks who starts the process again; nil after an earlier step has ended another
+	// target, because a service that is ending starts none of its processes.
+	Supervision func() closewait.Supervision
 	// Cut are sockets of the decision that the first target still holds after a step that ends
 	// connections. Those that have left their state still leak: they count for peer_share.
 	Cut []*closewait.Socket
@@ -113,14 +116,13 @@ func (r *round) recheck(d *Decision, index int, t *TargetFacts, first bool) Rech
 		}
 		return refused(LabelGone, "the rule does not match process %d any more, which runs another program: %s", state.ID.PID, mismatch)
 	}
-	e := &evaluation{round: r, processState: state, rule: rule, index: index, d: r.decision(state, index), thorough: true}
+	e := &evaluation{round: r, processState: state, rule: rule, index: index, d: r.decision(state, index), thorough: true, repeated: t.Supervision}
 	var sockets map[closewait.SocketID]*closewait.Socket
 	if first {
 		sockets = e.withCut(t.Cut)
 	}
 	for i := range checks {
-		c := &checks[i]
-		if skip := c.DecisionOnly || !first && c.OfProcess == nil && c.Label != condition.LabelProtected; !skip && !c.Check(e) {
+		if c := &checks[i]; t.concerns(c, first) && !c.Check(e) {
 			return refused(c.Label, "%s", c.Message(&rule.When, &e.d.Findings))
 		}
 	}
@@ -135,6 +137,18 @@ func (r *round) recheck(d *Decision, index int, t *TargetFacts, first bool) Rech
 		}
 	}
 	return RecheckResult{Sockets: sockets, Minimum: rule.When.MinSockets(), GroupOf: e.groupOf}
+}
+
+// concerns reports whether a check is repeated for a target. The other targets have no evidence of
+// their own.
+func (t *TargetFacts) concerns(c *condition.Condition, first bool) bool {
+	switch c.Label {
+	case condition.LabelUnsupervised:
+		return t.Supervision != nil
+	case condition.LabelProtected:
+		return true
+	}
+	return !c.DecisionOnly && (first || c.OfProcess != nil)
 }
 
 // withCut adds sockets that a step has cut to the evidence. It returns the candidate sockets of the

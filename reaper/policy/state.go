@@ -22,17 +22,19 @@ type State struct {
 	// gap.
 	observedSince time.Time
 
-	processes  []processState // of the last View, in its order
-	byID       map[closewait.ProcessID]*processState
-	commands   map[closewait.ProcessID]Command
-	activities map[closewait.ProcessID]closewait.Activity // for the next round
-	fdGrowth   map[closewait.ProcessID]closewait.Growth   // of open descriptors, for the next round
-	matched    []int                                      // processes by rule
-	uncovered  bool                                       // in the last round that counted, a process had the decision low_coverage
-	blocked    blockedLeaks
-	candidates candidates
-	limiters   [2]limiter // by Mode: a rule in dry run takes nothing from the rules that act
-	matches    *matchCache
+	processes   []processState // of the last View, in its order
+	byID        map[closewait.ProcessID]*processState
+	commands    map[closewait.ProcessID]Command
+	activities  map[closewait.ProcessID]closewait.Activity    // for the next round
+	fdGrowth    map[closewait.ProcessID]closewait.Growth      // of open descriptors, for the next round
+	supervision map[closewait.ProcessID]closewait.Supervision // for the next call of Decide
+	supervised  map[string]map[closewait.Supervisor]int       // see Supervised
+	matched     []int                                         // processes by rule
+	uncovered   bool                                          // in the last round that counted, a process had the decision low_coverage
+	blocked     blockedLeaks
+	candidates  candidates
+	limiters    [2]limiter // by Mode: a rule in dry run takes nothing from the rules that act
+	matches     *matchCache
 }
 
 // processState holds results that stay valid as long as the process runs the same program.
@@ -104,6 +106,7 @@ func (s State) under(p *Policy) State {
 func (s State) after(view *closewait.View) State {
 	next := s
 	next.last, next.uptime, next.unusable, next.activities, next.fdGrowth = view.Taken, view.Uptime, unlabelled, nil, nil
+	next.supervised = map[string]map[closewait.Supervisor]int{}
 	if s.began.IsZero() {
 		next.began = view.Taken
 	}

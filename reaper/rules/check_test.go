@@ -11,6 +11,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"closewait_exporter/closewait"
 )
 
 // check runs Check on a file of that text and mode. FILE stands for its name in the answer.
@@ -41,6 +43,9 @@ var capable = Host{
 	Trusted: func(string) error { return nil },
 	CanRun:  func([]string) error { return nil },
 	HasUser: func(string) bool { return true },
+	Supervision: func(string) (closewait.Supervision, error) {
+		return closewait.Supervision{By: closewait.BySystemd}, nil
+	},
 }
 
 func TestCheckSaysWhatTheRulesComeTo(t *testing.T) {
@@ -82,6 +87,12 @@ func TestCheckWarnsOfWhatIsPerhapsNotMeant(t *testing.T) {
 				"FILE:8: warning: rule web: ignore.remote: [::]/0 contains every address of its family, so the rule counts no connection to or from one: write a smaller network\n"},
 		"a remote trigger": {"- destroy: {}", "- signal: {name: TERM}\n    accept_remote_trigger: true",
 			"FILE:7: warning: rule web: accept_remote_trigger: any peer can make the rule end the program, by closing connections on its own side only\n"},
+		"processes that stay down": {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 80%}\n    steps:\n      - signal: {name: TERM}\n    accept_no_restart: true",
+			"FILE:7: warning: rule web: accept_no_restart: the rule also ends processes that nothing starts again\n"},
+		"processes that stay down where none ends": {"- destroy: {}", "- destroy: {}\n    accept_no_restart: true",
+			"FILE:7: warning: rule web: accept_no_restart: has no effect: no step ends a process without starting it again\n"},
+		"a container that ends": {"exe: /bin/web}\n    when: {age: 60s}\n    steps:\n      - destroy: {}", "container: '[0-9a-f]{64}'}\n    when: {age: 60s, fds: 80%}\n    steps:\n      - signal: {name: TERM}",
+			"FILE:3: warning: rule web: match.container: what starts a container again is unknown to the exporter, so the rule does nothing (decision unsupervised): say accept_no_restart: true to end it all the same\n"},
 		"closed sockets with fds":              {"60s}\n    steps:\n      - destroy: {}", "60s, states: [closed], fds: 80%}\n    steps:\n      - signal: {name: TERM}", ""},
 		"closed sockets where no process ends": {"60s}", "60s, states: [closed, close_wait]}", ""},
 		"a low share of descriptors":           {"60s}\n    steps:\n      - destroy: {}", "60s, fds: 10%}\n    steps:\n      - signal: {name: TERM}", fmt.Sprintf(low, "10%")},
@@ -178,6 +189,45 @@ FILE:10: warning: rule web: step 4 (run): ` + suspended + `chmod go-w it; ignore
 	problem := "FILE:11: rule 2: unknown key \"nam\": known here are " + strings.Join(ruleKeys, ", ")
 	if err == nil || got != "" || err.Error() != warnings+problem {
 		t.Errorf("%v\n%s\nwant\n%s", err, got, warnings+problem)
+	}
+}
+
+// TestCheckWarnsOfUnitsThatStayDown: the rule without an ending step, and the one that accepts it,
+// get no warning.
+func TestCheckWarnsOfUnitsThatStayDown(t *testing.T) {
+	const text = `rules:
+  - name: web
+    match: {unit: 'web@1\.service'}
+    when: {age: 60s, fds: 80%}
+    steps: [signal: {name: TERM}, signal: {name: KILL}]
+  - name: gone
+    match: {unit: gone\.service}
+    when: {age: 60s, fds: 80%}
+    steps: [signal: {name: TERM}]
+  - name: reset
+    match: {unit: 'web@1\.service'}
+    when: {age: 60s}
+    steps: [destroy: {}]
+  - name: several
+    match: {unit: 'web@.*\.service'}
+    when: {age: 60s, fds: 80%}
+    steps: [signal: {name: TERM}]
+`
+	host, asked := capable, []string{}
+	host.Supervision = func(unit string) (s closewait.Supervision, err error) {
+		if asked = append(asked, unit); unit == "gone.service" {
+			return s, errors.New("there is no such service")
+		}
+		return closewait.Supervision{By: closewait.BySystemd, StaysDown: map[string]string{"TERM": "it stays down"}}, nil
+	}
+	got, err := checkOn(t, host, text, 0o644)
+	want := "FILE:3: warning: rule web: match.unit: after TERM, it stays down, so the rule does nothing (decision unsupervised): " +
+		"say accept_no_restart: true to end it all the same; ignore this if the rules are for another host\n"
+	if _, warnings, _ := strings.Cut(got, "FILE:3:"); err != nil || "FILE:3:"+warnings != want {
+		t.Errorf("%v\n%s\nwant\n%s", err, got, want)
+	}
+	if diff := cmp.Diff([]string{"web@1.service", "gone.service"}, asked); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

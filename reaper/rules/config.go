@@ -52,6 +52,18 @@ type Rule struct {
 	Steps               []step.Step   // the remediation
 	Cooldown            time.Duration // per group, doubled at each relapse
 	AcceptRemoteTrigger bool          // the author knows that any client can trigger the rule
+	AcceptNoRestart     bool          // a process may be ended that no supervisor starts again
+}
+
+// EndingSignals returns the signals by which steps of the rule can end a process, in their order.
+func (r *Rule) EndingSignals() []string {
+	var signals []string
+	for _, s := range r.Steps {
+		if signal := s.Traits().Signal; signal != "" {
+			signals = append(signals, signal)
+		}
+	}
+	return signals
 }
 
 // EndsProcess reports whether some step of the rule can end a process.

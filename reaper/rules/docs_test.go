@@ -53,7 +53,7 @@ func firstColumn(t *testing.T, heading string) []string {
 
 // allKeys are all keys of a rules file that have a value of their own.
 func allKeys() []string {
-	keys := []string{"trusted_peers", "interval", "rules", "name", "mode", "steps", "cooldown", "accept_remote_trigger"}
+	keys := []string{"trusted_peers", "interval", "rules", "name", "mode", "steps", "cooldown", "accept_remote_trigger", "accept_no_restart"}
 	under := func(section string, names []string) {
 		for _, name := range names {
 			keys = append(keys, section+"."+name)

@@ -73,7 +73,7 @@ rules.yml:3: rule late: when.age: "1" is not a duration: write numbers with unit
 rules.yml:3: rule other: when.sockets: 0 sockets are no evidence: write 1 or more
 rules.yml:3: rule other: when.age: "1" is not a duration: write numbers with units, such as 90s, 10m, 1h30m or 2d
 rules.yml:4: rule late: step 1: unknown step "reboot": known are `+strings.Join(step.Names(), ", ")+`
-rules.yml:8: rule other: unknown key "shade": known here are name, mode, match, ignore, when, steps, cooldown, accept_remote_trigger, window
+rules.yml:8: rule other: unknown key "shade": known here are name, mode, match, ignore, when, steps, cooldown, accept_remote_trigger, accept_no_restart, window
 rules.yml:9: interval: "never" is not a duration: write numbers with units, such as 90s, 10m, 1h30m or 2d
 rules.yml:10: limits.actions: "many" is not a count: write a whole number, such as 2`)
 }

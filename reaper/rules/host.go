@@ -7,6 +7,7 @@ import (
 	"regexp"
 	"strings"
 
+	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/document"
 	"closewait_exporter/reaper/step"
 )
@@ -19,6 +20,9 @@ type Host struct {
 	// CanRun returns an error if a guard with this command could not be started, or if other users
 	// can change what it runs.
 	CanRun func(command []string) error
+	// Supervision returns who starts the main process of a service of this host again. An error means
+	// that it is unknown, or that there is no such service.
+	Supervision func(unit string) (closewait.Supervision, error)
 	// HasUser reports whether a user has that name.
 	HasUser func(name string) bool
 }
@@ -52,6 +56,9 @@ func (p *parser) warnAboutHost(path string, h Host) {
 	}
 	for _, u := range p.users {
 		p.warnAboutUsers(u, h.HasUser)
+	}
+	for _, e := range p.endings {
+		e.warnUnlessRestarted(h.Supervision)
 	}
 }
 
@@ -89,6 +96,42 @@ func (p *parser) warnAboutUsers(u userAt, exists func(string) bool) {
 	}
 	u.section.WarnAt(u.line, "user", fmt.Sprintf("no user is called %s on this host, so this matches no process: correct the name, or write the number of the user%s",
 		strings.Join(u.names, " or "), elsewhere))
+}
+
+// endingAt is a rule that ends processes, and does not accept that they stay down.
+type endingAt struct {
+	section *document.Section // match
+	match   Match
+	signals []string
+}
+
+// literalUnit matches an expression that is the name of a service.
+var literalUnit = regexp.MustCompile(`^\^?((?:[\w@:-]|\\\.)+\\?\.service)\$?$`)
+
+// warnUnlessRestarted warns if nothing is known to start again what the rule ends. What is known
+// depends on the process, except for a service that the rule names.
+func (e *endingAt) warnUnlessRestarted(supervision func(unit string) (closewait.Supervision, error)) {
+	const remedy = "so the rule does nothing (decision unsupervised): say accept_no_restart: true to end it all the same"
+	if e.match.Container != nil {
+		e.section.Warn("container", "what starts a container again is unknown to the exporter, "+remedy)
+	}
+	for _, t := range e.section.Texts("unit") {
+		parts := literalUnit.FindStringSubmatch(t.Text)
+		if parts == nil {
+			continue
+		}
+		unit := strings.ReplaceAll(parts[1], `\`, "")
+		s, err := supervision(unit)
+		if err != nil {
+			continue
+		}
+		for _, signal := range e.signals {
+			if why := s.WhyDown(signal); why != "" {
+				e.section.WarnAt(t.Line, "unit", fmt.Sprintf("after %s, %s, %s%s", signal, why, remedy, elsewhere))
+				break
+			}
+		}
+	}
 }
 
 // noteGuard remembers the command of a step that runs one.

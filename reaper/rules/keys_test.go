@@ -11,7 +11,7 @@ import (
 func TestParseRefusesKeys(t *testing.T) {
 	checkRefusals(t, map[string]refusal{
 		"a rule that is a word, and a key at the wrong level": {"rules:", "rules:\n  - foo\nx:",
-			"rules.yml:2: rule 1: must have keys below it, indented further: name, mode, match, ignore, when, steps, cooldown, accept_remote_trigger, window\n" +
+			"rules.yml:2: rule 1: must have keys below it, indented further: name, mode, match, ignore, when, steps, cooldown, accept_remote_trigger, accept_no_restart, window\n" +
 				`rules.yml:3: unknown key "x": known here are trusted_peers, protect, limits, interval, fleet, rules`},
 		"a list where keys belong": {smallest, "- rules\n",
 			"rules.yml:1: must have keys below it, indented further: trusted_peers, protect, limits, interval, fleet, rules"},
@@ -42,7 +42,7 @@ rules:
 		"a misspelt key": {"age: 60s", "age: 60s, ages: 70s",
 			`rules.yml:4: rule web: when: unknown key "ages": known here are ` + strings.Join(condition.Keys(), ", ")},
 		"a misspelt section is said once, not also as missing": {"when:", "wen:",
-			`rules.yml:4: rule web: unknown key "wen": known here are name, mode, match, ignore, when, steps, cooldown, accept_remote_trigger, window`},
+			`rules.yml:4: rule web: unknown key "wen": known here are name, mode, match, ignore, when, steps, cooldown, accept_remote_trigger, accept_no_restart, window`},
 		"a rule without a name": {"name: web", "mode: dry_run",
 			"rules.yml:2: rule 1: name: is missing: give the rule a name, such as tomcat-leak; metrics and the audit file use it"},
 		"a name with a space": {"name: web", "name: a b",

@@ -70,6 +70,7 @@ type parser struct {
 	ruleLines map[string]int // by name
 	guards    []guardAt
 	users     []userAt
+	endings   []endingAt
 }
 
 func readFile(path string) ([]byte, error) {

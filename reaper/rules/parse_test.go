@@ -69,7 +69,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 				step.Signal{Name: "TERM", Wait: 15 * time.Second},
 				step.Signal{Name: "KILL", Wait: 5 * time.Second},
 			},
-			Cooldown: 20 * time.Minute, AcceptRemoteTrigger: true,
+			Cooldown: 20 * time.Minute, AcceptRemoteTrigger: true, AcceptNoRestart: true,
 		}, {
 			Name: "second", Mode: DryRun,
 			Match:    Match{Container: anchored("[0-9a-f]+")},

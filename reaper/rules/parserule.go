@@ -15,7 +15,7 @@ import (
 const defaultCooldown = 10 * time.Minute
 
 var (
-	ruleKeys   = append([]string{"name", "mode", "match", "ignore", "when", "steps", "cooldown", "accept_remote_trigger"}, condition.RuleKeys()...)
+	ruleKeys   = append([]string{"name", "mode", "match", "ignore", "when", "steps", "cooldown", "accept_remote_trigger", "accept_no_restart"}, condition.RuleKeys()...)
 	matchKeys  = []string{"exe", "command", "unit", "user", "container"}
 	ignoreKeys = []string{"remote", "local_port"}
 )
@@ -24,15 +24,16 @@ var (
 // if it is not known.
 func (p *parser) rule(position int, n *yaml.Node, interval time.Duration) Rule {
 	s := p.Section(rulePath(position, n), n.Line, n, ruleKeys...)
-	when := s.Sub("when", condition.Keys()...)
+	match, when := s.Sub("match", matchKeys...), s.Sub("when", condition.Keys()...)
 	rule := Rule{
 		Name:                p.ruleName(s),
 		Mode:                document.Value(s, "mode", DryRun, document.OneOf(DryRun, Enforce)),
-		Match:               p.match(s.Sub("match", matchKeys...)),
+		Match:               p.match(match),
 		Ignore:              readIgnore(s.Sub("ignore", ignoreKeys...)),
 		When:                readWhen(s, when),
 		Cooldown:            document.Value(s, "cooldown", defaultCooldown, document.ParsePositive),
 		AcceptRemoteTrigger: document.Value(s, "accept_remote_trigger", false, document.ParseBool),
+		AcceptNoRestart:     document.Value(s, "accept_no_restart", false, document.ParseBool),
 	}
 	steps := p.steps(s)
 	for _, step := range steps {
@@ -41,6 +42,7 @@ func (p *parser) rule(position int, n *yaml.Node, interval time.Duration) Rule {
 	}
 	p.checkSteps(steps)
 	p.checkRemoteTrigger(&rule, steps, s, when)
+	p.checkRestart(&rule, s, match)
 	warnConditions(&rule, steps, s, when, interval)
 	if rule.Mode == Enforce {
 		s.Warn("mode", "enforce acts only if the exporter runs with --reaper.enforce")

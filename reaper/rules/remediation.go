@@ -69,6 +69,20 @@ func (p *parser) checkRemoteTrigger(rule *Rule, steps []parsedStep, s, when *doc
 	}
 }
 
+// checkRestart warns about what the key accept_no_restart leaves to chance.
+func (p *parser) checkRestart(rule *Rule, s, match *document.Section) {
+	signals := rule.EndingSignals()
+	switch {
+	case s.Broken() || s.Refused("accept_no_restart"):
+	case rule.AcceptNoRestart && len(signals) == 0:
+		s.Warn("accept_no_restart", "has no effect: no step ends a process without starting it again")
+	case rule.AcceptNoRestart:
+		s.Warn("accept_no_restart", "the rule also ends processes that nothing starts again")
+	case len(signals) > 0:
+		p.endings = append(p.endings, endingAt{match, rule.Match, signals})
+	}
+}
+
 // findEnding returns the index of the first step that can end a process, negative if there is none,
 // and whether a guard runs before it.
 func findEnding(steps []parsedStep) (ending int, guarded bool) {

@@ -72,9 +72,13 @@ func (s Signal) String() string { return signal.Name + " " + s.Name }
 // Traits implements Step. Whether the program handles the signal is not known, so every signal that
 // ends a process by default counts as one that ends it.
 func (s Signal) Traits() Traits {
-	return Traits{
+	t := Traits{
 		EndsProcess: signalEnds[s.Name], RequestsEnd: slices.Contains(endRequests, s.Name), Kills: s.Name == "KILL", Wait: s.Wait,
 	}
+	if t.EndsProcess {
+		t.Signal = s.Name
+	}
+	return t
 }
 
 // Permitted implements Step.

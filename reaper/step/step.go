@@ -68,6 +68,10 @@ type Traits struct {
 	NeedsLife   bool // it is useless after a step that requests the end of the process
 	AppliesOnce bool // to one target, even if several processes hold the sockets
 
+	// Signal is the signal by which the step ends the process, such as TERM; empty if it ends none,
+	// or starts it again itself.
+	Signal string
+
 	Wait time.Duration // for the process to end; 0: one interval between rounds
 }
 

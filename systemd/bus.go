@@ -1,0 +1,113 @@
+package systemd
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strconv"
+
+	sd "github.com/coreos/go-systemd/v22/dbus"
+	"github.com/godbus/dbus/v5"
+)
+
+// bus is the part of the D-Bus interface of the service manager that this package uses. Tests have
+// another one only for answers that cannot be provoked.
+type bus interface {
+	// unitByPIDFD returns the name of the unit of a process. It fails with errNotImplemented before
+	// systemd 255.
+	unitByPIDFD(ctx context.Context, pidfd int) (string, error)
+	unitByPID(ctx context.Context, pid int) (string, error)
+	properties(ctx context.Context, unit string) (properties, error)
+	connected() bool
+	close()
+}
+
+var errNotImplemented = errors.New("not implemented by this systemd")
+
+// systemBus is a connection to the system bus, or as root to systemd itself.
+type systemBus struct {
+	conn    *sd.Conn
+	manager dbus.BusObject // for what package sd does not have
+}
+
+func dial(ctx context.Context) (bus, error) {
+	conn, raw, err := connect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("connect to systemd: %w: it needs the system bus (package dbus), and a user that the bus knows: "+
+			"with DynamicUser=yes there is none", err)
+	}
+	return systemBus{conn, raw.Object("org.freedesktop.systemd1", "/org/freedesktop/systemd1")}, nil
+}
+
+// connect opens a connection. The deadline of ctx ends the attempt, not the connection.
+func connect(ctx context.Context) (*sd.Conn, *dbus.Conn, error) {
+	var raw *dbus.Conn
+	type result struct {
+		conn *sd.Conn
+		err  error
+	}
+	done := make(chan result, 1)
+	go func() {
+		conn, err := sd.NewConnection(func() (c *dbus.Conn, err error) {
+			raw, err = dialBus()
+			return raw, err
+		})
+		done <- result{conn, err}
+	}()
+	select {
+	case r := <-done:
+		return r.conn, raw, r.err
+	case <-ctx.Done():
+		go func() { // it hangs, and ends when the bus answers
+			if r := <-done; r.err == nil {
+				r.conn.Close()
+			}
+		}()
+		return nil, nil, ctx.Err()
+	}
+}
+
+// dialBus connects to the system bus. Root can do without one.
+func dialBus() (*dbus.Conn, error) {
+	auth := dbus.WithAuth(dbus.AuthExternal(strconv.Itoa(os.Geteuid())))
+	conn, err := dbus.ConnectSystemBus(auth)
+	if err == nil || os.Geteuid() != 0 {
+		return conn, err
+	}
+	direct, privateErr := dbus.Dial("unix:path=/run/systemd/private")
+	if privateErr == nil {
+		privateErr = direct.Auth([]dbus.Auth{dbus.AuthExternal("0")})
+	}
+	if privateErr != nil {
+		return nil, errors.Join(err, privateErr)
+	}
+	return direct, nil
+}
+
+func (b systemBus) connected() bool { return b.conn.Connected() }
+
+func (b systemBus) close() { b.conn.Close() }
+
+func (b systemBus) unitByPIDFD(ctx context.Context, pidfd int) (name string, err error) {
+	var path dbus.ObjectPath
+	var invocation []byte
+	err = b.manager.CallWithContext(ctx, "org.freedesktop.systemd1.Manager.GetUnitByPIDFD", 0, dbus.UnixFD(pidfd)).Store(&path, &name, &invocation)
+	if isError(err, "org.freedesktop.DBus.Error.UnknownMethod") {
+		return "", errNotImplemented
+	}
+	return name, err
+}
+
+func (b systemBus) unitByPID(ctx context.Context, pid int) (string, error) {
+	return b.conn.GetUnitNameByPID(ctx, uint32(pid))
+}
+
+func (b systemBus) properties(ctx context.Context, unit string) (properties, error) {
+	return b.conn.GetAllPropertiesContext(ctx, unit)
+}
+
+func isError(err error, name string) bool {
+	e, ok := errors.AsType[dbus.Error](err)
+	return ok && e.Name == name
+}

@@ -1,0 +1,4 @@
+// Package systemd asks the service manager of the host about its units over D-Bus: whether it
+// starts the main process of a service again after a signal. It opens no connection before it is
+// asked.
+package systemd
