@@ -55,6 +55,8 @@ func Run(ctx context.Context, args []string, documents fs.FS, stdout, stderr io.
 			fmt.Fprintf(stderr, "%s: error: %v\n", program, err)
 		}
 		return status
+	case evidenceCommand:
+		err = runEvidence(ctx, o, stdout)
 	case memoryCommand:
 		err = readMemory(ctx, o, os.Stdin, raw) // binary, for the process that has started it
 	case explainCommand:

@@ -76,13 +76,7 @@ func runDiagnose(ctx context.Context, o *options, columns int, stdout io.Writer)
 // a group if one is given. It returns nil if none is listed and none was asked for.
 func chooseHolder(view *closewait.View, named closewait.ProcessID, o *options, h *host) (*closewait.Holder, error) {
 	if named.PID != 0 {
-		for _, holder := range view.Holders {
-			if holder.ID == named {
-				return holder, nil
-			}
-		}
-		p, err := h.describe(named)
-		return &closewait.Holder{Process: p}, err
+		return h.holder(view, named)
 	}
 	for _, holder := range closewait.Listed(view, o.minAge) {
 		if o.diagnose.group == "" || holder.Group() == o.diagnose.group {

@@ -26,6 +26,7 @@ const (
 	serveCommand    = "serve"
 	listCommand     = "list"
 	diagnoseCommand = "diagnose"
+	evidenceCommand = "evidence"
 	explainCommand  = "explain"
 	checkCommand    = "check"
 	configCommand   = "check-config"
@@ -33,7 +34,7 @@ const (
 	helped          = ""
 )
 
-var commands = []string{serveCommand, listCommand, diagnoseCommand, explainCommand, checkCommand, configCommand, memoryCommand}
+var commands = []string{serveCommand, listCommand, diagnoseCommand, evidenceCommand, explainCommand, checkCommand, configCommand, memoryCommand}
 
 // The values of --output.
 const (
@@ -67,6 +68,7 @@ func parse(args []string, stdout io.Writer) (command string, o *options, err err
 	o.defineServe(app.Command(serveCommand, "Serve metrics over HTTP. This is the default command.").Default())
 	o.defineList(app.Command(listCommand, "Scan this host once and print the leaking processes, worst first."))
 	o.defineDiagnose(app.Command(diagnoseCommand, "Say why a process does not close its connections. Exit status: 0 nothing wrong, 2 a verdict, 1 an error."))
+	o.defineEvidence(app.Command(evidenceCommand, "Write what is known about a process to a file, before it is restarted."))
 	app.Command(memoryCommand, "Read the memory of a process for diagnose.").Hidden()
 	o.defineCheck(app.Command(checkCommand, "Check this host as a plugin of Nagios or Icinga: exit status 0, 1, 2 or 3, and performance data."))
 	app.Command(explainCommand, "Evaluate the rules against this host and print the result per process. Takes no action.")
@@ -234,6 +236,16 @@ func (o *options) defineDiagnose(cmd *kingpin.CmdClause) {
 	cmd.Flag("peek", "Show the first unread line of its connections, without queries and credentials. The process still reads it later.").
 		BoolVar(&o.diagnose.peek)
 }
+
+func (o *options) defineEvidence(cmd *kingpin.CmdClause) {
+	cmd.Arg("pid", "Process to write about.").Required().SetValue(value[int]{"pid", &o.evidence.pid, atLeast(1)})
+	cmd.Flag("output-file", "File to write; - is standard output. docs/EVIDENCE.md describes the JSON.").
+		Short('o').PlaceHolder("FILE").Required().SetValue(value[string]{"--output-file", &o.evidence.file, fileOrStdout})
+	cmd.Flag("force", "Replace the file if it exists. Default: an error.").BoolVar(&o.evidence.force)
+}
+
+// fileOrStdout reads the name of a file. Of "-o -" kingpin makes an empty value.
+func fileOrStdout(text string) (string, error) { return cmp.Or(text, toStdout), nil }
 
 func telemetryPath(value string) (string, error) {
 	return value, web.CheckTelemetryPath(value)

@@ -21,6 +21,8 @@ type host struct {
 	commands *procfs.CommandLines
 	actions  action.Options
 	units    *systemd.Units
+
+	inspections *kernelhost.BoundedCalls // of single processes
 }
 
 func openHost(o *options) (*host, error) {
@@ -40,6 +42,8 @@ func openHost(o *options) (*host, error) {
 		commands: procfs.NewCommandLines(proc),
 		units:    systemd.NewUnits(),
 		actions:  action.Options{Workers: o.scan.Workers, Namespaces: o.scan.Namespaces},
+
+		inspections: &kernelhost.BoundedCalls{MaxBlocked: maxHanging, Timeout: inspectTime},
 	}, nil
 }
 
@@ -72,6 +76,17 @@ func (h *host) boot() (closewait.Boot, error) {
 		return closewait.Boot{}, err
 	}
 	return executor.Boot()
+}
+
+// holder returns the process with that identity, with its sockets if it has some in the View.
+func (h *host) holder(view *closewait.View, id closewait.ProcessID) (*closewait.Holder, error) {
+	for _, holder := range view.Holders {
+		if holder.ID == id {
+			return holder, nil
+		}
+	}
+	p, err := h.describe(id)
+	return &closewait.Holder{Process: p}, err
 }
 
 // halted says what keeps a process from running from outside; empty: nothing.

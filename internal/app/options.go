@@ -56,6 +56,11 @@ type options struct {
 		output string
 		peek   bool
 	}
+	evidence struct {
+		pid   int
+		file  string
+		force bool
+	}
 	check struct {
 		warning, critical check.Thresholds
 		timeout           time.Duration
