@@ -28,6 +28,10 @@ type Thresholds struct {
 	Age     Range // seconds since the oldest of its connections ended
 	Sockets Range // its ended sockets, accepted or not
 	FDs     Range // percent of its soft limit of descriptors that are in use
+
+	// TimeLeft is compared with the smallest value instead: seconds until its descriptors run out, as
+	// far as a history knows.
+	TimeLeft Range
 }
 
 // Result is what a plugin prints. Its texts are safe for a terminal and for monitoring systems.

@@ -21,22 +21,35 @@ type metric struct {
 	warning, critical Range
 }
 
-type metrics struct{ age, sockets, fds metric }
+type metrics struct{ age, sockets, fds, timeLeft metric }
 
-func (m *metrics) all() []metric { return []metric{m.age, m.sockets, m.fds} }
+// all leaves out the time that is left if no threshold is about it: one scan cannot know it.
+func (m *metrics) all() []metric {
+	all := []metric{m.age, m.sockets, m.fds}
+	if m.timeLeft.used() {
+		all = append(all, m.timeLeft)
+	}
+	return all
+}
 
 // measure finds the worst values.
 func measure(r *report.Report, warning, critical Thresholds) *metrics {
 	m := &metrics{
 		age:     metric{label: "age", unit: "s", phrase: "oldest socket %s", warning: warning.Age, critical: critical.Age},
 		sockets: metric{label: "sockets", phrase: "%s sockets", warning: warning.Sockets, critical: critical.Sockets},
-		fds:     metric{label: "fds", unit: "%", phrase: "%s of the descriptors in use", maximum: "100", warning: warning.FDs, critical: critical.FDs},
+		timeLeft: metric{
+			label: "time_left", unit: "s", phrase: "descriptors run out in %s", unknown: true, warning: warning.TimeLeft, critical: critical.TimeLeft,
+		},
+		fds: metric{label: "fds", unit: "%", phrase: "%s of the descriptors in use", maximum: "100", warning: warning.FDs, critical: critical.FDs},
 	}
 	for _, h := range r.Listed {
 		m.age.raise(h, math.Floor(h.Oldest(r.View.Taken).Seconds()))
 		m.sockets.raise(h, float64(ended(h)))
 		if used, known := usedFDs(h); known {
 			m.fds.raise(h, used)
+		}
+		if trend := r.Row(h).Trend; trend.RunsOut {
+			m.timeLeft.lower(h, math.Floor(trend.Left.Seconds()))
 		}
 	}
 	m.fds.unknown = m.fds.of == nil && len(r.Listed) > 0
@@ -47,6 +60,13 @@ func measure(r *report.Report, warning, critical Thresholds) *metrics {
 func (m *metric) raise(h *closewait.Holder, value float64) {
 	if m.of == nil || value > m.value {
 		m.of, m.value = h, value
+	}
+}
+
+// lower keeps the smaller value.
+func (m *metric) lower(h *closewait.Holder, value float64) {
+	if m.of == nil || value < m.value {
+		m.of, m.value, m.unknown = h, value, false
 	}
 }
 

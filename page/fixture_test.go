@@ -119,7 +119,8 @@ func shop() *report.Report {
 // more and more.
 func shopOverTime() *report.Report {
 	r := shop()
-	r.History = history.New()
+	past := history.New()
+	r.History = past
 	for age := 20 * time.Minute; age >= 0; age -= 20 * time.Second {
 		v := *r.View
 		v.Taken, v.Holders = r.View.Taken.Add(-age), nil
@@ -130,7 +131,7 @@ func shopOverTime() *report.Report {
 			earlier.OpenFDs -= uint64(gone)
 			v.Holders = append(v.Holders, &earlier)
 		}
-		r.History.Add(&v)
+		past.Add(&v)
 	}
 	return r
 }

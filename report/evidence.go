@@ -19,7 +19,6 @@ const evidenceVersion = 1
 const (
 	maxSocketBytes = 1 << 20
 	maxThreadBytes = 2 << 20
-	maxServices    = 100
 )
 
 // Evidence is what is known about a process at one moment.
@@ -33,20 +32,19 @@ type Evidence struct {
 }
 
 type jsonEvidence struct {
-	Version         int              `json:"version"`
-	Taken           time.Time        `json:"taken"`
-	Case            json.RawMessage  `json:"case"` // null if it was made by hand
-	Scanner         jsonScanner      `json:"scanner"`
-	Process         jsonProcess      `json:"process"`
-	ServicesOmitted int              `json:"services_omitted"`
-	Diagnosis       *jsonDiagnosis   `json:"diagnosis"` // null if not known
-	Sockets         []jsonSocket     `json:"sockets"`
-	SocketsOmitted  int              `json:"sockets_omitted"`
-	FDKinds         []jsonDescriptor `json:"fd_kinds"`
-	FDsOmitted      int              `json:"fds_omitted"`
-	Limits          []jsonLimit      `json:"limits"`
-	Cgroups         []jsonCgroup     `json:"cgroups"`
-	Missing         []untrusted      `json:"missing"`
+	Version        int              `json:"version"`
+	Taken          time.Time        `json:"taken"`
+	Case           json.RawMessage  `json:"case"` // null if it was made by hand
+	Scanner        jsonScanner      `json:"scanner"`
+	Process        jsonProcess      `json:"process"`
+	Diagnosis      *jsonDiagnosis   `json:"diagnosis"` // null if not known
+	Sockets        []jsonSocket     `json:"sockets"`
+	SocketsOmitted int              `json:"sockets_omitted"`
+	FDKinds        []jsonDescriptor `json:"fd_kinds"`
+	FDsOmitted     int              `json:"fds_omitted"`
+	Limits         []jsonLimit      `json:"limits"`
+	Cgroups        []jsonCgroup     `json:"cgroups"`
+	Missing        []untrusted      `json:"missing"`
 }
 
 type jsonDescriptor struct {
@@ -74,17 +72,13 @@ func (e *Evidence) JSON(w io.Writer) error {
 		FDKinds: []jsonDescriptor{}, FDsOmitted: e.Resources.DescriptorsOmitted, Limits: []jsonLimit{}, Cgroups: []jsonCgroup{},
 		Missing: untrustedList(slices.Concat(e.Missing, e.Resources.Missing)),
 	}
-	row := newRow(e.Report.History, e.Holder)
+	row := e.Report.newRow(e.Holder)
 	out.Process = jsonProcessOf(e.Report, &row)
 	if len(e.Case) > 0 {
 		out.Case = asciiOf(e.Case)
 	}
 	out.Diagnosis = e.diagnosis()
 	out.Sockets, out.SocketsOmitted = e.sockets()
-	if services := &out.Process.Services; len(*services) > maxServices {
-		out.ServicesOmitted = len(*services) - maxServices
-		*services = (*services)[:maxServices]
-	}
 	for _, d := range e.Resources.Descriptors {
 		out.FDKinds = append(out.FDKinds, jsonDescriptor{untrusted(d.Kind), d.Count})
 	}

@@ -168,7 +168,7 @@ func TestEvidenceOfAHugeProcessIsBounded(t *testing.T) {
 	for what, n := range map[string]struct{ kept, omitted, all any }{
 		"sockets":  {document["sockets"], document["sockets_omitted"], len(socketsOf(&h))},
 		"threads":  {diagnosis["threads"], diagnosis["threads_omitted"], threads},
-		"services": {document["process"].(map[string]any)["services"], document["services_omitted"], len(h.Ended.Services) + len(h.Unaccepted.Services)},
+		"services": {document["process"].(map[string]any)["services"], document["process"].(map[string]any)["services_omitted"], len(h.Ended.Services) + len(h.Unaccepted.Services)},
 	} {
 		kept, omitted := len(n.kept.([]any)), int(n.omitted.(float64))
 		if kept == 0 || omitted == 0 || kept+omitted != n.all.(int) {

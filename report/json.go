@@ -24,6 +24,8 @@ type jsonReport struct {
 	Host          jsonHost      `json:"host"`
 	Hidden        jsonHidden    `json:"hidden"`
 	Processes     []jsonProcess `json:"processes"`
+	Summary       []untrusted   `json:"summary"` // for people
+	Unseen        []untrusted   `json:"unseen"`  // the same
 	Sockets       *[]jsonSocket `json:"sockets,omitempty"`
 }
 
@@ -37,11 +39,13 @@ type jsonScanner struct {
 type jsonMissing struct {
 	Capability string `json:"capability"`
 	Lost       string `json:"lost"`
+	Hides      bool   `json:"hides_sockets"`
 }
 
 type jsonHost struct {
 	Sockets                 map[string]map[string]int `json:"sockets"` // by family and owner
 	OwnerCoverageRatio      float64                   `json:"owner_coverage_ratio"`
+	OwnerlessSockets        map[string]int            `json:"ownerless_sockets"` // by owner
 	NetworkNamespaces       int                       `json:"network_namespaces"`
 	UnreadNetworkNamespaces int                       `json:"unread_network_namespaces"`
 	DeniedProcesses         int                       `json:"denied_processes"`
@@ -59,20 +63,7 @@ type jsonHidden struct {
 // JSON writes all properties of the listed processes and, on request, of their sockets and the
 // sockets without a known holder.
 func (r *Report) JSON(w io.Writer, sockets bool) error {
-	hidden, rows := countHidden(r.View, r.Listed), r.Rows()
-	out := jsonReport{
-		Version:       schemaVersion,
-		Taken:         r.View.Taken.UTC(),
-		ScanSeconds:   r.View.Took.Seconds(),
-		MinAgeSeconds: r.MinAge.Seconds(),
-		Scanner:       newJSONScanner(&r.Visibility),
-		Host:          r.jsonHost(),
-		Hidden:        jsonHidden{Processes: hidden.processes, Sockets: hidden.sockets, MinorProcesses: hidden.minor, NotSelected: len(r.Listed) - len(rows)},
-		Processes:     []jsonProcess{},
-	}
-	for i := range rows {
-		out.Processes = append(out.Processes, jsonProcessOf(r, &rows[i]))
-	}
+	out := r.json(r.Rows())
 	if sockets {
 		list := r.jsonSockets()
 		out.Sockets = &list
@@ -89,16 +80,48 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 func jsonProcessOf(r *Report, row *Row) jsonProcess {
 	p := newJSONProcess(row, r.View.Taken)
 	p.States, p.Trend = newJSONStates(r.seen(), statesOf(row.Holder)), newJSONTrend(r.History, row)
+	p.History = newJSONHistory(r.History, row.Holder.ID)
 	if r.Rules != nil {
 		p.Rules = append([]string{}, r.Rules(&row.Holder.Process)...) // without a match an empty list, not null
 	}
 	return p
 }
 
+func (r *Report) json(rows []Row) *jsonReport {
+	if r.decoded != nil {
+		return r.decoded.only(rows)
+	}
+	hidden := countHidden(r.View, r.Listed)
+	out := &jsonReport{
+		Version:       schemaVersion,
+		Taken:         r.View.Taken.UTC(),
+		ScanSeconds:   r.View.Took.Seconds(),
+		MinAgeSeconds: r.MinAge.Seconds(),
+		Scanner:       newJSONScanner(&r.Visibility),
+		Host:          r.jsonHost(),
+		Hidden:        jsonHidden{Processes: hidden.processes, Sockets: hidden.sockets, MinorProcesses: hidden.minor, NotSelected: len(r.Listed) - len(rows)},
+		Processes:     []jsonProcess{},
+		Summary:       untrustedTexts(r.Summary()),
+		Unseen:        untrustedTexts(r.Unseen()),
+	}
+	for i := range rows {
+		out.Processes = append(out.Processes, jsonProcessOf(r, &rows[i]))
+	}
+	return out
+}
+
+func untrustedTexts(texts []string) []untrusted {
+	list := make([]untrusted, len(texts))
+	for i, text := range texts {
+		list[i] = untrusted(text)
+	}
+	return list
+}
+
 func newJSONScanner(v *closewait.Visibility) jsonScanner {
 	s := jsonScanner{Name: v.Scanner, Fallback: v.Fallback, NetworkNamespaces: v.Namespaces, Missing: []jsonMissing{}}
 	for _, missing := range v.Missing {
-		s.Missing = append(s.Missing, jsonMissing{missing.Capability, missing.Lost})
+		s.Missing = append(s.Missing, jsonMissing{missing.Capability, missing.Lost, missing.HidesSockets})
 	}
 	return s
 }
@@ -117,8 +140,13 @@ func (r *Report) jsonHost() jsonHost {
 			complete = append(complete, s.String())
 		}
 	}
+	ownerless := map[string]int{closewait.OwnedByKernel.String(): 0, closewait.OwnerUnresolved.String(): 0}
+	for _, s := range r.Ownerless() {
+		ownerless[s.Owner.String()]++
+	}
 	return jsonHost{
 		Sockets:                 byFamily,
+		OwnerlessSockets:        ownerless,
 		OwnerCoverageRatio:      r.View.Coverage(),
 		NetworkNamespaces:       r.View.Namespaces,
 		UnreadNetworkNamespaces: r.View.UnreadableNamespaces,

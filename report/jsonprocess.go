@@ -4,8 +4,10 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/history"
 )
+
+// maxServices is the maximum number of services of a process. Each peer port of a scan can be one.
+const maxServices = 100
 
 type jsonProcess struct {
 	Group         untrusted       `json:"group"`
@@ -35,12 +37,15 @@ type jsonProcess struct {
 	Keepalive     int             `json:"keepalive"`
 	LocalPeer     int             `json:"local_peer"`
 	Services      []jsonService   `json:"services"`
+	MoreServices  int             `json:"services_omitted"`
 	Remotes       int             `json:"remote_addresses"`
 	TopRemote     *jsonRemote     `json:"top_remote"`  // null if no socket has ended
 	TopNetwork    *jsonNetwork    `json:"top_network"` // the same
 	LocalPorts    *jsonPorts      `json:"local_ports"` // null if not known
 	Rules         []string        `json:"rules"`       // null without a rules file
 	Trend         *jsonTrend      `json:"trend"`       // null without a history
+	History       []jsonPoint     `json:"history"`     // the same
+	Other         *jsonOther      `json:"other"`       // null if it has ended sockets
 }
 
 // jsonTrend has null for values that are not known.
@@ -50,6 +55,22 @@ type jsonTrend struct {
 	FDsPerSecond     *float64 `json:"fds_per_second"`
 	LeftSeconds      *float64 `json:"left_seconds"`
 	GroupRestarts    int      `json:"group_restarts"`
+}
+
+// jsonPoint is what an earlier scan has found. It has null for values that are not known.
+type jsonPoint struct {
+	At      time.Time `json:"at"`
+	Sockets int       `json:"sockets"`
+	OpenFDs *uint64   `json:"open_fds"`
+	Limit   *uint64   `json:"fd_limit"` // null without a limit too
+}
+
+// jsonOther describes the sockets of a process that has none whose connection has ended.
+type jsonOther struct {
+	OldestSeconds float64       `json:"oldest_seconds"`
+	OldestIsLower bool          `json:"oldest_is_lower_bound"`
+	Services      []jsonService `json:"services"`
+	TopRemote     *jsonRemote   `json:"top_remote"` // null if it was never connected
 }
 
 // jsonFDs has null for values that are not known.
@@ -101,10 +122,47 @@ func newJSONProcess(row *Row, now time.Time) jsonProcess {
 		p.TopRemote = &jsonRemote{Address: all.TopRemote.Addr.String(), Sockets: all.TopRemote.Sockets}
 		p.TopNetwork = &jsonNetwork{Network: all.TopNetwork.Prefix.String(), Sockets: all.TopNetwork.Sockets}
 	}
-	for _, s := range all.Services {
-		p.Services = append(p.Services, jsonService{s.Direction.String(), s.Port, s.Sockets})
+	p.Services, p.MoreServices = newJSONServices(all), max(len(all.Services)-maxServices, 0)
+	if all.Len() == 0 {
+		p.Other = newJSONOther(&h.Other, now)
 	}
 	return p
+}
+
+// newJSONServices returns the first services of a process.
+func newJSONServices(h *closewait.Holding) []jsonService {
+	services := []jsonService{}
+	for _, s := range h.Services[:min(len(h.Services), maxServices)] {
+		services = append(services, jsonService{s.Direction.String(), s.Port, s.Sockets})
+	}
+	return services
+}
+
+func newJSONOther(h *closewait.Holding, now time.Time) *jsonOther {
+	o := &jsonOther{OldestSeconds: h.Oldest(now).Seconds(), OldestIsLower: h.LowerBounds > 0, Services: newJSONServices(h)}
+	if top := h.TopRemote; top.Addr.IsValid() && !top.Addr.IsUnspecified() {
+		o.TopRemote = &jsonRemote{Address: top.Addr.String(), Sockets: top.Sockets}
+	}
+	return o
+}
+
+// newJSONHistory returns nil without a history.
+func newJSONHistory(past Trends, id closewait.ProcessID) []jsonPoint {
+	if past == nil {
+		return nil
+	}
+	points := []jsonPoint{}
+	for _, p := range past.Points(id) {
+		point := jsonPoint{At: p.At.UTC(), Sockets: p.Sockets}
+		if p.Limit != 0 {
+			point.OpenFDs = &p.FDs
+		}
+		if p.Limit != 0 && p.Limit != closewait.UnlimitedFDs {
+			point.Limit = &p.Limit
+		}
+		points = append(points, point)
+	}
+	return points
 }
 
 func newJSONFDs(p *closewait.Process) jsonFDs {
@@ -122,7 +180,7 @@ func newJSONFDs(p *closewait.Process) jsonFDs {
 	return fds
 }
 
-func newJSONTrend(past *history.History, row *Row) *jsonTrend {
+func newJSONTrend(past Trends, row *Row) *jsonTrend {
 	if past == nil {
 		return nil
 	}

@@ -11,7 +11,7 @@ import (
 // no limit). It writes nothing if all was read.
 func (r *Report) Notes(w io.Writer, width int) error {
 	notes := r.Unseen()
-	if len(notes) > 0 {
+	if len(notes) > 0 && r.decoded == nil {
 		notes = append(notes, advice(r.Visibility.Root))
 	}
 	if n := countLowerBounds(r.View); n > 0 {
@@ -28,6 +28,9 @@ func (r *Report) Notes(w io.Writer, width int) error {
 
 // Unseen lists what could not be read.
 func (r *Report) Unseen() []string {
+	if r.decoded != nil {
+		return r.decoded.unseen()
+	}
 	var unseen []string
 	add := func(missing bool, format string, args ...any) {
 		if missing {

@@ -98,7 +98,11 @@ func (r *Report) ownerlessLines() []string {
 	if sockets == 0 {
 		return nil
 	}
-	return []string{fmt.Sprintf("Not in the table: %s that no process is known to hold (--sockets lists them).", Count(sockets, "ended connection"))}
+	how := " (--sockets lists them)"
+	if r.decoded != nil {
+		how = ""
+	}
+	return []string{fmt.Sprintf("Not in the table: %s that no process is known to hold%s.", Count(sockets, "ended connection"), how)}
 }
 
 func writeLines(w io.Writer, lines []string) error {

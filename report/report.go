@@ -18,7 +18,15 @@ type Report struct {
 	Selection  Selection
 	Rules      Rules
 	Verdicts   map[closewait.ProcessID]diagnose.Verdict // of the worst processes, as far as they are known
-	History    *history.History                         // of earlier Views and this one; nil: there is none, and trends are not shown
+	History    Trends                                   // of earlier Views and this one; nil: there is none, and trends are not shown
+	decoded    *decoded                                 // nil: the Report was made of a scan
+}
+
+// Trends knows where processes and their groups are heading. Package history implements it.
+type Trends interface {
+	Process(id closewait.ProcessID) history.Trend
+	Group(p *closewait.Process) history.GroupTrend
+	Points(id closewait.ProcessID) []history.Point
 }
 
 // Rules names the rules of the reaper that match a process; nil where there is no rules file.
@@ -59,6 +67,9 @@ func countHidden(v *closewait.View, listed []*closewait.Holder) hidden {
 
 // Ownerless are the sockets at least MinAge old without a known holder.
 func (r *Report) Ownerless() []*closewait.Socket {
+	if r.decoded != nil {
+		return r.View.Ownerless
+	}
 	var old []*closewait.Socket
 	for _, s := range r.View.Ownerless {
 		if s.Age(r.View.Taken) >= r.MinAge {

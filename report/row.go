@@ -27,7 +27,7 @@ type Row struct {
 
 // Row describes a process of the Report.
 func (r *Report) Row(h *closewait.Holder) Row {
-	row := newRow(r.History, h)
+	row := r.newRow(h)
 	row.Ages = row.Ended
 	if row.Ages.Len() == 0 {
 		row.Ages = h.Other
@@ -48,8 +48,14 @@ func (r *Report) Row(h *closewait.Holder) Row {
 }
 
 // newRow is a Row without its texts. The process may have no socket of interest.
-func newRow(past *history.History, h *closewait.Holder) Row {
-	return Row{Holder: h, Trend: trendOf(past, h), Ended: join(&h.Ended, &h.Unaccepted)}
+func (r *Report) newRow(h *closewait.Holder) Row {
+	row := Row{Holder: h, Trend: trendOf(r.History, h)}
+	if r.decoded != nil {
+		row.Ended = r.decoded.ended[h.ID]
+	} else {
+		row.Ended = join(&h.Ended, &h.Unaccepted)
+	}
+	return row
 }
 
 // other formats the sockets that have not ended, such as "7 fin_wait2". If they are in several

@@ -63,6 +63,9 @@ func selectionLines(r *Report) []string {
 	if others := len(r.Listed) - matching; others > 0 {
 		lines = append(lines, fmt.Sprintf("Not selected: %s.", Count(others, "process")))
 	}
+	if r.decoded != nil && r.decoded.json.Hidden.NotSelected > 0 {
+		lines = append(lines, fmt.Sprintf("Not sent by the exporter: %s, after the worst %d.", Count(r.decoded.json.Hidden.NotSelected, "process"), len(r.Listed)))
+	}
 	if more := matching - shown; more > 0 {
 		lines = append(lines, fmt.Sprintf("Not shown: %d more, after the first %d.", more, shown))
 	}

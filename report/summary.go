@@ -12,6 +12,9 @@ import (
 
 // Summary describes the whole host in a few lines, and counts what is not shown.
 func (r *Report) Summary() []string {
+	if r.decoded != nil {
+		return r.decoded.summary()
+	}
 	lines := append(r.portLines(), r.verdict())
 	lines = append(lines, r.stateLines()...)
 	lines = append(lines, r.kernelLines()...)

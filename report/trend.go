@@ -10,7 +10,7 @@ import (
 )
 
 // trendOf is where a process is heading; nothing is known without a History.
-func trendOf(past *history.History, h *closewait.Holder) history.Trend {
+func trendOf(past Trends, h *closewait.Holder) history.Trend {
 	if past == nil {
 		return history.Trend{}
 	}
@@ -56,7 +56,7 @@ func left(t *history.Trend) string {
 }
 
 // trendLines say over which time trends are measured, and which groups leak again and again.
-func trendLines(past *history.History, holders []*closewait.Holder) []string {
+func trendLines(past Trends, holders []*closewait.Holder) []string {
 	if past == nil || len(holders) == 0 {
 		return nil
 	}
@@ -79,7 +79,7 @@ func trendLines(past *history.History, holders []*closewait.Holder) []string {
 
 // LeaksAgain says that the group of a process has leaked before a restart too. It is empty if it
 // has not, as far as the History knows.
-func LeaksAgain(past *history.History, h *closewait.Holder) string {
+func LeaksAgain(past Trends, h *closewait.Holder) string {
 	if past == nil {
 		return ""
 	}

@@ -71,6 +71,7 @@ func newFixture(t *testing.T, host probe, change func(*Options)) *fixture {
 	options := Options{
 		Page:          fakePage(recorded, "who leaks"),
 		Process:       fakePage(recorded, "why"),
+		API:           fakePage(recorded, "who leaks"),
 		Documents:     http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, "document "+r.URL.Path) }),
 		TelemetryPath: "/metrics",
 		Gatherer:      fakeCollector(recorded),

@@ -18,6 +18,7 @@ const (
 	ReadyPath     = "/-/ready"
 	DocumentsPath = "/docs/"
 	ProcessPath   = "/process"
+	ProcessesPath = "/api/v1/processes"
 
 	rootPath   = "/"
 	reloadPath = "/-/reload"
@@ -26,10 +27,11 @@ const (
 // Options of the handler.
 type Options struct {
 	TelemetryPath          string       // checked by CheckTelemetryPath
-	MaxRequests            int          // maximum number of concurrent scrapes, and of concurrent pages; 0 = no limit
+	MaxRequests            int          // maximum number of concurrent scrapes, of concurrent pages, and of requests to the API; 0 = no limit
 	WithoutExporterMetrics bool         // leave out go_*, process_* and promhttp_*
 	Page                   http.Handler // for /
 	Process                http.Handler // for ProcessPath
+	API                    http.Handler // for ProcessesPath
 	Documents              http.Handler // for the paths below DocumentsPath, which it is given without it
 	Gatherer               func(context.Context) prometheus.Gatherer
 	Probe                  func(context.Context) error // observes the host and reports to Health
@@ -46,6 +48,7 @@ func NewHandler(o Options) http.Handler {
 	mux.Handle("GET "+ProcessPath, pages)
 	mux.Handle("GET "+o.TelemetryPath, newMetrics(o))
 	mux.Handle("GET "+DocumentsPath, http.StripPrefix(strings.TrimSuffix(DocumentsPath, "/"), o.Documents))
+	mux.Handle("GET "+ProcessesPath, newAPI(o))
 	mux.HandleFunc("GET "+HealthyPath, serveHealthy)
 	mux.HandleFunc("GET "+ReadyPath, serveReady(o.Health, o.Probe))
 	if o.Reload != nil {
@@ -72,7 +75,8 @@ var pathCharacters = regexp.MustCompile(`^[A-Za-z0-9/._~-]+$`)
 // CheckTelemetryPath returns an error if a path cannot be used for metrics.
 func CheckTelemetryPath(telemetry string) error {
 	switch {
-	case telemetry == rootPath, telemetry == HealthyPath, telemetry == ReadyPath, telemetry == reloadPath, telemetry == ProcessPath:
+	case telemetry == rootPath, telemetry == HealthyPath, telemetry == ReadyPath, telemetry == reloadPath,
+		telemetry == ProcessPath, telemetry == ProcessesPath:
 		return fmt.Errorf("%q is taken: choose another path, such as /metrics", telemetry)
 	case telemetry == "" || telemetry[0] != '/':
 		return fmt.Errorf("%q does not begin with a slash: use %q", telemetry, "/"+telemetry)

@@ -74,7 +74,7 @@ func TestBadFlagsAreErrorsThatSayHowToFixThem(t *testing.T) {
 		"an unknown format":             {"--log.format=xml", `use logfmt or json`},
 		"an unknown output":             {"list --output=xml", `use table or json`},
 		"an unknown order":              {"list --sort=worst", `--sort: "worst" is unknown: use group, pid, sockets`},
-		"an order that needs scans":     {"list --sort=left", `--sort=left needs more than one scan: give --watch too`},
+		"an order that needs scans":     {"list --sort=left", `--sort=left needs more than one scan: give --watch or --from too`},
 		"no process":                    {"list --pid=0", `--pid: "0" is not a whole number of at least 1`},
 		"no number among pids":          {"list --pid=1 --pid=java", `--pid: "java" is not a whole number`},
 		"no group":                      {"list --group=", `--group: is empty`},

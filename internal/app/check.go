@@ -46,6 +46,9 @@ func checkHost(ctx context.Context, o *options) check.Result {
 	runtime.GOMAXPROCS(o.gomaxprocs)
 	limited, cancel := context.WithTimeout(ctx, o.check.timeout)
 	defer cancel()
+	if o.check.from.url != nil {
+		return checkRemote(limited, o)
+	}
 	h, err := openHost(o)
 	if err != nil {
 		return check.Failed(err)
@@ -58,4 +61,20 @@ func checkHost(ctx context.Context, o *options) check.Result {
 		return check.Failed(err)
 	}
 	return check.Evaluate(newReport(view, o.minAge, h.visibility()), o.check.warning, o.check.critical)
+}
+
+// checkRemote compares what a running exporter says with the thresholds.
+func checkRemote(ctx context.Context, o *options) check.Result {
+	exporter, err := newRemote(&o.check.from)
+	if err != nil {
+		return check.Failed(err)
+	}
+	r, err := exporter.report(ctx)
+	switch {
+	case ctx.Err() != nil:
+		return check.Failed(fmt.Errorf("%s did not answer within --timeout=%s", o.check.from.url, o.check.timeout))
+	case err != nil:
+		return check.Failed(err)
+	}
+	return check.Evaluate(r, o.check.warning, o.check.critical)
 }

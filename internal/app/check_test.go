@@ -21,7 +21,7 @@ func TestTheDocumentOfCheckHasItsFlagsAndDefaults(t *testing.T) {
 		t.Errorf("--help exits with %d", status)
 	}
 	flags := regexp.MustCompile(`--((?:warning|critical|timeout)[a-z-]*)=(\S+)`).FindAllStringSubmatch(help.String(), -1)
-	if len(flags) != 7 {
+	if len(flags) != 9 {
 		t.Fatalf("%d flags in\n%s", len(flags), &help)
 	}
 	for _, flag := range flags {

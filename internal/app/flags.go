@@ -79,7 +79,7 @@ func parse(args []string, stdout io.Writer) (command string, o *options, err err
 	}
 	o.limitCPUs()
 	if err == nil {
-		err = cmp.Or(o.requireRules(), o.checkList())
+		err = cmp.Or(o.requireRules(), o.checkList(), o.checkFrom())
 	}
 	return command, o, err
 }
@@ -192,6 +192,11 @@ func (o *options) defineCheck(cmd *kingpin.CmdClause) {
 		"80", &c.warning.FDs, check.ParseRange)
 	define(cmd, "critical-fds", "The same for CRITICAL.",
 		"95", &c.critical.FDs, check.ParseRange)
+	cmd.Flag("warning-time-left", "Range of the seconds until the descriptors of some process run out, outside of which the state is WARNING, such as 14400:. Only with --from.").
+		PlaceHolder(neverAlerts).SetValue(value[check.Range]{"--warning-time-left", &c.warning.TimeLeft, check.ParseRange})
+	cmd.Flag("critical-time-left", "The same for CRITICAL. Only with --from.").
+		PlaceHolder(neverAlerts).SetValue(value[check.Range]{"--critical-time-left", &c.critical.TimeLeft, check.ParseRange})
+	c.from.define(cmd)
 	cmd.Flag("timeout", "Maximum duration of the check, such as 10 (seconds) or 1m. After it the state is UNKNOWN.").
 		Short('t').Default("10s").SetValue(value[time.Duration]{"--timeout", &c.timeout, timeoutOf})
 }
@@ -222,6 +227,7 @@ func (o *options) defineList(cmd *kingpin.CmdClause) {
 		BoolVar(&o.list.failIfLeaking)
 	cmd.Flag("sockets", "Print a line per socket with all fields instead of a line per process.").
 		BoolVar(&o.list.sockets)
+	o.list.from.define(cmd)
 	define(cmd, "output", "Output format: "+anyOf(outputs)+". docs/LIST.md describes the JSON.",
 		tableOutput, &o.list.output, oneOf(outputs))
 }

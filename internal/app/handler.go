@@ -29,6 +29,7 @@ func (s *server) handler() (http.Handler, error) {
 		WithoutExporterMetrics: s.options.serve.ownMetricsOff,
 		Page:                   shown,
 		Process:                http.HandlerFunc(shown.ServeProcess),
+		API:                    http.HandlerFunc(s.serveProcesses),
 		Documents:              documents,
 		Gatherer:               gatherer,
 		Probe:                  s.probe,

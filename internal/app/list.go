@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
-	"closewait_exporter/history"
 	"closewait_exporter/reaper/rules"
 	"closewait_exporter/report"
 )
@@ -16,46 +15,100 @@ import (
 // errLeaking is the result of list --fail-if-leaking on a host with a leak.
 var errLeaking = errors.New("a process is leaking")
 
-// list scans the host and writes the result to out, and what could not be read to stderr. It does
-// not close the host: a scan that was interrupted may still use it, and the process ends anyway.
+// list scans the host, or asks a running exporter, and writes the result to out, and what could not
+// be read to stderr. It does not close the host: a scan that was interrupted may still use it, and
+// the process ends anyway.
 func list(ctx context.Context, o *options, out *output, stderr io.Writer) error {
-	h, err := openHost(o)
+	read, err := reader(ctx, o)
 	if err != nil {
 		return err
 	}
-	observer := newObserver(ctx, h, nil)
-	l := &lister{options: o, observe: observer.Observe, visibility: h.visibility(), out: out, stderr: stderr}
-	if o.rulesFile != "" {
-		if l.rules, err = matchingRules(ctx, o.rulesFile, h); err != nil {
-			return err
-		}
-	}
+	l := &lister{options: o, read: read, out: out, stderr: stderr}
 	if o.list.watch > 0 {
-		l.history, l.verdicts = observer.history, newVerdicts(ctx, h)
 		return l.watch(ctx)
 	}
 	return l.once(ctx)
 }
 
-// lister is the command list.
-type lister struct {
-	options    *options
+// reader returns what reads the host that the flags say. The first time it scans this host twice
+// where ages need it; later it knows the scans before.
+func reader(ctx context.Context, o *options) (func(ctx context.Context, first bool) (*report.Report, error), error) {
+	if o.list.from.url != nil {
+		exporter, err := newRemote(&o.list.from)
+		if err != nil {
+			return nil, err
+		}
+		return func(ctx context.Context, _ bool) (*report.Report, error) { return exporter.report(ctx) }, nil
+	}
+	h, err := openHost(o)
+	if err != nil {
+		return nil, err
+	}
+	observer := newObserver(ctx, h, nil)
+	local := &localReader{minAge: o.minAge, observe: observer.Observe, visibility: h.visibility()}
+	if o.rulesFile != "" {
+		if local.rules, err = matchingRules(ctx, o.rulesFile, h); err != nil {
+			return nil, err
+		}
+	}
+	if o.list.watch > 0 {
+		local.history, local.verdicts = observer.history, newVerdicts(ctx, h)
+	}
+	return local.read, nil
+}
+
+// localReader scans this host.
+type localReader struct {
+	minAge     time.Duration
 	observe    func(context.Context) (*closewait.View, error)
 	visibility closewait.Visibility
-	rules      report.Rules     // nil without a rules file
-	history    *history.History // nil without --watch
-	verdicts   *verdicts        // nil without --watch
-	out        *output
-	stderr     io.Writer
+	rules      report.Rules  // nil without a rules file
+	history    report.Trends // nil without --watch
+	verdicts   *verdicts     // nil without --watch
+}
+
+func (l *localReader) read(ctx context.Context, first bool) (*report.Report, error) {
+	secondScanFor := l.minAge
+	if !first {
+		secondScanFor = 0
+	}
+	view, err := observe(ctx, l.observe, secondScanFor)
+	if err != nil {
+		return nil, err
+	}
+	r := newReport(view, l.minAge, l.visibility)
+	r.Rules, r.History = l.rules, l.history
+	if l.verdicts != nil {
+		r.Verdicts = l.verdicts.of(view, r.Listed)
+	}
+	return r, nil
+}
+
+// lister is the command list.
+type lister struct {
+	options *options
+	read    func(ctx context.Context, first bool) (*report.Report, error)
+	out     *output
+	stderr  io.Writer
+}
+
+// next returns the next Report, with the processes that the flags select.
+func (l *lister) next(ctx context.Context, first bool) (*report.Report, error) {
+	r, err := l.read(ctx, first)
+	if err != nil {
+		return nil, err
+	}
+	r.Selection = l.options.list.selection
+	return r, nil
 }
 
 // once lists the processes once.
 func (l *lister) once(ctx context.Context) error {
-	view, err := observe(ctx, l.observe, l.options.minAge)
+	const first = true
+	r, err := l.next(ctx, first)
 	if err != nil {
 		return err
 	}
-	r := l.report(view)
 	columns, _ := l.out.size()
 	buffer := bufio.NewWriter(l.out)
 	if err := l.write(r, buffer, columns); err != nil {
@@ -71,15 +124,6 @@ func (l *lister) once(ctx context.Context) error {
 		return errLeaking
 	}
 	return nil
-}
-
-func (l *lister) report(view *closewait.View) *report.Report {
-	r := newReport(view, l.options.minAge, l.visibility)
-	r.Rules, r.History, r.Selection = l.rules, l.history, l.options.list.selection
-	if l.verdicts != nil {
-		r.Verdicts = l.verdicts.of(view, r.Listed)
-	}
-	return r
 }
 
 // observe scans the host, so that ages of at least minAge are known.

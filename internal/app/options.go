@@ -49,6 +49,7 @@ type options struct {
 		selection     report.Selection
 		watch         time.Duration // 0: list once
 		failIfLeaking bool
+		from          remoteOptions
 	}
 	diagnose struct {
 		pid    int // 0: not given
@@ -64,6 +65,7 @@ type options struct {
 	check struct {
 		warning, critical check.Thresholds
 		timeout           time.Duration
+		from              remoteOptions
 	}
 	checkConfig struct {
 		file string
@@ -95,13 +97,29 @@ func (o *options) requireRules() error {
 	return fmt.Errorf("%s needs rules: give --reaper.config=FILE too", flag)
 }
 
+// checkFrom refuses flags that do not go together with --from, or only with it.
+func (o *options) checkFrom() error {
+	l, c := &o.list, &o.check
+	switch {
+	case l.from.url == nil && l.from.httpConfig != "", c.from.url == nil && c.from.httpConfig != "":
+		return errors.New("--from.http-config has no effect: give --from too")
+	case l.from.url != nil && l.sockets:
+		return errors.New("--sockets needs a scan of this host, an exporter sends processes only: leave one of --sockets and --from out")
+	case l.from.url != nil && o.rulesFile != "":
+		return errors.New("--reaper.config needs this host, to compare rules with its processes: leave one of --reaper.config and --from out")
+	case c.from.url == nil && c.warning.TimeLeft.String()+c.critical.TimeLeft.String() != "":
+		return errors.New("--warning-time-left and --critical-time-left need to know the past: give --from too")
+	}
+	return nil
+}
+
 // checkList refuses flags of list that do not go together.
 func (o *options) checkList() error {
 	l := &o.list
 	order := l.selection.Order
 	switch {
-	case l.watch == 0 && order != nil && (order.Key == "rate" || order.Key == "left"):
-		return fmt.Errorf("--sort=%s needs more than one scan: give --watch too", order.Key)
+	case l.watch == 0 && l.from.url == nil && order != nil && (order.Key == "rate" || order.Key == "left"):
+		return fmt.Errorf("--sort=%s needs more than one scan: give --watch or --from too", order.Key)
 	case l.watch > 0 && l.failIfLeaking:
 		return errors.New("--watch has no end, so --fail-if-leaking has no effect: give one of them")
 	case l.watch > 0 && l.sockets && l.output == tableOutput:

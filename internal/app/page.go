@@ -1,7 +1,6 @@
 package app
 
 import (
-	"context"
 	"os"
 	"strings"
 	"time"
@@ -9,7 +8,6 @@ import (
 	"github.com/prometheus/common/version"
 
 	"closewait_exporter/page"
-	"closewait_exporter/report"
 	"closewait_exporter/web"
 )
 
@@ -17,7 +15,6 @@ import (
 // need no scans of their own while the exporter is scraped.
 func (s *server) pageOptions() page.Options {
 	name, _ := os.Hostname() // the page works without it
-	visibility := s.host.visibility()
 	o := page.Options{
 		Host:      name,
 		Version:   version.Version,
@@ -32,15 +29,7 @@ func (s *server) pageOptions() page.Options {
 			{Text: "Metrics reference", Address: fromPage(web.DocumentsPath + "METRICS.md"), About: "the meaning of each metric"},
 			{Text: "Documents", Address: fromPage(web.DocumentsPath), About: "all documents of this version"},
 		},
-		Report: func(ctx context.Context) (*report.Report, error) {
-			view, err := s.observe(ctx)
-			if err != nil {
-				return nil, err
-			}
-			r := newReport(view, s.options.minAge, visibility)
-			r.History, r.Verdicts = s.observer.history, s.verdicts.of(view, r.Listed)
-			return r, nil
-		},
+		Report: s.pageReport,
 	}
 	if s.reaper != nil {
 		o.Reaper = s.reaper.Status

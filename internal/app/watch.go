@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"closewait_exporter/closewait"
 	"closewait_exporter/report"
 )
 
@@ -17,7 +16,7 @@ func (l *lister) watch(ctx context.Context) error {
 	defer ticks.Stop()
 	first := true
 	for {
-		view, err := l.next(ctx, first)
+		r, err := l.next(ctx, first)
 		switch {
 		case ctx.Err() != nil:
 			return nil // interrupted, which is how it is meant to end
@@ -26,7 +25,7 @@ func (l *lister) watch(ctx context.Context) error {
 		case err != nil:
 			fmt.Fprintf(l.stderr, "%s: error: %v\n", program, err) // the next scan may succeed
 		default:
-			if err := l.show(l.report(view), first); err != nil {
+			if err := l.show(r, first); err != nil {
 				return err
 			}
 			first = false
@@ -37,15 +36,6 @@ func (l *lister) watch(ctx context.Context) error {
 			return nil
 		}
 	}
-}
-
-// next returns the next View. The first one takes a second scan where ages need it; later ones have
-// the scans before.
-func (l *lister) next(ctx context.Context, first bool) (*closewait.View, error) {
-	if first {
-		return report.Observe(ctx, l.observe, l.options.minAge)
-	}
-	return l.observe(ctx)
 }
 
 func (l *lister) show(r *report.Report, first bool) error {

@@ -29,6 +29,7 @@ type leakingHost struct {
 	began     time.Time
 	history   *history.History
 	scans     int
+	fallback  string        // why no better scanner works
 	broken    map[int]error // by the number of the scan
 }
 
@@ -66,7 +67,8 @@ func (h *leakingHost) lister(arguments ...string) (l *lister, stdout, stderr *by
 		panic(err)
 	}
 	stdout, stderr = &bytes.Buffer{}, &bytes.Buffer{}
-	l = &lister{options: o, observe: h.observe, visibility: closewait.Visibility{Scanner: "ebpf", Root: true}, history: h.history, stderr: stderr}
+	local := &localReader{observe: h.observe, visibility: closewait.Visibility{Scanner: "ebpf", Root: true, Fallback: h.fallback}, history: h.history}
+	l = &lister{options: o, read: local.read, stderr: stderr}
 	l.out = &output{Writer: report.NewTerminalWriter(stdout), size: func() (int, int) { return 0, 0 }}
 	return l, stdout, stderr
 }
@@ -108,8 +110,9 @@ func TestWatchRedrawsATerminal(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(test), func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				l, _, _ := newLeakingHost(test.processes).lister("--watch")
-				l.visibility.Fallback = strings.Repeat("a long note ", 20)
+				h := newLeakingHost(test.processes)
+				h.fallback = strings.Repeat("a long note ", 20)
+				l, _, _ := h.lister("--watch")
 				var screen bytes.Buffer
 				l.out.screen, l.out.size = &screen, func() (int, int) { return test.columns, test.lines }
 				if err := watchFor(t, l, 5*time.Second); err != nil {
