@@ -169,6 +169,8 @@ func TestEachKindOfVerdict(t *testing.T) {
 			f.Sockets = append(f.Sockets, request(server, 6*time.Second, Peer{Place: OwnProcess, Unread: 80})(0))
 		}}, WaitsForItself, Likely, "80 bytes"},
 		{"a slow request to itself that is being served", []func(*Facts){workers(1, "w", request(server, 6*time.Second, Peer{Place: OwnProcess}))}, NothingWrong, Likely, ""},
+		{"goroutines that have read requests to itself, and clients that have gone", []func(*Facts){ended(3, time.Minute), workers(2, "w", request(server, 6*time.Second, Peer{Place: OwnProcess}))}, WaitsForItself, Possible, "2 requests to its own port 8080 are read"},
+		{"a slow request to itself, and an old leak", []func(*Facts){ended(3, time.Hour), workers(1, "w", request(server, 3*time.Second, Peer{Place: OwnProcess}))}, NeverCloses, Sure, ""},
 		{"a request to itself that was sent just now", []func(*Facts){workers(1, "w", request(server, 100*time.Millisecond, Peer{Place: OwnProcess, Unread: 80}))}, NothingWrong, Likely, ""},
 		{"an unread message on an idle connection to itself", []func(*Facts){func(f *Facts) {
 			s := request(server, 6*time.Second, Peer{Place: OwnProcess, Unread: 1})(0)
@@ -212,6 +214,7 @@ func TestEachKindOfVerdict(t *testing.T) {
 		{"only the end unread, inbound", []func(*Facts){ended(4, time.Hour, unread(1))}, NeverReads, Likely, "their end"},
 		{"answers unread, outbound", []func(*Facts){ended(4, time.Hour, outbound, unread(5000))}, NeverReads, Likely, "answers on 4 connections"},
 		{"the end read", []func(*Facts){ended(4, time.Hour)}, NeverCloses, Sure, "close()"},
+		{"handed over by another process", []func(*Facts){ended(4, time.Hour), func(f *Facts) { f.Sockets = nil }}, NeverCloses, Sure, "It holds no listener on port 8080"},
 		{"the end read, a moment ago", []func(*Facts){ended(4, 20*time.Second)}, NeverCloses, Likely, ""},
 		{"over on both sides, seen twice", []func(*Facts){ended(4, 1500*time.Millisecond, closed)}, NeverCloses, Likely, "reset or timed out"},
 		{"an idle pool", []func(*Facts){ended(4, time.Hour, outbound, unread(1))}, IdlePool, Likely, "outbound port 5432"},

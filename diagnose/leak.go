@@ -162,11 +162,20 @@ func (e *evaluation) leakEvidence() []string {
 	if top.Direction != closewait.UnknownDirection {
 		service = fmt.Sprintf("%s port %d", top.Direction, top.Port)
 	}
-	return []string{
+	lines := []string{
 		fmt.Sprintf("%s (%s), the oldest for %s, %d of them %s.", count(n, "ended socket"), strings.Join(parts, ", "),
 			seconds(e.leak.Oldest(e.Taken)), top.Sockets, service),
 		"Peers: " + remotes(&e.leak),
 	}
+	if top.Direction == closewait.Inbound && e.SocketsKnown && !e.listensOn(top.Port) {
+		lines = append(lines, fmt.Sprintf("It holds no listener on port %d: another process has accepted them and handed them over, or the listener is closed.", top.Port))
+	}
+	return lines
+}
+
+// listensOn reports whether the process has a listener on a port.
+func (e *evaluation) listensOn(port uint16) bool {
+	return slices.ContainsFunc(e.Sockets, func(s Socket) bool { return s.State == Listening && s.Local.Port() == port })
 }
 
 // remotes names the most frequent peer of sockets.

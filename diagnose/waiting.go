@@ -28,6 +28,34 @@ func (s *Socket) unserved() bool {
 		(s.Peer.Place == OwnQueue || s.Peer.Place == OwnProcess && s.Peer.Unread > 0)
 }
 
+// unanswered reports whether a connection goes to the process itself, which has read the request,
+// and has not answered for long.
+func (s *Socket) unanswered(between time.Duration) bool {
+	return s.State == Established && !s.Inbound && s.Peer.Place == OwnProcess && s.Peer.Unread == 0 &&
+		s.awaitsAnswer() && s.waited(between) >= stale
+}
+
+// answersNot applies to a process that has read requests of its own and does not answer, while its
+// clients are kept waiting: as with goroutines, which read a request before they wait for a place.
+func answersNot(e *evaluation) *Verdict {
+	var waiting []Socket
+	for _, s := range e.Sockets {
+		if s.unanswered(e.Between) {
+			waiting = append(waiting, s)
+		}
+	}
+	if len(waiting) == 0 || !e.suffers() {
+		return nil
+	}
+	return &Verdict{
+		Confidence: Possible,
+		Summary: fmt.Sprintf("It waits for itself: %s to its own port %d %s read, and not answered.",
+			count(len(waiting), "request"), waiting[0].Remote.Port(), is(len(waiting))),
+		Evidence: append([]string{fmt.Sprintf("The newest of these requests was sent %s ago, and nothing was received since.", seconds(shortest(waiting)))},
+			append(e.queueEvidence(), e.leakEvidence()...)...),
+	}
+}
+
 // waitsForItself applies to a process that has sent requests to itself which it does not read: all
 // who could do so are waiting for the answers, or for something that does not happen.
 func waitsForItself(e *evaluation) *Verdict {
@@ -44,7 +72,7 @@ func waitsForItself(e *evaluation) *Verdict {
 		}
 	}
 	if len(unserved) == 0 {
-		return nil
+		return answersNot(e)
 	}
 	v := &Verdict{Confidence: Likely}
 	port := unserved[0].Remote.Port()
@@ -103,7 +131,7 @@ func waitsForPeer(e *evaluation) *Verdict {
 	groups := map[target][]threadWait{}
 	var best target
 	for _, w := range e.waits() {
-		if w.socket.Inbound || !w.socket.awaitsAnswer() {
+		if w.socket.Inbound || !w.socket.awaitsAnswer() || w.socket.Peer.Place == OwnProcess {
 			continue
 		}
 		key := target{stem(w.Name), address(w.socket.Remote)}

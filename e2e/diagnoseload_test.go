@@ -4,10 +4,13 @@ import (
 	"fmt"
 	"net"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"closewait_exporter/internal/leaktest"
 )
@@ -22,6 +25,44 @@ func TestDiagnoseTellsLoadFromALeak(t *testing.T) {
 		dial(t, p.port, "hello")
 	}
 	awaitVerdict(t, p.pid, "overload", "CPU quota", "Accept queue")
+}
+
+// TestDiagnoseTellsLoadOfOthersFromALeak has a healthy server that shares a fifth of a processor with
+// programs that only compute, and clients that do not wait for its answers.
+func TestDiagnoseTellsLoadOfOthersFromALeak(t *testing.T) {
+	leaktest.RequireRoot(t)
+	leaktest.RequireProgram(t, "stress-ng")
+	join := limitedCgroup(t)
+	p := startForeign(t, "python3", "testdata/python/echo.py")
+	join(p.pid)
+	others := exec.Command("sh", "-c", "read start && exec stress-ng --quiet --cpu 4 --timeout 100")
+	others.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGTERM} // stress-ng then ends its children
+	start, err := others.StdinPipe()
+	must(t, err)
+	must(t, others.Start())
+	join(others.Process.Pid)
+	t.Cleanup(func() { _ = others.Process.Signal(syscall.SIGTERM); _ = others.Wait() })
+	_, err = fmt.Fprintln(start, "start")
+	must(t, err)
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for arrivals := time.NewTicker(3 * time.Millisecond); ; {
+			select {
+			case <-stop:
+				arrivals.Stop()
+				return
+			case <-arrivals.C:
+			}
+			// A full accept queue would make connect wait.
+			if c, err := net.DialTimeout("tcp", fmt.Sprintf("127.0.0.1:%d", p.port), 100*time.Millisecond); err == nil {
+				_, _ = c.Write([]byte("hello"))
+				c.Close()
+			}
+		}
+	}()
+	t.Cleanup(func() { close(stop); <-stopped })
+	awaitVerdict(t, p.pid, "overload", "CPU quota")
 }
 
 // limitedCgroup makes a cgroup that gets a fifth of a processor. It is removed when the test ends.

@@ -34,15 +34,16 @@ func TestServersThatLeak(t *testing.T) {
 		host    string
 		unread  string
 		holders int
+		verdict string
 	}{
 		{"Python with threads, which reads the end of file and does not close",
-			[]string{"python3", "testdata/python/threads.py"}, requestAndClose, "::1", "none", 1},
+			[]string{"python3", "testdata/python/threads.py"}, requestAndClose, "::1", "none", 1, "never_closes"},
 		{"Python that forks for each client and hangs, so that children share sockets",
-			[]string{"python3", "testdata/python/prefork.py"}, requestAndClose, "127.0.0.1", "fin", 1 + leaked},
+			[]string{"python3", "testdata/python/prefork.py"}, requestAndClose, "127.0.0.1", "fin", 1 + leaked, "shared"},
 		{"Python asyncio that sends on after a half-close",
-			[]string{"python3", "testdata/python/halfclose.py"}, requestAndHalfClose, "127.0.0.1", "none", 1},
+			[]string{"python3", "testdata/python/halfclose.py"}, requestAndHalfClose, "127.0.0.1", "none", 1, "half_close"},
 		{"Java that keeps connections, on an IPv6 socket",
-			[]string{"java", javaQuick, "testdata/java/LeakingServer.java"}, requestAndClose, "127.0.0.1", "fin", 1},
+			[]string{"java", javaQuick, "testdata/java/LeakingServer.java"}, requestAndClose, "127.0.0.1", "fin", 1, "never_reads"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
@@ -66,6 +67,7 @@ func TestServersThatLeak(t *testing.T) {
 					t.Errorf("leak of the server (-want +got):\n%s", diff)
 				}
 			}
+			awaitVerdict(t, p.pid, tt.verdict)
 		})
 	}
 }
@@ -106,6 +108,7 @@ func TestClientsThatLeak(t *testing.T) {
 			if most := uint64(leaked * (pageSize + 1024)); got.UnreadBytes == 0 || got.UnreadBytes > most {
 				t.Errorf("%d bytes unread, want some, and at most %d: pages with their headers", got.UnreadBytes, most)
 			}
+			awaitVerdict(t, p.pid, "never_reads", "left the answers on 3 connections unread")
 		})
 	}
 }

@@ -40,6 +40,8 @@ func run(args []string) error {
 
 	hanging := app.Command("http-server", "Serve with net/http and handlers that hang. Reads the commands count and close, and ends with stdin.").Hidden()
 	keepalive := hanging.Flag("keepalive", "Let the listener set keepalive, as it does by default.").Default("true").Bool()
+	itself := app.Command("self-call", "Serve /outer, which requests /inner from the server itself. Ends with stdin.").Hidden()
+	places := itself.Arg("places", "Number of requests that are worked on at the same time.").Required().Int()
 
 	command, err := app.Parse(args)
 	if err != nil {
@@ -53,6 +55,8 @@ func run(args []string) error {
 		return getAndKeep(*url, *requests)
 	case hanging.FullCommand():
 		return serveAndHang(*keepalive)
+	case itself.FullCommand():
+		return answerThroughItself(*places)
 	case server.FullCommand():
 		if o, err = flags.parse(); err != nil {
 			return err
