@@ -26,7 +26,11 @@ type diagnosis struct {
 		Wrong                           bool
 		Evidence                        []string
 	}
-	Unread []unreadLine
+	Unread  []unreadLine
+	Threads []struct {
+		Call  string
+		Still bool
+	}
 }
 
 // unreadLine is a line that --peek shows.

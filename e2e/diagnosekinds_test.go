@@ -102,6 +102,7 @@ func sees(t *testing.T, state string) bool {
 func TestDiagnoseFindsWhoHoldsCopies(t *testing.T) {
 	leaktest.RequireRoot(t)
 	t.Run("both keep them", func(t *testing.T) {
+		t.Parallel()
 		p := startForeign(t, "python3", "testdata/python/acceptor.py")
 		for range 3 {
 			requestAndClose(t, "127.0.0.1", p.port)
@@ -111,6 +112,7 @@ func TestDiagnoseFindsWhoHoldsCopies(t *testing.T) {
 		awaitVerdict(t, family[1], "shared", fmt.Sprintf("Other holders: pid %d", p.pid))
 	})
 	t.Run("only the receiver has them", func(t *testing.T) {
+		t.Parallel()
 		leak := leaktest.Start(t, "--sockets=3", "--unread=none", "--pass")
 		awaitVerdict(t, leak.Children[0], "never_closes", "It holds no listener on port")
 	})

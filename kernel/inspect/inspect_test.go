@@ -3,6 +3,7 @@ package inspect
 import (
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"slices"
@@ -232,5 +233,45 @@ func TestProcessesAreReadQuickly(t *testing.T) {
 				t.Errorf("%+v has what can hang", s)
 			}
 		}
+	}
+}
+
+// TestWithoutTheRightToTraceTheRestIsRead denies what Yama denies.
+func TestWithoutTheRightToTraceTheRestIsRead(t *testing.T) {
+	leaktest.RequireRoot(t)
+	var fds waiterFDs
+	id := start(t, "waiter", &fds).id
+	var server unreader
+	unread := start(t, "unreader", &server)
+	c, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", server.Port))
+	must(t, err)
+	defer c.Close()
+	_, err = c.Write([]byte(secretRequest))
+	must(t, err)
+	r := reader(t, "denied")
+	r.ChildTime, r.Peek = soon/2, true
+	for _, c := range []struct {
+		id      closewait.ProcessID
+		missing string
+	}{{id, "read memory of process"}, {unread.id, "pidfd_getfd needs CAP_SYS_PTRACE, and kernel.yama.ptrace_scope below 3"}} {
+		leaktest.Eventually(t, soon, func() (bool, string) {
+			f, err := r.Read(t.Context(), &closewait.Process{ID: c.id})
+			must(t, err)
+			if !f.SocketsKnown || !f.CallsKnown || len(diagnose.UnreadLines(f)) > 0 {
+				t.Fatalf("%+v", f)
+			}
+			return slices.ContainsFunc(f.Missing, func(line string) bool { return strings.Contains(line, c.missing) }), fmt.Sprintf("missing is %q", f.Missing)
+		})
+	}
+}
+
+func TestAReusedPIDIsGone(t *testing.T) {
+	h := openHost(t)
+	id, err := Find(h, os.Getpid())
+	must(t, err)
+	id.Start--
+	r := &Reader{Host: h}
+	if _, err := r.Read(t.Context(), &closewait.Process{ID: id}); !errors.Is(err, closewait.ErrGone) || !strings.Contains(err.Error(), "belongs to another process now") {
+		t.Errorf("error is %v", err)
 	}
 }

@@ -34,6 +34,16 @@ var roles = map[string]func() error{
 		}
 		return ReadMemory(context.Background(), h, os.Stdin, os.Stdout)
 	},
+	"denied": func() error {
+		if err := denyTracing(); err != nil {
+			return err
+		}
+		h, err := host.Open(host.DefaultPath)
+		if err != nil {
+			return err
+		}
+		return ReadMemory(context.Background(), h, os.Stdin, os.Stdout)
+	},
 	"hang":      func() error { select {} },
 	"waiter":    wait,
 	"userfault": waitInUnservedMemory,
@@ -143,6 +153,27 @@ func waitInUnservedMemory() error {
 	fmt.Println("{}")
 	_, err = os.Stdin.Read(make([]byte, 1))
 	return err
+}
+
+// denyTracing makes the system calls fail that Yama forbids, for all threads.
+func denyTracing() error {
+	deny := []unix.SockFilter{
+		{Code: unix.BPF_LD | unix.BPF_W | unix.BPF_ABS, K: 0},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jt: 1, K: unix.SYS_PROCESS_VM_READV},
+		{Code: unix.BPF_JMP | unix.BPF_JEQ | unix.BPF_K, Jf: 1, K: unix.SYS_PIDFD_GETFD},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ERRNO | uint32(unix.EPERM)},
+		{Code: unix.BPF_RET | unix.BPF_K, K: unix.SECCOMP_RET_ALLOW},
+	}
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	if err := unix.Prctl(unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0); err != nil {
+		return err
+	}
+	program := unix.SockFprog{Len: uint16(len(deny)), Filter: &deny[0]}
+	if _, _, errno := unix.Syscall(unix.SYS_SECCOMP, unix.SECCOMP_SET_MODE_FILTER, unix.SECCOMP_FILTER_FLAG_TSYNC, uintptr(unsafe.Pointer(&program))); errno != 0 {
+		return errno
+	}
+	return nil
 }
 
 // played is a role that is being played.

@@ -84,6 +84,19 @@ func TestSetsOfDescriptorsAreParsed(t *testing.T) {
 	}
 }
 
+func TestWhatIsDeniedSaysWhatPermitsIt(t *testing.T) {
+	for scope, want := range map[string]string{
+		"":    "run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
+		"0\n": "run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH",
+		"1\n": "run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH: kernel.yama.ptrace_scope=1 forbids it to other processes, also of the same user",
+		"3\n": "kernel.yama.ptrace_scope=3 forbids it until the next boot",
+	} {
+		if got := permission(scope); got != want {
+			t.Errorf("%q: %q, want %q", scope, got, want)
+		}
+	}
+}
+
 func TestQuotasAreCompared(t *testing.T) {
 	before := map[string]quota{"/a": parseQuota("nr_periods 10\nnr_throttled 2\nthrottled_time 5\n"), "/a/b": {periods: 10}, "/replaced": {100, 100}}
 	after := map[string]quota{"/a": parseQuota("usage_usec 1\nnr_periods 20\nnr_throttled 7\n"), "/a/b": {periods: 20}, "/new": {10, 10}, "/replaced": {101, 3}}
