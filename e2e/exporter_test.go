@@ -85,7 +85,7 @@ func (e *exporter) get(path string, header ...string) (status int, body string) 
 
 // ask is get for other goroutines than the test's, and for exporters that may not answer.
 func (e *exporter) ask(path string, header ...string) (status int, body string, err error) {
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: maxWait}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}, Timeout: maxWait}
 	request, err := http.NewRequest(http.MethodGet, "http://"+e.address+path, nil)
 	if err != nil {
 		return 0, "", err

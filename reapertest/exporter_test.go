@@ -68,7 +68,7 @@ func (f files) startIn(t *testing.T, runner []string, flags ...string) *exporter
 		t.Fatal(err)
 	}
 	t.Cleanup(e.close)
-	await(t, func() (bool, string) {
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
 		e.address = e.log.address()
 		return e.address != "", "the exporter does not listen:\n" + e.log.String()
 	})
@@ -180,8 +180,8 @@ func write(t testing.TB, path, text string) {
 	}
 }
 
-// await waits until the condition holds. Most conditions scrape, which costs CPU time: rounds are
-// 300 ms long.
+// await waits until the condition holds. Most conditions scrape, which takes 15 ms of CPU time with
+// the race detector, and change with a round at most.
 func await(t testing.TB, condition func() (done bool, why string)) {
 	t.Helper()
 	leaktest.EventuallyEvery(t, maxWait, interval, condition)

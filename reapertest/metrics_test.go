@@ -36,7 +36,7 @@ func (e *exporter) request(method, path string) (status int, body string) {
 	if err != nil {
 		e.t.Fatal(err)
 	}
-	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true}, Timeout: maxWait}
+	client := http.Client{Transport: &http.Transport{DisableKeepAlives: true, DisableCompression: true}, Timeout: maxWait}
 	answer, err := client.Do(request)
 	if err != nil {
 		e.t.Fatal(err)

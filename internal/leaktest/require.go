@@ -42,16 +42,19 @@ func RequireMPTCP(t testing.TB) {
 // loaded machine.
 func Eventually(t testing.TB, within time.Duration, condition func() (done bool, why string)) {
 	t.Helper()
-	EventuallyEvery(t, within, 100*time.Millisecond, condition)
+	eventually(t, within, 5*time.Millisecond, 100*time.Millisecond, condition)
 }
 
-// EventuallyEvery is Eventually for conditions that take much CPU time: it gives the longest
-// interval.
-func EventuallyEvery(t testing.TB, within, longest time.Duration, condition func() (done bool, why string)) {
+// EventuallyEvery is Eventually at a fixed interval, for conditions that take much CPU time.
+func EventuallyEvery(t testing.TB, within, interval time.Duration, condition func() (done bool, why string)) {
 	t.Helper()
-	between := 5 * time.Millisecond
+	eventually(t, within, interval, interval, condition)
+}
+
+func eventually(t testing.TB, within, shortest, longest time.Duration, condition func() (done bool, why string)) {
+	t.Helper()
+	between := shortest
 	for deadline := time.Now().Add(within); ; time.Sleep(between) {
-		between = min(between*5/4, longest)
 		done, why := condition()
 		if done {
 			return
@@ -59,5 +62,6 @@ func EventuallyEvery(t testing.TB, within, longest time.Duration, condition func
 		if time.Now().After(deadline) {
 			t.Fatalf("not within %v: %s", within, why)
 		}
+		between = min(between*5/4, longest)
 	}
 }
