@@ -14,42 +14,51 @@ import (
 	"closewait_exporter/kernel/scan"
 )
 
+// TestNamesOfProcessesAreSeenByteForByte has a process of each name at the same time, because
+// opening a scanner takes more CPU time than scanning.
 func TestNamesOfProcessesAreSeenByteForByte(t *testing.T) {
-	for name, c := range map[string]struct{ given, want string }{
-		"plain":                        {"tomcat", "tomcat"},
-		"a newline":                    {`a\nb`, "a\nb"},
-		"quotes":                       {`say "hi"`, `say "hi"`},
-		"the end of a stat line":       {`x) Z 1 1 1 1 1`, "x) Z 1 1 1 1 1"},
-		"parentheses":                  {`((()))`, "((()))"},
-		"only a space":                 {` `, " "},
-		"invalid UTF-8":                {`\xff\xfe\x80`, "\xff\xfe\x80"},
-		"15 bytes, cut inside a rune":  {`aaaaaaaaaaaaaa\u00e9`, "aaaaaaaaaaaaaa\xc3"},
-		"control and bidi characters":  {`\x1b[31m\u202e`, "\x1b[31m\u202e"},
-		"what a label would end with":  {`"} 1\n`, "\"} 1\n"},
-		"a backslash":                  {`a\\nb`, `a\nb`},
-		"a line of /proc/PID/status":   {`a\nUid:\t7 7 7 7`, "a\nUid:\t7 7 7 7"},
-		"longer than 15 bytes, cut":    {`abcdefghijklmnopq`, "abcdefghijklmno"},
-		"a percent sign, for a format": {`%s%n%d`, "%s%n%d"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			before := time.Now()
-			l := leaktest.Start(t, "--sockets=1", "--comm="+c.given)
-			withEachScanner(t, func(t *testing.T, kind scannerKind) {
-				scanner := openTracked(t, kind, scan.Options{})
-				scanner.view() // from the second scan on, BPF reports some facts in place of /proc
-				h := scanner.view().holder(l.PID)
-				if h.Comm != c.want || h.Group() != c.want {
-					t.Errorf("comm %q, group %q, want %q", h.Comm, h.Group(), c.want)
-				}
-				if started := h.StartTime; started.Before(before.Add(-2*time.Second)) || started.After(time.Now().Add(time.Second)) {
-					t.Errorf("started at %v, want about %v", started, before) // the boot time is known to the second
-				}
-				if h.State == 'Z' || h.ID.PID != l.PID || int(h.UID) != os.Geteuid() {
-					t.Errorf("state %c, pid %d, uid %d", h.State, h.ID.PID, h.UID)
-				}
-			})
-		})
+	type named struct {
+		given, want string
+		started     time.Time
+		leak        *leaktest.Leak
 	}
+	names := map[string]*named{
+		"plain":                        {given: "tomcat", want: "tomcat"},
+		"a newline":                    {given: `a\nb`, want: "a\nb"},
+		"quotes":                       {given: `say "hi"`, want: `say "hi"`},
+		"the end of a stat line":       {given: `x) Z 1 1 1 1 1`, want: "x) Z 1 1 1 1 1"},
+		"parentheses":                  {given: `((()))`, want: "((()))"},
+		"only a space":                 {given: ` `, want: " "},
+		"invalid UTF-8":                {given: `\xff\xfe\x80`, want: "\xff\xfe\x80"},
+		"15 bytes, cut inside a rune":  {given: `aaaaaaaaaaaaaa\u00e9`, want: "aaaaaaaaaaaaaa\xc3"},
+		"control and bidi characters":  {given: `\x1b[31m\u202e`, want: "\x1b[31m\u202e"},
+		"what a label would end with":  {given: `"} 1\n`, want: "\"} 1\n"},
+		"a backslash":                  {given: `a\\nb`, want: `a\nb`},
+		"a line of /proc/PID/status":   {given: `a\nUid:\t7 7 7 7`, want: "a\nUid:\t7 7 7 7"},
+		"longer than 15 bytes, cut":    {given: `abcdefghijklmnopq`, want: "abcdefghijklmno"},
+		"a percent sign, for a format": {given: `%s%n%d`, want: "%s%n%d"},
+	}
+	for _, n := range names {
+		n.started = time.Now()
+		n.leak = leaktest.Start(t, "--sockets=1", "--comm="+n.given)
+	}
+	withEachScanner(t, func(t *testing.T, kind scannerKind) {
+		scanner := openTracked(t, kind, scan.Options{})
+		scanner.view() // from the second scan on, BPF reports some facts in place of /proc
+		v := scanner.view()
+		for name, n := range names {
+			h := v.holder(n.leak.PID)
+			if h.Comm != n.want || h.Group() != n.want {
+				t.Errorf("%s: comm %q, group %q, want %q", name, h.Comm, h.Group(), n.want)
+			}
+			if started := h.StartTime; started.Before(n.started.Add(-2*time.Second)) || started.After(time.Now().Add(time.Second)) {
+				t.Errorf("%s: started at %v, want about %v", name, started, n.started) // the boot time is known to the second
+			}
+			if h.State == 'Z' || h.ID.PID != n.leak.PID || int(h.UID) != os.Geteuid() {
+				t.Errorf("%s: state %c, pid %d, uid %d", name, h.State, h.ID.PID, h.UID)
+			}
+		}
+	})
 }
 
 func TestFactsOfAProcess(t *testing.T) {
