@@ -53,7 +53,7 @@ func TestArchitecture(t *testing.T) {
 		"evidence":  {"syscall"},
 		"report":    {module + "closewait", module + "diagnose", module + "history"},
 		"check":     {module + "closewait", module + "report"},
-		"page":      {module + "closewait", module + "report", module + "reaper/status"},
+		"page":      {module + "closewait", module + "history", module + "report", module + "reaper/status"},
 		"brake":     {"github.com/prometheus/client_golang/api"},
 		"web":       {"github.com/prometheus/client_golang"},
 

@@ -27,8 +27,8 @@ func TestDiagnoseTellsLoadFromALeak(t *testing.T) {
 	awaitVerdict(t, p.pid, "overload", "CPU quota", "Accept queue")
 }
 
-// TestDiagnoseTellsLoadOfOthersFromALeak has a healthy server that shares a fifth of a processor with
-// programs that only compute, and clients that do not wait for its answers.
+// TestDiagnoseTellsLoadOfOthersFromALeak has a healthy server that shares a fifth of a processor
+// with programs that only compute, and clients that do not wait for its answers.
 func TestDiagnoseTellsLoadOfOthersFromALeak(t *testing.T) {
 	leaktest.RequireRoot(t)
 	leaktest.RequireProgram(t, "stress-ng")

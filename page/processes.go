@@ -34,9 +34,10 @@ type process struct {
 	Causes          string // number of sockets by what is unread
 	Peer, PeerShare string
 
-	Address   string // of the page of the process
-	OfGroup   string // address of the page with this group alone
-	OfService string // the same for the service; empty: it has no port of its own
+	Address   string     // of the page of the process
+	OfGroup   string     // address of the page with this group alone
+	OfService string     // the same for the service; empty: it has no port of its own
+	Course    *sparkline // nil: not enough is remembered
 }
 
 // gauge is a bar with a width of 0 to 100.
@@ -80,6 +81,11 @@ func newProcesses(r *report.Report, by query) *processes {
 	p.Omitted = max(len(rows)-maxRows, 0)
 	for i := range rows[:len(rows)-p.Omitted] {
 		p.Rows = append(p.Rows, newProcess(&rows[i], r.View.Taken, most, by))
+	}
+	if r.History != nil {
+		for _, row := range p.Rows {
+			row.Course = newSparkline(r.History.Points(row.Holder.ID))
+		}
 	}
 	return p
 }

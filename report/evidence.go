@@ -72,7 +72,7 @@ func (e *Evidence) JSON(w io.Writer) error {
 		FDKinds: []jsonDescriptor{}, FDsOmitted: e.Resources.DescriptorsOmitted, Limits: []jsonLimit{}, Cgroups: []jsonCgroup{},
 		Missing: untrustedList(slices.Concat(e.Missing, e.Resources.Missing)),
 	}
-	row := e.Report.newRow(e.Holder)
+	row := newRow(e.Report, e.Holder)
 	out.Process = jsonProcessOf(e.Report, &row)
 	if len(e.Case) > 0 {
 		out.Case = asciiOf(e.Case)

@@ -27,7 +27,7 @@ type Row struct {
 
 // Row describes a process of the Report.
 func (r *Report) Row(h *closewait.Holder) Row {
-	row := r.newRow(h)
+	row := newRow(r, h)
 	row.Ages = row.Ended
 	if row.Ages.Len() == 0 {
 		row.Ages = h.Other
@@ -48,7 +48,7 @@ func (r *Report) Row(h *closewait.Holder) Row {
 }
 
 // newRow is a Row without its texts. The process may have no socket of interest.
-func (r *Report) newRow(h *closewait.Holder) Row {
+func newRow(r *Report, h *closewait.Holder) Row {
 	row := Row{Holder: h, Trend: trendOf(r.History, h)}
 	if r.decoded != nil {
 		row.Ended = r.decoded.ended[h.ID]

@@ -159,14 +159,14 @@ func (r *reading) missing(what string, err error) {
 	if err == nil {
 		return
 	}
-	r.facts.Missing = append(r.facts.Missing, missingLine(what, err))
+	r.facts.Missing = append(r.facts.Missing, missingLine(r.Host, what, err))
 }
 
 // missingLine says for people what could not be read, and why.
-func missingLine(what string, err error) string {
+func missingLine(h *host.Host, what string, err error) string {
 	line := fmt.Sprintf("Not read: %s: %v", what, err)
 	if host.Denied(err) {
-		scope, _ := r.Host.Proc.Read("sys/kernel/yama/ptrace_scope", nil) // without Yama there is none
+		scope, _ := h.Proc.Read("sys/kernel/yama/ptrace_scope", nil) // without Yama there is none
 		line += ": " + permission(string(scope))
 	}
 	return line + "."

@@ -33,7 +33,7 @@ func ReadResources(ctx context.Context, h *host.Host, id closewait.ProcessID) (c
 	defer dir.Close()
 	missing := func(what string, err error) {
 		if err != nil {
-			r.Missing = append(r.Missing, missingLine(what, dir.UnlessEnded(".", err)))
+			r.Missing = append(r.Missing, missingLine(h, what, dir.UnlessEnded(".", err)))
 		}
 	}
 	missing("the kinds of its descriptors", readKinds(ctx, dir, &r))
