@@ -2,6 +2,7 @@ package history
 
 import (
 	"math"
+	"slices"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -36,10 +37,12 @@ type series []point
 // add appends a point. If there are too many, it removes the one whose absence leaves the smallest
 // gap relative to its age: the past is kept, with less detail.
 func (s *series) add(p point) {
-	points := append(*s, p)
-	for p.at.Sub(points[0].at) > keep {
-		points = points[1:]
+	points := *s
+	old := 0
+	for old < len(points) && p.at.Sub(points[old].at) > keep {
+		old++
 	}
+	points = append(slices.Delete(points, 0, old), p) // in place, so that the capacity does not grow
 	if len(points) > maxPoints {
 		points = points.without(points.leastMissed())
 	}
