@@ -57,6 +57,11 @@ func Run(ctx context.Context, args []string, documents fs.FS, stdout, stderr io.
 		return status
 	case evidenceCommand:
 		err = runEvidence(ctx, o, stdout)
+	case originCommand:
+		columns, _ := out.size()
+		err = runOrigin(ctx, o, columns, stdout, stderr)
+	case symbolsCommand:
+		err = readSymbols(o, os.Stdin, raw) // binary too
 	case memoryCommand:
 		err = readMemory(ctx, o, os.Stdin, raw) // binary, for the process that has started it
 	case explainCommand:

@@ -30,11 +30,13 @@ const (
 	explainCommand  = "explain"
 	checkCommand    = "check"
 	configCommand   = "check-config"
-	memoryCommand   = "read-memory" // hidden: the child process of diagnose
+	originCommand   = "origin"
+	memoryCommand   = "read-memory"  // hidden: the child process of diagnose
+	symbolsCommand  = "read-symbols" // hidden: the child process of origin
 	helped          = ""
 )
 
-var commands = []string{serveCommand, listCommand, diagnoseCommand, evidenceCommand, explainCommand, checkCommand, configCommand, memoryCommand}
+var commands = []string{serveCommand, listCommand, diagnoseCommand, evidenceCommand, originCommand, explainCommand, checkCommand, configCommand, memoryCommand, symbolsCommand}
 
 // The values of --output.
 const (
@@ -70,6 +72,8 @@ func parse(args []string, stdout io.Writer) (command string, o *options, err err
 	o.defineDiagnose(app.Command(diagnoseCommand, "Say why a process does not close its connections. Exit status: 0 nothing wrong, 2 a verdict, 1 an error."))
 	o.defineEvidence(app.Command(evidenceCommand, "Write what is known about a process to a file, before it is restarted."))
 	app.Command(memoryCommand, "Read the memory of a process for diagnose.").Hidden()
+	o.defineOrigin(app.Command(originCommand, "Trace a process for a time and say which code made the sockets that it leaks."))
+	app.Command(symbolsCommand, "Read the symbols of a process for origin.").Hidden()
 	o.defineCheck(app.Command(checkCommand, "Check this host as a plugin of Nagios or Icinga: exit status 0, 1, 2 or 3, and performance data."))
 	app.Command(explainCommand, "Evaluate the rules against this host and print the result per process. Takes no action.")
 	o.defineCheckConfig(app.Command(configCommand, "Check a rules file and print each problem with its line and how to fix it."))
@@ -252,6 +256,17 @@ func (o *options) defineEvidence(cmd *kingpin.CmdClause) {
 
 // fileOrStdout reads the name of a file. Of "-o -" kingpin makes an empty value.
 func fileOrStdout(text string) (string, error) { return cmp.Or(text, toStdout), nil }
+
+func (o *options) defineOrigin(cmd *kingpin.CmdClause) {
+	cmd.Arg("pid", "Process to trace.").Required().
+		SetValue(value[int]{"pid", &o.origin.pid, atLeast(1)})
+	define(cmd, "for", "Duration of the trace. Only sockets that the process makes meanwhile are seen.",
+		"60s", &o.origin.duration, traceDuration)
+	cmd.Flag("write", "Also write the stacks to a file for pprof, such as leak.pb.gz.").
+		Short('o').PlaceHolder("FILE").StringVar(&o.origin.file)
+	define(cmd, "output", "Output format: "+anyOf(outputs)+". docs/ORIGIN.md describes the JSON.",
+		tableOutput, &o.origin.output, oneOf(outputs))
+}
 
 func telemetryPath(value string) (string, error) {
 	return value, web.CheckTelemetryPath(value)

@@ -62,7 +62,11 @@ func (h *host) commandLine(ctx context.Context, p *closewait.Process) (string, e
 
 // describe reads the facts of a process that holds no socket of interest.
 func (h *host) describe(id closewait.ProcessID) (closewait.Process, error) {
-	p, _, err := procfs.NewDescriber(h.proc).Describe(id, procfs.Known{})
+	return describe(h.proc, id)
+}
+
+func describe(proc *kernelhost.Host, id closewait.ProcessID) (closewait.Process, error) {
+	p, _, err := procfs.NewDescriber(proc).Describe(id, procfs.Known{})
 	if err != nil {
 		return p, fmt.Errorf("describe process %d: %w", id.PID, kernelhost.GoneIfVanished(err))
 	}

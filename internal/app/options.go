@@ -62,6 +62,12 @@ type options struct {
 		file  string
 		force bool
 	}
+	origin struct {
+		pid      int
+		duration time.Duration
+		file     string // for pprof; empty: none
+		output   string
+	}
 	check struct {
 		warning, critical check.Thresholds
 		timeout           time.Duration

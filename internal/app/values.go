@@ -133,6 +133,16 @@ func watchInterval(text string) (time.Duration, error) {
 	return d, nil
 }
 
+// traceDuration refuses traces that would be forgotten.
+func traceDuration(text string) (time.Duration, error) {
+	const shortest, longest = time.Second, time.Hour
+	d, err := time.ParseDuration(text)
+	if err != nil || d < shortest || d > longest {
+		return 0, fmt.Errorf("%q is not a duration from %s to %s: use for example 60s", text, shortest, longest)
+	}
+	return d, nil
+}
+
 func notNegativeDuration(text string) (time.Duration, error) {
 	d, err := time.ParseDuration(text)
 	if err != nil || d < 0 {

@@ -12,23 +12,24 @@ import (
 // Event is what a program of a Tracer can see.
 type Event uint8
 
-// The events.
+// The events, in the order in which their programs are attached: where it is seen how a socket is
+// made, the read of its end is seen too.
 const (
-	Connects Event = iota // the process opens a connection
-	Accepts               // it accepts one
-	Reads                 // it reads from one
+	Reads    Event = iota // the process reads from a connection
 	Writes                // it writes to one
+	Accepts               // it accepts one
+	Connects              // it opens one
 )
 
-func (e Event) String() string { return [...]string{"connect", "accept", "read", "write"}[e] }
+func (e Event) String() string { return [...]string{"read", "write", "accept", "connect"}[e] }
 
 // hooks are the programs that see an event, and where they are attached. The first that the kernel
 // supports is used.
 var hooks = [...][]struct{ program, at string }{
-	Connects: {{stacksProgStateChanged, "tp_btf/inet_sock_set_state"}, {stacksProgConnecting, "fentry/tcp_connect"}},
-	Accepts:  {{stacksProgAccepted, "fexit/inet_csk_accept"}, {stacksProgAcceptedBefore610, "fexit/inet_csk_accept (before 6.10)"}},
 	Reads:    {{stacksProgReceived, "tp_btf/sock_recv_length"}, {stacksProgReceivedBefore63, "fexit/tcp_recvmsg"}},
 	Writes:   {{stacksProgSent, "tp_btf/sock_send_length"}, {stacksProgSentBefore63, "fexit/tcp_sendmsg"}},
+	Accepts:  {{stacksProgAccepted, "fexit/inet_csk_accept"}, {stacksProgAcceptedBefore610, "fexit/inet_csk_accept (before 6.10)"}},
+	Connects: {{stacksProgStateChanged, "tp_btf/inet_sock_set_state"}, {stacksProgConnecting, "fentry/tcp_connect"}},
 }
 
 // Hook says how a Tracer sees an event.

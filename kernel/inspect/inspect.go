@@ -12,12 +12,16 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/diagnose"
+	"closewait_exporter/kernel/child"
 	"closewait_exporter/kernel/fdscan"
 	"closewait_exporter/kernel/host"
 )
 
 // between is the time between the two readings. A CPU quota has periods of 100 ms by default.
 const between = 300 * time.Millisecond
+
+// ChildTime is how long the child process may take for a request, unless a Reader says otherwise.
+const ChildTime = time.Second
 
 // Reader reads the facts about processes.
 type Reader struct {
@@ -49,8 +53,8 @@ func (r *Reader) read(ctx context.Context, p *closewait.Process) (*diagnose.Fact
 		return nil, err
 	}
 	defer run.close()
-	run.child = r.startChild()
-	defer run.child.end()
+	run.child = child.Start(r.Child, cmp.Or(r.ChildTime, ChildTime))
+	defer run.child.End()
 	if err := run.begin(ctx, run.readTable); err != nil {
 		return nil, err
 	}
@@ -82,7 +86,7 @@ type reading struct {
 	process *closewait.Process
 	dir     host.Directory
 	threads *threadReader
-	child   *child
+	child   *child.Process
 	sets    map[int][]int // descriptors for which threads wait, by tid, as far as memory has them
 	peers   []uint64      // inodes of the other ends, by index of the socket
 
@@ -205,7 +209,7 @@ func (r *reading) namespace() (closewait.NetNS, error) {
 // it does not answer, a reading without times replaces.
 func (r *reading) readTimes(ctx context.Context) (*table, error) {
 	t, failed := newTable(), error(nil)
-	err := r.child.ask(ctx, memoryRequest{Process: r.process.ID, Table: true}, func(a *memoryAnswer) {
+	err := child.Ask(ctx, r.child, memoryRequest{Process: r.process.ID, Table: true}, func(a *memoryAnswer) {
 		for i := range a.Rows {
 			t.add(&a.Rows[i])
 		}
@@ -248,7 +252,7 @@ func (r *reading) readMemory(ctx context.Context) {
 	}
 	slices.SortFunc(request.Waits, func(a, b waitRequest) int { return cmp.Compare(a.TID, b.TID) })
 	failed := ""
-	err := r.child.ask(ctx, request, func(a *memoryAnswer) {
+	err := child.Ask(ctx, r.child, request, func(a *memoryAnswer) {
 		if a.Runtime != "" {
 			r.facts.Runtime = a.Runtime
 		}

@@ -4,8 +4,6 @@ import (
 	"context"
 	"debug/buildinfo"
 	"encoding/binary"
-	"encoding/gob"
-	"errors"
 	"fmt"
 	"io"
 	"math/bits"
@@ -16,6 +14,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/diagnose"
+	"closewait_exporter/kernel/child"
 	"closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/procfs"
 	"closewait_exporter/kernel/sockdiag"
@@ -41,7 +40,7 @@ type waitRequest struct {
 }
 
 // memoryAnswer is a part of the answer: the descriptors of a thread, the runtime, sockets, or the
-// unread line of the request with an index. The last part of each answer only says that it is.
+// unread line of the request with an index.
 type memoryAnswer struct {
 	TID     int
 	FDs     []int
@@ -50,35 +49,14 @@ type memoryAnswer struct {
 	Peek    int
 	Line    string
 	Error   string
-	Done    bool
 }
 
-// ReadMemory is what the child process does: it answers requests until there are no more, part by
-// part, because any of the reads can hang. It reads memory with process_vm_readv(2), which neither
-// attaches nor stops.
+// ReadMemory is what the child process does: it answers requests until there are no more. It reads
+// memory with process_vm_readv(2), which neither attaches nor stops.
 func ReadMemory(ctx context.Context, h *host.Host, requests io.Reader, answers io.Writer) error {
-	in, out := gob.NewDecoder(requests), gob.NewEncoder(answers)
-	answer := func(a memoryAnswer) error {
-		if err := out.Encode(a); err != nil {
-			return fmt.Errorf("write answer: %w", err)
-		}
-		return nil
-	}
-	for {
-		var r memoryRequest
-		switch err := in.Decode(&r); {
-		case errors.Is(err, io.EOF):
-			return nil
-		case err != nil:
-			return fmt.Errorf("read request: %w", err)
-		}
-		if err := r.answer(ctx, h, answer); err != nil {
-			return err
-		}
-		if err := answer(memoryAnswer{Done: true}); err != nil {
-			return err
-		}
-	}
+	return child.Serve(requests, answers, func(r *memoryRequest, answer func(memoryAnswer) error) error {
+		return r.answer(ctx, h, answer)
+	})
 }
 
 func (r *memoryRequest) answer(ctx context.Context, h *host.Host, answer func(memoryAnswer) error) error {

@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/kernel/child"
 	"closewait_exporter/kernel/fdscan"
 	"closewait_exporter/kernel/host"
 )
@@ -44,7 +45,7 @@ func (r *reading) peek(ctx context.Context, t *table, mine held) {
 		return
 	}
 	var failed error
-	err := r.child.ask(ctx, request, func(a *memoryAnswer) {
+	err := child.Ask(ctx, r.child, request, func(a *memoryAnswer) {
 		if a.Line != "" {
 			r.facts.Sockets[request.Peeks[a.Peek].Index].FirstLine = a.Line
 		}

@@ -1,0 +1,185 @@
+package e2e
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+
+	"github.com/cilium/ebpf"
+
+	"closewait_exporter/internal/leaktest"
+)
+
+// originError runs origin, which must fail, and returns what it says.
+func originError(t *testing.T, command ...string) string {
+	t.Helper()
+	cmd := exec.Command(command[0], command[1:]...)
+	out, err := cmd.CombinedOutput()
+	if failed := new(exec.ExitError); !errors.As(err, &failed) || failed.ExitCode() != 1 {
+		t.Fatalf("%v: %v, want exit status 1\n%s", command, err, out)
+	}
+	return string(out)
+}
+
+func TestOriginRefusesWhatItCannotTrace(t *testing.T) {
+	leaktest.RequireRoot(t)
+	sleep := exec.Command("sleep", "600")
+	sleep.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	if err := sleep.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = sleep.Process.Kill(); _ = sleep.Wait() })
+	zombie := exec.Command("true")
+	if err := zombie.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = zombie.Wait() })
+	awaitZombie(t, zombie.Process.Pid)
+	pid := strconv.Itoa(sleep.Process.Pid)
+	nobody := []string{leaktest.RequireProgram(t, "setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all", program(t)}
+	own := []string{program(t)}
+	for name, tt := range map[string]struct {
+		command []string
+		args    string
+		want    string
+	}{
+		"no such pid":           {own, "4194305", "no process has the pid 4194305"},
+		"a kernel thread":       {own, "2", "is a kernel thread"},
+		"a zombie":              {own, strconv.Itoa(zombie.Process.Pid), "is a zombie"},
+		"no pid":                {own, "", "required argument 'pid'"},
+		"not a number":          {own, "java", "pid"},
+		"too short":             {own, pid + " --for=1ms", "--for"},
+		"an unwritable profile": {own, pid + " -o /nonexistent/leak.pb.gz", "no such file or directory"},
+		"no privileges":         {nobody, pid, "it needs CAP_BPF and CAP_PERFMON"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			out := originError(t, append(append([]string{}, tt.command...), append([]string{"origin"}, strings.Fields(tt.args)...)...)...)
+			if !strings.Contains(out, tt.want) {
+				t.Errorf("says %q, want %q", out, tt.want)
+			}
+		})
+	}
+}
+
+func awaitZombie(t *testing.T, pid int) {
+	t.Helper()
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
+		stat, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
+		return err == nil && strings.Contains(string(stat), ") Z "), string(stat)
+	})
+}
+
+func TestOriginSaysThatTheProcessHasEnded(t *testing.T) {
+	leaktest.RequireRoot(t)
+	leak := leaktest.Start(t, "--sockets=1")
+	trace := startOrigin(t, leak.PID)
+	leak.Stop()
+	err := trace.cmd.Wait()
+	if failed := new(exec.ExitError); !errors.As(err, &failed) || failed.ExitCode() != 1 {
+		t.Errorf("error %v, want exit status 1", err)
+	}
+	// The pipe to standard error is closed; what matters is that there is no result.
+	if trace.stdout.Len() > 0 {
+		t.Errorf("a result of a process that has ended: %s", &trace.stdout)
+	}
+}
+
+// bpfObjects returns the ids of the programs and maps in the kernel that have names of ours.
+func bpfObjects(t *testing.T) map[string]bool {
+	t.Helper()
+	objects := map[string]bool{}
+	for id := ebpf.ProgramID(0); ; {
+		next, err := ebpf.ProgramGetNextID(id)
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		must(t, err)
+		id = next
+		p, err := ebpf.NewProgramFromID(id)
+		if err != nil {
+			continue // it has just been unloaded
+		}
+		if info, err := p.Info(); err == nil && (info.Name == "state_changed" || info.Name == "received" || info.Name == "traced_sockets") {
+			objects["program "+strconv.Itoa(int(id))] = true
+		}
+		p.Close()
+	}
+	for id := ebpf.MapID(0); ; {
+		next, err := ebpf.MapGetNextID(id)
+		if errors.Is(err, fs.ErrNotExist) {
+			break
+		}
+		must(t, err)
+		id = next
+		m, err := ebpf.NewMapFromID(id)
+		if err != nil {
+			continue
+		}
+		if info, err := m.Info(); err == nil && (info.Name == "births" || info.Name == "stacks") {
+			objects["map "+strconv.Itoa(int(id))] = true
+		}
+		m.Close()
+	}
+	return objects
+}
+
+// TestOriginLeavesNothingInTheKernel ends traces in several ways, and requires the programs and
+// maps that were there meanwhile to be gone.
+func TestOriginLeavesNothingInTheKernel(t *testing.T) {
+	leaktest.RequireRoot(t)
+	for name, end := range map[string]func(*tracing){
+		"interrupted": func(trace *tracing) { trace.stop(t) },
+		"killed":      func(trace *tracing) { _ = trace.cmd.Process.Kill(); _ = trace.cmd.Wait() },
+	} {
+		p := startForeign(t, buildLeak(t))
+		before := bpfObjects(t)
+		trace := startOrigin(t, p.pid)
+		p.ask(t, "leak")
+		during := bpfObjects(t)
+		for object := range before {
+			delete(during, object)
+		}
+		if len(during) < 4 {
+			t.Errorf("%s: only %v in the kernel during the trace", name, during)
+		}
+		end(trace)
+		leaktest.Eventually(t, maxWait, func() (bool, string) {
+			after := bpfObjects(t)
+			for object := range during {
+				if after[object] {
+					return false, name + ": " + object + " is left"
+				}
+			}
+			return true, ""
+		})
+	}
+}
+
+// TestOriginReadsFilesInOtherMountNamespaces hides the program from the exporter, and then deletes
+// it.
+func TestOriginReadsFilesInOtherMountNamespaces(t *testing.T) {
+	leaktest.RequireRoot(t)
+	leak := buildLeak(t, "-ldflags=-s -w")
+	hidden := filepath.Join(t.TempDir(), "hidden")
+	must(t, os.Mkdir(hidden, 0o700))
+	script := `mount -t tmpfs tmpfs "$1" && cp "$2" "$1/leak" && exec "$1/leak"`
+	p := startForeign(t, leaktest.RequireProgram(t, "unshare"), "--mount", "sh", "-c", script, "sh", hidden, leak)
+	trace := startOrigin(t, p.pid)
+	p.ask(t, "leak")
+	if r := trace.stop(t); len(r.Groups) == 0 || at(r.Groups[0].Stack, r.Groups[0].Place) != "main.dial leak.go" {
+		t.Errorf("in another mount namespace: %+v", r)
+	}
+	must(t, os.Remove(filepath.Join("/proc", strconv.Itoa(p.pid), "root", hidden, "leak")))
+	trace = startOrigin(t, p.pid)
+	p.ask(t, "leak")
+	if r := trace.stop(t); len(r.Groups) == 0 || at(r.Groups[0].Stack, r.Groups[0].Place) != "main.dial leak.go" {
+		t.Errorf("deleted: %+v", r)
+	}
+}
