@@ -17,6 +17,32 @@ type fakeFleet struct {
 	mu    sync.Mutex
 	value func(asked int) (float64, error)
 	asked int
+
+	take, renew error
+	held        int // slots
+}
+
+func (f *fakeFleet) TakeSlot(context.Context, *rules.Slots, string) (Slot, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.take != nil {
+		return nil, f.take
+	}
+	f.held++
+	return f, nil
+}
+
+func (f *fakeFleet) Renew(context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.renew
+}
+
+func (f *fakeFleet) Release(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.held--
+	return ctx.Err()
 }
 
 func (f *fakeFleet) BrakeValue(_ context.Context, _ *rules.Brake, rule, group string) (float64, error) {
@@ -121,6 +147,100 @@ func TestTheBrakeIsAskedAgainBeforeEachStep(t *testing.T) {
 		}
 		r.wantMetric(3, "closewait_reaper_decisions_total", "rule=leak", "decision=brake")
 		r.wantMetric(1, "closewait_reaper_remediations_total", "rule=leak", "result=aborted")
+		r.halt()
+	})
+}
+
+// newSlotted is newRunning with slots.
+func newSlotted(t *testing.T, f *fakeFleet, list ...rules.Rule) *runningReaper {
+	r := newRunning(t, list...)
+	r.options.Config.Fleet.Slots = &rules.Slots{Namespace: "closewait", Count: 1, Hold: 10 * time.Minute}
+	r.options.Fleet = f
+	return r
+}
+
+func TestASlotIsHeldDuringARemediation(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeFleet{}
+		r := newSlotted(t, f, rule())
+		r.on["signal KILL"] = exits
+		r.leak(alice)
+		r.run()
+		after(time.Minute + time.Second)
+		if r.wantActions("signal TERM"); f.held != 1 {
+			t.Errorf("%d slots are held between the steps", f.held)
+		}
+		after(time.Minute)
+		if r.wantActions("signal TERM, signal KILL"); f.held != 0 {
+			t.Errorf("%d slots are held after the end", f.held)
+		}
+		r.halt()
+	})
+}
+
+func TestASlotIsGivenBackWhenTheReaperEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeFleet{}
+		r := newSlotted(t, f, rule())
+		r.leak(alice)
+		r.run()
+		after(time.Minute + time.Second)
+		if r.halt(); f.held != 0 {
+			t.Errorf("%d slots are held after the end", f.held)
+		}
+	})
+}
+
+func TestNothingIsDoneWithoutASlot(t *testing.T) {
+	for name, c := range map[string]struct {
+		take error
+		want string
+	}{
+		"others have all":    {ErrNoSlot, "slot"},
+		"there is no answer": {errors.New("connection refused"), "slot_failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r := newSlotted(t, &fakeFleet{take: c.take}, rule())
+				r.leak(alice)
+				r.run()
+				after(time.Minute)
+				r.wantActions("")
+				r.wantMetric(1, "closewait_reaper_decisions_total", "rule=leak", "decision="+c.want)
+				after(time.Minute)
+				r.wantMetric(3, "closewait_reaper_budget_remaining")
+				r.halt()
+			})
+		})
+	}
+}
+
+func TestWithoutItsSlotARemediationEnds(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeFleet{}
+		r := newSlotted(t, f, rule())
+		r.on["signal TERM"] = func(*fakeProcess) error {
+			f.mu.Lock()
+			f.renew = errors.New("another holder")
+			f.mu.Unlock()
+			return nil
+		}
+		r.leak(alice)
+		r.run()
+		after(2 * time.Minute)
+		r.wantActions("signal TERM") // and no KILL
+		r.wantMetric(1, "closewait_reaper_decisions_total", "rule=leak", "decision=slot_failed")
+		r.halt()
+	})
+}
+
+func TestDryRunTakesNoSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSlotted(t, &fakeFleet{take: errors.New("taken")}, rule(func(r *rules.Rule) { r.Mode = rules.DryRun }))
+		r.leak(alice)
+		r.run()
+		after(time.Minute)
+		r.wantMetric(2, "closewait_reaper_actions_total", "rule=leak", "action=signal", "mode=dry_run")
 		r.halt()
 	})
 }

@@ -56,6 +56,9 @@ type target struct {
 func (r *remediation) run(ctx context.Context) outcome {
 	defer r.closeTargets()
 	s := r.runSteps(ctx)
+	if err := r.gate.leave(); err != nil {
+		r.log("msg", "Cannot give the slot back, it is free after its hold time", "err", err)
+	}
 	out := outcome{Result: s.result, label: s.label, reason: s.reason, tried: r.tried}
 	if r.dryRun() {
 		out.Result = ""
@@ -68,7 +71,7 @@ func (r *remediation) run(ctx context.Context) outcome {
 }
 
 func (r *remediation) runSteps(ctx context.Context) stop {
-	if s := r.gate.pass(ctx); s != nil {
+	if s := r.gate.enter(ctx); s != nil {
 		return *s
 	}
 	if s := r.openTargets(); s != nil {
@@ -79,8 +82,8 @@ func (r *remediation) runSteps(ctx context.Context) stop {
 	}
 	for i, next := range r.Rule.Steps {
 		evidence, s := r.check(ctx, i)
-		if s == nil && i > 0 {
-			s = r.gate.pass(ctx)
+		if s == nil {
+			s = r.gate.stay(ctx, i)
 		}
 		if s == nil {
 			s = r.apply(ctx, next, evidence)

@@ -164,7 +164,7 @@ func (r *Reaper) remember(decisions []policy.Decision, at time.Time) {
 // start runs a remediation for a decision. Its result always arrives.
 func (r *Reaper) start(ctx context.Context, d *policy.Decision) {
 	run := &remediation{
-		Decision: d, policy: r.policy, inForce: r.rulesInForce, gate: gate{d, r.options.Fleet, r.rulesInForce}, executor: r.options.Executors[d.Rule.Mode], observe: r.options.Observe, command: r.options.Command, fdGrowth: r.options.FDGrowth, supervision: r.supervision,
+		Decision: d, policy: r.policy, inForce: r.rulesInForce, gate: gate{Decision: d, fleet: r.options.Fleet, inForce: r.rulesInForce}, executor: r.options.Executors[d.Rule.Mode], observe: r.options.Observe, command: r.options.Command, fdGrowth: r.options.FDGrowth, supervision: r.supervision,
 		audit: r.options.AuditLog, metrics: r.metrics, history: r.history, logger: r.options.Logger,
 	}
 	r.running++

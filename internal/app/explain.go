@@ -58,7 +58,7 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	decisions, _ := p.Decide(view, state)
 	state = state.LearnSupervision(supervisions(ctx, e, policy.Unasked(decisions)))
 	all := p.Explain(view, state)
-	askBrake(ctx, &fleet{}, config.Fleet.Brake, all)
+	askBrake(ctx, newFleet(o), config.Fleet.Brake, all)
 	out := bufio.NewWriter(stdout)
 	if err := policy.WriteText(out, all, report.Line); err != nil {
 		return err

@@ -130,6 +130,10 @@ func (o *options) defineCommon(app *kingpin.Application) {
 		"/proc", &o.procFS, notEmpty)
 	app.Flag("reaper.config", "Rules file of the reaper, see docs/REAPER.md. Without it the reaper is off.").
 		PlaceHolder("FILE").StringVar(&o.rulesFile)
+	app.Flag("cluster.kubeconfig", "Kubeconfig file for rules that need Kubernetes, see docs/FLEET.md. Default: the service account of the pod.").
+		PlaceHolder("FILE").StringVar(&o.cluster.kubeconfig)
+	app.Flag("cluster.node", "Name of the node in Kubernetes. Default: the environment variable NODE_NAME.").
+		Envar("NODE_NAME").PlaceHolder("NAME").StringVar(&o.cluster.node)
 	define(app, "log.level", "Minimum severity of log messages: "+anyOf(logging.Levels)+".",
 		"info", &o.logLevel, oneOf(logging.Levels))
 	define(app, "log.format", "Format of log messages: "+anyOf(logging.Formats)+".",

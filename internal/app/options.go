@@ -10,6 +10,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"closewait_exporter/check"
+	"closewait_exporter/cluster"
 	"closewait_exporter/kernel/scan"
 	"closewait_exporter/report"
 )
@@ -23,6 +24,8 @@ type options struct {
 	logLevel   string
 	logFormat  string
 	gomaxprocs int
+
+	cluster clusterOptions
 
 	serve struct {
 		documents      fs.FS  // of this version, at their places in the repository
@@ -76,6 +79,16 @@ type options struct {
 	checkConfig struct {
 		file string
 	}
+}
+
+// clusterOptions say how Kubernetes is reached, if the rules need it.
+type clusterOptions struct {
+	kubeconfig string // empty: the service account of the pod
+	node       string // that the exporter runs on; empty: unknown
+}
+
+func (o *clusterOptions) connection() cluster.Connection {
+	return cluster.Connection{Kubeconfig: o.kubeconfig}
 }
 
 // limitCPUs limits GOMAXPROCS to the number of CPUs: more would only cost memory.

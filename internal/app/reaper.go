@@ -42,7 +42,7 @@ func newReaper(o *options, h *host, observer *observer, logger log.Logger) (*rea
 		FDGrowth:    observer.fdGrowth,
 		Supervision: e.finder.Of,
 		Executors:   [...]step.Executor{rules.DryRun: step.DryRunExecutor{Executor: e}, rules.Enforce: e},
-		Fleet:       &fleet{},
+		Fleet:       newFleet(o),
 		Rights:      e.rights,
 		Lock:        e.lock,
 		AuditLog:    reaper.NewAuditFile(o.serve.auditFile),
@@ -65,6 +65,11 @@ func loadRules(o *options, logger log.Logger) (*rules.Config, error) {
 	config, err := rules.Load(o.rulesFile)
 	if err != nil {
 		return nil, err
+	}
+	if config.Fleet.Slots != nil {
+		if err := o.cluster.connection().Check(); err != nil {
+			return nil, fmt.Errorf("fleet.slots: %w", err)
+		}
 	}
 	err = trust.Check(o.rulesFile)
 	switch {

@@ -37,6 +37,8 @@ const (
 	LabelGuardDenied Label = "guard_denied" // a run step exited with a status other than 0
 	LabelGuardFailed Label = "guard_failed" // a run step could not be run, or gave no answer
 	LabelBrakeFailed Label = "brake_failed" // the brake of the fleet gave no usable answer
+	LabelSlot        Label = "slot"         // other hosts have all slots of the rule
+	LabelSlotFailed  Label = "slot_failed"  // it is unknown whether a slot is held
 )
 
 // labels is the closed set, in the order in which decisions are made.
@@ -48,7 +50,7 @@ var labels = func() []Label {
 		}
 	}
 	return append(all,
-		LabelBudget, LabelBreaker, LabelBrake, LabelBrakeFailed, LabelAct, LabelDryRun, LabelGone, LabelSuperseded, LabelRecovered, LabelAuditFailed, LabelGuardDenied, LabelGuardFailed)
+		LabelBudget, LabelBreaker, LabelBrake, LabelBrakeFailed, LabelSlot, LabelSlotFailed, LabelAct, LabelDryRun, LabelGone, LabelSuperseded, LabelRecovered, LabelAuditFailed, LabelGuardDenied, LabelGuardFailed)
 }()
 
 // Labels returns the closed set of decisions.

@@ -1,17 +1,20 @@
 package rules
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"math"
 	"net/url"
 	"path/filepath"
+	"regexp"
 	"strconv"
 	"time"
 
 	promconfig "github.com/prometheus/common/config"
 
 	"closewait_exporter/reaper/document"
+	"closewait_exporter/reaper/step"
 )
 
 // Defaults of fleet.brake. Two scrapes of a minute fit into the time that it settles.
@@ -19,17 +22,31 @@ const (
 	defaultSettle       = 2 * time.Minute
 	defaultBrakeTimeout = 5 * time.Second
 	maxBrakeTimeout     = time.Minute
+	defaultHold         = 10 * time.Minute
+	maxSlots            = 100
 )
 
 var (
-	fleetKeys = []string{"brake"}
+	fleetKeys = []string{"brake", "slots"}
+	slotsKeys = []string{"namespace", "count", "hold"}
 	brakeKeys = []string{"url", "query", "below", "settle", "timeout", "http_config"}
 )
 
 // Fleet is what decides for many hosts. Without it each host decides alone.
 type Fleet struct {
 	Brake *Brake // nil: none
+	Slots *Slots // nil: none
 }
+
+// Slots are Leases of Kubernetes. A rule acts only on a number of hosts at the same time.
+type Slots struct {
+	Namespace string // of the Leases
+	Count     int    // for each rule
+	Hold      time.Duration
+}
+
+// LeasePrefix is what the names of the Leases of a rule begin with, before a dash and a number.
+func LeasePrefix(rule string) string { return "closewait-" + rule }
 
 // Brake is a question to Prometheus: a rule acts only if the answer is below a limit.
 type Brake struct {
@@ -41,12 +58,88 @@ type Brake struct {
 	HTTP    promconfig.HTTPClientConfig
 }
 
-func (p *parser) fleet(s *document.Section) Fleet {
-	var fleet Fleet
+// fleet reads the section, and compares it with the rules.
+func (p *parser) fleet(s *document.Section, c *Config) {
 	if s.Has("brake") {
-		fleet.Brake = p.brake(s.Sub("brake", brakeKeys...))
+		c.Fleet.Brake = p.brake(s.Sub("brake", brakeKeys...))
 	}
-	return fleet
+	if s.Has("slots") {
+		slots := s.Sub("slots", slotsKeys...)
+		c.Fleet.Slots = readSlots(slots)
+		checkSlots(slots, c)
+	}
+}
+
+func readSlots(s *document.Section) *Slots {
+	slots := &Slots{
+		Namespace: document.Value(s, "namespace", "", parseNamespace),
+		Count:     document.Value(s, "count", 0, parseSlots),
+		Hold:      document.Value(s, "hold", defaultHold, parseHold),
+	}
+	if !s.Has("namespace") && !s.Broken() {
+		s.Refuse("namespace", "is missing: give the namespace of the Leases, such as closewait")
+	}
+	if !s.Has("count") && !s.Broken() {
+		s.Refuse("count", "is missing: say on how many hosts each rule may act at the same time, such as 1")
+	}
+	return slots
+}
+
+// holdReserve is what the checks before the steps of a rule can take, besides the steps.
+const holdReserve = time.Minute
+
+// leaseName matches the part of the name of a Lease that is the name of a rule.
+var leaseName = regexp.MustCompile(`^[a-z0-9]+(?:-+[a-z0-9]+|\.[a-z0-9]+)*$`)
+
+// checkSlots refuses what does not go together with a rule.
+func checkSlots(s *document.Section, c *Config) {
+	for i := range c.Rules {
+		rule := &c.Rules[i]
+		if rule.Name != "" && !leaseName.MatchString(rule.Name) {
+			s.RefuseAll(fmt.Sprintf("rule %s: its name is part of the names of Leases: rename it to lowercase letters, digits, dashes and dots", rule.Name))
+		}
+		if least := rule.duration(c.Interval) + holdReserve; !s.Refused("hold") && c.Fleet.Slots.Hold < least {
+			s.Refuse("hold", fmt.Sprintf("%s is less than the steps of rule %s can take: write %s or more", c.Fleet.Slots.Hold, rule.Name, least))
+		}
+	}
+}
+
+// duration is the maximum time that the steps of a rule wait, at that interval between rounds.
+func (r *Rule) duration(interval time.Duration) time.Duration {
+	var d time.Duration
+	for _, s := range r.Steps {
+		d += cmp.Or(s.Traits().Wait, interval)
+		if run, ok := s.(step.Run); ok {
+			d += run.Timeout
+		}
+	}
+	return d
+}
+
+var namespaceName = regexp.MustCompile(`^[a-z0-9](?:[-a-z0-9]{0,61}[a-z0-9])?$`)
+
+func parseNamespace(text string) (string, error) {
+	if !namespaceName.MatchString(text) {
+		return "", fmt.Errorf("%q is no name of a namespace: write such as closewait", text)
+	}
+	return text, nil
+}
+
+func parseSlots(text string) (int, error) {
+	n, err := document.ParseCount(text)
+	if err == nil && (n == 0 || n > maxSlots) {
+		err = fmt.Errorf("%d is not between 1 and %d: a host asks for the slots one by one", n, maxSlots)
+	}
+	return n, err
+}
+
+// parseHold reads a time that a Lease can have: whole seconds.
+func parseHold(text string) (time.Duration, error) {
+	d, err := document.ParsePositive(text)
+	if err == nil && d%time.Second != 0 {
+		err = fmt.Errorf("%s has a fraction of a second: write whole seconds", d)
+	}
+	return d, err
 }
 
 func (p *parser) brake(s *document.Section) *Brake {

@@ -120,3 +120,29 @@ func TestAGroupCannotChangeTheQuery(t *testing.T) {
 		}
 	}
 }
+
+func TestParseRefusesSlots(t *testing.T) {
+	refuse := func(slots, want string) refusal {
+		return refusal{"rules:", "fleet:\n  slots: " + slots + "\nrules:", want}
+	}
+	checkRefusals(t, map[string]refusal{
+		"with nothing in it": refuse("{}",
+			"rules.yml:2: fleet.slots.namespace: is missing: give the namespace of the Leases, such as closewait\n"+
+				"rules.yml:2: fleet.slots.count: is missing: say on how many hosts each rule may act at the same time, such as 1"),
+		"with an unknown key": refuse("{namespace: a, count: 1, ttl: 5m}",
+			`rules.yml:2: fleet.slots: unknown key "ttl": known here are namespace, count, hold`),
+		"in no namespace": refuse("{namespace: A_b, count: 1}",
+			`rules.yml:2: fleet.slots.namespace: "A_b" is no name of a namespace: write such as closewait`),
+		"that do not exist": refuse("{namespace: a, count: 0}",
+			"rules.yml:2: fleet.slots.count: 0 is not between 1 and 100: a host asks for the slots one by one"),
+		"that are too many": refuse("{namespace: a, count: 101}",
+			"rules.yml:2: fleet.slots.count: 101 is not between 1 and 100: a host asks for the slots one by one"),
+		"with a fraction of a second": refuse("{namespace: a, count: 1, hold: 100500ms}",
+			"rules.yml:2: fleet.slots.hold: 1m40.5s has a fraction of a second: write whole seconds"),
+		"that end before the steps": {smallest, strings.Replace(smallest, "- destroy: {}", "- run: {command: [/bin/a], timeout: 3m}\n      - signal: {name: TERM, wait: 2m}", 1) +
+			"fleet: {slots: {namespace: a, count: 1, hold: 6m}}\n",
+			"rules.yml:8: fleet.slots.hold: 6m0s is less than the steps of rule web can take: write 6m5s or more"},
+		"for a rule whose name no Lease can have": {smallest, strings.Replace(smallest, "name: web", "name: Web_1", 1) + "fleet: {slots: {namespace: a, count: 1}}\n",
+			"rules.yml:7: fleet.slots: rule Web_1: its name is part of the names of Leases: rename it to lowercase letters, digits, dashes and dots"},
+	})
+}

@@ -98,7 +98,6 @@ func (p *parser) config(root *yaml.Node) *Config {
 		Protect:      p.protect(s.Sub("protect", protectKeys...)),
 		Limits:       readLimits(s.Sub("limits", limitsKeys...)),
 		Interval:     document.Value(s, "interval", defaultInterval, parseInterval),
-		Fleet:        p.fleet(s.Sub("fleet", fleetKeys...)),
 	}
 	warnEveryAddress(s, "trusted_peers", "when.peer_share has no effect on them")
 	interval := c.Interval
@@ -108,6 +107,7 @@ func (p *parser) config(root *yaml.Node) *Config {
 	for i, n := range s.Entries("rules") {
 		c.Rules = append(c.Rules, p.rule(i+1, n, interval))
 	}
+	p.fleet(s.Sub("fleet", fleetKeys...), c)
 	if len(c.Rules) == 0 && !s.Broken() && !s.Refused("rules") {
 		s.Refuse("rules", "there is no rule: write at least one, or leave out --reaper.config")
 	}

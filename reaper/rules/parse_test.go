@@ -51,7 +51,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 		Fleet: Fleet{Brake: &Brake{
 			URL: "https://prometheus.example:9090/prefix", Query: `sum(closewait_reaper_candidates{mode="enforce",rule="$rule"})`,
 			Below: 2.5, Settle: 3 * time.Minute, Timeout: 10 * time.Second, HTTP: http,
-		}},
+		}, Slots: &Slots{Namespace: "closewait", Count: 3, Hold: 30 * time.Minute}},
 		Rules: []Rule{{
 			Name: "tomcat-leak", Mode: Enforce,
 			Match: Match{Exe: anchored(".*/bin/java"), Command: anchored(".*catalina.*"), Unit: anchored(`tomcat.*\.service`), User: anchored("tomcat")},

@@ -14,6 +14,7 @@ import (
 	monitoring "github.com/prometheus-operator/prometheus-operator/pkg/apis/monitoring/v1"
 	apps "k8s.io/api/apps/v1"
 	core "k8s.io/api/core/v1"
+	rbac "k8s.io/api/rbac/v1"
 	meta "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/json"
 	"sigs.k8s.io/yaml"
@@ -21,11 +22,13 @@ import (
 
 // kinds are all that may stand in a manifest.
 var kinds = map[meta.TypeMeta]func() any{
-	{APIVersion: "v1", Kind: "Namespace"}:                            func() any { return new(core.Namespace) },
-	{APIVersion: "v1", Kind: "ServiceAccount"}:                       func() any { return new(core.ServiceAccount) },
-	{APIVersion: "apps/v1", Kind: "DaemonSet"}:                       func() any { return new(apps.DaemonSet) },
-	{APIVersion: "monitoring.coreos.com/v1", Kind: "PodMonitor"}:     func() any { return new(monitoring.PodMonitor) },
-	{APIVersion: "monitoring.coreos.com/v1", Kind: "PrometheusRule"}: func() any { return new(monitoring.PrometheusRule) },
+	{APIVersion: "v1", Kind: "Namespace"}:                             func() any { return new(core.Namespace) },
+	{APIVersion: "v1", Kind: "ServiceAccount"}:                        func() any { return new(core.ServiceAccount) },
+	{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "Role"}:        func() any { return new(rbac.Role) },
+	{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding"}: func() any { return new(rbac.RoleBinding) },
+	{APIVersion: "apps/v1", Kind: "DaemonSet"}:                        func() any { return new(apps.DaemonSet) },
+	{APIVersion: "monitoring.coreos.com/v1", Kind: "PodMonitor"}:      func() any { return new(monitoring.PodMonitor) },
+	{APIVersion: "monitoring.coreos.com/v1", Kind: "PrometheusRule"}:  func() any { return new(monitoring.PrometheusRule) },
 }
 
 // decode reads one document, and refuses what its type does not have and what stands there twice.
@@ -90,7 +93,7 @@ func one[T any](t *testing.T) T {
 
 func TestManifestsAreWhatTheirTypesSay(t *testing.T) {
 	objects := manifests(t)
-	for file, want := range map[string]int{"daemonset.yaml": 3, "podmonitor.yaml": 1, "prometheusrule.yaml": 1} {
+	for file, want := range map[string]int{"daemonset.yaml": 3, "podmonitor.yaml": 1, "prometheusrule.yaml": 1, "rbac-slots.yaml": 2} {
 		if got := len(objects[file]); got != want {
 			t.Errorf("%d objects in %s, want %d", got, file, want)
 		}
