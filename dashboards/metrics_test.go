@@ -12,6 +12,7 @@ import (
 // foreign are metrics of Prometheus and of its Go client.
 var foreign = []collector.Metric{
 	{Name: "up", Type: collector.Gauge},
+	{Name: "ALERTS", Type: collector.Gauge, Labels: []string{"alertname", "alertstate", "severity", "group"}},
 	{Name: "process_cpu_seconds_total", Type: collector.Counter},
 	{Name: "process_resident_memory_bytes", Type: collector.Gauge},
 }

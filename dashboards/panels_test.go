@@ -62,6 +62,7 @@ func TestEveryPanelSaysWhatItShows(t *testing.T) {
 // known units. Grafana shows an unknown unit as it is written.
 var known = []string{
 	units.BytesIEC, units.CountsPerSecond, units.DateTimeFromNow, units.PercentUnit, units.LocaleFormat, units.Seconds, units.Short, units.String,
+	"suffix: / h", "suffix: processes", "suffix: actions",
 }
 
 func TestEveryNumberHasAUnit(t *testing.T) {

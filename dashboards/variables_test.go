@@ -11,7 +11,7 @@ import (
 )
 
 // ofGrafana are the variables that Grafana defines.
-var ofGrafana = []string{"__rate_interval", "__range", "__url_time_range", "__value", "__all"}
+var ofGrafana = []string{"__rate_interval", "__range", "__url_time_range", "__value", "__data", "__all"}
 
 var (
 	variable    = regexp.MustCompile(`\$\{?(\w+)`)

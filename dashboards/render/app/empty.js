@@ -1,0 +1,7 @@
+export default {};
+export const loader = {
+  config() {},
+  init() {
+    return new Promise(() => {});
+  },
+};
