@@ -1,9 +1,11 @@
 # closewait_exporter: make help lists the targets.
 
-VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+# An archive of the repository has no git, but git has written its version into the file VERSION.
+VERSION  ?= $(shell git describe --tags --always --dirty 2>/dev/null || awk '!/Format/ { print $$1; found = 1 } END { exit !found }' VERSION || echo unknown)
 REVISION ?= $(shell git rev-parse HEAD 2>/dev/null || echo unknown)
 BRANCH   ?= $(shell git rev-parse --abbrev-ref HEAD 2>/dev/null || echo unknown)
-DATE     ?= $(shell date -u +%Y-%m-%dT%H:%M:%SZ)
+# The date of the commit, so that two builds of it are the same.
+DATE     ?= $(shell TZ=UTC0 git log -1 --format=%cd --date=format-local:%Y-%m-%dT%H:%M:%SZ 2>/dev/null || date -u +%Y-%m-%dT%H:%M:%SZ)
 
 version_pkg := github.com/prometheus/common/version
 ldflags := -s -w \
@@ -45,6 +47,7 @@ test: deps ## run all tests with the race detector, and print CPU seconds per pa
 
 .PHONY: test-long
 test-long: deps ## run more rounds of random tests, and tests that take minutes
+	scripts/render
 	CLOSEWAIT_LONG=1 scripts/test -count=1 -timeout=2h -p 1 ./...
 	for scanner in netlink procfs; do CLOSEWAIT_SCANNER=$$scanner go test -count=1 -timeout=1h -p 1 ./e2e ./reapertest || exit 1; done
 

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
@@ -73,6 +74,62 @@ func TestPackagesAreInstalledUpgradedAndRemoved(t *testing.T) {
 			}
 		})
 	}
+}
+
+// packedFiles returns the files of the package and where they come from, by their destination.
+func packedFiles(t *testing.T) map[string]string {
+	t.Helper()
+	packed := map[string]string{}
+	for _, entry := range regexp.MustCompile(`\{src: ([^,]+), dst: ([^,}]+)(, type: symlink)?`).FindAllStringSubmatch(read(t, "nfpm.yaml"), -1) {
+		source, destination := entry[1], entry[2]
+		if entry[3] != "" {
+			continue // TestPackagesAreInstalledUpgradedAndRemoved follows them
+		}
+		if !strings.Contains(source, "*") {
+			packed[destination] = source
+			continue
+		}
+		found, err := filepath.Glob("../" + source)
+		if err != nil || len(found) == 0 {
+			t.Errorf("no files %s: %v", source, err)
+		}
+		for _, file := range found {
+			packed[destination+"/"+filepath.Base(file)] = strings.TrimPrefix(file, "../")
+		}
+	}
+	return packed
+}
+
+// TestLinksInPackagedDocumentsWork follows the relative links and pictures of each document to
+// another file of the package.
+func TestLinksInPackagedDocumentsWork(t *testing.T) {
+	packed, links := packedFiles(t), 0
+	for destination, source := range packed {
+		if filepath.Ext(source) != ".md" {
+			continue
+		}
+		for _, link := range regexp.MustCompile(`\]\(([^)#\s]+)`).FindAllStringSubmatch(read(t, "../"+source), -1) {
+			if strings.Contains(link[1], ":") {
+				continue // another server
+			}
+			links++
+			if target := filepath.Join(filepath.Dir(destination), link[1]); packed[target] == "" && !directoryOf(packed, target) {
+				t.Errorf("%s links to %s, which is not in the package", destination, target)
+			}
+		}
+	}
+	if links < 50 {
+		t.Errorf("only %d links", links)
+	}
+}
+
+func directoryOf(packed map[string]string, dir string) bool {
+	for file := range packed {
+		if strings.HasPrefix(file, strings.TrimSuffix(dir, "/")+"/") {
+			return true
+		}
+	}
+	return false
 }
 
 func TestInstallingNamesTheExamplesOfThePackage(t *testing.T) {

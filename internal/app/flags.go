@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -64,6 +65,7 @@ func parse(args []string, stdout io.Writer) (command string, o *options, err err
 	app.Terminate(func(int) { answered = true })
 	app.UsageWriter(stdout)
 	app.UsageTemplate(usageTemplate)
+	setVersion()
 	app.Version(version.Print(program))
 	app.HelpFlag.Short('h')
 	o.defineCommon(app)
@@ -86,6 +88,14 @@ func parse(args []string, stdout io.Writer) (command string, o *options, err err
 		err = cmp.Or(o.requireRules(), o.checkList(), o.checkFrom())
 	}
 	return command, o, err
+}
+
+// setVersion takes the version from what Go has recorded about the build, unless make build has set
+// it. So go install and go build name the version too.
+func setVersion() {
+	if info, known := debug.ReadBuildInfo(); version.Version == "" && known {
+		version.Version = info.Main.Version
+	}
 }
 
 // withCommand adds the default command to a command line without a command. kingpin would add it
