@@ -16,35 +16,6 @@ import (
 	"closewait_exporter/internal/promtest"
 )
 
-// TestANewUserFollowsTheReadme clones the repository and follows the README with nothing but Go
-// installed.
-func TestANewUserFollowsTheReadme(t *testing.T) {
-	leaktest.RequireRoot(t)
-	if os.Getenv(longVariable) == "" {
-		t.Skipf("downloads modules and takes minutes: run it with %s=1", longVariable)
-	}
-	leaktest.RequireProgram(t, "make")
-	home, clone := t.TempDir(), clone(t)
-	env := append(os.Environ(), "HOME="+home, "GOPATH="+filepath.Join(home, "go"), "GOMODCACHE="+filepath.Join(home, "go", "mod"),
-		"GOCACHE="+filepath.Join(home, "cache"), "GOFLAGS=-modcacherw") // modules could not be removed otherwise
-
-	t.Run("make run serves metrics", func(t *testing.T) {
-		address := freeAddress(t)
-		u := startSession(t, clone, env, "make run LISTEN="+address)
-		awaitPage(t, u, address, `closewait_scan_success 1`)
-		u.interrupt(t, address)
-	})
-	t.Run("make demo shows a leak", func(t *testing.T) {
-		address := freeAddress(t)
-		u := startSession(t, clone, env, "make demo LISTEN="+address+" PROMETHEUS="+freeAddress(t))
-		awaitPage(t, u, address, `closewait_process_sockets{comm="leaky-shop"`)
-		awaitOutput(t, u, "http://"+address+"/metrics")
-		awaitOutput(t, u, "leaky-shop ")
-		awaitOutput(t, u, "Ctrl-C stops everything")
-		u.interrupt(t, address)
-	})
-}
-
 // clone makes a fresh clone of the repository.
 func clone(t *testing.T) (dir string) {
 	t.Helper()
