@@ -17,6 +17,8 @@ var (
 	// ErrGuardFailed reports that a guard gave no answer: it could not be started, ran too long,
 	// wrote too much or was killed by a signal.
 	ErrGuardFailed = errors.New("guard failed")
+	// ErrEvidenceLate reports that evidence was not written in time. The remedy does not wait for it.
+	ErrEvidenceLate = errors.New("the evidence was not written in time")
 )
 
 // HolderLookup is the result of a fresh lookup of the processes that hold certain sockets.

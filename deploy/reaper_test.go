@@ -25,6 +25,7 @@ rules:
     match: {unit: shop-end\.service, user: nobody}
     when: {sockets: 2, age: 1s}
     steps:
+      - evidence: {}
       - run: {command: [/usr/bin/env, python3, -c, 'import os, socket; socket.socket(socket.AF_UNIX); os.kill({pid}, 0)']}
       - signal: {name: TERM}
     accept_no_restart: true
@@ -49,6 +50,8 @@ func TestTheDropInPermitsTheStepsOfTheReaper(t *testing.T) {
 		`closewait_reaper_action_failures_total{action="destroy",mode="enforce",rule="reset"} 0`,
 		`closewait_reaper_actions_total{action="shutdown",mode="enforce",rule="shut-down"} [1-9]\d*`,
 		`closewait_reaper_action_failures_total{action="shutdown",mode="enforce",rule="shut-down"} 0`,
+		`closewait_reaper_actions_total{action="evidence",mode="enforce",rule="ask-and-end"} 1`,
+		`closewait_reaper_action_failures_total{action="evidence",mode="enforce",rule="ask-and-end"} 0`,
 		`closewait_reaper_actions_total{action="run",mode="enforce",rule="ask-and-end"} 1`,
 		`closewait_reaper_remediations_total{result="terminated",rule="ask-and-end"} 1`,
 		`closewait_reaper_action_failures_total{action="raise_nofile",mode="enforce",rule="raise"} [1-9]\d*`,
@@ -76,6 +79,13 @@ func (m *machine) checkRecords() {
 		if mode := m.run("stat", "--dereference", "--format=%a", filepath.Dir(file)); mode != "700" {
 			m.t.Errorf("the directory of %s has mode %s, want 700", file, mode)
 		}
+	}
+	const evidence = "/var/lib/closewait/evidence/ask-and-end-*.json"
+	if stat := m.run("sh", "-c", "stat --dereference --format=%a "+evidence); stat != "600" {
+		m.t.Errorf("files of evidence have mode %s, want one with 600", stat)
+	}
+	if document := m.run("sh", "-c", "cat "+evidence); !strings.Contains(document, `"verdict": {`) || strings.Contains(document, "Not read: its threads") {
+		m.t.Errorf("the sandbox keeps the exporter from reading threads:\n%s", document)
 	}
 	if record := m.run("cat", "/var/log/closewait/audit.jsonl"); !strings.Contains(record, `"rule":"ask-and-end"`) {
 		m.t.Errorf("not recorded:\n%s", record)

@@ -43,11 +43,19 @@ func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evide
 	if stopped := r.logStep(result.StepRecord); stopped != nil {
 		return stopped
 	}
-	r.tried = !r.dryRun()
+	observes := s.Traits().Observes
+	r.tried = r.tried || !observes && !r.dryRun()
 	started := time.Now()
 	done, err := s.Apply(ctx, &step.Target{
-		Process: t, Evidence: evidence, Executor: r.executor, Guard: func() (closewait.Guard, error) { return r.guard(t) },
+		Process: t, Evidence: evidence, Executor: r.executor,
+		Guard: func() (closewait.Guard, error) { return r.guard(t) },
+		Case:  func() (closewait.EvidenceCase, error) { return r.evidenceCase(t) },
 	})
+	result.Took = time.Since(started).Seconds()
+	if observes {
+		r.observed(s, result, done, err)
+		return nil
+	}
 	if r.dryRun() {
 		return r.wouldHaveRun(ctx, s, result.StepRecord, err)
 	}
@@ -59,7 +67,7 @@ func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evide
 	if gone {
 		done.Detail, err = "the process had ended", nil
 	}
-	result.Detail, result.Took = done.Detail, time.Since(started).Seconds()
+	result.Detail = done.Detail
 	result.Arguments, result.Output = done.Arguments, done.Output
 	r.logResult(s, result, err)
 	r.acted = r.acted || err == nil && !gone && !done.Idle || done.Cut || done.Signalled

@@ -25,6 +25,8 @@ type fakeHost struct {
 	hidden    bool // not every process can be read
 	closed    bool // Observe shows closed sockets
 	onScan    func()
+	cases     []closewait.EvidenceCase    // of which evidence was written
+	writing   func(context.Context) error // the effect of writing evidence
 }
 
 type fakeProcess struct {
@@ -139,6 +141,19 @@ func (h *fakeHost) Open(id closewait.ProcessID) (step.ProcessHandle, error) {
 
 func (h *fakeHost) RunGuard(_ context.Context, g closewait.Guard) (string, error) {
 	return "told", h.act(fmt.Sprint("run ", g.Command[0]), nil)
+}
+
+// WriteEvidence implements step.Executor.
+func (h *fakeHost) WriteEvidence(ctx context.Context, c closewait.EvidenceCase) (string, error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.cases = append(h.cases, c)
+	if h.writing != nil {
+		if err := h.writing(ctx); err != nil {
+			return "", err
+		}
+	}
+	return "/evidence/" + c.ID + ".json", nil
 }
 
 // act records an action and applies its effect.

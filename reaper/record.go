@@ -23,6 +23,8 @@ type Record struct {
 	*StepRecord     `json:",omitempty"` // of a step
 	*EndRecord      `json:",omitempty"` // of an end
 	*DryRunRecord   `json:",omitempty"` // of an end in dry run
+
+	EvidenceFiles []string `json:"evidence_files,omitempty"` // of an end, in dry run too
 }
 
 // DecisionRecord is what a decision is based on.

@@ -36,13 +36,15 @@ type remediation struct {
 	targets   []target
 	results   []StepResult
 	wouldRun  []StepRecord // in dry run
-	tried     bool         // a step was tried
-	acted     bool         // a step was carried out, or would have been in dry run
+	tried     bool         // a remedy was tried
+	acted     bool         // a remedy was carried out, or would have been in dry run
 	cut       bool         // connections were ended, so leaked sockets may have left their state
 	raised    bool         // the limit of descriptors was raised
 	signalled bool
 	sentKill  bool
 	checked   *policy.Policy // allows the next step
+
+	evidenceFiles []string
 }
 
 // target is an open process.
@@ -88,7 +90,7 @@ func (r *remediation) runSteps(ctx context.Context) stop {
 		if s == nil {
 			s = r.apply(ctx, next, evidence)
 		}
-		if s == nil {
+		if s == nil && !next.Traits().Observes {
 			s = r.await(ctx, next)
 		}
 		if s != nil {

@@ -66,7 +66,7 @@ func (r *remediation) logDryRun(s step.Step, record StepRecord) {
 func (r *remediation) logEnd(o *outcome) {
 	r.metrics.ended(r.Rule, o)
 	record := newRecord(r.Decision, "end", time.Now())
-	record.Reason = o.reason
+	record.Reason, record.EvidenceFiles = o.reason, r.evidenceFiles
 	if r.dryRun() {
 		if o.label != "" {
 			r.history.action(r.Decision, r.Process.ID.PID, string(o.label), o.reason)

@@ -23,7 +23,8 @@ const askTimeout = 5 * time.Second
 // executor lets the reaper, which knows nothing about Linux, act through package kernel/action.
 type executor struct {
 	*action.Executor
-	finder *supervisor.Finder
+	finder   *supervisor.Finder
+	evidence *evidenceWriter // nil without --reaper.evidence-dir
 }
 
 func newExecutor(h *host) (executor, error) {
@@ -39,7 +40,7 @@ func newExecutor(h *host) (executor, error) {
 		defer handle.Close()
 		return h.units.Supervision(ctx, handle)
 	})
-	return executor{e, finder}, nil
+	return executor{Executor: e, finder: finder}, nil
 }
 
 // Open implements step.Executor.
@@ -49,6 +50,14 @@ func (e executor) Open(id closewait.ProcessID) (step.ProcessHandle, error) {
 		return nil, err // handle is a nil pointer, which in an interface is not nil
 	}
 	return handle, nil
+}
+
+// WriteEvidence implements step.Executor. Rules that need a directory are refused without one.
+func (e executor) WriteEvidence(ctx context.Context, c closewait.EvidenceCase) (file string, err error) {
+	if e.evidence == nil {
+		return "", errors.New("there is no directory for evidence: give --reaper.evidence-dir")
+	}
+	return e.evidence.write(ctx, c)
 }
 
 // rights returns why each step cannot be applied to processes of other users. raise_nofile is

@@ -187,6 +187,8 @@ func (o *options) defineServe(cmd *kingpin.CmdClause) {
 		PlaceHolder("FILE").StringVar(&s.stateFile)
 	cmd.Flag("reaper.audit-file", "Append a JSON record per decision and step. If it cannot be written, no action is taken.").
 		PlaceHolder("FILE").StringVar(&s.auditFile)
+	cmd.Flag("reaper.evidence-dir", "Directory for the files of evidence steps, see docs/EVIDENCE.md.").
+		PlaceHolder("DIR").StringVar(&s.evidenceDir)
 }
 
 func (o *options) defineCheckConfig(cmd *kingpin.CmdClause) {

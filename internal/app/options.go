@@ -45,6 +45,7 @@ type options struct {
 		enforce        bool
 		stateFile      string
 		auditFile      string
+		evidenceDir    string
 	}
 	list struct {
 		sockets       bool
@@ -110,6 +111,8 @@ func (o *options) requireRules() error {
 		flag = "--reaper.state-file"
 	case s.auditFile != "":
 		flag = "--reaper.audit-file"
+	case s.evidenceDir != "":
+		flag = "--reaper.evidence-dir"
 	default:
 		return nil
 	}

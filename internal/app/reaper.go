@@ -12,14 +12,15 @@ import (
 	"github.com/go-kit/log"
 	"github.com/go-kit/log/level"
 
+	"closewait_exporter/evidence"
 	"closewait_exporter/kernel/trust"
 	"closewait_exporter/reaper"
 	"closewait_exporter/reaper/rules"
 	"closewait_exporter/reaper/step"
 )
 
-// newReaper makes the reaper of --reaper.config.
-func newReaper(o *options, h *host, observer *observer, logger log.Logger) (*reaper.Reaper, error) {
+// newReaper makes the reaper of --reaper.config. Without a store it writes no evidence.
+func newReaper(o *options, h *host, observer *observer, store *evidence.Store, logger log.Logger) (*reaper.Reaper, error) {
 	config, err := loadRules(o, logger)
 	if err != nil {
 		return nil, err
@@ -27,6 +28,9 @@ func newReaper(o *options, h *host, observer *observer, logger log.Logger) (*rea
 	e, err := newExecutor(h)
 	if err != nil {
 		return nil, err
+	}
+	if store != nil {
+		e.evidence = newEvidenceWriter(h, observer, store)
 	}
 	own, err := e.Ancestors()
 	if err != nil {
@@ -70,6 +74,9 @@ func loadRules(o *options, logger log.Logger) (*rules.Config, error) {
 		if err := o.cluster.connection().Check(); err != nil {
 			return nil, fmt.Errorf("fleet.slots: %w", err)
 		}
+	}
+	if err := requireEvidenceDir(config, o.serve.evidenceDir); err != nil {
+		return nil, err
 	}
 	err = trust.Check(o.rulesFile)
 	switch {

@@ -14,6 +14,7 @@ import (
 	toolkit "github.com/prometheus/exporter-toolkit/web"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/evidence"
 	"closewait_exporter/reaper"
 	"closewait_exporter/reaper/rules"
 	"closewait_exporter/web"
@@ -34,8 +35,9 @@ type server struct {
 	observer *observer
 	verdicts *verdicts
 	health   *web.Health
-	reaper   *reaper.Reaper // nil without --reaper.config
-	history  *historyFile   // nil: the history is lost on restart
+	reaper   *reaper.Reaper  // nil without --reaper.config
+	history  *historyFile    // nil: the history is lost on restart
+	evidence *evidence.Store // nil without --reaper.evidence-dir
 	logger   log.Logger
 }
 
@@ -65,7 +67,10 @@ func serve(ctx context.Context, o *options, logger log.Logger, slogger *slog.Log
 		s.observer.history = s.history.load(time.Now())
 	}
 	if o.rulesFile != "" {
-		if s.reaper, err = newReaper(o, h, s.observer, logger); err != nil {
+		if s.evidence, err = openEvidence(o); err != nil {
+			return err
+		}
+		if s.reaper, err = newReaper(o, h, s.observer, s.evidence, logger); err != nil {
 			return err
 		}
 	}
@@ -96,6 +101,9 @@ func (s *server) start(life context.Context, loops *sync.WaitGroup) {
 	loops.Go(func() { s.feedWatchdog(life, hangs) })
 	if s.history != nil {
 		loops.Go(func() { s.history.keep(life, s.observer.history) })
+	}
+	if s.evidence != nil {
+		loops.Go(func() { sweepEvidence(life, s.evidence, s.logger) })
 	}
 	if s.reaper != nil {
 		loops.Go(func() { reloadOnSIGHUP(life, s.reload) })

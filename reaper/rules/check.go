@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"closewait_exporter/reaper/condition"
@@ -45,6 +46,9 @@ func describeConfig(out io.Writer, path string, c *Config) {
 	fmt.Fprintf(out, "  every %s, at most %d actions per %s\n", c.Interval, c.Limits.Actions, c.Limits.Per)
 	for i := range c.Rules {
 		describeRule(out, &c.Rules[i])
+	}
+	if slices.ContainsFunc(c.Rules, func(r Rule) bool { return r.WritesEvidence() }) {
+		fmt.Fprintln(out, "  evidence steps need a directory: start the exporter with --reaper.evidence-dir=DIR")
 	}
 }
 

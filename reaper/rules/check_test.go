@@ -260,3 +260,13 @@ func TestCheckFailsAsLoadDoes(t *testing.T) {
 		t.Errorf("%v is not that the file is missing", err)
 	}
 }
+
+func TestCheckNamesTheFlagThatEvidenceNeeds(t *testing.T) {
+	const line = "  evidence steps need a directory: start the exporter with --reaper.evidence-dir=DIR\n"
+	for steps, want := range map[string]bool{"- destroy: {}": false, "- evidence: {}": true, "- evidence: {}\n      - destroy: {}": true} {
+		got, err := check(t, strings.Replace(smallest, "- destroy: {}", steps, 1), 0o644)
+		if err != nil || strings.Contains(got, line) != want {
+			t.Errorf("with %q: %v\n%s", steps, err, got)
+		}
+	}
+}

@@ -70,3 +70,13 @@ func (r *Rule) EndingSignals() []string {
 func (r *Rule) EndsProcess() bool {
 	return slices.ContainsFunc(r.Steps, func(s step.Step) bool { return s.Traits().EndsProcess })
 }
+
+// OnlyObserves reports whether the rule has no remedy.
+func (r *Rule) OnlyObserves() bool {
+	return !slices.ContainsFunc(r.Steps, func(s step.Step) bool { return !s.Traits().Observes })
+}
+
+// WritesEvidence reports whether the rule has a step evidence.
+func (r *Rule) WritesEvidence() bool {
+	return slices.ContainsFunc(r.Steps, func(s step.Step) bool { return s.Kind() == step.Evidence{}.Kind() })
+}

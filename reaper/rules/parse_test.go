@@ -63,6 +63,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 			},
 			When: condition.When{Sockets: 3, Age: time.Minute, For: 30 * time.Second, FDs: condition.Threshold{Ratio: 0.8}, Direction: condition.InboundOnly, PeerShare: 0.25, States: closewait.NewStateSet(closewait.EndedStates...)},
 			Steps: []step.Step{
+				step.Evidence{},
 				step.RaiseNoFile{Hard: true},
 				step.Run{Command: []string{"/usr/local/bin/drain", "{pid}"}, Timeout: 20 * time.Second},
 				step.Destroy{}, step.Shutdown{}, step.ThreadDump{},

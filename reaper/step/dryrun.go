@@ -6,7 +6,8 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// DryRunExecutor reads the host as the Executor in it does, and changes nothing.
+// DryRunExecutor reads the host as the Executor in it does, and changes nothing. It does write
+// evidence.
 type DryRunExecutor struct{ Executor }
 
 // RunGuard allows every next step without running the guard.

@@ -14,6 +14,9 @@ type Executor interface {
 	Holders(context.Context, []*closewait.Socket) (closewait.HolderLookup, error)
 	// RunGuard returns the output of the guard, cut, and nil if it allows the next step.
 	RunGuard(context.Context, closewait.Guard) (output string, err error)
+	// WriteEvidence returns the path of the file that it has written. It returns when the context
+	// ends, even if the disk or a process hangs.
+	WriteEvidence(context.Context, closewait.EvidenceCase) (file string, err error)
 }
 
 // ProcessHandle is an open process: no method ever affects another process that has got the same

@@ -16,7 +16,7 @@ func TestEachStepNeedsItsOwnRight(t *testing.T) {
 		"thread_dump":  {ThreadDump: missing, RunGuard: allowed},
 		"signal":       {Signal: missing, RunGuard: allowed},
 	}
-	for _, s := range []Step{RaiseNoFile{}, Run{Command: []string{"/bin/ok"}}, Destroy{}, Shutdown{}, ThreadDump{}, Signal{Name: "TERM"}} {
+	for _, s := range []Step{Evidence{}, RaiseNoFile{}, Run{Command: []string{"/bin/ok"}}, Destroy{}, Shutdown{}, ThreadDump{}, Signal{Name: "TERM"}} {
 		for kind, r := range rights {
 			if err := s.Permitted(r); errors.Is(err, missing) != (kind == s.Kind()) {
 				t.Errorf("%s without the right of %s: %v", s, kind, err)

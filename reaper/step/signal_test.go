@@ -8,7 +8,7 @@ func TestEverySignalThatEndsAProcessByDefaultIsKnownAsSuch(t *testing.T) {
 			t.Errorf("%s ends a process: %v, want %v", name, !ends, ends)
 		}
 	}
-	for _, step := range []Step{RaiseNoFile{}, Run{}, Destroy{}, Shutdown{}, ThreadDump{}} {
+	for _, step := range []Step{Evidence{}, RaiseNoFile{}, Run{}, Destroy{}, Shutdown{}, ThreadDump{}} {
 		if step.Traits().EndsProcess {
 			t.Errorf("%s ends a process", step)
 		}

@@ -19,6 +19,7 @@ type Kind struct {
 
 // Kinds are all kinds of step, mildest first.
 var Kinds = []Kind{
+	evidence,
 	raiseNoFile,
 	run,
 	destroy,
@@ -65,6 +66,7 @@ type Traits struct {
 	RequestsEnd bool // it asks the process to end
 	Kills       bool // it cannot be handled or ignored, so later steps are never reached
 	Guards      bool // it decides whether later steps run
+	Observes    bool // it is no remedy: it changes nothing, in dry run it is applied too, and its failure stops nothing
 	NeedsLife   bool // it is useless after a step that requests the end of the process
 	AppliesOnce bool // to one target, even if several processes hold the sockets
 
@@ -82,6 +84,8 @@ type Target struct {
 	Executor Executor
 	// Guard describes the remediation to a command that must allow the next step.
 	Guard func() (closewait.Guard, error)
+	// Case describes the remediation to whoever writes down evidence.
+	Case func() (closewait.EvidenceCase, error)
 }
 
 // Result is what a step has done.
@@ -90,6 +94,7 @@ type Result struct {
 	Idle      bool     // there was nothing to do
 	Arguments []string // of a guard, for the log and the audit file only, if the rule says so
 	Output    string   // likewise
+	File      string   // that the step has written
 	Cut       bool     // connections were ended, so that the sockets have left their state
 	Signalled bool
 	Raised    bool // the limit of descriptors was raised
