@@ -1,10 +1,12 @@
 package app
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -19,6 +21,7 @@ import (
 	"closewait_exporter/evidence"
 	"closewait_exporter/internal/leaktest"
 	kernelhost "closewait_exporter/kernel/host"
+	"closewait_exporter/kernel/inspect"
 	"closewait_exporter/reaper/rules"
 	"closewait_exporter/reaper/step"
 	"closewait_exporter/report"
@@ -91,6 +94,42 @@ func TestADiskThatHangsIsNotWaitedFor(t *testing.T) {
 	})
 }
 
+// TestEvidenceIsWrittenWithoutWhatHangs has a host on which no inspection ends.
+func TestEvidenceIsWrittenWithoutWhatHangs(t *testing.T) {
+	proc, err := kernelhost.Open(kernelhost.DefaultPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proc.Close()
+	h := &host{proc: proc, inspections: &kernelhost.BoundedCalls{}} // refuses every call
+	self, err := inspect.Find(proc, os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	e, err := h.evidence(t.Context(), &closewait.View{}, self, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out bytes.Buffer
+	if err := e.JSON(&out); err != nil {
+		t.Fatal(err)
+	}
+	var document struct {
+		Process struct {
+			PID int
+			Exe string
+		}
+		Missing []string
+	}
+	if err := json.Unmarshal(out.Bytes(), &document); err != nil {
+		t.Fatal(err)
+	}
+	d := document
+	if d.Process.PID != os.Getpid() || d.Process.Exe == "" || len(d.Missing) != 2 || !strings.Contains(d.Missing[0], "does not answer") {
+		t.Errorf("%s", &out)
+	}
+}
+
 func TestEvidenceThatIsTooOldIsRemovedWhileNothingIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
@@ -134,6 +173,13 @@ func TestEvidenceThatIsTooOldIsRemovedWhileNothingIsWritten(t *testing.T) {
 		cancel()
 		<-done
 	})
+}
+
+func TestADirectoryForEvidenceNeedsRules(t *testing.T) {
+	_, _, err := parse([]string{"--reaper.evidence-dir=evidence"}, io.Discard)
+	if err == nil || err.Error() != "--reaper.evidence-dir needs rules: give --reaper.config=FILE too" {
+		t.Errorf("error is %v", err)
+	}
 }
 
 func TestRulesWithEvidenceNeedADirectory(t *testing.T) {
