@@ -21,6 +21,9 @@ import (
 // the reaper waits (step.EvidenceTime), they leave some to write what is known without them.
 const inspectTime = 4 * time.Second
 
+// inspectTimeByHand is the same for a person, who can wait longer on a busy host, and interrupt it.
+const inspectTimeByHand = time.Minute
+
 // maxHanging is the maximum number of inspections, or of writes, that hang.
 const maxHanging = 4
 
@@ -33,6 +36,7 @@ func runEvidence(ctx context.Context, o *options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
+	h.inspections.Timeout = inspectTimeByHand
 	id, err := inspect.Find(h.proc, o.evidence.pid)
 	if err != nil {
 		return err
