@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -102,5 +103,27 @@ func TestEveryThreatHasATest(t *testing.T) {
 				t.Errorf("no test, and no reason why none is needed: %q", cell)
 			}
 		}
+	}
+}
+
+// TestTheRunbookOfALeakBeginsWithDiagnose checks the entries of alerts about processes.
+func TestTheRunbookOfALeakBeginsWithDiagnose(t *testing.T) {
+	text, err := os.ReadFile("docs/RUNBOOK.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	entries := 0
+	for _, section := range strings.Split(string(text), "\n## Closewait")[1:] {
+		name, _, _ := strings.Cut(section, "\n")
+		if strings.HasPrefix(name, "Reaper") || strings.HasPrefix(name, "Config") || slices.Contains([]string{"ExporterDown", "ScanFailing", "CoverageLow", "SeriesCut"}, name) {
+			continue
+		}
+		entries++
+		if !strings.Contains(section, "\n**Confirm.** `closewait_exporter diagnose ") {
+			t.Errorf("Closewait%s: the first command is not closewait_exporter diagnose", name)
+		}
+	}
+	if entries == 0 {
+		t.Error("there is no entry about a process")
 	}
 }
