@@ -14,9 +14,6 @@ import (
 	"closewait_exporter/internal/leaktest"
 )
 
-// many is the number of connections from which sockets that have not ended count.
-const many = 12
-
 func TestDiagnoseFindsThatNoDescriptorIsLeft(t *testing.T) {
 	leaktest.RequireRoot(t)
 	const limit = 24

@@ -48,7 +48,7 @@ func (r *Reader) Read(ctx context.Context, p *closewait.Process) (*diagnose.Fact
 }
 
 func (r *Reader) read(ctx context.Context, p *closewait.Process) (*diagnose.Facts, error) {
-	run, err := r.open(p)
+	run, err := r.open(p, maxThreads)
 	if err != nil {
 		return nil, err
 	}
@@ -100,13 +100,13 @@ type reading struct {
 	facts   *diagnose.Facts
 }
 
-// open opens a process for reading.
-func (r *Reader) open(p *closewait.Process) (*reading, error) {
+// open opens a process for reading, with at most a number of its threads.
+func (r *Reader) open(p *closewait.Process, mostThreads int) (*reading, error) {
 	dir, err := r.Host.OpenProcess(p.ID)
 	if err != nil {
 		return nil, err
 	}
-	threads, err := newThreadReader(dir)
+	threads, err := newThreadReader(dir, mostThreads)
 	if err != nil {
 		dir.Close()
 		return nil, err

@@ -12,8 +12,8 @@ import (
 // ReadQuickly reads the facts about several processes at the same time, for a program that must not
 // be blocked: without anything that can hang, so without a child process, the times of connections,
 // the descriptors that threads poll, unread lines, and other processes. Such facts show fewer
-// causes. Each network namespace is read once per reading. A process that has ended meanwhile is
-// left out. It fails only if ctx ends.
+// causes. Each network namespace is read once per reading, and at most 256 threads of a process. A
+// process that has ended meanwhile is left out. It fails only if ctx ends.
 func (r *Reader) ReadQuickly(ctx context.Context, processes []*closewait.Process) (map[closewait.ProcessID]*diagnose.Facts, error) {
 	var readings []*reading
 	defer func() {
@@ -25,7 +25,7 @@ func (r *Reader) ReadQuickly(ctx context.Context, processes []*closewait.Process
 	quick.Peek = false
 	first, start := tables{}, time.Now()
 	for _, p := range processes {
-		run, err := quick.open(p)
+		run, err := quick.open(p, quickThreads)
 		if err != nil {
 			continue
 		}

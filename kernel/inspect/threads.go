@@ -11,8 +11,12 @@ import (
 	"closewait_exporter/kernel/host"
 )
 
-// maxThreads bounds the threads that are read.
-const maxThreads = 4096
+const (
+	// maxThreads bounds the threads of a process that are read.
+	maxThreads = 4096
+	// quickThreads does so for ReadQuickly, which is called again and again.
+	quickThreads = 256
+)
 
 // threadReader reads the threads of one process.
 type threadReader struct {
@@ -24,7 +28,8 @@ type threadReader struct {
 	callsRefused error // why the calls cannot be read
 }
 
-func newThreadReader(process host.Directory) (*threadReader, error) {
+// newThreadReader returns a reader of at most a number of threads.
+func newThreadReader(process host.Directory, most int) (*threadReader, error) {
 	tasks, err := host.OpenDirectory(process, "task")
 	if err != nil {
 		return nil, err
@@ -36,8 +41,8 @@ func newThreadReader(process host.Directory) (*threadReader, error) {
 	}
 	slices.Sort(tids)
 	r := &threadReader{tasks: tasks, tids: tids}
-	if len(tids) > maxThreads {
-		r.tids, r.omitted = tids[:maxThreads], len(tids)-maxThreads
+	if len(tids) > most {
+		r.tids, r.omitted = tids[:most], len(tids)-most
 	}
 	return r, nil
 }
