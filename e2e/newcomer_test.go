@@ -48,6 +48,7 @@ var readmeSteps = []step{
 // newcomerPrograms are all programs that a newcomer has, besides Go: git, make and a basic system.
 var newcomerPrograms = []string{
 	"go", "git", "make", "sh", "bash", "awk", "sed", "grep", "cat", "cp", "rm", "mkdir", "mktemp", "date", "uname", "sleep", "env", "tail", "sort", "head", "install",
+	"basename", "chmod", "cut", "dirname", "id", "ln", "ls", "mv", "realpath", "seq", "tee", "touch", "tr", "uniq", "wc",
 }
 
 // TestANewUserFollowsTheReadme clones the repository and follows the README from top to bottom.

@@ -71,7 +71,7 @@ func startSession(t *testing.T, dir string, env []string, line string) *session 
 }
 
 // maxLongWait bounds the wait for builds and for alerts.
-const maxLongWait = 5 * time.Minute
+const maxLongWait = 15 * time.Minute
 
 func awaitPage(t *testing.T, s *session, address, wanted string) {
 	t.Helper()

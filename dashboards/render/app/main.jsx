@@ -546,7 +546,7 @@ async function start() {
               ? Math.round(text.getBoundingClientRect().bottom - el.getBoundingClientRect().bottom)
               : undefined,
           cells: [...(el?.querySelectorAll('[role=gridcell]') ?? [])].map((c) =>
-            c.innerText.trim(),
+            c.textContent.trim(),
           ),
           says: el?.innerText.replace(/\s+/g, ' ').slice(0, 400),
         };
