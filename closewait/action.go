@@ -19,6 +19,11 @@ var (
 	ErrGuardFailed = errors.New("guard failed")
 	// ErrEvidenceLate reports that evidence was not written in time. The remedy does not wait for it.
 	ErrEvidenceLate = errors.New("the evidence was not written in time")
+	// ErrRefused reports that a step must not be applied to this target, or that somebody else has
+	// refused it.
+	ErrRefused = errors.New("refused")
+	// ErrUnitBusy reports that a unit is being started, stopped or restarted.
+	ErrUnitBusy = errors.New("the unit is busy")
 )
 
 // HolderLookup is the result of a fresh lookup of the processes that hold certain sockets.

@@ -168,6 +168,7 @@ func (m *machine) checkInstalledFiles() {
 		"systemd-analyze verify --man=no " + service,
 		"test -f " + doc + "/README.md -a -f " + doc + "/SECURITY.md -a -f " + doc + "/copyright -a -f " + doc + "/docs/INSTALL.md",
 		"test -d /etc/closewait -a -f " + doc + "/examples/reaper.conf -a -f " + doc + "/examples/ebpf.conf -a -f " + doc + "/examples/alerts/closewait.rules.yml",
+		"id closewait && test -f /etc/polkit-1/rules.d/60-closewait_exporter.rules",
 		"closewait_exporter check-config " + doc + "/examples/rules.yml",
 		`test "$(stat -c %a:%U /usr/bin/closewait_exporter)" = 755:root`,
 	} {

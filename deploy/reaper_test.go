@@ -123,7 +123,7 @@ rules:
     steps: [run: {command: [/usr/bin/systemctl, restart, "{group}"]}]
     mode: enforce
 `, "ARGS=--reaper.enforce\n")
-	m.run("sed", "--in-place", "s/^#DynamicUser=/DynamicUser=/", "/etc/systemd/system/"+service+".d/reaper.conf")
+	m.run("sed", "--in-place", "s/^#\\(User\\|Group\\)=root/\\1=root/", "/etc/systemd/system/"+service+".d/reaper.conf")
 	m.run("systemctl", "daemon-reload")
 	m.leak("shop", "--sockets=3")
 	before := m.run("systemctl", "show", "--property=MainPID", "shop")
@@ -140,6 +140,8 @@ func (m *machine) installReaper(rules, defaults string) {
 	m.copy(exporter(m.t), "/usr/bin/closewait_exporter")
 	m.copy(unit, "/usr/lib/systemd/system/"+service)
 	m.copy(dropIn, "/etc/systemd/system/"+service+".d/reaper.conf")
+	m.copy(sysusers, "/usr/lib/sysusers.d/closewait_exporter.conf")
+	m.run("systemd-sysusers", "closewait_exporter.conf")
 	m.write("/etc/default/closewait_exporter", defaults)
 	m.write("/etc/closewait/rules.yml", rules)
 	m.run("chmod", "600", "/etc/closewait/rules.yml") // readable only by root; the service must get it all the same

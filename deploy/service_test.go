@@ -117,7 +117,7 @@ func (m *machine) checkConfinement(capabilities []string) {
 		mask |= 1 << capabilityNumbers[name]
 	}
 	for _, want := range []string{
-		fmt.Sprintf(`CapEff:\t%016x`, mask), fmt.Sprintf(`CapBnd:\t%016x`, mask), `NoNewPrivs:\t1`, `Seccomp:\t2`, `Uid:\t6\d{4}\t`,
+		fmt.Sprintf(`CapEff:\t%016x`, mask), fmt.Sprintf(`CapBnd:\t%016x`, mask), `NoNewPrivs:\t1`, `Seccomp:\t2`, `Uid:\t[1-9]\d*\t`,
 	} {
 		if !regexp.MustCompile(`(?m)^` + want).MatchString(status) {
 			m.t.Errorf("no %s in the status of the service\n%s", want, status)

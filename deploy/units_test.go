@@ -14,6 +14,9 @@ const (
 	unit    = "systemd/" + service
 	dropIn  = "systemd/reaper.conf"
 	ebpf    = "systemd/ebpf.conf"
+
+	sysusers = "systemd/sysusers.conf"
+	polkit   = "systemd/polkit.rules"
 )
 
 // tree makes a root file system with the unit and drop-ins where systemd finds them.

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/reaper/condition"
 	"closewait_exporter/reaper/policy"
 	"closewait_exporter/reaper/step"
 )
@@ -48,8 +49,9 @@ func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evide
 	started := time.Now()
 	done, err := s.Apply(ctx, &step.Target{
 		Process: t, Evidence: evidence, Executor: r.executor,
-		Guard: func() (closewait.Guard, error) { return r.guard(t) },
-		Case:  func() (closewait.EvidenceCase, error) { return r.evidenceCase(t) },
+		Guard:        func() (closewait.Guard, error) { return r.guard(t) },
+		Case:         func() (closewait.EvidenceCase, error) { return r.evidenceCase(t) },
+		ProtectsUnit: func(name string) string { rules, _ := r.inForce(); return rules.ProtectsUnit(name) },
 	})
 	result.Took = time.Since(started).Seconds()
 	if observes {
@@ -62,6 +64,7 @@ func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evide
 	r.cut = r.cut || done.Cut
 	r.raised = r.raised || done.Raised
 	r.signalled = r.signalled || done.Signalled
+	r.restarted = r.restarted || done.Restarted
 	r.sentKill = r.sentKill || done.Signalled && s.Traits().Kills
 	gone := errors.Is(err, closewait.ErrGone)
 	if gone {
@@ -70,8 +73,11 @@ func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evide
 	result.Detail = done.Detail
 	result.Arguments, result.Output = done.Arguments, done.Output
 	r.logResult(s, result, err)
-	r.acted = r.acted || err == nil && !gone && !done.Idle || done.Cut || done.Signalled
-	if err != nil {
+	r.acted = r.acted || err == nil && !gone && !done.Idle || done.Cut || done.Signalled || done.Begun
+	switch {
+	case done.Down:
+		return &stop{down, "", done.Detail}
+	case err != nil:
 		return failed(ctx, s, err)
 	}
 	return nil
@@ -105,6 +111,10 @@ func failed(ctx context.Context, s step.Step, err error) *stop {
 		return shuttingDown(ctx)
 	case errors.Is(err, closewait.ErrGuardDenied):
 		return &stop{aborted, policy.LabelGuardDenied, err.Error()}
+	case errors.Is(err, closewait.ErrRefused):
+		return &stop{aborted, policy.LabelRefused, err.Error()}
+	case errors.Is(err, closewait.ErrUnitBusy):
+		return &stop{aborted, condition.LabelInProgress, err.Error()}
 	case errors.Is(err, closewait.ErrGuardFailed):
 		return &stop{aborted, policy.LabelGuardFailed, err.Error()}
 	}

@@ -27,6 +27,9 @@ type fakeHost struct {
 	onScan    func()
 	cases     []closewait.EvidenceCase    // of which evidence was written
 	writing   func(context.Context) error // the effect of writing evidence
+	unit      closewait.Unit              // of every process
+	unitErr   error
+	restart   closewait.UnitRestart // the result of restart_unit
 }
 
 type fakeProcess struct {
@@ -266,6 +269,17 @@ func (p *fakeProcess) cutAll(sockets []*closewait.Socket) (t closewait.SocketCou
 }
 
 func (p *fakeProcess) ThreadDump(context.Context) error { return p.do("thread_dump") }
+
+func (p *fakeProcess) Unit(context.Context) (closewait.Unit, error) {
+	if p.dead() {
+		return closewait.Unit{}, closewait.ErrGone
+	}
+	return p.host.unit, p.host.unitErr
+}
+
+func (p *fakeProcess) RestartUnit(context.Context, closewait.Unit) (closewait.UnitRestart, error) {
+	return p.host.restart, p.do("restart_unit")
+}
 
 func (p *fakeProcess) Signal(name string) error { return p.do("signal " + name) }
 

@@ -56,7 +56,7 @@ func TestEveryCounterIsBornAtZero(t *testing.T) {
 		"closewait_reaper_decisions_total":        2 * len(policy.Labels()),
 		"closewait_reaper_actions_total":          2 * len(step.Kinds) * 2,
 		"closewait_reaper_action_failures_total":  2 * len(step.Kinds) * 2,
-		"closewait_reaper_remediations_total":     2 * 5,
+		"closewait_reaper_remediations_total":     2 * len(Results),
 		"closewait_reaper_released_sockets_total": 2,
 		"closewait_reaper_released_fds_total":     2,
 		"closewait_reaper_matched_processes":      2,

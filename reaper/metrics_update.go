@@ -112,10 +112,10 @@ func (m *metrics) decide(rule *rules.Rule, label policy.Label, n int) {
 	m.decisions.WithLabelValues(rule.Name, string(label)).Add(float64(n))
 }
 
-// action counts a step. A guard that denies has not failed.
+// action counts a step. A guard that denies and a step that is refused have not failed.
 func (m *metrics) action(rule *rules.Rule, kind string, err error) {
 	m.actions.WithLabelValues(rule.Name, kind, rule.Mode.String()).Inc()
-	if err != nil && !errors.Is(err, closewait.ErrGuardDenied) {
+	if err != nil && !errors.Is(err, closewait.ErrGuardDenied) && !errors.Is(err, closewait.ErrRefused) && !errors.Is(err, closewait.ErrUnitBusy) {
 		m.failures.WithLabelValues(rule.Name, kind, rule.Mode.String()).Inc()
 	}
 }

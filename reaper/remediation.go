@@ -41,6 +41,7 @@ type remediation struct {
 	cut       bool         // connections were ended, so leaked sockets may have left their state
 	raised    bool         // the limit of descriptors was raised
 	signalled bool
+	restarted bool // the service of the first target was restarted
 	sentKill  bool
 	checked   *policy.Policy // allows the next step
 
@@ -156,6 +157,8 @@ func (r *remediation) living() ([]*target, error) {
 // allEnded is why the remediation stops when no target lives.
 func (r *remediation) allEnded() *stop {
 	switch {
+	case r.restarted:
+		return &stop{restarted, "", "the service was restarted"}
 	case r.sentKill:
 		return &stop{killed, "", "ended after KILL"}
 	case r.signalled:

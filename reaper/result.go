@@ -10,12 +10,14 @@ const (
 	recovered  Result = "recovered"  // the leak is gone and its descriptors are closed, and no signal ended the process
 	terminated Result = "terminated" // the process ended after a signal other than KILL
 	killed     Result = "killed"     // the process ended after KILL
+	restarted  Result = "restarted"  // the service of the process was restarted, and is active
+	down       Result = "down"       // the service of the process was stopped, and did not come up
 	unkillable Result = "unkillable" // the process did not end after KILL: it is blocked in the kernel
 	aborted    Result = "aborted"    // a guard or an error stopped it, or all steps had no effect
 )
 
 // Results has all results.
-var Results = []Result{recovered, terminated, killed, unkillable, aborted}
+var Results = []Result{recovered, terminated, killed, restarted, unkillable, down, aborted}
 
 // outcome is how a remediation ended.
 type outcome struct {

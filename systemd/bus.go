@@ -9,6 +9,8 @@ import (
 
 	sd "github.com/coreos/go-systemd/v22/dbus"
 	"github.com/godbus/dbus/v5"
+
+	"closewait_exporter/closewait"
 )
 
 // bus is the part of the D-Bus interface of the service manager that this package uses. Tests have
@@ -19,6 +21,11 @@ type bus interface {
 	unitByPIDFD(ctx context.Context, pidfd int) (string, error)
 	unitByPID(ctx context.Context, pid int) (string, error)
 	properties(ctx context.Context, unit string) (properties, error)
+	// tryRestart and start return the result of the job. They fail with errJobRuns when ctx ends
+	// before the job, and else without having done anything.
+	tryRestart(ctx context.Context, unit string) (result string, err error)
+	start(ctx context.Context, unit string) (result string, err error)
+	resetFailed(ctx context.Context, unit string) error
 	connected() bool
 	close()
 }
@@ -93,7 +100,8 @@ func (b systemBus) unitByPIDFD(ctx context.Context, pidfd int) (name string, err
 	var path dbus.ObjectPath
 	var invocation []byte
 	err = b.manager.CallWithContext(ctx, "org.freedesktop.systemd1.Manager.GetUnitByPIDFD", 0, dbus.UnixFD(pidfd)).Store(&path, &name, &invocation)
-	if isError(err, "org.freedesktop.DBus.Error.UnknownMethod") {
+	// Where systemd does not know the method, neither does its policy on the bus, which refuses it.
+	if e, ok := errors.AsType[dbus.Error](err); ok && (e.Name == "org.freedesktop.DBus.Error.UnknownMethod" || e.Name == accessDenied) {
 		return "", errNotImplemented
 	}
 	return name, err
@@ -107,7 +115,59 @@ func (b systemBus) properties(ctx context.Context, unit string) (properties, err
 	return b.conn.GetAllPropertiesContext(ctx, unit)
 }
 
-func isError(err error, name string) bool {
+const accessDenied = "org.freedesktop.DBus.Error.AccessDenied"
+
+func (b systemBus) tryRestart(ctx context.Context, unit string) (string, error) {
+	return await(ctx, func(result chan<- string) (int, error) {
+		return b.conn.TryRestartUnitContext(ctx, unit, modeFail, result)
+	})
+}
+
+func (b systemBus) start(ctx context.Context, unit string) (string, error) {
+	return await(ctx, func(result chan<- string) (int, error) { return b.conn.StartUnitContext(ctx, unit, modeFail, result) })
+}
+
+func (b systemBus) resetFailed(ctx context.Context, unit string) error {
+	return explainBus(b.conn.ResetFailedUnitContext(ctx, unit))
+}
+
+// modeFail makes a job fail that would replace another one.
+const modeFail = "fail"
+
+// await enqueues a job and returns its result, such as done, failed, canceled, timeout or
+// dependency. It fails with the error of ctx if there is no result yet.
+func await(ctx context.Context, enqueue func(chan<- string) (int, error)) (string, error) {
+	result := make(chan string, 1)
+	if _, err := enqueue(result); err != nil {
+		return "", explainBus(err)
+	}
+	select {
+	case r := <-result:
+		return r, nil
+	case <-ctx.Done():
+		return "", errJobRuns
+	}
+}
+
+// errJobRuns says that a job was enqueued and has no result yet.
+var errJobRuns = errors.New("the job has not ended")
+
+// explainBus sorts the errors of a request that is not carried out.
+func explainBus(err error) error {
 	e, ok := errors.AsType[dbus.Error](err)
-	return ok && e.Name == name
+	if !ok {
+		return err
+	}
+	switch e.Name {
+	case accessDenied, "org.freedesktop.DBus.Error.InteractiveAuthorizationRequired",
+		"org.freedesktop.PolicyKit1.Error.NotAuthorized", "org.freedesktop.DBus.Error.AuthFailed":
+		return fmt.Errorf("%w by polkit: %w: name the unit in /etc/polkit-1/rules.d/60-closewait_exporter.rules", closewait.ErrRefused, err)
+	case "org.freedesktop.systemd1.TransactionIsDestructive", "org.freedesktop.systemd1.TransactionJobsConflicting",
+		"org.freedesktop.systemd1.JobTypeConflict":
+		return fmt.Errorf("%w: %w", closewait.ErrUnitBusy, err)
+	case "org.freedesktop.systemd1.UnitMasked", "org.freedesktop.systemd1.NoSuchUnit", "org.freedesktop.systemd1.OnlyByDependency",
+		"org.freedesktop.systemd1.JobTypeNotApplicable":
+		return fmt.Errorf("%w by systemd: %w", closewait.ErrRefused, err)
+	}
+	return err
 }

@@ -18,7 +18,31 @@ type fakeBus struct {
 	pidfds  bool   // it has GetUnitByPIDFD
 	asked   []string
 	onAsk   func()
+	onRead  func() // before properties are read
 	badProp error
+	calls   []string
+	job     func(call string) (string, error) // its effect and its result
+	refuses error                             // the error of resetFailed
+}
+
+func (b *fakeBus) run(ctx context.Context, call string) (string, error) {
+	b.calls = append(b.calls, call)
+	result, err := b.job(call)
+	if errors.Is(err, errJobRuns) {
+		<-ctx.Done()
+	}
+	return result, err
+}
+
+func (b *fakeBus) tryRestart(ctx context.Context, _ string) (string, error) {
+	return b.run(ctx, "try-restart")
+}
+
+func (b *fakeBus) start(ctx context.Context, _ string) (string, error) { return b.run(ctx, "start") }
+
+func (b *fakeBus) resetFailed(context.Context, string) error {
+	b.calls = append(b.calls, "reset-failed")
+	return b.refuses
 }
 
 func (b *fakeBus) unitByPIDFD(context.Context, int) (string, error) {
@@ -38,6 +62,9 @@ func (b *fakeBus) unitByPID(context.Context, int) (string, error) {
 }
 
 func (b *fakeBus) properties(_ context.Context, unit string) (properties, error) {
+	if b.onRead != nil {
+		b.onRead()
+	}
 	if p := b.units[unit]; p != nil {
 		return maps.Clone(p), b.badProp
 	}
@@ -65,6 +92,7 @@ func newFakeBus(unit string, change ...func(*fakeBus)) *fakeBus {
 	b := &fakeBus{unitOf: unit, units: map[string]properties{
 		"shop.service": {
 			"Id": "shop.service", "LoadState": "loaded", "ActiveState": "active", "ControlGroup": "/system.slice/shop.service", "MainPID": uint32(100),
+			"Names": []string{"shop.service", "store.service"}, "InvocationID": []byte{1}, "NRestarts": uint32(0), "Job": []any{uint32(0), "/"},
 			"Type": "exec", "Restart": "always", "SuccessExitStatus": []any{[]int32{}, []int32{}},
 			"RestartPreventExitStatus": []any{[]int32{3}, []int32{}}, "RestartForceExitStatus": []any{[]int32{}, []int32{9}},
 		},

@@ -23,6 +23,7 @@ const askTimeout = 5 * time.Second
 // executor lets the reaper, which knows nothing about Linux, act through package kernel/action.
 type executor struct {
 	*action.Executor
+	units    *systemd.Units
 	finder   *supervisor.Finder
 	evidence *evidenceWriter // nil without --reaper.evidence-dir
 }
@@ -40,7 +41,7 @@ func newExecutor(h *host) (executor, error) {
 		defer handle.Close()
 		return h.units.Supervision(ctx, handle)
 	})
-	return executor{Executor: e, finder: finder}, nil
+	return executor{Executor: e, units: h.units, finder: finder}, nil
 }
 
 // Open implements step.Executor.
@@ -49,7 +50,25 @@ func (e executor) Open(id closewait.ProcessID) (step.ProcessHandle, error) {
 	if err != nil {
 		return nil, err // handle is a nil pointer, which in an interface is not nil
 	}
-	return handle, nil
+	return processHandle{handle, e.units}, nil
+}
+
+// processHandle adds what the service manager does to a process.
+type processHandle struct {
+	*action.ProcessHandle
+	units *systemd.Units
+}
+
+// Unit implements step.ProcessHandle.
+func (h processHandle) Unit(ctx context.Context) (closewait.Unit, error) {
+	ctx, cancel := context.WithTimeout(ctx, askTimeout)
+	defer cancel()
+	return h.units.Unit(ctx, h.ProcessHandle)
+}
+
+// RestartUnit implements step.ProcessHandle.
+func (h processHandle) RestartUnit(ctx context.Context, unit closewait.Unit) (closewait.UnitRestart, error) {
+	return h.units.Restart(ctx, h.ProcessHandle, unit)
 }
 
 // WriteEvidence implements step.Executor. Rules that need a directory are refused without one.
@@ -72,9 +91,17 @@ func (e executor) rights() step.Rights {
 		Shutdown:    r.Shutdown,
 		ThreadDump:  r.ThreadDump,
 		Signal:      r.Signal,
+		RestartUnit: e.reachSystemd,
 		Holders:     r.Holders,
 		RunGuard:    action.CanRun,
 	}
+}
+
+// reachSystemd returns why the service manager of the host cannot be asked.
+func (e executor) reachSystemd() error {
+	ctx, cancel := context.WithTimeout(context.Background(), askTimeout)
+	defer cancel()
+	return e.units.Reachable(ctx)
 }
 
 // lock acquires the host lock.

@@ -39,6 +39,7 @@ const (
 	LabelBrakeFailed Label = "brake_failed" // the brake of the fleet gave no usable answer
 	LabelSlot        Label = "slot"         // other hosts have all slots of the rule
 	LabelSlotFailed  Label = "slot_failed"  // it is unknown whether a slot is held
+	LabelRefused     Label = "refused"      // a step must not be applied to this target
 )
 
 // labels is the closed set, in the order in which decisions are made.
@@ -50,7 +51,7 @@ var labels = func() []Label {
 		}
 	}
 	return append(all,
-		LabelBudget, LabelBreaker, LabelBrake, LabelBrakeFailed, LabelSlot, LabelSlotFailed, LabelAct, LabelDryRun, LabelGone, LabelSuperseded, LabelRecovered, LabelAuditFailed, LabelGuardDenied, LabelGuardFailed)
+		LabelBudget, LabelBreaker, LabelBrake, LabelBrakeFailed, LabelSlot, LabelSlotFailed, LabelAct, LabelDryRun, LabelGone, LabelSuperseded, LabelRecovered, LabelAuditFailed, LabelGuardDenied, LabelGuardFailed, LabelRefused)
 }()
 
 // Labels returns the closed set of decisions.

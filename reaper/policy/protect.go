@@ -54,6 +54,20 @@ func (p *Policy) protection(process *closewait.Process) string {
 	return ""
 }
 
+// ProtectsUnit returns why no rule may ever act on a unit of the host; empty if a rule may.
+func (p *Policy) ProtectsUnit(name string) string {
+	unit := &closewait.Process{Unit: name}
+	switch {
+	case neverUnit.MatchString(name):
+		return "it is on the built-in never-list"
+	case slices.ContainsFunc(p.config.Protect.Unit, func(e *regexp.Regexp) bool { return rules.FitsUnit(e, unit) }):
+		return "protect.unit matches it"
+	case slices.ContainsFunc(p.config.Protect.Group, func(e *regexp.Regexp) bool { return rules.FitsGroup(e, unit) }):
+		return "protect.group matches it"
+	}
+	return ""
+}
+
 func matchesAny(expressions []*regexp.Regexp, text string) bool {
 	return text != "" && slices.ContainsFunc(expressions, func(e *regexp.Regexp) bool { return e.MatchString(text) })
 }

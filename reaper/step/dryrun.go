@@ -46,6 +46,12 @@ func (h dryRunHandle) Verify(ctx context.Context, sockets []*closewait.Socket) (
 
 func (dryRunHandle) Signal(string) error { return nil }
 
+func (h dryRunHandle) Unit(ctx context.Context) (closewait.Unit, error) { return h.handle.Unit(ctx) }
+
+func (dryRunHandle) RestartUnit(context.Context, closewait.Unit) (closewait.UnitRestart, error) {
+	return closewait.UnitRestart{}, nil
+}
+
 func (dryRunHandle) RaiseNoFile(uint64) (before, after uint64, err error) { return 0, 0, nil }
 
 func (dryRunHandle) Destroy(context.Context, []*closewait.Socket) (closewait.SocketCounts, error) {

@@ -38,6 +38,13 @@ type ProcessHandle interface {
 	Destroy(context.Context, []*closewait.Socket) (closewait.SocketCounts, error)
 	Shutdown(context.Context, []*closewait.Socket) (closewait.SocketCounts, error)
 	Signal(name string) error // such as TERM
+	// Unit asks the service manager of the host for the service of the process. It fails with
+	// closewait.ErrRefused if that must not be restarted, and with closewait.ErrUnitBusy while it is
+	// being started or stopped.
+	Unit(context.Context) (closewait.Unit, error)
+	// RestartUnit restarts the service of the process if it is still the same start of that Unit, and
+	// waits until it is active again. The error is about a restart that did not happen.
+	RestartUnit(context.Context, closewait.Unit) (closewait.UnitRestart, error)
 	// ThreadDump makes a JVM write its stack traces. It fails for any other program.
 	ThreadDump(context.Context) error
 	Close()
@@ -53,6 +60,8 @@ type Rights struct {
 	ThreadDump  error
 	Signal      error
 	Holders     error // read who holds a socket, which is necessary before every step
+	// RestartUnit returns why no unit can be restarted. It asks the service manager of the host.
+	RestartUnit func() error
 	// RunGuard returns why a command cannot be started.
 	RunGuard func(command []string) error
 }

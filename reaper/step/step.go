@@ -25,6 +25,7 @@ var Kinds = []Kind{
 	destroy,
 	shutdown,
 	threadDump,
+	restartUnit,
 	signal,
 }
 
@@ -86,6 +87,8 @@ type Target struct {
 	Guard func() (closewait.Guard, error)
 	// Case describes the remediation to whoever writes down evidence.
 	Case func() (closewait.EvidenceCase, error)
+	// ProtectsUnit returns why no rule may act on a unit of that name; empty if a rule may.
+	ProtectsUnit func(name string) string
 }
 
 // Result is what a step has done.
@@ -98,4 +101,7 @@ type Result struct {
 	Cut       bool     // connections were ended, so that the sockets have left their state
 	Signalled bool
 	Raised    bool // the limit of descriptors was raised
+	Begun     bool // something was done, even if the step failed
+	Restarted bool // the service of the process was restarted
+	Down      bool // it was stopped, and did not come up
 }
