@@ -20,7 +20,7 @@ import (
 
 var picture = flag.String("picture", "", "file into which the picture of the dashboard is written: scripts/screenshot does")
 
-// renderer is the page that draws the dashboard with Grafana's components. scripts/render builds it.
+// renderer is the page that draws the dashboard with Grafana's components, built by scripts/render.
 const renderer = "../bin/render/dist"
 
 // drawnPanel is what the page reports about a panel.
