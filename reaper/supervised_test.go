@@ -76,22 +76,30 @@ func TestASupervisorThatIsLostBeforeTheStepStopsIt(t *testing.T) {
 func TestQuestionsToASupervisorThatDoesNotAnswerEndWithTheInterval(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunning(t, rule(func(r *rules.Rule) { r.AcceptNoRestart = false }))
+		var mu sync.Mutex
 		asked := map[closewait.ProcessID]bool{}
 		r.options.Supervision = func(ctx context.Context, p *closewait.Process) closewait.Supervision {
+			mu.Lock()
 			asked[p.ID] = true
+			mu.Unlock()
 			<-ctx.Done()
 			return closewait.Unsupervised("no answer")
+		}
+		askedAbout := func() int {
+			mu.Lock()
+			defer mu.Unlock()
+			return len(asked)
 		}
 		r.leak(alice)
 		r.leak(bob)
 		r.run()
 		after(2 * time.Minute) // a round of an interval for questions
-		if len(asked) != 1 {
-			t.Errorf("asked about %d processes in the first round, want 1", len(asked))
+		if n := askedAbout(); n != 1 {
+			t.Errorf("asked about %d processes in the first round, want 1", n)
 		}
 		after(2 * time.Minute)
-		if len(asked) != 2 {
-			t.Errorf("asked about %d processes in two rounds, want 2", len(asked))
+		if n := askedAbout(); n != 2 {
+			t.Errorf("asked about %d processes in two rounds, want 2", n)
 		}
 		r.wantActions("")
 		r.halt()
