@@ -59,7 +59,7 @@ func TestArchitecture(t *testing.T) {
 		"check":     {module + "closewait", module + "report"},
 		"page":      {module + "closewait", module + "history", module + "report", module + "reaper/status"},
 		"brake":     {"github.com/prometheus/client_golang/api"},
-		"cluster":   {},
+		"cluster":   {module + "closewait"},
 		"web":       {"github.com/prometheus/client_golang"},
 
 		"reaper/document":  {},

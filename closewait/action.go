@@ -24,7 +24,35 @@ var (
 	ErrRefused = errors.New("refused")
 	// ErrUnitBusy reports that a unit is being started, stopped or restarted.
 	ErrUnitBusy = errors.New("the unit is busy")
+	// ErrDisruptionBudget reports that a PodDisruptionBudget does not allow an eviction now.
+	ErrDisruptionBudget = errors.New("the PodDisruptionBudget allows no eviction now")
+	// ErrTerminating reports that the target is being ended already.
+	ErrTerminating = errors.New("it is terminating already")
+	// ErrCluster reports that the API server of Kubernetes gave no answer to rely on.
+	ErrCluster = errors.New("no answer of the API server")
 )
+
+// Eviction is a request to evict the pod of a process.
+type Eviction struct {
+	PodUID     string
+	Namespaces []string // in which the pod may be
+	Allow      EvictionAllowance
+	DryRun     bool // only ask whether it would be allowed
+}
+
+// EvictionAllowance says which pods are evicted that are left alone otherwise.
+type EvictionAllowance struct {
+	Bare     bool // without a controller
+	Job      bool // of a Job
+	EmptyDir bool // that lose data
+	NoPDB    bool // without a PodDisruptionBudget
+}
+
+// EvictionResult is the result of an Eviction.
+type EvictionResult struct {
+	Pod  string // namespace and name; empty if it was not found
+	Sent bool   // the pod is evicted, or may be: the answer was lost
+}
 
 // HolderLookup is the result of a fresh lookup of the processes that hold certain sockets.
 type HolderLookup struct {

@@ -48,7 +48,7 @@ func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evide
 	r.tried = r.tried || !observes && !r.dryRun()
 	started := time.Now()
 	done, err := s.Apply(ctx, &step.Target{
-		Process: t, Evidence: evidence, Executor: r.executor,
+		Process: t, Evidence: evidence, Executor: r.executor, HasSlots: r.policy.Fleet().Slots != nil,
 		Guard:        func() (closewait.Guard, error) { return r.guard(t) },
 		Case:         func() (closewait.EvidenceCase, error) { return r.evidenceCase(t) },
 		ProtectsUnit: func(name string) string { rules, _ := r.inForce(); return rules.ProtectsUnit(name) },
@@ -65,6 +65,7 @@ func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evide
 	r.raised = r.raised || done.Raised
 	r.signalled = r.signalled || done.Signalled
 	r.restarted = r.restarted || done.Restarted
+	r.evicted = r.evicted || done.Evicted
 	r.sentKill = r.sentKill || done.Signalled && s.Traits().Kills
 	gone := errors.Is(err, closewait.ErrGone)
 	if gone {
@@ -73,7 +74,7 @@ func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evide
 	result.Detail = done.Detail
 	result.Arguments, result.Output = done.Arguments, done.Output
 	r.logResult(s, result, err)
-	r.acted = r.acted || err == nil && !gone && !done.Idle || done.Cut || done.Signalled || done.Begun
+	r.acted = r.acted || err == nil && !gone && !done.Idle || done.Cut || done.Signalled || done.Begun || done.Evicted
 	switch {
 	case done.Down:
 		return &stop{down, "", done.Detail}
@@ -113,10 +114,14 @@ func failed(ctx context.Context, s step.Step, err error) *stop {
 		return &stop{aborted, policy.LabelGuardDenied, err.Error()}
 	case errors.Is(err, closewait.ErrRefused):
 		return &stop{aborted, policy.LabelRefused, err.Error()}
-	case errors.Is(err, closewait.ErrUnitBusy):
+	case errors.Is(err, closewait.ErrUnitBusy) || errors.Is(err, closewait.ErrTerminating):
 		return &stop{aborted, condition.LabelInProgress, err.Error()}
 	case errors.Is(err, closewait.ErrGuardFailed):
 		return &stop{aborted, policy.LabelGuardFailed, err.Error()}
+	case errors.Is(err, closewait.ErrDisruptionBudget):
+		return &stop{aborted, policy.LabelPDB, err.Error()}
+	case errors.Is(err, closewait.ErrCluster):
+		return &stop{aborted, policy.LabelClusterFailed, err.Error()}
 	}
 	return &stop{aborted, "", fmt.Sprintf("%s: %v", s, err)}
 }

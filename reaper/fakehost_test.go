@@ -159,6 +159,15 @@ func (h *fakeHost) WriteEvidence(ctx context.Context, c closewait.EvidenceCase) 
 	return "/evidence/" + c.ID + ".json", nil
 }
 
+// Evict records the pod, or that it was only asked.
+func (h *fakeHost) Evict(_ context.Context, e closewait.Eviction) (closewait.EvictionResult, error) {
+	if e.DryRun {
+		return closewait.EvictionResult{}, h.act("dry run of evict "+e.PodUID, nil)
+	}
+	err := h.act("evict "+e.PodUID, nil)
+	return closewait.EvictionResult{Pod: "shop/web-0", Sent: err == nil}, err
+}
+
 // act records an action and applies its effect.
 func (h *fakeHost) act(name string, p *fakeProcess) error {
 	h.mu.Lock()

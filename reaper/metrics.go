@@ -37,7 +37,7 @@ var (
 	metricActions = define("closewait_reaper_actions_total", collector.Counter,
 		"Steps run, per process; in mode dry_run, steps that would have been run.", "rule", "action", "mode")
 	metricActionFailures = define("closewait_reaper_action_failures_total", collector.Counter,
-		"Steps that failed. A guard that denies and a step that is refused have not failed.", "rule", "action", "mode")
+		"Steps that failed. A guard that denies and a step that is refused have not failed, nor has an eviction that a PodDisruptionBudget does not allow.", "rule", "action", "mode")
 	metricRemediations = define("closewait_reaper_remediations_total", collector.Counter,
 		"Completed remediations by result. Dry run is not counted.", "rule", "result")
 	metricReleasedSockets = define("closewait_reaper_released_sockets_total", collector.Counter,

@@ -2,6 +2,7 @@ package reaper
 
 import (
 	"errors"
+	"slices"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/reaper/policy"
@@ -112,10 +113,14 @@ func (m *metrics) decide(rule *rules.Rule, label policy.Label, n int) {
 	m.decisions.WithLabelValues(rule.Name, string(label)).Add(float64(n))
 }
 
-// action counts a step. A guard that denies and a step that is refused have not failed.
+// notFailures are the errors of steps that decided not to act, or not now.
+var notFailures = []error{closewait.ErrGuardDenied, closewait.ErrRefused, closewait.ErrUnitBusy, closewait.ErrDisruptionBudget, closewait.ErrTerminating}
+
+// action counts a step.
 func (m *metrics) action(rule *rules.Rule, kind string, err error) {
 	m.actions.WithLabelValues(rule.Name, kind, rule.Mode.String()).Inc()
-	if err != nil && !errors.Is(err, closewait.ErrGuardDenied) && !errors.Is(err, closewait.ErrRefused) && !errors.Is(err, closewait.ErrUnitBusy) {
+	declined := slices.ContainsFunc(notFailures, func(target error) bool { return errors.Is(err, target) })
+	if err != nil && !declined {
 		m.failures.WithLabelValues(rule.Name, kind, rule.Mode.String()).Inc()
 	}
 }

@@ -42,6 +42,7 @@ type remediation struct {
 	raised    bool         // the limit of descriptors was raised
 	signalled bool
 	restarted bool // the service of the first target was restarted
+	evicted   bool
 	sentKill  bool
 	checked   *policy.Policy // allows the next step
 
@@ -161,6 +162,8 @@ func (r *remediation) allEnded() *stop {
 		return &stop{restarted, "", "the service was restarted"}
 	case r.sentKill:
 		return &stop{killed, "", "ended after KILL"}
+	case r.evicted:
+		return &stop{evicted, "", "ended after its pod was evicted"}
 	case r.signalled:
 		return &stop{terminated, "", "ended after a signal"}
 	case r.tried:

@@ -12,12 +12,13 @@ const (
 	killed     Result = "killed"     // the process ended after KILL
 	restarted  Result = "restarted"  // the service of the process was restarted, and is active
 	down       Result = "down"       // the service of the process was stopped, and did not come up
+	evicted    Result = "evicted"    // the process ended after its pod was evicted
 	unkillable Result = "unkillable" // the process did not end after KILL: it is blocked in the kernel
 	aborted    Result = "aborted"    // a guard or an error stopped it, or all steps had no effect
 )
 
 // Results has all results.
-var Results = []Result{recovered, terminated, killed, restarted, unkillable, down, aborted}
+var Results = []Result{recovered, terminated, killed, restarted, evicted, unkillable, down, aborted}
 
 // outcome is how a remediation ended.
 type outcome struct {

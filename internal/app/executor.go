@@ -23,12 +23,13 @@ const askTimeout = 5 * time.Second
 // executor lets the reaper, which knows nothing about Linux, act through package kernel/action.
 type executor struct {
 	*action.Executor
+	*fleet
 	units    *systemd.Units
 	finder   *supervisor.Finder
 	evidence *evidenceWriter // nil without --reaper.evidence-dir
 }
 
-func newExecutor(h *host) (executor, error) {
+func newExecutor(h *host, f *fleet) (executor, error) {
 	e, err := action.New(h.proc, h.actions)
 	if err != nil {
 		return executor{}, fmt.Errorf("--reaper.config: cannot act on processes here: %w", err)
@@ -41,7 +42,7 @@ func newExecutor(h *host) (executor, error) {
 		defer handle.Close()
 		return h.units.Supervision(ctx, handle)
 	})
-	return executor{Executor: e, units: h.units, finder: finder}, nil
+	return executor{Executor: e, fleet: f, units: h.units, finder: finder}, nil
 }
 
 // Open implements step.Executor.
@@ -92,6 +93,7 @@ func (e executor) rights() step.Rights {
 		ThreadDump:  r.ThreadDump,
 		Signal:      r.Signal,
 		RestartUnit: e.reachSystemd,
+		Evict:       e.mayEvict(),
 		Holders:     r.Holders,
 		RunGuard:    action.CanRun,
 	}

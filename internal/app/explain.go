@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"slices"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -12,6 +13,7 @@ import (
 	"closewait_exporter/reaper"
 	"closewait_exporter/reaper/policy"
 	"closewait_exporter/reaper/rules"
+	"closewait_exporter/reaper/step"
 	"closewait_exporter/report"
 )
 
@@ -29,7 +31,8 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	if err != nil {
 		return err
 	}
-	e, err := newExecutor(h)
+	f := newFleet(o)
+	e, err := newExecutor(h, f)
 	if err != nil {
 		return err
 	}
@@ -58,7 +61,8 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	decisions, _ := p.Decide(view, state)
 	state = state.LearnSupervision(supervisions(ctx, e, policy.Unasked(decisions)))
 	all := p.Explain(view, state)
-	askBrake(ctx, newFleet(o), config.Fleet.Brake, all)
+	askBrake(ctx, f, config.Fleet.Brake, all)
+	askEviction(ctx, step.DryRunExecutor{Executor: e}, config, all)
 	out := bufio.NewWriter(stdout)
 	if err := policy.WriteText(out, all, report.Line); err != nil {
 		return err
@@ -92,6 +96,28 @@ func askBrake(ctx context.Context, f reaper.Fleet, b *rules.Brake, all []policy.
 				e.Decision, e.Reason = string(label), text
 			}
 			e.Checks = append(e.Checks, policy.CheckResult{Name: "brake", Holds: label == "", Text: text})
+		}
+	}
+}
+
+// askEviction adds to the explanations of decisions to act whether the API server would evict the
+// pod.
+func askEviction(ctx context.Context, x step.Executor, config *rules.Config, all []policy.Explanation) {
+	for i := range all {
+		e := &all[i]
+		if len(e.Steps) == 0 {
+			continue
+		}
+		index := slices.IndexFunc(config.Rules, func(r rules.Rule) bool { return r.Name == e.Rule })
+		for _, s := range config.Rules[index].Steps {
+			if evict, ok := s.(step.Evict); ok {
+				answer, err := evict.Ask(ctx, x, e.Process, config.Fleet.Slots != nil)
+				result := policy.CheckResult{Name: s.Kind(), Holds: err == nil, Text: "the API server would evict " + answer.Pod}
+				if err != nil {
+					result.Text = err.Error()
+				}
+				e.Checks = append(e.Checks, result)
+			}
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"closewait_exporter/brake"
+	"closewait_exporter/closewait"
 	"closewait_exporter/cluster"
 	"closewait_exporter/reaper"
 	"closewait_exporter/reaper/rules"
@@ -16,6 +17,7 @@ import (
 // fleet implements reaper.Fleet. It opens no connection before it is asked.
 type fleet struct {
 	connection cluster.Connection
+	node       string // empty: unknown
 	host       string // shown as the holder of a slot
 
 	mu    sync.Mutex
@@ -32,7 +34,7 @@ func newFleet(o *options) *fleet {
 	if host == "" {
 		host, _ = os.Hostname() // only shown
 	}
-	return &fleet{connection: o.cluster.connection(), host: host, slots: map[string]*cluster.Slots{}}
+	return &fleet{connection: o.cluster.connection(), node: o.cluster.node, host: host, slots: map[string]*cluster.Slots{}}
 }
 
 // BrakeValue implements reaper.Fleet.
@@ -80,11 +82,22 @@ func (f *fleet) TakeSlot(ctx context.Context, s *rules.Slots, rule string) (reap
 }
 
 func (f *fleet) slotsIn(namespace string) (*cluster.Slots, error) {
+	client, err := f.open()
+	if err != nil {
+		return nil, err
+	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if slots := f.slots[namespace]; slots != nil {
-		return slots, nil
+	if f.slots[namespace] == nil {
+		f.slots[namespace] = client.NewSlots(namespace, f.host)
 	}
+	return f.slots[namespace], nil
+}
+
+// open returns the client of the API server, which is made when it is first needed.
+func (f *fleet) open() (*cluster.Client, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	if f.client == nil {
 		client, err := f.connection.Open()
 		if err != nil {
@@ -92,6 +105,22 @@ func (f *fleet) slotsIn(namespace string) (*cluster.Slots, error) {
 		}
 		f.client = client
 	}
-	f.slots[namespace] = f.client.NewSlots(namespace, f.host)
-	return f.slots[namespace], nil
+	return f.client, nil
+}
+
+// Evict implements step.Executor.
+func (f *fleet) Evict(ctx context.Context, e closewait.Eviction) (closewait.EvictionResult, error) {
+	client, err := f.open()
+	if err != nil {
+		return closewait.EvictionResult{}, fmt.Errorf("%w: %w", closewait.ErrCluster, err)
+	}
+	return client.Evict(ctx, f.node, e)
+}
+
+// mayEvict returns why no pod can be evicted. It opens no connection.
+func (f *fleet) mayEvict() error {
+	if f.node == "" {
+		return errors.New("the name of the node is unknown: give --cluster.node, or the environment variable NODE_NAME")
+	}
+	return f.connection.Check()
 }

@@ -25,7 +25,8 @@ func newReaper(o *options, h *host, observer *observer, store *evidence.Store, l
 	if err != nil {
 		return nil, err
 	}
-	e, err := newExecutor(h)
+	f := newFleet(o)
+	e, err := newExecutor(h, f)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +47,7 @@ func newReaper(o *options, h *host, observer *observer, store *evidence.Store, l
 		FDGrowth:    observer.fdGrowth,
 		Supervision: e.finder.Of,
 		Executors:   [...]step.Executor{rules.DryRun: step.DryRunExecutor{Executor: e}, rules.Enforce: e},
-		Fleet:       newFleet(o),
+		Fleet:       f,
 		Rights:      e.rights,
 		Lock:        e.lock,
 		AuditLog:    reaper.NewAuditFile(o.serve.auditFile),
@@ -77,6 +78,11 @@ func loadRules(o *options, logger log.Logger) (*rules.Config, error) {
 	}
 	if err := requireEvidenceDir(config, o.serve.evidenceDir); err != nil {
 		return nil, err
+	}
+	if file := o.cluster.kubeconfig; file != "" && o.serve.enforce {
+		if err := trust.Check(file); err != nil {
+			return nil, fmt.Errorf("--cluster.kubeconfig: %w: --reaper.enforce refuses a file that other users can change", err)
+		}
 	}
 	err = trust.Check(o.rulesFile)
 	switch {

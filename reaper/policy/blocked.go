@@ -25,7 +25,7 @@ var blockers = func() []Label {
 			all = append(all, checks[i].Label)
 		}
 	}
-	return append(all, BlockedByDirection, LabelBudget, LabelBreaker, LabelBrake, LabelBrakeFailed, LabelSlot, LabelSlotFailed, LabelAuditFailed, LabelGuardDenied, LabelGuardFailed, LabelRefused)
+	return append(all, BlockedByDirection, LabelBudget, LabelBreaker, LabelBrake, LabelBrakeFailed, LabelSlot, LabelSlotFailed, LabelPDB, LabelClusterFailed, LabelAuditFailed, LabelGuardDenied, LabelGuardFailed, LabelRefused)
 }()
 
 // Blockers returns the closed set of State.Blocked: decisions, and BlockedByDirection.

@@ -30,16 +30,18 @@ const (
 
 // Decisions during a remediation.
 const (
-	LabelGone        Label = "gone"         // the process has ended, or runs another program
-	LabelSuperseded  Label = "superseded"   // a reload has removed the rule, or changed it so that it does not allow the step
-	LabelRecovered   Label = "recovered"    // the leak ended before a step
-	LabelAuditFailed Label = "audit_failed" // no record, no action
-	LabelGuardDenied Label = "guard_denied" // a run step exited with a status other than 0
-	LabelGuardFailed Label = "guard_failed" // a run step could not be run, or gave no answer
-	LabelBrakeFailed Label = "brake_failed" // the brake of the fleet gave no usable answer
-	LabelSlot        Label = "slot"         // other hosts have all slots of the rule
-	LabelSlotFailed  Label = "slot_failed"  // it is unknown whether a slot is held
-	LabelRefused     Label = "refused"      // a step must not be applied to this target
+	LabelGone          Label = "gone"           // the process has ended, or runs another program
+	LabelSuperseded    Label = "superseded"     // a reload has removed the rule, or changed it so that it does not allow the step
+	LabelRecovered     Label = "recovered"      // the leak ended before a step
+	LabelAuditFailed   Label = "audit_failed"   // no record, no action
+	LabelGuardDenied   Label = "guard_denied"   // a run step exited with a status other than 0
+	LabelGuardFailed   Label = "guard_failed"   // a run step could not be run, or gave no answer
+	LabelBrakeFailed   Label = "brake_failed"   // the brake of the fleet gave no usable answer
+	LabelSlot          Label = "slot"           // other hosts have all slots of the rule
+	LabelSlotFailed    Label = "slot_failed"    // it is unknown whether a slot is held
+	LabelRefused       Label = "refused"        // a step must not be applied to this target
+	LabelPDB           Label = "pdb"            // a PodDisruptionBudget does not allow an eviction
+	LabelClusterFailed Label = "cluster_failed" // the API server of Kubernetes gave no usable answer
 )
 
 // labels is the closed set, in the order in which decisions are made.
@@ -51,7 +53,7 @@ var labels = func() []Label {
 		}
 	}
 	return append(all,
-		LabelBudget, LabelBreaker, LabelBrake, LabelBrakeFailed, LabelSlot, LabelSlotFailed, LabelAct, LabelDryRun, LabelGone, LabelSuperseded, LabelRecovered, LabelAuditFailed, LabelGuardDenied, LabelGuardFailed, LabelRefused)
+		LabelBudget, LabelBreaker, LabelBrake, LabelBrakeFailed, LabelSlot, LabelSlotFailed, LabelPDB, LabelClusterFailed, LabelAct, LabelDryRun, LabelGone, LabelSuperseded, LabelRecovered, LabelAuditFailed, LabelGuardDenied, LabelGuardFailed, LabelRefused)
 }()
 
 // Labels returns the closed set of decisions.

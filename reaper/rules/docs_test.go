@@ -94,7 +94,7 @@ func TestTheDocumentHasTheRightDefaults(t *testing.T) {
 	text := readDocument(t)
 	for key, value := range map[string]any{
 		"limits.actions": defaultActions, "limits.per": defaultPer, "interval": defaultInterval, "mode": DryRun, "when.sockets": 2,
-		"when.direction": condition.AnyDirection, "fleet.brake.settle": defaultSettle, "fleet.brake.timeout": defaultBrakeTimeout, "fleet.slots.hold": defaultHold, "steps.run.timeout": 30 * time.Second, "steps.restart_unit.timeout": 3 * time.Minute, "steps.signal.wait": 10 * time.Second, "cooldown": defaultCooldown,
+		"when.direction": condition.AnyDirection, "fleet.brake.settle": defaultSettle, "fleet.brake.timeout": defaultBrakeTimeout, "fleet.slots.hold": defaultHold, "steps.run.timeout": 30 * time.Second, "steps.restart_unit.timeout": 3 * time.Minute, "steps.evict.wait": 2 * time.Minute, "steps.signal.wait": 10 * time.Second, "cooldown": defaultCooldown,
 	} {
 		short := strings.TrimSuffix(fmt.Sprint(value), "m0s")
 		if short != fmt.Sprint(value) {

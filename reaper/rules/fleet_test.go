@@ -146,3 +146,22 @@ func TestParseRefusesSlots(t *testing.T) {
 			"rules.yml:7: fleet.slots: rule Web_1: its name is part of the names of Leases: rename it to lowercase letters, digits, dashes and dots"},
 	})
 }
+
+func TestParseRefusesAnEviction(t *testing.T) {
+	refuse := func(options, want string) refusal {
+		return refusal{"{age: 60s}\n    steps:\n      - destroy: {}", "{age: 60s, fds: 80%}\n    steps:\n      - evict: " + options, want}
+	}
+	checkRefusals(t, map[string]refusal{
+		"from no namespace": refuse("{}",
+			"rules.yml:6: rule web: step 1 (evict): namespaces: is missing: list the namespaces whose pods may be evicted, such as [shop]"),
+		"from a namespace that cannot exist": refuse("{namespaces: [Shop]}",
+			`rules.yml:6: rule web: step 1 (evict): namespaces: "Shop" is no name of a namespace: write such as shop`),
+		"of more than there is": refuse("{namespaces: [shop], allow: [all]}",
+			`rules.yml:6: rule web: step 1 (evict): allow: "all" is not known: write one of bare, job, emptydir, no_pdb`),
+		"with an unknown key": refuse("{namespaces: [shop], force: true}",
+			`rules.yml:6: rule web: step 1 (evict): unknown key "force": known here are namespaces, wait, allow`),
+		"that any client can trigger": {"- destroy: {}", "- evict: {namespaces: [shop]}",
+			"rules.yml:6: rule web: step 1 (evict): evict can end the process because of its sockets alone, and any peer can put sockets into CLOSE_WAIT on purpose, outbound ones too: " +
+				"add when.fds, such as fds: 80%, or a run step before this one, or accept_remote_trigger: true"},
+	})
+}

@@ -67,6 +67,7 @@ func TestLoadReadsEveryKey(t *testing.T) {
 				step.RaiseNoFile{Hard: true},
 				step.Run{Command: []string{"/usr/local/bin/drain", "{pid}"}, Timeout: 20 * time.Second},
 				step.Destroy{}, step.Shutdown{}, step.ThreadDump{},
+				step.Evict{Namespaces: []string{"shop", "cart"}, Wait: 90 * time.Second, Allow: []string{"bare", "job", "emptydir", "no_pdb"}},
 				step.Signal{Name: "TERM", Wait: 15 * time.Second},
 				step.Signal{Name: "KILL", Wait: 5 * time.Second},
 			},

@@ -13,6 +13,12 @@ type DryRunExecutor struct{ Executor }
 // RunGuard allows every next step without running the guard.
 func (DryRunExecutor) RunGuard(context.Context, closewait.Guard) (string, error) { return "", nil }
 
+// Evict asks the API server whether it would evict the pod.
+func (e DryRunExecutor) Evict(ctx context.Context, eviction closewait.Eviction) (closewait.EvictionResult, error) {
+	eviction.DryRun = true
+	return e.Executor.Evict(ctx, eviction)
+}
+
 // Open returns a handle that can only be read.
 func (e DryRunExecutor) Open(id closewait.ProcessID) (ProcessHandle, error) {
 	h, err := e.Executor.Open(id)

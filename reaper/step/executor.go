@@ -17,6 +17,8 @@ type Executor interface {
 	// WriteEvidence returns the path of the file that it has written. It returns when the context
 	// ends, even if the disk or a process hangs.
 	WriteEvidence(context.Context, closewait.EvidenceCase) (file string, err error)
+	// Evict asks Kubernetes to evict a pod.
+	Evict(context.Context, closewait.Eviction) (closewait.EvictionResult, error)
 }
 
 // ProcessHandle is an open process: no method ever affects another process that has got the same
@@ -59,6 +61,7 @@ type Rights struct {
 	Shutdown    error
 	ThreadDump  error
 	Signal      error
+	Evict       error // reach Kubernetes; which pods may be evicted is not known before
 	Holders     error // read who holds a socket, which is necessary before every step
 	// RestartUnit returns why no unit can be restarted. It asks the service manager of the host.
 	RestartUnit func() error

@@ -26,6 +26,7 @@ var Kinds = []Kind{
 	shutdown,
 	threadDump,
 	restartUnit,
+	evict,
 	signal,
 }
 
@@ -83,6 +84,7 @@ type Target struct {
 	Process  ProcessHandle
 	Evidence []*closewait.Socket
 	Executor Executor
+	HasSlots bool // the rule acts on a limited number of hosts at the same time
 	// Guard describes the remediation to a command that must allow the next step.
 	Guard func() (closewait.Guard, error)
 	// Case describes the remediation to whoever writes down evidence.
@@ -100,6 +102,7 @@ type Result struct {
 	File      string   // that the step has written
 	Cut       bool     // connections were ended, so that the sockets have left their state
 	Signalled bool
+	Evicted   bool // the end of the process was asked for, even if an error follows
 	Raised    bool // the limit of descriptors was raised
 	Begun     bool // something was done, even if the step failed
 	Restarted bool // the service of the process was restarted

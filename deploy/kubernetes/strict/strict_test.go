@@ -93,7 +93,7 @@ func one[T any](t *testing.T) T {
 
 func TestManifestsAreWhatTheirTypesSay(t *testing.T) {
 	objects := manifests(t)
-	for file, want := range map[string]int{"daemonset.yaml": 3, "podmonitor.yaml": 1, "prometheusrule.yaml": 1, "rbac-slots.yaml": 2} {
+	for file, want := range map[string]int{"daemonset.yaml": 3, "podmonitor.yaml": 1, "prometheusrule.yaml": 1, "rbac-slots.yaml": 2, "rbac-evict.yaml": 2} {
 		if got := len(objects[file]); got != want {
 			t.Errorf("%d objects in %s, want %d", got, file, want)
 		}
