@@ -48,7 +48,7 @@ func (r *remediation) applyTo(ctx context.Context, s step.Step, t *target, evide
 	r.tried = r.tried || !observes && !r.dryRun()
 	started := time.Now()
 	done, err := s.Apply(ctx, &step.Target{
-		Process: t, Evidence: evidence, Executor: r.executor, HasSlots: r.policy.Fleet().Slots != nil,
+		Process: t, Evidence: evidence, Executor: r.executor, HasSlots: r.checked.Fleet().Slots != nil,
 		Guard:        func() (closewait.Guard, error) { return r.guard(t) },
 		Case:         func() (closewait.EvidenceCase, error) { return r.evidenceCase(t) },
 		ProtectsUnit: func(name string) string { rules, _ := r.inForce(); return rules.ProtectsUnit(name) },

@@ -134,3 +134,14 @@ func TestDryRunOnlyAsksWhetherThePodWouldBeEvicted(t *testing.T) {
 		})
 	}
 }
+
+func TestWithSlotsAPodNeedsNoBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newSlotted(t, &fakeFleet{}, evicting())
+		r.leakInPod()
+		r.run()
+		after(time.Minute)
+		r.wantActions("evict " + podUID + " without a budget")
+		r.halt()
+	})
+}

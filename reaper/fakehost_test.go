@@ -164,7 +164,11 @@ func (h *fakeHost) Evict(_ context.Context, e closewait.Eviction) (closewait.Evi
 	if e.DryRun {
 		return closewait.EvictionResult{}, h.act("dry run of evict "+e.PodUID, nil)
 	}
-	err := h.act("evict "+e.PodUID, nil)
+	name := "evict " + e.PodUID
+	if e.Allow.NoPDB {
+		name += " without a budget"
+	}
+	err := h.act(name, nil)
 	return closewait.EvictionResult{Pod: "shop/web-0", Sent: err == nil}, err
 }
 
