@@ -30,9 +30,8 @@ type step struct {
 	do   func(*newcomer)
 }
 
-// readmeSteps are the lines of all blocks of code in the README, in its order.
-// TestANewUserFollowsTheReadme fails for a line of the README that is not here, and for a line here
-// that is not in the README.
+// readmeSteps are the lines of all blocks of code in the README, in its order. A line that is only
+// here or only there fails TestANewUserFollowsTheReadme.
 var readmeSteps = []step{
 	{"make run      # build, and serve metrics on http://localhost:10052", nil}, // has been started before
 	{"make test     # run the tests; as root also those that need the real kernel", (*newcomer).dryTest},
