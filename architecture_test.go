@@ -89,6 +89,7 @@ func TestArchitecture(t *testing.T) {
 		"internal/promtest":       {module + "internal/leaktest", "os/exec", "syscall"},
 		"internal/browsertest":    {"os/exec"},
 		"e2e/testdata/origin":     {},
+		"e2e/testdata/originhttp": {},
 		"cmd/leak":                {module + "internal/leaktest/tcp", module + "internal/leaktest/truth", "golang.org/x/sys/unix", "syscall"},
 	}
 	packages := parsePackages(t)

@@ -109,8 +109,13 @@ func (trace *tracing) stop(t *testing.T) (r originResult) {
 // buildLeak builds the leaking Go program of the tests.
 func buildLeak(t *testing.T, flags ...string) string {
 	t.Helper()
+	return buildProgram(t, "testdata/origin/leak.go", flags...)
+}
+
+func buildProgram(t *testing.T, source string, flags ...string) string {
+	t.Helper()
 	out := filepath.Join(t.TempDir(), "leak")
-	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", out}, flags, []string{"testdata/origin/leak.go"})...)
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", out}, flags, []string{source})...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if text, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, text)

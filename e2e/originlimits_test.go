@@ -56,6 +56,7 @@ func TestOriginRefusesWhatItCannotTrace(t *testing.T) {
 		"not a number":          {own, "java", "pid"},
 		"too short":             {own, pid + " --for=1ms", "--for"},
 		"an unwritable profile": {own, pid + " -o /nonexistent/leak.pb.gz", "no such file or directory"},
+		"another pid namespace": {[]string{leaktest.RequireProgram(t, "unshare"), "--pid", "--fork", program(t)}, pid, "another pid namespace"},
 		"no privileges":         {nobody, pid, "it needs CAP_BPF and CAP_PERFMON"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -61,5 +61,6 @@ func runs(t *Trace, program string) bool { return strings.HasPrefix(path.Base(t.
 // withoutFramePointers applies to stacks that end early: at an address that is none of code, or in
 // the library that makes the system call.
 func withoutFramePointers(t *Trace, c *Call) bool {
-	return !isInterpreter(path.Base(t.exe())) && (c.Cut || len(c.Stack) > 0 && !isOwn(c, t.exe()) && c.Stack[0].Language != Go)
+	inLibrary := len(c.Stack) > 0 && c.Stack[0].Language == Native && !isOwn(c, t.exe())
+	return !isInterpreter(path.Base(t.exe())) && (c.Cut || inLibrary)
 }

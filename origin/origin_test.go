@@ -103,16 +103,17 @@ func TestAdviceNamesTheToolThatShowsMore(t *testing.T) {
 		born Call
 		want string // empty: none
 	}{
-		"http.Get without Close":     {"/app", Call{Stack: goFrames("net.(*Dialer).Dial", "net/http.(*Transport).dialConn")}, "bodyclose"},
-		"io_uring":                   {"/app", Call{Stack: nativeFrames("/app", "io_uring_enter", "own main")}, "io_uring:io_uring_submit_req"},
-		"Node":                       {"/usr/bin/node", Call{Stack: nativeFrames("/usr/bin/node", "connect", "own uv__tcp_connect")}, "--perf-basic-prof"},
-		"Java":                       {"/usr/lib/jvm/bin/java", Call{Stack: []Frame{{}}}, "Compiler.perfmap"},
-		"Python":                     {"/usr/bin/python3.11", Call{Stack: nativeFrames("/usr/bin/python3.11", "own sock_connect")}, "-X perf"},
-		"Python with perf":           {"/usr/bin/python3.12", Call{Stack: perfFrames(Frame{Function: "fetch"})}, ""},
-		"C without frame pointers":   {"/app", Call{Stack: nativeFrames("/app", "connect"), Cut: true}, "-fno-omit-frame-pointer"},
-		"C that ends in its library": {"/app", Call{Stack: nativeFrames("/app", "connect")}, "-fno-omit-frame-pointer"},
-		"C with frame pointers":      {"/app", Call{Stack: nativeFrames("/app", "connect", "own main")}, ""},
-		"Node whose file is deleted": {"/usr/bin/node (deleted)", Call{Stack: []Frame{{}}}, "--perf-basic-prof"},
+		"http.Get without Close":      {"/app", Call{Stack: goFrames("net.(*Dialer).Dial", "net/http.(*Transport).dialConn")}, "bodyclose"},
+		"io_uring":                    {"/app", Call{Stack: nativeFrames("/app", "io_uring_enter", "own main")}, "io_uring:io_uring_submit_req"},
+		"Node":                        {"/usr/bin/node", Call{Stack: nativeFrames("/usr/bin/node", "connect", "own uv__tcp_connect")}, "--perf-basic-prof"},
+		"Java":                        {"/usr/lib/jvm/bin/java", Call{Stack: []Frame{{}}}, "Compiler.perfmap"},
+		"Python":                      {"/usr/bin/python3.11", Call{Stack: nativeFrames("/usr/bin/python3.11", "own sock_connect")}, "-X perf"},
+		"Python with perf":            {"/usr/bin/python3.12", Call{Stack: perfFrames(Frame{Function: "fetch"})}, ""},
+		"C without frame pointers":    {"/app", Call{Stack: nativeFrames("/app", "connect"), Cut: true}, "-fno-omit-frame-pointer"},
+		"C that ends in its library":  {"/app", Call{Stack: nativeFrames("/app", "connect")}, "-fno-omit-frame-pointer"},
+		"files that are not readable": {"/app", Call{Stack: []Frame{{Module: "/app"}, {Module: "/app"}}}, ""},
+		"C with frame pointers":       {"/app", Call{Stack: nativeFrames("/app", "connect", "own main")}, ""},
+		"Node whose file is deleted":  {"/usr/bin/node (deleted)", Call{Stack: []Frame{{}}}, "--perf-basic-prof"},
 	} {
 		trace := &Trace{Process: closewait.Process{Exe: tt.exe}, Sockets: []Socket{{Born: tt.born}, {Born: tt.born}}}
 		texts := Advice(trace)

@@ -211,8 +211,9 @@ func (t *goTable) value(f *goFunction, offset uint32, target uint64) int {
 	}
 }
 
-// maxName bounds names of functions and files.
-const maxName = 4096
+// maxName bounds names of functions and files. An answer of the child process has room for 64
+// inlined calls, with names in which each byte is escaped.
+const maxName = 1024
 
 // text returns the string that begins at an offset and ends with a 0.
 func text(data []byte, offset uint64) string {

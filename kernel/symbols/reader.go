@@ -61,7 +61,7 @@ func (r *Reader) Read(ctx context.Context, id closewait.ProcessID, addresses []u
 		}
 	})
 	if err != nil {
-		names.Notes = append(names.Notes, fmt.Sprintf("Not all functions have names: %v.", err))
+		names.Notes = append(names.Notes, sentence("Not all functions have names", err))
 	}
 	return names
 }
@@ -97,12 +97,12 @@ func (asked *request) answer(h *host.Host, send func(answer) error) error {
 	note := func(text string) error { return send(answer{Note: text}) }
 	process, err := h.OpenProcess(asked.Process)
 	if err != nil {
-		return note(fmt.Sprintf("No function has a name: %v.", err))
+		return note(sentence("No function has a name", err))
 	}
 	defer process.Close()
 	r, err := newResolver(process)
 	if err != nil {
-		return note(fmt.Sprintf("No function has a name: %v.", err))
+		return note(sentence("No function has a name", err))
 	}
 	for _, address := range asked.Addresses {
 		frames, err := safely(func() ([]origin.Frame, error) { return r.resolve(address), nil })

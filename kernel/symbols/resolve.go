@@ -71,7 +71,7 @@ func (r *resolver) module(m *mapping) *module {
 	}
 	mod, err := safely(func() (*module, error) { return openModule(r.process, m) })
 	if err != nil {
-		r.note("The functions of %s have no names: %v.", m.name(), err)
+		r.note("The functions of "+m.name()+" have no names", err)
 	}
 	r.modules[key] = mod
 	return mod
@@ -88,17 +88,25 @@ func (r *resolver) perfMap() *perfMap {
 	case err == nil:
 		r.perf = perf
 	case !errors.Is(err, unix.ENOENT):
-		r.note("Generated code has no names: %v.", err)
+		r.note("Generated code has no names", err)
 	}
 	return r.perf
 }
 
 // note adds a sentence about what could not be read.
-func (r *resolver) note(format string, a ...any) {
+func (r *resolver) note(consequence string, err error) {
 	const most = 10
 	if len(r.notes) < most {
-		r.notes = append(r.notes, fmt.Sprintf(format, a...))
+		r.notes = append(r.notes, sentence(consequence, err))
 	}
+}
+
+func sentence(consequence string, err error) string {
+	text := fmt.Sprintf("%s: %v", consequence, err)
+	if host.Denied(err) {
+		text += ": run as root, or with CAP_SYS_PTRACE"
+	}
+	return text + "."
 }
 
 // safely turns a panic into an error. The packages that read executable files are not made for

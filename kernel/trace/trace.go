@@ -37,6 +37,9 @@ func (t *Tracer) Trace(ctx context.Context, p *closewait.Process) (*origin.Trace
 	if !t.Host.PIDsAreOurs {
 		return nil, fmt.Errorf("%s shows the pids of another pid namespace: run it in the pid namespace of the host, with its /proc", t.Host.Path)
 	}
+	if err := t.permitted(); err != nil {
+		return nil, err
+	}
 	r, err := t.start(p)
 	if err != nil {
 		return nil, err
@@ -50,6 +53,15 @@ func (t *Tracer) Trace(ctx context.Context, p *closewait.Process) (*origin.Trace
 	// An interrupted trace has a result too.
 	r.name(t.Symbols.Read(context.WithoutCancel(ctx), p.ID, r.addresses()))
 	return r.trace, nil
+}
+
+// permitted checks the capabilities first: without them, the errors of the kernel and of package
+// ebpf name other causes.
+func (t *Tracer) permitted() error {
+	if t.Host.Capable(unix.CAP_SYS_ADMIN) || t.Host.Capable(unix.CAP_BPF) && t.Host.Capable(unix.CAP_PERFMON) {
+		return nil
+	}
+	return fmt.Errorf("load BPF programs: %w: it needs CAP_BPF and CAP_PERFMON: run it as root", unix.EPERM)
 }
 
 // run is the state of one trace.
