@@ -75,12 +75,12 @@ func (c *Process) start(program []string) error {
 // time. It returns ErrLate if not all came. After an error the process is asked nothing more.
 func Ask[Answer any](ctx context.Context, c *Process, request any, each func(*Answer)) error {
 	if c.failed == nil {
-		c.failed = ask(ctx, c, request, each)
+		c.failed = askFor(ctx, c, request, each)
 	}
 	return c.failed
 }
 
-func ask[Answer any](ctx context.Context, c *Process, request any, each func(*Answer)) error {
+func askFor[Answer any](ctx context.Context, c *Process, request any, each func(*Answer)) error {
 	deadline := time.Now().Add(c.within)
 	if earlier, set := ctx.Deadline(); set && earlier.Before(deadline) {
 		deadline = earlier

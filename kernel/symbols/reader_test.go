@@ -1,6 +1,7 @@
 package symbols
 
 import (
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -10,27 +11,51 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
+	"closewait_exporter/kernel/child"
 	"closewait_exporter/origin"
 )
 
-func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+// role is the variable that makes this test program a child process.
+const role = "CLOSEWAIT_SYMBOLS_ROLE"
 
-// namesFrom reads names with a child process that writes a text and may then hang.
-func namesFrom(t *testing.T, text, then string) *Names {
+// answers are what the child process says, whatever it is asked.
+var answers = []answer{
+	{Address: 1, Frames: []origin.Frame{{Function: "f", Language: origin.Go}, {Function: "g", Language: origin.Go}}},
+	{Address: 2},
+	{Note: "A note."},
+	{Address: 3, Frames: []origin.Frame{{Module: "/lib/x"}}},
+}
+
+func TestMain(m *testing.M) {
+	if play := os.Getenv(role); play != "" {
+		err := child.Serve(os.Stdin, os.Stdout, func(_ *request, send func(answer) error) error {
+			for _, a := range answers {
+				if err := send(a); err != nil {
+					return err
+				}
+			}
+			if play == "hang" {
+				select {}
+			}
+			return nil
+		})
+		if err != nil {
+			os.Exit(1)
+		}
+		os.Exit(0)
+	}
+	goleak.VerifyTestMain(m)
+}
+
+// namesFrom reads names with a child process that gives the answers and, if told to, hangs then.
+func namesFrom(t *testing.T, play string) *Names {
 	t.Helper()
-	script := "cat > /dev/null; printf '%s\\n' '" + text + "'; " + then
-	r := &Reader{Child: []string{leaktest.RequireProgram(t, "sh"), "-c", script}, ChildTime: 2 * time.Second}
+	r := &Reader{Child: []string{leaktest.RequireProgram(t, "env"), role + "=" + play, os.Args[0]}, ChildTime: 5 * time.Second}
 	return r.Read(t.Context(), closewait.ProcessID{PID: 1, Start: 1}, []uint64{1, 2, 3, 4})
 }
 
-const answers = `{"address":1,"frames":[{"function":"f","language":"go"},{"function":"g","language":"go"}]}
-{"address":2}
-{"note":"A note."}
-{"address":3,"frames":[{"module":"/lib/x"}]}
-{"address":`
-
 func TestStacksEndWhereNoCodeIs(t *testing.T) {
-	names := namesFrom(t, answers, "true")
+	names := namesFrom(t, "answer")
 	f, g := origin.Frame{Function: "f", Language: origin.Go}, origin.Frame{Function: "g", Language: origin.Go}
 	module := origin.Frame{Module: "/lib/x"}
 	for _, tt := range []struct {
@@ -55,7 +80,7 @@ func TestStacksEndWhereNoCodeIs(t *testing.T) {
 
 // TestAHangingReadLosesOnlyNames keeps what came in time: the mappings of a process can hang.
 func TestAHangingReadLosesOnlyNames(t *testing.T) {
-	names := namesFrom(t, answers, "exec sleep 600")
+	names := namesFrom(t, "hang")
 	if stack, _ := names.Stack([]uint64{1}); len(stack) != 2 {
 		t.Errorf("stack %v, want the answer that came in time", stack)
 	}
