@@ -92,6 +92,28 @@ func TestOriginSaysThatTheProcessHasEnded(t *testing.T) {
 	}
 }
 
+func TestOriginSaysThatAnotherProgramRuns(t *testing.T) {
+	leaktest.RequireRoot(t)
+	cmd := exec.Command("sh", "-c", "read line; exec cat")
+	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	stdin, err := cmd.StdinPipe()
+	must(t, err)
+	must(t, cmd.Start())
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	trace := startOrigin(t, cmd.Process.Pid)
+	_, err = stdin.Write([]byte("go\n"))
+	must(t, err)
+	leaktest.Eventually(t, maxWait, func() (bool, string) {
+		comm, err := os.ReadFile("/proc/" + strconv.Itoa(cmd.Process.Pid) + "/comm")
+		return err == nil && string(comm) == "cat\n", string(comm)
+	})
+	must(t, trace.cmd.Process.Signal(os.Interrupt))
+	err = trace.cmd.Wait()
+	if failed := new(exec.ExitError); !errors.As(err, &failed) || failed.ExitCode() != 1 || trace.stdout.Len() > 0 {
+		t.Errorf("error %v, want exit status 1 and no result: %s", err, &trace.stdout)
+	}
+}
+
 // bpfObjects returns the ids of the programs and maps in the kernel that have names of ours.
 func bpfObjects(t *testing.T) map[string]bool {
 	t.Helper()
@@ -135,11 +157,12 @@ func bpfObjects(t *testing.T) map[string]bool {
 // maps that were there meanwhile to be gone.
 func TestOriginLeavesNothingInTheKernel(t *testing.T) {
 	leaktest.RequireRoot(t)
+	leak := buildLeak(t)
 	for name, end := range map[string]func(*tracing){
 		"interrupted": func(trace *tracing) { trace.stop(t) },
 		"killed":      func(trace *tracing) { _ = trace.cmd.Process.Kill(); _ = trace.cmd.Wait() },
 	} {
-		p := startForeign(t, buildLeak(t))
+		p := startForeign(t, leak)
 		before := bpfObjects(t)
 		trace := startOrigin(t, p.pid)
 		p.ask(t, "leak")

@@ -80,6 +80,7 @@ const (
 	stacksVarDescribedProcess   = "described_process"
 	stacksVarDescribedRecord    = "described_record"
 	stacksVarDescribedTraced    = "described_traced"
+	stacksVarExecutions         = "executions"
 	stacksVarPid                = "pid"
 	stacksVarStart              = "start"
 	stacksVarTgid               = "tgid"
@@ -155,6 +156,7 @@ type stacksVariableSpecs struct {
 	DescribedProcess *ebpf.VariableSpec `ebpf:"described_process"`
 	DescribedRecord  *ebpf.VariableSpec `ebpf:"described_record"`
 	DescribedTraced  *ebpf.VariableSpec `ebpf:"described_traced"`
+	Executions       *ebpf.VariableSpec `ebpf:"executions"`
 	Pid              *ebpf.VariableSpec `ebpf:"pid"`
 	Start            *ebpf.VariableSpec `ebpf:"start"`
 	Tgid             *ebpf.VariableSpec `ebpf:"tgid"`
@@ -199,6 +201,7 @@ type stacksVariables struct {
 	DescribedProcess *ebpf.Variable `ebpf:"described_process"`
 	DescribedRecord  *ebpf.Variable `ebpf:"described_record"`
 	DescribedTraced  *ebpf.Variable `ebpf:"described_traced"`
+	Executions       *ebpf.Variable `ebpf:"executions"`
 	Pid              *ebpf.Variable `ebpf:"pid"`
 	Start            *ebpf.Variable `ebpf:"start"`
 	Tgid             *ebpf.Variable `ebpf:"tgid"`

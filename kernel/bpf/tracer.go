@@ -21,6 +21,9 @@ type Tracer struct {
 	Hooks []Hook // how it sees the events, once it is attached
 
 	collection *ebpf.Collection
+	process    *link.Iter
+	started    uint64 // in ticks of the clock
+	executions uint64 // of the process, when it was located
 	sockets    *link.Iter
 	hooks      []link.Link
 	buffer     []byte
@@ -129,22 +132,36 @@ func (t *Tracer) locate(pid uint32, started uint64) error {
 	if err := t.collection.Variables[stacksVarPid].Set(pid); err != nil {
 		return err
 	}
-	iter, err := attachToProcess(t.collection.Programs[stacksProgLocate], stacksProgLocate, pid)
-	if err != nil {
+	var err error
+	if t.process, err = attachToProcess(t.collection.Programs[stacksProgLocate], stacksProgLocate, pid); err != nil {
 		return err
 	}
-	defer func() { _ = iter.Close() }() // nothing was written, so nothing can be lost
-	if _, err := run(context.Background(), iter, t.buffer, func(*TracedSocket) {}); err != nil {
-		return err
+	t.started = started
+	t.executions, err = t.countExecutions()
+	return err
+}
+
+// countExecutions returns how often the process has executed a program.
+func (t *Tracer) countExecutions() (executions uint64, err error) {
+	if _, err := run(context.Background(), t.process, t.buffer, func(*TracedSocket) {}); err != nil {
+		return 0, err
 	}
 	var start uint64
 	if err := t.collection.Variables[stacksVarStart].Get(&start); err != nil {
-		return err
+		return 0, err
 	}
-	if start/uint64(host.ClockTick) != started {
-		return fmt.Errorf("locate process %d: %w", pid, unix.ESRCH)
+	if start/uint64(host.ClockTick) != t.started {
+		return 0, fmt.Errorf("locate process: %w", unix.ESRCH)
 	}
-	return nil
+	err = t.collection.Variables[stacksVarExecutions].Get(&executions)
+	return executions, err
+}
+
+// Executed reports whether the process has executed another program since NewTracer. Then the
+// addresses in earlier stacks mean something else.
+func (t *Tracer) Executed() (bool, error) {
+	now, err := t.countExecutions()
+	return now != t.executions, err
 }
 
 // Sockets calls each for each descriptor of a TCP socket that the process has now, other than
@@ -178,8 +195,10 @@ func (t *Tracer) Close() {
 	for _, hook := range t.hooks {
 		_ = hook.Close() // nothing was written, so nothing can be lost
 	}
-	if t.sockets != nil {
-		_ = t.sockets.Close()
+	for _, iter := range []*link.Iter{t.process, t.sockets} {
+		if iter != nil {
+			_ = iter.Close()
+		}
 	}
 	t.collection.Close()
 }

@@ -40,7 +40,7 @@ func find(h *host.Host, pid int) (closewait.ProcessID, error) {
 		return id, fmt.Errorf("status of process %d: %w", pid, err)
 	}
 	if group, err := strconv.Atoi(procfs.StatusField(status, "Tgid")); err == nil && group != pid {
-		return id, fmt.Errorf("%d is a thread of process %d: diagnose that", pid, group)
+		return id, fmt.Errorf("%d is a thread of process %d: give that pid", pid, group)
 	}
 	switch {
 	case st.Flags&kernelThread != 0:

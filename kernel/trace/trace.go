@@ -130,6 +130,9 @@ func (r *run) record(ctx context.Context) error {
 	if err == nil {
 		err = r.read(ctx, ended)
 	}
+	if err == nil {
+		err = r.requireSame()
+	}
 	r.trace.For = time.Since(begin)
 	return err
 }
@@ -154,9 +157,8 @@ func (r *run) wait(ctx context.Context, d time.Duration) error {
 	ticks := time.NewTicker(checkEvery)
 	defer ticks.Stop()
 	for over := time.After(d); ; {
-		id := r.trace.Process.ID
-		if !r.Host.Lives(id) {
-			return fmt.Errorf("process %d (%s) ended while it was traced, and its sockets with it: %w", id.PID, r.trace.Process.Comm, closewait.ErrGone)
+		if err := r.requireAlive(); err != nil {
+			return err
 		}
 		select {
 		case <-over:
@@ -166,6 +168,32 @@ func (r *run) wait(ctx context.Context, d time.Duration) error {
 		case <-ticks.C:
 		}
 	}
+}
+
+// requireAlive fails if the process has ended.
+func (r *run) requireAlive() error {
+	p := &r.trace.Process
+	if !r.Host.Lives(p.ID) {
+		return fmt.Errorf("process %d (%s) ended while it was traced, and its sockets with it: %w", p.ID.PID, p.Comm, closewait.ErrGone)
+	}
+	return nil
+}
+
+// requireSame fails if the process has ended, or executes another program: then the addresses that
+// were recorded mean other functions.
+func (r *run) requireSame() error {
+	if err := r.requireAlive(); err != nil {
+		return err
+	}
+	p := &r.trace.Process
+	executed, err := r.tracer.Executed()
+	if err == nil && executed {
+		err = errors.New("it executed another program meanwhile: trace it again")
+	}
+	if err != nil {
+		return fmt.Errorf("trace process %d (%s): %w", p.ID.PID, p.Comm, err)
+	}
+	return nil
 }
 
 func hasEnded(s *bpf.Socket) bool { return s.State == host.TCPCloseWait || s.State == host.TCPClose }

@@ -49,6 +49,7 @@ struct {
  * its pid in the namespace of the exporter. tgid is 0 until locate has found the process. */
 __u32 tgid;
 __u64 start;
+__u64 executions; /* its calls of execve(2) */
 __u32 pid;
 
 static __always_inline int is_traced_process(void)
@@ -182,6 +183,7 @@ int locate(struct bpf_iter__task *ctx)
 	if (task) {
 		tgid = task->tgid;
 		start = task->group_leader->start_boottime;
+		executions = task->group_leader->self_exec_id;
 	}
 	return 0;
 }
