@@ -63,9 +63,6 @@ type Window struct {
 // WindowKeys are the keys of a window.
 var WindowKeys = []string{"from", "to", "zone"}
 
-// localZone is the zone of the exporter: TZ, else /etc/localtime.
-const localZone = "Local"
-
 func readWindow(s *document.Section) Window {
 	w := Window{
 		From: document.Value(s, "from", 0, parseClock),
