@@ -38,7 +38,8 @@ var soon = map[string][]string{
 }
 
 // TestTheScenariosAtSixtyTimesThePace runs the same scenarios on a live Prometheus, at a minute a
-// second. CLOSEWAIT_LONG=1 runs them to their end.
+// second. CLOSEWAIT_LONG=1 runs them to their end. Where the machine was too busy to keep the pace,
+// so that a state of a minute lasted longer, it does not say what must not fire: the unit tests do.
 func TestTheScenariosAtSixtyTimesThePace(t *testing.T) {
 	hosttest.Require(t)
 	t.Parallel() // it waits most of the time
@@ -62,7 +63,11 @@ func TestTheScenariosAtSixtyTimesThePace(t *testing.T) {
 		scraped, err := prometheus.Query(`min(timestamp(up{job="closewait"}))`)
 		return err == nil && len(scraped) == 1 && scraped[0] >= float64(end.Unix()), fmt.Sprintf("scraped at %v (%v), want %v", scraped, err, end)
 	})
-	began := beginnings(t, prometheus, end)
+	began, late := beginnings(t, prometheus, end), longestWait(t, prometheus, end, seconds)
+	keptPace := late < 1500*time.Millisecond
+	if !keptPace {
+		t.Logf("what fires too often is not checked: a scrape came %v after the one before", late)
+	}
 	for address, pidLabel := range targets {
 		for _, sc := range played {
 			got := began[address][sc.name]
@@ -76,7 +81,7 @@ func TestTheScenariosAtSixtyTimesThePace(t *testing.T) {
 				}
 			}
 			for alert, times := range got {
-				if times > sc.firings[alert] {
+				if keptPace && times > sc.firings[alert] {
 					t.Errorf("%s, pids %v: %s has begun to fire %d times, want at most %d", sc.name, pidLabel, alert, times, sc.firings[alert])
 				}
 			}
@@ -108,6 +113,17 @@ func replay(played []scenario, pidLabel bool, started time.Time) http.HandlerFun
 			_, _ = fmt.Fprintf(w, "%s{%s %v\n", metric, labels, value) // fails if Prometheus is gone
 		}
 	}
+}
+
+// longestWait returns the longest time for which no new sample was there.
+func longestWait(t *testing.T, prometheus promtest.Prometheus, end time.Time, seconds int) time.Duration {
+	t.Helper()
+	query := fmt.Sprintf(`max(max_over_time((time() - timestamp(up{job="closewait"}))[%ds:100ms] @ %d))`, seconds-5, end.Unix())
+	waits, err := prometheus.Query(query)
+	if err != nil || len(waits) != 1 {
+		t.Fatalf("%s is %v: %v", query, waits, err)
+	}
+	return time.Duration(waits[0] * float64(time.Second))
 }
 
 // beginnings counts how often each alert has begun to fire, by exporter and group.

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -54,6 +55,13 @@ func (s *replayed) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = json.NewEncoder(w).Encode(answer)
 }
 
+// asked returns the requests so far.
+func (s *replayed) asked() []string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.requests)
+}
+
 // failure is a Status as the API server writes it.
 func failure(code int, reason metav1.StatusReason, message string) *metav1.Status {
 	return &metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Code: int32(code), Reason: reason, Message: message}
@@ -97,7 +105,7 @@ func TestALeaseIsTakenRenewedAndGivenBackThroughTheAPI(t *testing.T) {
 		"GET " + path + "/closewait-leak-0?timeout=10s", "POST " + path + "?timeout=10s",
 		"PUT " + path + "/closewait-leak-0?timeout=10s", "PUT " + path + "/closewait-leak-0?timeout=10s",
 	}
-	if got := strings.Join(server.requests, "\n"); got != strings.Join(want, "\n") {
+	if got := strings.Join(server.asked(), "\n"); got != strings.Join(want, "\n") {
 		t.Errorf("requests:\n%s", got)
 	}
 }
@@ -118,8 +126,8 @@ func TestASlotIsNotTakenWithoutAnAnswer(t *testing.T) {
 			if err == nil || errors.Is(err, ErrNoSlot) {
 				t.Error(err)
 			}
-			if len(server.requests) != 1 {
-				t.Errorf("asked again: %q", server.requests)
+			if asked := server.asked(); len(asked) != 1 {
+				t.Errorf("asked again: %q", asked)
 			}
 		})
 	}
