@@ -51,7 +51,9 @@ type gate struct {
 	*policy.Decision
 	fleet   Fleet
 	inForce func() (*policy.Policy, policy.State)
-	slot    Slot // nil: none is held
+	asked   *policy.Policy // whose brake was asked last
+	slot    Slot           // nil: none is held
+	slotOf  rules.Slots    // slot is one of these
 }
 
 // enter returns why the remediation must not start; nil if it may. A slot is taken last.
@@ -63,9 +65,10 @@ func (g *gate) enter(ctx context.Context) *stop {
 }
 
 // stay is enter before the step with that index. Before the first one the brake has just been
-// asked; the slot is renewed, since the checks before a step can take long.
+// asked, unless the rules were reloaded since; the slot is renewed, since the checks before a step
+// can take long.
 func (g *gate) stay(ctx context.Context, step int) *stop {
-	if step > 0 {
+	if now, _ := g.inForce(); step > 0 || !now.SameRules(g.asked) {
 		return g.enter(ctx)
 	}
 	return g.askForSlot(ctx)
@@ -73,8 +76,8 @@ func (g *gate) stay(ctx context.Context, step int) *stop {
 
 // askBrake only reads, so it is the same in dry run.
 func (g *gate) askBrake(ctx context.Context) *stop {
-	rules, _ := g.inForce()
-	b := rules.Fleet().Brake
+	g.asked, _ = g.inForce()
+	b := g.asked.Fleet().Brake
 	if b == nil {
 		return nil
 	}
@@ -107,13 +110,21 @@ func (g *gate) askForSlot(ctx context.Context) *stop {
 	return nil
 }
 
-// holdSlot takes a slot, or makes sure that it is still held.
-func (g *gate) holdSlot(ctx context.Context, s *rules.Slots) (err error) {
-	if g.slot != nil {
+// holdSlot takes a slot, or makes sure that it is still held. One of other slots, which a reload
+// has replaced, is given back first.
+func (g *gate) holdSlot(ctx context.Context, s *rules.Slots) error {
+	if g.slot != nil && g.slotOf == *s {
 		return g.slot.Renew(ctx)
 	}
-	g.slot, err = g.fleet.TakeSlot(ctx, s, g.Rule.Name)
-	return err
+	if err := g.leave(); err != nil {
+		return err
+	}
+	slot, err := g.fleet.TakeSlot(ctx, s, g.Rule.Name)
+	if err != nil {
+		return err
+	}
+	g.slot, g.slotOf = slot, *s
+	return nil
 }
 
 // leave gives the slot back.
@@ -123,5 +134,7 @@ func (g *gate) leave() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), releaseTimeout)
 	defer cancel()
-	return g.slot.Release(ctx)
+	slot := g.slot
+	g.slot = nil
+	return slot.Release(ctx)
 }

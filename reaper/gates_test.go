@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -20,15 +21,17 @@ type fakeFleet struct {
 
 	take, renew error
 	held        int // slots
+	taken       []string
 }
 
-func (f *fakeFleet) TakeSlot(context.Context, *rules.Slots, string) (Slot, error) {
+func (f *fakeFleet) TakeSlot(_ context.Context, s *rules.Slots, _ string) (Slot, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if f.take != nil {
 		return nil, f.take
 	}
 	f.held++
+	f.taken = append(f.taken, s.Namespace)
 	return f, nil
 }
 
@@ -151,6 +154,37 @@ func TestTheBrakeIsAskedAgainBeforeEachStep(t *testing.T) {
 	})
 }
 
+// TestTheBrakeOfNewRulesIsAskedBeforeTheFirstStep reloads while the brake is asked.
+func TestTheBrakeOfNewRulesIsAskedBeforeTheFirstStep(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var r *runningReaper
+		r, f := newBraked(t, func(asked int) (float64, error) {
+			if asked == 1 {
+				reloadWith(t, r, func(c *rules.Config) { c.Fleet.Brake = &rules.Brake{Below: 3, Settle: 2 * time.Minute} })
+			}
+			return 4, nil
+		}, rule())
+		r.leak(alice)
+		r.run()
+		after(3*time.Minute + time.Second)
+		r.wantActions("")
+		if f.asked != 2 {
+			t.Errorf("asked %d times", f.asked)
+		}
+		r.halt()
+	})
+}
+
+// reloadWith gives the reaper the same rules with a change.
+func reloadWith(t *testing.T, r *runningReaper, change func(*rules.Config)) {
+	t.Helper()
+	again := config(rule())
+	change(again)
+	if err := r.Reload(func() (*rules.Config, error) { return again, nil }); err != nil {
+		t.Error(err)
+	}
+}
+
 // newSlotted is newRunning with slots.
 func newSlotted(t *testing.T, f *fakeFleet, list ...rules.Rule) *runningReaper {
 	r := newRunning(t, list...)
@@ -173,6 +207,29 @@ func TestASlotIsHeldDuringARemediation(t *testing.T) {
 		after(time.Minute)
 		if r.wantActions("signal TERM, signal KILL"); f.held != 0 {
 			t.Errorf("%d slots are held after the end", f.held)
+		}
+		r.halt()
+	})
+}
+
+func TestAReloadReplacesTheSlot(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := &fakeFleet{}
+		r := newSlotted(t, f, rule())
+		r.on["signal TERM"] = func(*fakeProcess) error {
+			reloadWith(t, r, func(c *rules.Config) {
+				c.Fleet.Slots = &rules.Slots{Namespace: "other", Count: 1, Hold: 10 * time.Minute}
+			})
+			return nil
+		}
+		held := 0
+		r.on["signal KILL"] = func(p *fakeProcess) error { held = f.held; return exits(p) }
+		r.leak(alice)
+		r.run()
+		after(2*time.Minute + time.Second)
+		r.wantActions("signal TERM, signal KILL")
+		if got := strings.Join(f.taken, " "); got != "closewait other" || held != 1 || f.held != 0 {
+			t.Errorf("slots of %q, %d held at KILL, %d at the end", got, held, f.held)
 		}
 		r.halt()
 	})
