@@ -104,13 +104,19 @@ func checkSlots(s *document.Section, c *Config) {
 	}
 }
 
-// duration is the maximum time that the steps of a rule wait, at that interval between rounds.
+// duration is the maximum time that the steps of a rule take and wait, at that interval between
+// rounds.
 func (r *Rule) duration(interval time.Duration) time.Duration {
 	var d time.Duration
 	for _, s := range r.Steps {
 		d += cmp.Or(s.Traits().Wait, interval)
-		if run, ok := s.(step.Run); ok {
-			d += run.Timeout
+		switch s := s.(type) {
+		case step.Run:
+			d += s.Timeout
+		case step.RestartUnit:
+			d += s.Timeout
+		case step.Evidence:
+			d += step.EvidenceTime
 		}
 	}
 	return d

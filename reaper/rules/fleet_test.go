@@ -142,6 +142,9 @@ func TestParseRefusesSlots(t *testing.T) {
 		"that end before the steps": {smallest, strings.Replace(smallest, "- destroy: {}", "- run: {command: [/bin/a], timeout: 3m}\n      - signal: {name: TERM, wait: 2m}", 1) +
 			"fleet: {slots: {namespace: a, count: 1, hold: 6m}}\n",
 			"rules.yml:8: fleet.slots.hold: 6m0s is less than the steps of rule web can take: write 6m5s or more"},
+		"that end before a service is up": {smallest, strings.Replace(smallest, "{age: 60s}\n    steps:\n      - destroy: {}", "{age: 60s, fds: 80%}\n    steps:\n      - evidence: {}\n      - restart_unit: {timeout: 3m}", 1) +
+			"fleet: {slots: {namespace: a, count: 1, hold: 4m}}\n",
+			"rules.yml:8: fleet.slots.hold: 4m0s is less than the steps of rule web can take: write 4m20s or more"},
 		"for a rule whose name no Lease can have": {smallest, strings.Replace(smallest, "name: web", "name: Web_1", 1) + "fleet: {slots: {namespace: a, count: 1}}\n",
 			"rules.yml:7: fleet.slots: rule Web_1: its name is part of the names of Leases: rename it to lowercase letters, digits, dashes and dots"},
 	})
