@@ -21,8 +21,8 @@ type bus interface {
 	unitByPIDFD(ctx context.Context, pidfd int) (string, error)
 	unitByPID(ctx context.Context, pid int) (string, error)
 	properties(ctx context.Context, unit string) (properties, error)
-	// tryRestart and start return the result of the job. They fail with errJobRuns when ctx ends
-	// before the job, and else without having done anything.
+	// tryRestart and start return the result of the job. They fail with errJobRuns when ctx, or the
+	// connection, ends before the job, and else without having done anything.
 	tryRestart(ctx context.Context, unit string) (result string, err error)
 	start(ctx context.Context, unit string) (result string, err error)
 	resetFailed(ctx context.Context, unit string) error
@@ -135,10 +135,14 @@ func (b systemBus) resetFailed(ctx context.Context, unit string) error {
 const modeFail = "fail"
 
 // await enqueues a job and returns its result, such as done, failed, canceled, timeout or
-// dependency. It fails with the error of ctx if there is no result yet.
+// dependency. It fails with errJobRuns if there is no result yet. A request without an answer may
+// have enqueued the job all the same.
 func await(ctx context.Context, enqueue func(chan<- string) (int, error)) (string, error) {
 	result := make(chan string, 1)
 	if _, err := enqueue(result); err != nil {
+		if e, ok := errors.AsType[dbus.Error](err); !ok || e.Name == "org.freedesktop.DBus.Error.NoReply" {
+			return "", errJobRuns
+		}
 		return "", explainBus(err)
 	}
 	select {
@@ -149,7 +153,7 @@ func await(ctx context.Context, enqueue func(chan<- string) (int, error)) (strin
 	}
 }
 
-// errJobRuns says that a job was enqueued and has no result yet.
+// errJobRuns says that a job was enqueued, or may have been, and has no result yet.
 var errJobRuns = errors.New("the job has not ended")
 
 // explainBus sorts the errors of a request that is not carried out.

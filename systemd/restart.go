@@ -164,8 +164,10 @@ func (r *restart) finish(ctx context.Context) (closewait.UnitRestart, error) {
 			return closewait.UnitRestart{Begun: true}, fmt.Errorf("%s was not restarted, the result of the job is %s", r.unit.Name, r.first)
 		case errors.Is(ctx.Err(), context.Canceled):
 			return closewait.UnitRestart{Begun: true}, ctx.Err()
+		case state == "active" && ctx.Err() != nil: // its job waits for another one
+			return closewait.UnitRestart{Begun: true}, fmt.Errorf("%s was not restarted before its time was up", r.unit.Name)
 		case ctx.Err() != nil:
-			return closewait.UnitRestart{Begun: true, Down: state != "active", Detail: fmt.Sprintf("%s is %s when its time is up", r.unit.Name, state)}, nil
+			return closewait.UnitRestart{Begun: true, Down: true, Detail: fmt.Sprintf("%s is %s when its time is up", r.unit.Name, state)}, nil
 		case state != "inactive" && state != "failed": // on its way
 		case r.first == "canceled":
 			return closewait.UnitRestart{Begun: true}, fmt.Errorf("somebody has stopped %s meanwhile", r.unit.Name)

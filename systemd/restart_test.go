@@ -10,6 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/godbus/dbus/v5"
 	"github.com/google/go-cmp/cmp"
 
 	"closewait_exporter/closewait"
@@ -104,6 +105,8 @@ func TestTheResultOfARestartIsReadFromTheUnit(t *testing.T) {
 			calls: "reset-failed try-restart reset-failed start", want: closewait.UnitRestart{Begun: true, Down: true}, text: "failed (start-limit-hit)"},
 		"it does not come up in time": {job: func(b *fakeBus, _ string) (string, error) { state(b, "activating", 2); return "", errJobRuns },
 			calls: "reset-failed try-restart", want: closewait.UnitRestart{Begun: true, Down: true}, text: "activating when its time is up"},
+		"its job waits for another one until its time is up": {job: func(*fakeBus, string) (string, error) { return "", errJobRuns },
+			calls: "reset-failed try-restart", want: closewait.UnitRestart{Begun: true}, text: "was not restarted before its time was up", fails: true},
 		"it comes up after a failure": {job: func(b *fakeBus, _ string) (string, error) {
 			state(b, "activating", 2)
 			reads := 0
@@ -171,5 +174,25 @@ func TestAShutdownIsNoFailureOfTheUnit(t *testing.T) {
 	}
 	if slices.Contains(b.calls, "start") {
 		t.Errorf("%v", b.calls)
+	}
+}
+
+// TestARequestWithoutAnAnswerMayHaveBeenCarriedOut: only an answer proves that systemd did nothing.
+func TestARequestWithoutAnAnswerMayHaveBeenCarriedOut(t *testing.T) {
+	for name, c := range map[string]struct {
+		err  error
+		runs bool
+	}{
+		"no time is left":     {context.DeadlineExceeded, true},
+		"the connection ends": {dbus.ErrClosed, true},
+		"systemd goes away":   {dbus.Error{Name: "org.freedesktop.DBus.Error.NoReply"}, true},
+		"systemd refuses":     {dbus.Error{Name: "org.freedesktop.systemd1.UnitMasked"}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := await(t.Context(), func(chan<- string) (int, error) { return 0, c.err })
+			if err == nil || errors.Is(err, errJobRuns) != c.runs {
+				t.Errorf("%v", err)
+			}
+		})
 	}
 }
