@@ -42,6 +42,8 @@ func TestARuleEndsOnlyWhatIsStartedAgainAfterEachOfItsSteps(t *testing.T) {
 		"TERM is never left out":       {rule(strict, steps(step.Destroy{}, term, kill)), map[closewait.ProcessID]closewait.Supervision{alice: byOnFailure}, condition.LabelUnsupervised, "", "none"},
 		"nothing is ended":             {rule(strict, steps(step.Destroy{})), nil, LabelAct, "", ""},
 		"a signal that ends nothing":   {rule(strict, steps(step.Signal{Name: "WINCH", Wait: time.Second})), nil, LabelAct, "", ""},
+		"the pod is evicted first":     {rule(strict, steps(step.Evict{}, kill)), nil, LabelAct, "", ""},
+		"the pod is evicted too late":  {rule(strict, steps(term, step.Evict{})), map[closewait.ProcessID]closewait.Supervision{alice: byNothing}, condition.LabelUnsupervised, "", "none"},
 		"it may stay down":             {rule(), nil, LabelAct, "", ""},
 		"no answer":                    {rule(strict), map[closewait.ProcessID]closewait.Supervision{}, condition.LabelUnsupervised, "not asked", ""},
 		"an answer about another one":  {rule(strict), map[closewait.ProcessID]closewait.Supervision{bob: byAlways}, condition.LabelUnsupervised, "not asked", ""},

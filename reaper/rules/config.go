@@ -55,10 +55,15 @@ type Rule struct {
 	AcceptNoRestart     bool          // a process may be ended that no supervisor starts again
 }
 
-// EndingSignals returns the signals by which steps of the rule can end a process, in their order.
+// EndingSignals returns the signals by which steps of the rule can end a process, in their order. A
+// signal after an eviction ends none: it follows only once the pod is terminating, and Kubernetes
+// makes another one.
 func (r *Rule) EndingSignals() []string {
 	var signals []string
 	for _, s := range r.Steps {
+		if s.Kind() == (step.Evict{}).Kind() {
+			break
+		}
 		if signal := s.Traits().Signal; signal != "" {
 			signals = append(signals, signal)
 		}
