@@ -62,7 +62,7 @@ func explain(ctx context.Context, o *options, stdout io.Writer) error {
 	state = state.LearnSupervision(supervisions(ctx, e, policy.Unasked(decisions)))
 	all := p.Explain(view, state)
 	askBrake(ctx, f, config.Fleet.Brake, all)
-	askEviction(ctx, step.DryRunExecutor{Executor: e}, config, all)
+	askSteps(ctx, step.DryRunExecutor{Executor: e}, p, config, all)
 	out := bufio.NewWriter(stdout)
 	if err := policy.WriteText(out, all, report.Line); err != nil {
 		return err
@@ -100,9 +100,9 @@ func askBrake(ctx context.Context, f reaper.Fleet, b *rules.Brake, all []policy.
 	}
 }
 
-// askEviction adds to the explanations of decisions to act whether the API server would evict the
-// pod.
-func askEviction(ctx context.Context, x step.Executor, config *rules.Config, all []policy.Explanation) {
+// askSteps adds to the explanations of decisions to act whether others than the host would let the
+// steps be applied: the API server to an eviction, and systemd to a restart. x must be in dry run.
+func askSteps(ctx context.Context, x step.DryRunExecutor, p *policy.Policy, config *rules.Config, all []policy.Explanation) {
 	for i := range all {
 		e := &all[i]
 		if len(e.Steps) == 0 {
@@ -110,16 +110,36 @@ func askEviction(ctx context.Context, x step.Executor, config *rules.Config, all
 		}
 		index := slices.IndexFunc(config.Rules, func(r rules.Rule) bool { return r.Name == e.Rule })
 		for _, s := range config.Rules[index].Steps {
-			if evict, ok := s.(step.Evict); ok {
-				answer, err := evict.Ask(ctx, x, e.Process, config.Fleet.Slots != nil)
-				result := policy.CheckResult{Name: s.Kind(), Holds: err == nil, Text: "the API server would evict " + answer.Pod}
-				if err != nil {
-					result.Text = err.Error()
-				}
-				e.Checks = append(e.Checks, result)
+			var text string
+			var err error
+			switch s := s.(type) {
+			case step.Evict:
+				var answer closewait.EvictionResult
+				answer, err = s.Ask(ctx, x, e.Process, config.Fleet.Slots != nil)
+				text = "the API server would evict " + answer.Pod
+			case step.RestartUnit:
+				err = askRestart(ctx, x, p, e.Process.ID, s)
+				text = "nothing but polkit, which is not asked, could refuse a restart of " + e.Process.Unit
+			default:
+				continue
 			}
+			if err != nil {
+				text = err.Error()
+			}
+			e.Checks = append(e.Checks, policy.CheckResult{Name: s.Kind(), Holds: err == nil, Text: text})
 		}
 	}
+}
+
+// askRestart returns why the service of a process would not be restarted.
+func askRestart(ctx context.Context, x step.DryRunExecutor, p *policy.Policy, id closewait.ProcessID, s step.RestartUnit) error {
+	h, err := x.Open(id)
+	if err != nil {
+		return err
+	}
+	defer h.Close()
+	_, err = s.Apply(ctx, &step.Target{Process: h, Executor: x, ProtectsUnit: p.ProtectsUnit})
+	return err
 }
 
 // enforcedPolicy is the policy by which serve would decide with --reaper.enforce, except that it
