@@ -32,6 +32,9 @@ func TestWhateverHappensAtAnyStep(t *testing.T) {
 		"it closes its sockets": {
 			func(_ *remedying, p *fakeProcess) { p.close() }, "aborted recovered", notAfterKill("recovered recovered"),
 		},
+		"it closes its sockets, and has enough descriptors again": {
+			func(_ *remedying, p *fakeProcess) { p.close(); p.process.OpenFDs = 50 }, "aborted recovered", notAfterKill("recovered recovered"),
+		},
 		"the reaper ends": {
 			func(c *remedying, _ *fakeProcess) { c.cancel() }, "aborted", func(int) string { return "aborted" },
 		},

@@ -89,6 +89,9 @@ func (r *remediation) checkTargets(ctx context.Context, living []*target, step i
 			return !s.State.Listed() || !r.anyHolds(holders.Of[s.ID])
 		})
 	}
+	if s := r.cured(holders); s != nil {
+		return nil, s, nil
+	}
 	again := rules.Recheck(view, state, r.Decision, step, facts)
 	if again.Label != "" {
 		return nil, &stop{aborted, again.Label, again.Why}, nil
@@ -176,17 +179,31 @@ func (r *remediation) allAffected(holders []closewait.ProcessID, again policy.Re
 	})
 }
 
-// stillJustified returns why the next step must not be run; nil if it may. Descriptors of
-// connections that an earlier step has ended still leak: only closing them is a cure. minimum is
-// the number of sockets that the rules in force require; more says whether a step follows.
+// cured ends the remediation if the leak is gone; nil if it is not. Descriptors of connections that
+// an earlier step has ended still leak: only closing them is a cure. It comes before the conditions
+// of the rule, which hold no more after a cure: the process has enough descriptors again.
+func (r *remediation) cured(holders closewait.HolderLookup) *stop {
+	leaked := 0
+	for _, s := range r.Evidence {
+		if r.anyHolds(holders.Of[s.ID]) {
+			leaked++
+		}
+	}
+	free := fmt.Sprintf("%d of %d sockets are released", len(r.Evidence)-leaked, len(r.Evidence))
+	switch {
+	case leaked >= r.Rule.When.MinSockets():
+		return nil
+	case r.tried:
+		return &stop{recovered, policy.LabelRecovered, free}
+	}
+	return &stop{aborted, policy.LabelRecovered, free + " before the first step"}
+}
+
+// stillJustified returns why the next step must not be run; nil if it may. minimum is the number of
+// sockets that the rules in force require; more says whether a step follows.
 func (r *remediation) stillJustified(c evidenceCheck, minimum int, more bool) *stop {
-	leaked, required := len(r.Evidence)-c.free, r.Rule.When.MinSockets()
 	free := fmt.Sprintf("%d of %d sockets are released", c.free, len(r.Evidence))
 	switch {
-	case leaked < required && r.tried:
-		return &stop{recovered, policy.LabelRecovered, free}
-	case leaked < required:
-		return &stop{aborted, policy.LabelRecovered, free + " before the first step"}
 	case len(c.evidence)+c.stuck < minimum:
 		return &stop{aborted, condition.LabelPending, fmt.Sprintf("%s, %d are held by other processes too, %d have changed", free, c.foreign, c.changed)}
 	case !c.complete && more:
