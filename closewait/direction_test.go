@@ -1,6 +1,9 @@
 package closewait
 
-import "testing"
+import (
+	"testing"
+	"time"
+)
 
 func TestAKnownDirectionIsRemembered(t *testing.T) {
 	for name, scans := range map[string][]struct{ shown, want Direction }{
@@ -27,3 +30,20 @@ func TestAKnownDirectionIsRemembered(t *testing.T) {
 }
 
 func direction(d Direction) func(*SocketSample) { return func(s *SocketSample) { s.Direction = d } }
+
+func TestCountersThatAScanCouldNotReadAreRemembered(t *testing.T) {
+	tracker := NewTracker(nil)
+	for i, shown := range []uint64{7, 0, 7, 8} {
+		s := row(1, heldBy(alice))
+		s.BytesReceived = shown
+		at := epoch.Add(time.Duration(i) * time.Hour)
+		v := tracker.Update(&Snapshot{Taken: at, Sockets: []SocketSample{s}, Processes: []Process{process(alice)}, PIDs: []int{10}})
+		got := v.Holders[0].Ended.Sockets[0]
+		if want := max(shown, 7); got.BytesReceived != want {
+			t.Errorf("scan %d: %d bytes received, want %d", i+1, got.BytesReceived, want)
+		}
+		if moved := got.QuietSince.Equal(at); moved != (i == 0 || i == 3) {
+			t.Errorf("scan %d: quiet since %v", i+1, got.QuietSince)
+		}
+	}
+}

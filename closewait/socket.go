@@ -54,6 +54,9 @@ type Facts struct {
 	BytesReceived uint64 // of the connection; 0 where unknown
 }
 
+// counted reports whether the counters of bytes are known, or some are.
+func (f *Facts) counted() bool { return f.BytesSent|f.BytesAcked|f.BytesReceived != 0 }
+
 // Family is the address family. A socket with v4-mapped addresses is an IPv6 socket.
 func (f *Facts) Family() Family {
 	if f.Local.Addr().Is4() {

@@ -95,11 +95,7 @@ func (t *Tracker) Update(s *Snapshot) *View {
 func (t *Tracker) observe(sample *SocketSample, now time.Time) bool {
 	e := t.find(sample.ID)
 	if e != nil {
-		if d := e.Direction.refine(sample.Direction); d != sample.Direction && e.sameConnection(sample) {
-			known := *sample // the Snapshot belongs to the scanner
-			known.Direction = d
-			sample = &known
-		}
+		sample = e.complete(sample)
 	}
 	switch {
 	case e == nil:

@@ -34,6 +34,23 @@ func (s *Socket) sameConnection(sample *SocketSample) bool {
 	return s.Local == sample.Local && s.Remote == sample.Remote
 }
 
+// complete returns a sample of the socket with what is known from before and not from the sample:
+// the direction, and the counters of bytes, which a scan does without where the kernel blocks them.
+// Sockets in CLOSE_WAIT have received at least a FIN, which counts.
+func (s *Socket) complete(sample *SocketSample) *SocketSample {
+	direction := s.Direction.refine(sample.Direction)
+	uncounted := sample.State == CloseWait && !sample.counted() && s.counted()
+	if direction == sample.Direction && !uncounted || !s.sameConnection(sample) {
+		return sample
+	}
+	known := *sample // the Snapshot belongs to the scanner
+	known.Direction = direction
+	if uncounted {
+		known.BytesSent, known.BytesAcked, known.BytesReceived = s.BytesSent, s.BytesAcked, s.BytesReceived
+	}
+	return &known
+}
+
 // after returns the Socket after something has happened to it. Being accepted or passed to another
 // process moves nothing on the connection, and neither does its end, which empties the queues of a
 // socket.

@@ -44,7 +44,7 @@ func tableRows(ctx context.Context, sockets []*closewait.Socket) (map[*closewait
 		return nil, nil
 	}
 	rows := make(map[*closewait.Socket]sockdiag.Row, len(wanted))
-	_, err := sockdiag.NewDumper(states...).Dump(ctx, func(row *sockdiag.Row) {
+	_, err := briefDumper(states...).Dump(ctx, func(row *sockdiag.Row) {
 		if s := wanted[uint64(row.Inode)]; s != nil && row.State == host.TCPState(s.State) && row.Matches(s) {
 			rows[s] = *row
 		}
@@ -58,7 +58,7 @@ func (e *Executor) absentFromTables(ctx context.Context, sockets []*closewait.So
 	for ns, group := range byNamespace(sockets) {
 		err := e.host.InNamespace(ctx, ns, func() error {
 			listed := map[uint64]bool{}
-			malformed, err := sockdiag.NewDumper(sockdiag.HeldStates...).Dump(ctx, func(row *sockdiag.Row) { listed[uint64(row.Inode)] = true })
+			malformed, err := briefDumper(sockdiag.HeldStates...).Dump(ctx, func(row *sockdiag.Row) { listed[uint64(row.Inode)] = true })
 			for _, s := range group {
 				if err == nil && malformed == 0 && s.Accepted() && !listed[s.Inode] {
 					absent = append(absent, s)
@@ -71,6 +71,13 @@ func (e *Executor) absentFromTables(ctx context.Context, sockets []*closewait.So
 		}
 	}
 	return absent, nil
+}
+
+// briefDumper returns a dumper that waits for no lock of a socket.
+func briefDumper(states ...uint) *sockdiag.Dumper {
+	d := sockdiag.NewDumper(states...)
+	d.Brief = true
+	return d
 }
 
 func byNamespace(sockets []*closewait.Socket) map[closewait.NetNS][]*closewait.Socket {

@@ -80,7 +80,7 @@ func reasonOf(err error) string {
 		return ReasonDenied
 	case OutOfResources(err):
 		return ReasonLimit
-	case errors.Is(err, unix.EAGAIN), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
+	case errors.Is(err, ErrHangs), errors.Is(err, unix.EAGAIN), errors.Is(err, os.ErrDeadlineExceeded), errors.Is(err, context.DeadlineExceeded):
 		return ReasonTimeout
 	case errors.Is(err, ErrMalformed):
 		return ReasonMalformed

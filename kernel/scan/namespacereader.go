@@ -119,8 +119,23 @@ func (r *namespaceReader) visit(list []host.Namespace, dump, readTable func(host
 	}
 }
 
-// dump reads the namespace of the current thread by netlink: all of it or nothing.
+// dump reads the namespace of the current thread by netlink: all of it or nothing. Where a process
+// blocks the kernel for times and counters of bytes, dump reads the rest.
 func (r *namespaceReader) dump(ctx context.Context, set *socketSet, ns host.Namespace) error {
+	err := r.dumpOnce(ctx, set, ns)
+	if errors.Is(err, host.ErrHangs) {
+		r.host.Errors.Add(host.StageSockets, err)
+		r.dumper.Brief = true
+		err = r.dumpOnce(ctx, set, ns)
+		r.dumper.Brief = false
+	}
+	if errors.Is(err, host.ErrHangs) { // before Linux 6.9
+		err = r.readTable(ctx, set, ns)
+	}
+	return err
+}
+
+func (r *namespaceReader) dumpOnce(ctx context.Context, set *socketSet, ns host.Namespace) error {
 	before := len(set.sockets)
 	paths := mptcpPaths{set: set, from: before}
 	malformed, err := r.dumper.Dump(ctx, func(row *sockdiag.Row) {
@@ -131,7 +146,7 @@ func (r *namespaceReader) dump(ctx context.Context, set *socketSet, ns host.Name
 		case isOrphan(row.State, uint64(row.Inode)):
 		case row.Path:
 			paths.keep(sampleOf(ns.ID, row))
-		case row.Fallback:
+		case row.Fallback, row.MPTCP && r.dumper.Brief: // which does not tell paths and fallbacks
 			paths.addFallback(sampleOf(ns.ID, row))
 		default:
 			set.add(sampleOf(ns.ID, row))

@@ -51,8 +51,9 @@ func DumpRequest(states ...uint) []byte {
 // Dumper reads all sockets in some states by netlink. It is not safe for concurrent use, since it
 // has a buffer.
 type Dumper struct {
-	// Brief leaves out tcp_info. For it the kernel waits for the lock of each socket, which a thread
-	// that is blocked in the kernel can hold for ever (tcp_get_info in net/ipv4/tcp.c).
+	// Brief leaves out tcp_info, and what is known only with it: times, counters of bytes, Path and
+	// Fallback. The kernel takes no lock of a socket then. Otherwise Dump fails with host.ErrHangs
+	// where a thread that is blocked in the kernel holds such a lock.
 	Brief bool
 
 	states []uint
@@ -85,24 +86,24 @@ func (d *Dumper) Dump(ctx context.Context, f func(*Row)) (malformed int, err err
 
 // dump sends a request and calls f with the rows of the answer.
 func (d *Dumper) dump(ctx context.Context, request []byte, parse func([]byte, *Row) error, f func(*Row)) (malformed int, err error) {
+	calls := infoCalls
 	if d.Brief {
+		calls = briefCalls
 		request[headerSize+requestExtensions] = 0
 	}
-	fd, err := openSocket()
+	socket, err := openSocket()
 	if err != nil {
 		return 0, err
 	}
-	defer unix.Close(fd)
-	if err := send(fd, request); err != nil {
-		return 0, fmt.Errorf("ask for sockets: %w", err)
-	}
-	for {
+	defer socket.close()
+	for ; ; request = nil {
 		if err := ctx.Err(); err != nil {
 			return malformed, err
 		}
-		n, err := receive(fd, d.buf)
+		n, err := socket.exchange(ctx, calls, request, d.buf)
 		if err != nil {
-			return malformed, fmt.Errorf("receive sockets: %w", err)
+			d.buf = make([]byte, dumpBuffer) // the kernel can still write to the one before
+			return malformed, fmt.Errorf("read sockets by netlink: %w", err)
 		}
 		done, bad, err := d.decode(d.buf[:n], parse, f)
 		malformed += bad

@@ -46,7 +46,9 @@ func hasMPTCP() bool {
 		binary.NativeEndian.PutUint16(b[4:], unix.SOCK_DIAG_BY_FAMILY)
 		binary.NativeEndian.PutUint16(b[6:], unix.NLM_F_REQUEST|unix.NLM_F_DUMP)
 		b[headerSize] = unix.AF_INET
-		_, err := NewDumper().dump(context.Background(), withMPTCP(b), parseMPTCP, func(*Row) {})
+		dumper := NewDumper()
+		dumper.Brief = true
+		_, err := dumper.dump(context.Background(), withMPTCP(b), parseMPTCP, func(*Row) {})
 		switch {
 		case err == nil:
 			support.Store(supported)
@@ -103,7 +105,9 @@ func (r *Row) parseMPTCPInfo(info []byte) {
 func (c *Conn) stateOfMPTCP(f *closewait.Facts) (state uint8, err error) {
 	if c.mptcp == nil {
 		all := map[uint64]mptcpState{}
-		_, err := NewDumper().dump(context.Background(), mptcpRequest(mptcpStates...), parseMPTCP, func(row *Row) {
+		dumper := NewDumper()
+		dumper.Brief = true
+		_, err := dumper.dump(context.Background(), mptcpRequest(mptcpStates...), parseMPTCP, func(row *Row) {
 			all[row.Cookie] = mptcpState{row.State, row.Inode != 0}
 		})
 		if err != nil {

@@ -1,6 +1,7 @@
 package sockdiag
 
 import (
+	"context"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -14,22 +15,23 @@ import (
 // Conn is a netlink socket for requests about single TCP sockets in the network namespace in which
 // it was opened. It is not safe for concurrent use.
 type Conn struct {
-	fd    int
-	buf   []byte
-	mptcp map[uint64]mptcpState // by cookie; nil: not read yet
+	socket netlinkSocket
+	buf    []byte
+	failed error                 // of an exchange, whose answer can still come
+	mptcp  map[uint64]mptcpState // by cookie; nil: not read yet
 }
 
 // NewConn opens a Conn in the network namespace of the calling thread.
 func NewConn() (*Conn, error) {
-	fd, err := openSocket()
+	socket, err := openSocket()
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{fd: fd, buf: make([]byte, 8<<10)}, nil
+	return &Conn{socket: socket, buf: make([]byte, 8<<10)}, nil
 }
 
 // Close closes the connection.
-func (c *Conn) Close() { unix.Close(c.fd) }
+func (c *Conn) Close() { c.socket.close() }
 
 // State returns the state of one socket, or host.TCPNone if no table has a socket with its cookie,
 // or only what is left of a closed one: a connection without a file, where the socket had one. It
@@ -55,12 +57,14 @@ func (c *Conn) read(f *closewait.Facts) (row Row, err error) {
 	if f.Family() == closewait.IPv4 {
 		wanted.Family = unix.AF_INET
 	}
-	if err := send(c.fd, singleRequest(unix.SOCK_DIAG_BY_FAMILY, 0, &wanted)); err != nil {
-		return Row{}, fmt.Errorf("ask for a socket: %w", err)
+	if c.failed != nil {
+		return Row{}, c.failed
 	}
-	n, err := receive(c.fd, c.buf)
+	request := singleRequest(unix.SOCK_DIAG_BY_FAMILY, 0, &wanted)
+	n, err := c.socket.exchange(context.Background(), briefCalls, request, c.buf)
 	if err != nil {
-		return Row{}, fmt.Errorf("receive a socket: %w", err)
+		c.failed = fmt.Errorf("read a socket by netlink: %w", err)
+		return Row{}, c.failed
 	}
 	err = eachMessage(c.buf[:n], func(head header, payload []byte) error {
 		switch head.Type {
@@ -81,13 +85,17 @@ func (c *Conn) read(f *closewait.Facts) (row Row, err error) {
 }
 
 // Destroy resets the connection of one socket (SOCK_DESTROY) and waits for the answer. It fails
-// with ENOENT if there is no socket with the addresses, interface and cookie of the row.
+// with ENOENT if there is no socket with the addresses, interface and cookie of the row. The kernel
+// locks the socket, so a thread that is blocked in the kernel can block Destroy.
 func (c *Conn) Destroy(row *Row) error {
 	const sockDestroy = 21 // SOCK_DESTROY, include/uapi/linux/sock_diag.h
-	if err := send(c.fd, singleRequest(sockDestroy, unix.NLM_F_ACK, row)); err != nil {
+	if c.failed != nil {
+		return c.failed
+	}
+	if err := c.socket.send(singleRequest(sockDestroy, unix.NLM_F_ACK, row)); err != nil {
 		return explainDestroy(err)
 	}
-	n, err := receive(c.fd, c.buf)
+	n, err := c.socket.receive(c.buf)
 	if err != nil {
 		return explainDestroy(err)
 	}
