@@ -138,7 +138,9 @@ func (d *Dumper) decode(datagram []byte, parse func([]byte, *Row) error, f func(
 // or a seccomp filter may deny it. Probe dumps listeners, which is cheap: they are in a small table
 // of their own.
 func Probe() error {
-	_, err := NewDumper(host.TCPListen).Dump(context.Background(), func(*Row) {})
+	dumper := NewDumper(host.TCPListen)
+	dumper.Brief = true
+	_, err := dumper.Dump(context.Background(), func(*Row) {})
 	if errors.Is(err, unix.ENOENT) {
 		return fmt.Errorf("kernel module tcp_diag is missing: %w", err)
 	}
