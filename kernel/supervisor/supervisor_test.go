@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -172,6 +173,7 @@ func TestTheLeastAutorestartOfSupervisordCounts(t *testing.T) {
 		"a comment":                     {"[program:a]\nautorestart=true\n;autorestart=false\n#autorestart=false\n", "", always},
 		"other sections":                {"[program:a]\nautorestart=true\n[supervisord]\nautorestart=false\n", "", always},
 		"an included file":              {"[include]\nfiles = conf.d/*.conf\n[program:a]\nautorestart=true\n", "[program:b]\nautorestart=false\n", never},
+		"files on lines of their own":   {"[include]\nfiles =\n  none.conf\n  conf.d/*.conf\n[program:a]\nautorestart=true\n", "[program:b]\nautorestart=false\n", never},
 		"only included programs":        {"[include]\nfiles = conf.d/*.conf\n", "[fcgi-program:b]\nautorestart=unexpected\n", unexpected},
 		"a listener that is a program":  {"[eventlistener:a]\n[program:b]\nautorestart=true\n", "", unexpected},
 		"no program that could be this": {"[supervisord]\n", "", never},
@@ -196,6 +198,22 @@ func TestAConfigurationThatCannotBeReadRestartsNothing(t *testing.T) {
 	} {
 		if got, err := readSupervisord(files); got != never || err == nil {
 			t.Errorf("%s: %d, %v", name, got, err)
+		}
+	}
+}
+
+func TestIncludedFilesThatCannotBeReadRestartNothing(t *testing.T) {
+	dir := t.TempDir()
+	for i := range maxConfigFiles + 1 {
+		must(t, os.WriteFile(filepath.Join(dir, fmt.Sprintf("%d.conf", i)), nil, 0o600))
+	}
+	for pattern, want := range map[string]string{
+		"%(here)s/*.conf": "has a variable", "*.conf": "more than", "[": "syntax error",
+	} {
+		file := filepath.Join(dir, "supervisord")
+		must(t, os.WriteFile(file, []byte("[program:a]\nautorestart=true\n[include]\nfiles = "+pattern+"\n"), 0o600))
+		if got, err := readSupervisord([]string{file}); got != never || err == nil || !strings.Contains(err.Error(), want) || strings.Contains(err.Error(), "%!") {
+			t.Errorf("%s: %d, %v", pattern, got, err)
 		}
 	}
 }

@@ -128,12 +128,18 @@ func readSupervisord(files []string) (autorestart, error) {
 		}
 		least, includes := parseSupervisord(text)
 		for _, pattern := range includes {
+			if strings.Contains(pattern, "%(") {
+				return never, fmt.Errorf("the path of an included file has a variable: %s", pattern)
+			}
 			if !filepath.IsAbs(pattern) {
 				pattern = filepath.Join(filepath.Dir(name), pattern)
 			}
 			more, err := filepath.Glob(pattern)
-			if err != nil || len(more) > maxConfigFiles {
-				return never, fmt.Errorf("cannot read %d files of %s: %w", len(more), pattern, err)
+			if err != nil {
+				return never, fmt.Errorf("find included files %s: %w", pattern, err)
+			}
+			if len(more) > maxConfigFiles {
+				return never, fmt.Errorf("it includes %d files by %s, more than %d", len(more), pattern, maxConfigFiles)
 			}
 			for _, included := range more {
 				text, err := readRegular(included)
@@ -174,7 +180,10 @@ func parseSupervisord(text string) (least autorestart, includes []string) {
 		}
 		key, setting, found := strings.Cut(line, "=")
 		switch key = strings.TrimSpace(key); {
-		case !found || strings.HasPrefix(line, ";") || strings.HasPrefix(line, "#"):
+		case strings.HasPrefix(line, ";") || strings.HasPrefix(line, "#"):
+		case !found && section == "include": // a further line of files
+			includes = append(includes, strings.Fields(line)...)
+		case !found:
 		case inProgram && key == "autorestart":
 			value = parseAutorestart(strings.TrimSpace(setting))
 		case section == "include" && key == "files":
