@@ -23,8 +23,9 @@ var (
 	shortRequestLine = regexp.MustCompile(`^([A-Z]{1,20}) ((?:[a-z]+:/)?/\S*)()$`)
 	// statusLine is the first line of an answer. Its text is left out.
 	statusLine = regexp.MustCompile(`^([A-Z]{1,8}/[0-9](?:\.[0-9])? [0-9]{3})(?: .*)?$`)
-	// firstWord is the name of a command in other protocols of lines: QUIT, AUTH, get.
-	firstWord = regexp.MustCompile(`^([A-Za-z]{1,16})( .*)?$`)
+	// firstWord is the name of a command in other protocols of lines: QUIT, AUTH, or a command of
+	// memcached. Any other word can be the answer to a question for a password.
+	firstWord = regexp.MustCompile(`^([A-Z]{1,16}|gets?|gat|set|add|replace|append|cas|delete|incr|decr|touch|stats|version|quit)( .*)?$`)
 	// valueBegins is where a target has a query, parameters or a fragment, escaped or not.
 	valueBegins = regexp.MustCompile(`(?i)[?#;&=]|%3[bdf]|%2[36]`)
 	// secretSegment is a part of a path that is long enough to be a token or an id.
@@ -33,7 +34,7 @@ var (
 
 // firstLine describes the first line of what a program has not read, without anything that can be
 // secret: of a request its method and the path of its target, of an answer its status, of other
-// text its first word, and of binary data the length. The result is printable ASCII.
+// text the command that it begins with, and else the length. The result is printable ASCII.
 func firstLine(data []byte) string {
 	line, _, _ := bytes.Cut(data, []byte("\n"))
 	text := strings.TrimSuffix(string(line), "\r")
