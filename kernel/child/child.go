@@ -37,8 +37,8 @@ type Process struct {
 	failed  error         // why it is asked nothing more
 }
 
-// Start starts a program that calls Serve, and has so much time for each request. Where that fails,
-// every request returns why.
+// Start starts a program that calls Serve. within is the time that it has for each request. Where
+// Start fails, every request returns why.
 func Start(program []string, within time.Duration) *Process {
 	c := &Process{within: within}
 	c.failed = c.start(program)
