@@ -36,10 +36,11 @@ func (s *Socket) sameConnection(sample *SocketSample) bool {
 
 // complete returns a sample of the socket with what is known from before and not from the sample:
 // the direction, and the counters of bytes, which a scan does without where the kernel blocks them.
-// Sockets in CLOSE_WAIT have received at least a FIN, which counts.
+// In CLOSE_WAIT at least a FIN was received, and in FIN_WAIT2 one was acknowledged, which counts.
 func (s *Socket) complete(sample *SocketSample) *SocketSample {
 	direction := s.Direction.refine(sample.Direction)
-	uncounted := sample.State == CloseWait && !sample.counted() && s.counted()
+	open := sample.State == CloseWait || sample.State == FinWait2
+	uncounted := open && !sample.counted() && s.counted()
 	if direction == sample.Direction && !uncounted || !s.sameConnection(sample) {
 		return sample
 	}
