@@ -71,12 +71,20 @@ func (p *Page) ServeProcess(w http.ResponseWriter, r *http.Request) {
 		c.Headline, c.Failure = "The scan failed", newFailure(err)
 	case holder == nil:
 		status = http.StatusNotFound
-		c.Headline, c.Missing = "No listed process "+strconv.Itoa(pid), true
+		c.Headline, c.Missing = missing(pid), true
 	default:
 		p.describe(c, shown, holder)
 	}
 	c.Title = c.Headline + " · " + c.Host + " · closewait_exporter"
 	respond(w, status, "process.html", c)
+}
+
+// missing is the headline if there is nothing to show about a pid.
+func missing(pid int) string {
+	if pid <= 0 {
+		return "No process has this pid"
+	}
+	return "No listed process " + strconv.Itoa(pid)
 }
 
 // listed returns the holder with a pid, nil if there is none.
@@ -95,7 +103,7 @@ func listed(r *report.Report, err error, pid int) *closewait.Holder {
 func (p *Page) describe(c *processContent, r *report.Report, h *closewait.Holder) {
 	row := r.Row(h)
 	now := p.options.Now()
-	c.Row = newProcess(&row, r.View.Taken, row.Ages.Len(), query{})
+	c.Row = newProcess(&row, r, row.Ages.Len(), query{})
 	c.Headline = row.Comm + " " + row.PID
 	c.Taken = newTimestamp(r.View.Taken, now)
 	c.Dashboard = dashboardOf(p.options.Dashboard, h.Group())
@@ -156,6 +164,8 @@ func trendFacts(row *report.Row) []fact {
 func commands(pid string, reaper bool) []command {
 	all := []command{
 		{"sudo closewait_exporter diagnose " + pid, "why it does not close its connections"},
+		{"sudo closewait_exporter origin " + pid, "which code makes the sockets that leak, by a trace of a minute"},
+		{"sudo closewait_exporter evidence " + pid + " --output-file=evidence-" + pid + ".json", "save what is known about it, before it is restarted"},
 		{"sudo closewait_exporter list --watch --pid=" + pid, "whether the leak grows now"},
 		{"sudo closewait_exporter list --sockets --pid=" + pid, "each socket with all fields"},
 		{"sudo nsenter --target=" + pid + " --net ss -tanpo state close-wait", "its network namespace, as ss shows it"},

@@ -10,6 +10,8 @@ import (
 
 	"golang.org/x/net/html/atom"
 
+	"closewait_exporter/closewait"
+	"closewait_exporter/diagnose"
 	"closewait_exporter/reaper/status"
 )
 
@@ -24,20 +26,25 @@ func getProcess(t *testing.T, p *Page, query string) *document {
 func TestThePageOfAProcessSaysAllAboutIt(t *testing.T) {
 	r := shopOverTime()
 	r.View.Holders[0].Exe, r.View.Holders[0].User, r.View.Holders[0].StartTime = "/opt/java/bin/java", "shop", now.Add(-48*time.Hour)
+	r.Verdicts = map[closewait.ProcessID]diagnose.Verdict{r.View.Holders[0].ID: {Kind: diagnose.NeverCloses, Summary: "It does not close 812 connections."}}
 	p := pageOf(r, nil, dryRunReaper)
 	p.options.Dashboard = "https://grafana.example/d/closewait?orgId=1"
 	d := getProcess(t, p, "?pid=4211")
 	requireStatus(t, d, http.StatusOK)
-	d.want(t, "java 4211", "Group shop.service", "Program /opt/java/bin/java", "User shop", "Started 2026-11-19 09:41:07 UTC, 2d00h ago",
+	d.want(t, "java 4211", "It does not close 812 connections.", "Group shop.service", "Program /opt/java/bin/java", "User shop", "Started 2026-11-19 09:41:07 UTC, 2d00h ago",
 		"Ended connections 812", "Rate +4.0/min", "Until the descriptors run out 56m15s", "Measured over 15m00s", "Descriptors 3871/4096 94%",
 		"609 none · 203 fin", "CLOSE_WAIT 10.0.0.5:8080 10.1.2.3:51000 in :8080 1d07h",
-		"sudo closewait_exporter diagnose 4211", "sudo closewait_exporter list --watch --pid=4211", "sudo nsenter --target=4211 --net ss -tanpo state close-wait",
+		"sudo closewait_exporter diagnose 4211", "sudo closewait_exporter origin 4211",
+		"sudo closewait_exporter evidence 4211 --output-file=evidence-4211.json", "sudo closewait_exporter list --watch --pid=4211", "sudo nsenter --target=4211 --net ss -tanpo state close-wait",
 		"explain --reaper.config=FILE", "312 more are not shown", "signal KILL java 4211", "cooldown java 4211")
 	if strings.Contains(text(d.Node), "billing-pool") {
 		t.Error("the page shows decisions about another process")
 	}
 	if rows := d.all(atom.Tr, ""); len(rows) != 1+maxSockets {
 		t.Errorf("%d rows, want a heading and %d sockets", len(rows), maxSockets)
+	}
+	if !strings.Contains(d.source, "over the last 20m00s: 732 at first, 812 now, 812 at most") {
+		t.Error("the page does not draw the connections over time")
 	}
 	if got, want := linkOf(t, d, "Its group in the dashboard"), "https://grafana.example/d/closewait?orgId=1&var-group=shop.service"; got != want {
 		t.Errorf("the dashboard is at %s, want %s", got, want)
@@ -64,7 +71,7 @@ func TestThePageOfAProcessSaysWhyItShowsNothing(t *testing.T) {
 		want   string
 	}{
 		"a process that is not listed": {"?pid=1", nil, http.StatusNotFound, "No listed process 1"},
-		"no number":                    {"?pid=<script>", nil, http.StatusNotFound, "No listed process 0"},
+		"no number":                    {"?pid=<script>", nil, http.StatusNotFound, "No process has this pid"},
 		"no pid":                       {"", nil, http.StatusNotFound, "All processes of this host"},
 		"a scan that fails":            {"?pid=4211", errBroken, http.StatusServiceUnavailable, "give it CAP_SYS_PTRACE"},
 	}

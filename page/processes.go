@@ -80,19 +80,17 @@ func newProcesses(r *report.Report, by query) *processes {
 	}
 	p.Omitted = max(len(rows)-maxRows, 0)
 	for i := range rows[:len(rows)-p.Omitted] {
-		p.Rows = append(p.Rows, newProcess(&rows[i], r.View.Taken, most, by))
-	}
-	if r.History != nil {
-		for _, row := range p.Rows {
-			row.Course = newSparkline(r.History.Points(row.Holder.ID))
-		}
+		p.Rows = append(p.Rows, newProcess(&rows[i], r, most, by))
 	}
 	return p
 }
 
-// newProcess makes a row. most is the number of sockets of the longest bar.
-func newProcess(row *report.Row, now time.Time, most int, by query) *process {
-	p := &process{Row: *row, HasClosed: row.Holder.Ended.States[closewait.Closed] > 0, Bar: newAgeBar(&row.Ages, now, most), Full: newGauge(row)}
+// newProcess makes a row of a report. most is the number of sockets of the longest bar.
+func newProcess(row *report.Row, r *report.Report, most int, by query) *process {
+	p := &process{Row: *row, HasClosed: row.Holder.Ended.States[closewait.Closed] > 0, Bar: newAgeBar(&row.Ages, r.View.Taken, most), Full: newGauge(row)}
+	if r.History != nil {
+		p.Course = newSparkline(r.History.Points(row.Holder.ID))
+	}
 	p.Address, p.OfGroup = processAddress(row.Holder.ID.PID, by.refresh), by.ofGroup(row.Holder.Group()).Address()
 	if port := row.Ages.Services[0].Port; port != 0 && row.Ended.Len() > 0 {
 		p.OfService = by.ofPort(port).Address()
