@@ -14,11 +14,11 @@ import (
 func Find(h *host.Host, pid int) (closewait.ProcessID, error) {
 	id, err := find(h, pid)
 	if host.Vanished(err) {
-		hint := "the pid must be one that " + h.Path + " shows"
+		hint := "give one that " + h.Path + " shows"
 		if !h.SeesAllProcesses {
 			hint += ", and it does not show all processes of the host here"
 		}
-		return id, fmt.Errorf("no process has the pid %d: %s: %w", pid, hint, closewait.ErrGone)
+		return id, fmt.Errorf("no process has the pid %d (%w): %s", pid, closewait.ErrGone, hint)
 	}
 	return id, err
 }
@@ -40,7 +40,7 @@ func find(h *host.Host, pid int) (closewait.ProcessID, error) {
 		return id, fmt.Errorf("status of process %d: %w", pid, err)
 	}
 	if group, err := strconv.Atoi(procfs.StatusField(status, "Tgid")); err == nil && group != pid {
-		return id, fmt.Errorf("%d is a thread of process %d: give that pid", pid, group)
+		return id, fmt.Errorf("%d is a thread of process %d: give the pid of the process", pid, group)
 	}
 	switch {
 	case st.Flags&kernelThread != 0:
