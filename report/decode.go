@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
-	"strings"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -15,7 +14,7 @@ import (
 
 // What an exporter sends.
 const (
-	MaxSent  = 200      // processes, as on the page
+	MaxSent  = 200      // processes, as many as a history remembers
 	MaxBytes = 16 << 20 // all texts can be as long as a path, and each byte six as JSON
 )
 
@@ -176,7 +175,7 @@ func (p *jsonProcess) endedSockets(taken time.Time) (h closewait.Holding, err er
 	h = closewait.Holding{
 		Sockets:     same(n, &closewait.Socket{Since: taken.Add(-seconds(*p.OldestSeconds))}),
 		UnreadBytes: p.RecvBytes, SendBytes: p.SendBytes, Shared: p.Shared, Keepalive: p.Keepalive, LocalPeer: p.LocalPeer,
-		RemoteAddresses: p.Remotes, LowerBounds: lowerBounds(p.OldestIsLower), Services: services(p.Services, n),
+		RemoteAddresses: p.Remotes, LowerBounds: lowerBounds(p.OldestIsLower), Services: services(p.Services, p.MoreServices, n),
 	}
 	h.Unread[closewait.UnreadNone], h.Unread[closewait.UnreadFIN], h.Unread[closewait.UnreadData] = p.Unread.None, p.Unread.FIN, p.Unread.Data
 	h.TopRemote, err = remote(p.TopRemote)
@@ -186,10 +185,10 @@ func (p *jsonProcess) endedSockets(taken time.Time) (h closewait.Holding, err er
 // otherSockets are the sockets that have not ended. What they are like is known only if the process
 // has no other.
 func (p *jsonProcess) otherSockets(n int, taken time.Time) (h closewait.Holding, err error) {
-	h = closewait.Holding{Sockets: same(n, &closewait.Socket{Since: taken}), Services: services(nil, n)}
+	h = closewait.Holding{Sockets: same(n, &closewait.Socket{Since: taken}), Services: services(nil, 0, n)}
 	if p.Other != nil {
 		h.Sockets = same(n, &closewait.Socket{Since: taken.Add(-seconds(p.Other.OldestSeconds))})
-		h.LowerBounds, h.Services = lowerBounds(p.Other.OldestIsLower), services(p.Other.Services, n)
+		h.LowerBounds, h.Services = lowerBounds(p.Other.OldestIsLower), services(p.Other.Services, p.Other.MoreServices, n)
 		h.TopRemote, err = remote(p.Other.TopRemote)
 	}
 	for _, s := range closewait.OtherStates {
@@ -205,8 +204,9 @@ func lowerBounds(some bool) int {
 	return 0
 }
 
-// services returns at least one, of all sockets if nothing else is known.
-func services(list []jsonService, sockets int) []closewait.Service {
+// services returns at least one, of all sockets if nothing else is known. Those that were omitted
+// are only counted.
+func services(list []jsonService, omitted, sockets int) []closewait.Service {
 	var all []closewait.Service
 	for _, s := range list {
 		of := closewait.Service{Port: s.Port, Sockets: s.Sockets}
@@ -216,6 +216,9 @@ func services(list []jsonService, sockets int) []closewait.Service {
 			}
 		}
 		all = append(all, of)
+	}
+	if more := min(omitted, sockets-len(all)); more > 0 { // each has a socket
+		all = append(all, make([]closewait.Service, more)...)
 	}
 	if len(all) == 0 {
 		all = []closewait.Service{{Sockets: sockets}}
@@ -228,7 +231,7 @@ func remote(j *jsonRemote) (closewait.Remote, error) {
 		return closewait.Remote{}, nil
 	}
 	addr, err := netip.ParseAddr(j.Address)
-	if err != nil && !strings.Contains(j.Address, "invalid") { // netip's text of the zero Addr
+	if err != nil && j.Address != (netip.Addr{}).String() {
 		return closewait.Remote{}, fmt.Errorf("its remote address: %w", err)
 	}
 	return closewait.Remote{Addr: addr, Sockets: j.Sockets}, nil

@@ -123,6 +123,7 @@ func TestJSONThatNoExporterSendsIsRefused(t *testing.T) {
 		process(`"sockets":9223372036854775807`): "cannot be right",
 		process(`"sockets":5`):                   "the age of its oldest socket is missing",
 		process(`"sockets":5,"oldest_seconds":1,"top_remote":{"address":"x"}`):                             "its remote address",
+		process(`"sockets":5,"oldest_seconds":1,"top_remote":{"address":"invalid"}`):                       "its remote address",
 		`{"version":2,"scanner":{"name":"x"},"processes":[{"pid":0,"sockets":1,"oldest_seconds":1}]}`:      "no process",
 		process(`"sockets":4000000,"oldest_seconds":1},{"pid":2,"sockets":4000000,"oldest_seconds":1`):     "cannot be right",
 		process(`"sockets":1,"oldest_seconds":1},{"pid":1,"sockets":1,"oldest_seconds":1,"services":null`): "named twice",
@@ -204,7 +205,10 @@ func TestTheJSONOfManyHostileProcessesIsBounded(t *testing.T) {
 		t.Fatalf("%v, %d processes", err, len(got.Listed))
 	}
 	text.Reset()
-	if err := got.Processes(&text, 0); err != nil || !strings.Contains(text.String(), "Not sent by the exporter: 800 processes, after the worst 200.") {
-		t.Errorf("%v\n%s", err, text.String()[text.Len()-500:])
+	if err := got.Processes(&text, 0); err != nil || !strings.Contains(text.String(), " +299 ") {
+		t.Errorf("%v, and no process with 300 services, of which 200 were omitted", err)
+	}
+	if !strings.Contains(text.String(), "Not sent by the exporter: 800 processes, after the worst 200.") {
+		t.Errorf("%s", text.String()[text.Len()-500:])
 	}
 }

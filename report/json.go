@@ -101,21 +101,13 @@ func (r *Report) json(rows []Row) *jsonReport {
 		Host:          r.jsonHost(),
 		Hidden:        jsonHidden{Processes: hidden.processes, Sockets: hidden.sockets, MinorProcesses: hidden.minor, NotSelected: len(r.Listed) - len(rows)},
 		Processes:     []jsonProcess{},
-		Summary:       untrustedTexts(r.Summary()),
-		Unseen:        untrustedTexts(r.Unseen()),
+		Summary:       untrustedList(r.Summary()),
+		Unseen:        untrustedList(r.Unseen()),
 	}
 	for i := range rows {
 		out.Processes = append(out.Processes, jsonProcessOf(r, &rows[i]))
 	}
 	return out
-}
-
-func untrustedTexts(texts []string) []untrusted {
-	list := make([]untrusted, len(texts))
-	for i, text := range texts {
-		list[i] = untrusted(text)
-	}
-	return list
 }
 
 func newJSONScanner(v *closewait.Visibility) jsonScanner {

@@ -70,6 +70,7 @@ type jsonOther struct {
 	OldestSeconds float64       `json:"oldest_seconds"`
 	OldestIsLower bool          `json:"oldest_is_lower_bound"`
 	Services      []jsonService `json:"services"`
+	MoreServices  int           `json:"services_omitted"`
 	TopRemote     *jsonRemote   `json:"top_remote"` // null if it was never connected
 }
 
@@ -114,7 +115,7 @@ func newJSONProcess(row *Row, now time.Time) jsonProcess {
 		Unread:    jsonUnread{None: all.Unread[closewait.UnreadNone], FIN: all.Unread[closewait.UnreadFIN], Data: all.Unread[closewait.UnreadData]},
 		RecvBytes: all.UnreadBytes, SendBytes: all.SendBytes,
 		Shared: all.Shared, Keepalive: all.Keepalive, LocalPeer: all.LocalPeer,
-		Services: []jsonService{}, Remotes: all.RemoteAddresses, LocalPorts: newJSONPorts(&h.Ports),
+		Remotes: all.RemoteAddresses, LocalPorts: newJSONPorts(&h.Ports),
 	}
 	if all.Len() > 0 {
 		oldest := all.Oldest(now).Seconds()
@@ -122,24 +123,25 @@ func newJSONProcess(row *Row, now time.Time) jsonProcess {
 		p.TopRemote = &jsonRemote{Address: all.TopRemote.Addr.String(), Sockets: all.TopRemote.Sockets}
 		p.TopNetwork = &jsonNetwork{Network: all.TopNetwork.Prefix.String(), Sockets: all.TopNetwork.Sockets}
 	}
-	p.Services, p.MoreServices = newJSONServices(all), max(len(all.Services)-maxServices, 0)
+	p.Services, p.MoreServices = newJSONServices(all)
 	if all.Len() == 0 {
 		p.Other = newJSONOther(&h.Other, now)
 	}
 	return p
 }
 
-// newJSONServices returns the first services of a process.
-func newJSONServices(h *closewait.Holding) []jsonService {
-	services := []jsonService{}
+// newJSONServices returns the first services of a process, and the number of others.
+func newJSONServices(h *closewait.Holding) (services []jsonService, omitted int) {
+	services = []jsonService{}
 	for _, s := range h.Services[:min(len(h.Services), maxServices)] {
 		services = append(services, jsonService{s.Direction.String(), s.Port, s.Sockets})
 	}
-	return services
+	return services, len(h.Services) - len(services)
 }
 
 func newJSONOther(h *closewait.Holding, now time.Time) *jsonOther {
-	o := &jsonOther{OldestSeconds: h.Oldest(now).Seconds(), OldestIsLower: h.LowerBounds > 0, Services: newJSONServices(h)}
+	o := &jsonOther{OldestSeconds: h.Oldest(now).Seconds(), OldestIsLower: h.LowerBounds > 0}
+	o.Services, o.MoreServices = newJSONServices(h)
 	if top := h.TopRemote; top.Addr.IsValid() && !top.Addr.IsUnspecified() {
 		o.TopRemote = &jsonRemote{Address: top.Addr.String(), Sockets: top.Sockets}
 	}
