@@ -109,7 +109,7 @@ func TestBadFlagsAreErrorsThatSayHowToFixThem(t *testing.T) {
 }
 
 func TestHelpAndVersionAreWrittenToStandardOutput(t *testing.T) {
-	for args, want := range map[string]string{"--help": "usage: closewait_exporter", "list --help": "--output=table", "--version": "closewait_exporter, version (devel)", "help explain": "usage: closewait_exporter explain"} {
+	for args, want := range map[string]string{"--help": "usage: closewait_exporter", "list --help": "--output=table", "evidence --help": "-o, --output-file=FILE", "origin --help": "-o, --output-file=FILE", "--version": "closewait_exporter, version (devel)", "help explain": "usage: closewait_exporter explain"} {
 		var stdout, stderr strings.Builder
 		if status := Run(t.Context(), strings.Fields(args), nil, &stdout, &stderr); status != 0 || stderr.Len() > 0 || !strings.Contains(stdout.String(), want) {
 			t.Errorf("%s: exit status %d, %q, and %q is not in\n%s", args, status, &stderr, want, &stdout)

@@ -278,7 +278,7 @@ func (o *options) defineOrigin(cmd *kingpin.CmdClause) {
 		SetValue(value[int]{"pid", &o.origin.pid, atLeast(1)})
 	define(cmd, "for", "Duration of the trace. Only sockets that the process makes meanwhile are seen.",
 		"60s", &o.origin.duration, traceDuration)
-	cmd.Flag("write", "Also write the stacks to a file for pprof, such as leak.pb.gz.").
+	cmd.Flag("output-file", "Write the stacks to this file too, for pprof, such as leak.pb.gz.").
 		Short('o').PlaceHolder("FILE").StringVar(&o.origin.file)
 	define(cmd, "output", "Output format: "+anyOf(outputs)+". docs/ORIGIN.md describes the JSON.",
 		tableOutput, &o.origin.output, oneOf(outputs))
