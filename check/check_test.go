@@ -1,6 +1,7 @@
 package check
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -202,6 +203,24 @@ func TestOKNeedsAFullView(t *testing.T) {
 				t.Errorf("no note of what was not seen:\n%s", written(t, found))
 			}
 		})
+	}
+}
+
+func TestRootIsNoAdviceForWhatAnExporterDoesNotSee(t *testing.T) {
+	r := (&host{}).process(nginx, closewait.CloseWait, 3, time.Hour).report(func(r *report.Report) {
+		r.Visibility.Missing = []closewait.MissingCapability{{Capability: "CAP_SYS_PTRACE", Lost: "something", HidesSockets: true}}
+		r.Visibility.Scanner = "netlink"
+	})
+	var sent bytes.Buffer
+	if err := r.JSON(&sent, false); err != nil {
+		t.Fatal(err)
+	}
+	r, err := report.Decode(sent.Bytes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := written(t, Evaluate(r, thresholds(t, "10000", "100", "100"), Thresholds{})), "CLOSEWAIT UNKNOWN - not visible without CAP_SYS_PTRACE: something\n"; got != want {
+		t.Errorf("%q, want %q", got, want)
 	}
 }
 

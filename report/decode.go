@@ -45,7 +45,10 @@ func Decode(data []byte) (*Report, error) {
 	}
 	r := &Report{
 		View: d.view(), MinAge: seconds(j.MinAgeSeconds), History: d, decoded: d,
-		Visibility: closewait.Visibility{Scanner: Text(j.Scanner.Name), Fallback: j.Scanner.Fallback, Namespaces: j.Scanner.NetworkNamespaces},
+		Visibility: closewait.Visibility{
+			Scanner: Text(j.Scanner.Name), Fallback: j.Scanner.Fallback, Namespaces: j.Scanner.NetworkNamespaces,
+			Root: true, // sudo would not help who reads it
+		},
 	}
 	for _, m := range j.Scanner.Missing {
 		r.Visibility.Missing = append(r.Visibility.Missing, closewait.MissingCapability{Capability: m.Capability, Lost: m.Lost, HidesSockets: m.Hides})
