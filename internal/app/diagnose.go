@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"strings"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -115,7 +116,8 @@ func (h *host) diagnose(ctx context.Context, view *closewait.View, holder *close
 	}
 	facts.Halted = halted
 	if !facts.SocketsKnown && holder.Total() == 0 {
-		return nil, fmt.Errorf("process %d (%s) cannot be read: %s", holder.ID.PID, holder.Comm, facts.Missing[0])
+		reason := strings.TrimSuffix(strings.TrimPrefix(facts.Missing[0], "Not read: "), ".")
+		return nil, fmt.Errorf("process %d (%s) cannot be read: %s", holder.ID.PID, holder.Comm, reason)
 	}
 	return &report.Diagnosis{Facts: facts, Verdict: diagnose.Diagnose(facts)}, nil
 }
