@@ -5,6 +5,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -74,5 +75,55 @@ func TestEvidenceIsSavedByHand(t *testing.T) {
 	}
 	if _, errors, status := evidenceOf(t, 1<<30, "-o", file, "--force"); status != 1 || !strings.Contains(errors, "no process has the pid") {
 		t.Errorf("no such process: exit status %d, %q", status, errors)
+	}
+}
+
+// TestEvidenceOfUnusualProcesses has processes about which less can be read than about others, or
+// with fewer rights. What is written is never wrong, and says what is missing.
+func TestEvidenceOfUnusualProcesses(t *testing.T) {
+	leaktest.RequireRoot(t)
+	file := filepath.Join(t.TempDir(), "\x1b[2J\nshop")
+	must(t, os.WriteFile(file, read(t, leaktest.Build(t)), 0o755))
+	leak := leaktest.Where{Program: file}.Start(t, "--sockets=3", "--unread=none")
+	must(t, os.Remove(file))
+	awaitVerdict(t, leak.PID, "never_closes")
+	inNamespace := leaktest.Where{PIDNS: true}.Start(t, "--sockets=3", "--unread=none")
+	awaitVerdict(t, inNamespace.PID, "never_closes")
+	unprivileged := []string{leaktest.RequireProgram(t, "setpriv"), "--reuid=65534", "--regid=65534", "--clear-groups", "--inh-caps=-all"}
+	for _, tt := range []struct {
+		name    string
+		runner  []string
+		pid     int
+		verdict string
+		missing string // none if empty
+	}{
+		{"whose file is deleted", nil, leak.PID, "never_closes", ""},
+		{"in another pid namespace", nil, inNamespace.PID, "never_closes", ""},
+		{"from another pid namespace", []string{leaktest.RequireProgram(t, "unshare"), "--pid", "--fork"}, leak.PID, "never_closes", ""},
+		{"of another user, without privileges", unprivileged, leak.PID, "", "run as root, or with CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			command := slices.Concat(tt.runner, []string{program(t), "evidence", strconv.Itoa(tt.pid), "-o", "-"})
+			out, err := exec.Command(command[0], command[1:]...).Output()
+			must(t, err)
+			requireHarmless(t, string(out))
+			var document struct {
+				Process   struct{ PID int }
+				Diagnosis *diagnosis
+				Missing   []string
+			}
+			must(t, json.Unmarshal(out, &document))
+			if document.Process.PID != tt.pid {
+				t.Errorf("process %d, want %d", document.Process.PID, tt.pid)
+			}
+			if d := document.Diagnosis; (d == nil) != (tt.verdict == "") || d != nil && d.Verdict.Kind != tt.verdict {
+				t.Errorf("%+v, want the verdict %q", d, tt.verdict)
+			}
+			missing := strings.Join(document.Missing, "\n")
+			if (missing == "") != (tt.missing == "") || !strings.Contains(missing, tt.missing) || strings.Contains(missing, "..") {
+				t.Errorf("missing is %q, want %q in it", missing, tt.missing)
+			}
+		})
 	}
 }

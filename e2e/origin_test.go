@@ -60,14 +60,21 @@ func calls(stack []originFrame, function string) bool {
 // tracing is a running origin.
 type tracing struct {
 	cmd            *exec.Cmd
+	lines          *bufio.Scanner // of standard error, from which stderr gets those that were read
 	stdout, stderr bytes.Buffer
 }
 
-// startOrigin starts to trace a process, and returns when the trace has begun.
+// startOrigin starts to trace a process, and returns when the trace has begun. The result is JSON.
 func startOrigin(t *testing.T, pid int, args ...string) *tracing {
 	t.Helper()
+	return startOriginAs(t, "json", pid, args...)
+}
+
+// startOriginAs is startOrigin with another format of the result.
+func startOriginAs(t *testing.T, output string, pid int, args ...string) *tracing {
+	t.Helper()
 	trace := &tracing{}
-	command := []string{"origin", strconv.Itoa(pid), "--for=10m", "--output=json", "--collector.min-age=200ms"}
+	command := []string{"origin", strconv.Itoa(pid), "--for=10m", "--output=" + output, "--collector.min-age=200ms"}
 	trace.cmd = exec.Command(program(t), append(command, args...)...)
 	trace.cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	trace.cmd.Stdout = &trace.stdout
@@ -79,10 +86,10 @@ func startOrigin(t *testing.T, pid int, args ...string) *tracing {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = trace.cmd.Process.Kill() })
-	lines := bufio.NewScanner(stderr)
-	for lines.Scan() {
-		trace.stderr.WriteString(lines.Text() + "\n")
-		if strings.HasPrefix(lines.Text(), "Tracing process ") {
+	trace.lines = bufio.NewScanner(stderr)
+	for trace.lines.Scan() {
+		trace.stderr.WriteString(trace.lines.Text() + "\n")
+		if strings.HasPrefix(trace.lines.Text(), "Tracing process ") {
 			return trace
 		}
 	}
@@ -91,13 +98,21 @@ func startOrigin(t *testing.T, pid int, args ...string) *tracing {
 	return nil
 }
 
+// wait waits until the trace ends by itself.
+func (trace *tracing) wait() error {
+	for trace.lines.Scan() {
+		trace.stderr.WriteString(trace.lines.Text() + "\n")
+	}
+	return trace.cmd.Wait()
+}
+
 // stop ends the trace early, and returns its result.
 func (trace *tracing) stop(t *testing.T) (r originResult) {
 	t.Helper()
 	if err := trace.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}
-	if err := trace.cmd.Wait(); err != nil {
+	if err := trace.wait(); err != nil {
 		t.Fatalf("origin: %v\n%s", err, &trace.stderr)
 	}
 	if err := json.Unmarshal(trace.stdout.Bytes(), &r); err != nil {

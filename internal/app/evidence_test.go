@@ -130,6 +130,25 @@ func TestEvidenceIsWrittenWithoutWhatHangs(t *testing.T) {
 	}
 }
 
+// TestThereIsNoEvidenceAboutAnotherProcessWithTheSamePID has a process that has ended. Its pid is
+// given to another process.
+func TestThereIsNoEvidenceAboutAnotherProcessWithTheSamePID(t *testing.T) {
+	proc, err := kernelhost.Open(kernelhost.DefaultPath)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer proc.Close()
+	h := &host{proc: proc, inspections: &kernelhost.BoundedCalls{}}
+	id, err := inspect.Find(proc, os.Getpid())
+	if err != nil {
+		t.Fatal(err)
+	}
+	id.Start--
+	if e, err := h.evidence(t.Context(), &closewait.View{}, id, nil); !errors.Is(err, closewait.ErrGone) || !strings.Contains(err.Error(), "belongs to another process now") {
+		t.Errorf("%+v, %v", e, err)
+	}
+}
+
 func TestEvidenceThatIsTooOldIsRemovedWhileNothingIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		dir := t.TempDir()
