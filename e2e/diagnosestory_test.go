@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"encoding/json"
 	"fmt"
 	"net"
 	"os"
@@ -18,7 +19,8 @@ import (
 // TestTheStoryOfAServerThatCallsItself has a Java server with two threads that fetches a page from
 // itself for each page that it serves. Under load both threads wait for each other. That remains
 // when the load has gone, and the connections of the clients stay in CLOSE_WAIT. The list, the
-// alert, the diagnosis and the remedy are about the same process and the same sockets.
+// alert, the diagnosis, the evidence and the remedy are about the same process and the same
+// sockets.
 func TestTheStoryOfAServerThatCallsItself(t *testing.T) {
 	if os.Getenv(longVariable) == "" {
 		t.Skipf("takes minutes: run it with %s=1", longVariable)
@@ -74,7 +76,7 @@ func TestTheStoryOfAServerThatCallsItself(t *testing.T) {
 
 	t.Log("remedy: it is ended")
 	dir := t.TempDir()
-	rules, audit := filepath.Join(dir, "rules.yml"), filepath.Join(dir, "audit.jsonl")
+	rules, audit, files := filepath.Join(dir, "rules.yml"), filepath.Join(dir, "audit.jsonl"), filepath.Join(dir, "evidence")
 	must(t, os.WriteFile(rules, []byte(`interval: 1s
 limits: {actions: 1, per: 10m}
 rules:
@@ -82,11 +84,13 @@ rules:
     mode: enforce
     match: {exe: '.*/bin/java', command: '.*SelfCall.java.*'}
     when: {sockets: 20, age: 5s, for: 3s}
-    steps: [thread_dump: {}, signal: {name: TERM, wait: 20s}]
+    steps: [evidence: {}, thread_dump: {}, signal: {name: TERM, wait: 20s}]
     cooldown: 10m
     accept_remote_trigger: true
+    accept_no_restart: true
 `), 0o600))
-	reaper := serve(t, "--reaper.config="+rules, "--reaper.enforce", "--reaper.audit-file="+audit, "--reaper.state-file="+filepath.Join(dir, "state.json"))
+	reaper := serve(t, "--reaper.config="+rules, "--reaper.enforce", "--reaper.audit-file="+audit,
+		"--reaper.state-file="+filepath.Join(dir, "state.json"), "--reaper.evidence-dir="+files)
 	leaktest.EventuallyEvery(t, 2*maxWait, time.Second, func() (bool, string) {
 		_, metrics := reaper.get("/metrics")
 		return strings.Contains(metrics, `closewait_reaper_remediations_total{result="terminated",rule="calls-itself"} 1`), metrics
@@ -99,6 +103,28 @@ rules:
 	}
 	if left := list(t, "--collector.min-age=0s").socketsOf(server.pid); len(left) > 0 {
 		t.Errorf("%d sockets are left", len(left))
+	}
+
+	t.Log("evidence: it is there when the process is gone")
+	saved, err := filepath.Glob(filepath.Join(files, "calls-itself-*.json"))
+	must(t, err)
+	if len(saved) != 1 {
+		t.Fatalf("files %q, want one", saved)
+	}
+	var evidence struct {
+		Process   struct{ PID, Sockets int }
+		Sockets   []any
+		Diagnosis diagnosis
+		Case      struct{ Rule string }
+		Missing   []string
+	}
+	must(t, json.Unmarshal(read(t, saved[0]), &evidence))
+	if e := evidence; e.Process.PID != server.pid || e.Process.Sockets != before || len(e.Sockets) < before || e.Case.Rule != "calls-itself" ||
+		e.Diagnosis.Verdict.Kind != "waits_for_itself" || len(e.Diagnosis.Threads) == 0 || len(e.Missing) > 0 {
+		t.Errorf("want process %d with %d sockets, which waits for itself: %+v", server.pid, before, e)
+	}
+	if !strings.Contains(records, fmt.Sprintf(`"evidence_files":[%q]`, saved[0])) {
+		t.Errorf("%s is not named in the audit file:\n%s", saved[0], records)
 	}
 }
 
