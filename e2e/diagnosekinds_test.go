@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"os"
 	"path/filepath"
 	"slices"
 	"strconv"
@@ -128,4 +129,54 @@ func TestDiagnoseFindsGoroutinesThatWaitForThemselves(t *testing.T) {
 	if d.Verdict.Confidence != "possible" {
 		t.Errorf("confidence %s, want possible", d.Verdict.Confidence)
 	}
+}
+
+// TestDiagnoseFindsThatAProcessIsFrozen has each kind of cgroup that can freeze a process. In
+// version 1 its threads look as if they were blocked in the kernel.
+func TestDiagnoseFindsThatAProcessIsFrozen(t *testing.T) {
+	leaktest.RequireRoot(t)
+	for name, freezer := range map[string]struct {
+		mounts             []string
+		file, freeze, melt string
+	}{
+		"version 1": {[]string{"/sys/fs/cgroup/freezer"}, "freezer.state", "FROZEN", "THAWED"},
+		"version 2": {[]string{"/sys/fs/cgroup", "/sys/fs/cgroup/unified"}, "cgroup.freeze", "1", "0"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			group := cgroupWith(t, freezer.mounts, freezer.file)
+			leak := leaktest.Start(t, "--sockets=2", "--unread=none")
+			write := func(file, text string) { must(t, os.WriteFile(filepath.Join(group, file), []byte(text), 0)) }
+			write("cgroup.procs", strconv.Itoa(leak.PID))
+			t.Cleanup(func() { write(freezer.file, freezer.melt) })
+			write(freezer.file, freezer.freeze)
+			d := awaitVerdict(t, leak.PID, "halted", "frozen by its cgroup")
+			if d.Verdict.Confidence != "sure" {
+				t.Errorf("confidence %s, want sure", d.Verdict.Confidence)
+			}
+		})
+	}
+}
+
+// cgroupWith makes a cgroup with a control file, below one of the mounts. It is removed when the
+// test ends. The test is skipped where that is not possible.
+func cgroupWith(t *testing.T, mounts []string, file string) string {
+	t.Helper()
+	for _, mount := range mounts {
+		if _, err := os.Stat(filepath.Join(mount, "cgroup.procs")); err != nil {
+			continue // it is no cgroup, and has room for directories of any kind
+		}
+		group, err := os.MkdirTemp(mount, "closewait-test-")
+		if err != nil {
+			continue
+		}
+		t.Cleanup(func() {
+			leaktest.Eventually(t, maxWait, func() (bool, string) { err := os.Remove(group); return err == nil, fmt.Sprint(err) })
+		})
+		if _, err := os.Stat(filepath.Join(group, file)); err == nil {
+			return group
+		}
+	}
+	t.Skipf("no cgroup with %s can be made here", file)
+	return ""
 }

@@ -68,23 +68,15 @@ func TestDiagnoseTellsLoadOfOthersFromALeak(t *testing.T) {
 // limitedCgroup makes a cgroup that gets a fifth of a processor. It is removed when the test ends.
 func limitedCgroup(t *testing.T) (join func(pid int)) {
 	t.Helper()
-	for mount, quota := range map[string][2]string{"/sys/fs/cgroup/cpu": {"cpu.cfs_quota_us", "20000"}, "/sys/fs/cgroup": {"cpu.max", "20000 100000"}} {
-		dir := filepath.Join(mount, fmt.Sprintf("closewait-test-%d", os.Getpid()))
-		if _, err := os.Stat(filepath.Join(mount, "cgroup.procs")); err != nil || os.Mkdir(dir, 0o755) != nil {
-			continue
-		}
-		t.Cleanup(func() {
-			leaktest.Eventually(t, maxWait, func() (bool, string) { err := os.Remove(dir); return err == nil, fmt.Sprint(err) })
-		})
-		if err := os.WriteFile(filepath.Join(dir, quota[0]), []byte(quota[1]), 0); err != nil {
-			continue
-		}
-		return func(pid int) {
-			must(t, os.WriteFile(filepath.Join(dir, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0))
-		}
+	file, quota, mounts := "cpu.max", "20000 100000", []string{"/sys/fs/cgroup"}
+	if _, err := os.Stat("/sys/fs/cgroup/cpu/cgroup.procs"); err == nil {
+		file, quota, mounts = "cpu.cfs_quota_us", "20000", []string{"/sys/fs/cgroup/cpu"}
 	}
-	t.Skip("no cgroup with a CPU quota can be made here")
-	return nil
+	group := cgroupWith(t, mounts, file)
+	must(t, os.WriteFile(filepath.Join(group, file), []byte(quota), 0))
+	return func(pid int) {
+		must(t, os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0))
+	}
 }
 
 // TestDiagnoseFindsNothingWrongWithHealthyServers has servers with idle clients.
