@@ -19,6 +19,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/evidence"
+	"closewait_exporter/history"
 	"closewait_exporter/internal/leaktest"
 	kernelhost "closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/inspect"
@@ -106,7 +107,7 @@ func TestEvidenceIsWrittenWithoutWhatHangs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := h.evidence(t.Context(), &closewait.View{}, self, nil)
+	e, err := h.evidence(t.Context(), &closewait.View{}, self, history.New())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -144,7 +145,7 @@ func TestThereIsNoEvidenceAboutAnotherProcessWithTheSamePID(t *testing.T) {
 		t.Fatal(err)
 	}
 	id.Start--
-	if e, err := h.evidence(t.Context(), &closewait.View{}, id, nil); !errors.Is(err, closewait.ErrGone) || !strings.Contains(err.Error(), "belongs to another process now") {
+	if e, err := h.evidence(t.Context(), &closewait.View{}, id, history.New()); !errors.Is(err, closewait.ErrGone) || !strings.Contains(err.Error(), "belongs to another process now") {
 		t.Errorf("%+v, %v", e, err)
 	}
 }
