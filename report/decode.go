@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/diagnose"
 	"closewait_exporter/history"
 )
 
@@ -44,7 +45,7 @@ func Decode(data []byte) (*Report, error) {
 		return nil, fmt.Errorf("it is of version %d, this program reads version %d: use the same version of both", j.Version, schemaVersion)
 	}
 	r := &Report{
-		View: d.view(), MinAge: seconds(j.MinAgeSeconds), History: d, decoded: d,
+		View: d.view(), MinAge: seconds(j.MinAgeSeconds), History: d, Verdicts: map[closewait.ProcessID]diagnose.Verdict{}, decoded: d,
 		Visibility: closewait.Visibility{
 			Scanner: Text(j.Scanner.Name), Fallback: j.Scanner.Fallback, Namespaces: j.Scanner.NetworkNamespaces,
 			Root: true, // sudo would not help who reads it
@@ -59,7 +60,7 @@ func Decode(data []byte) (*Report, error) {
 		if err != nil {
 			return nil, fmt.Errorf("process %d: %w", j.Processes[i].PID, err)
 		}
-		r.Listed = append(r.Listed, h)
+		r.Listed, r.Verdicts[h.ID] = append(r.Listed, h), j.Processes[i].Verdict.verdict()
 	}
 	return r, nil
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/diagnose"
 	"closewait_exporter/history"
 )
 
@@ -28,7 +29,7 @@ func sent(t *testing.T, r *Report) *Report {
 	return got
 }
 
-// remembered adds a history in which each process grows.
+// remembered adds a history in which each process grows, and a verdict about the first one.
 func remembered(r *Report) *Report {
 	past := history.New()
 	for second := range 30 {
@@ -43,6 +44,11 @@ func remembered(r *Report) *Report {
 		past.Add(&v)
 	}
 	r.History = past
+	if len(r.Listed) > 0 {
+		r.Verdicts = map[closewait.ProcessID]diagnose.Verdict{
+			r.Listed[0].ID: {Kind: diagnose.NeverCloses, Confidence: diagnose.Likely, Summary: "It did not call close()\x1b[2J\u202e."},
+		}
+	}
 	return r
 }
 

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/diagnose"
 	"closewait_exporter/history"
 )
 
@@ -19,6 +20,7 @@ func TestEveryFieldOfTheJSONIsDocumented(t *testing.T) {
 	}
 	report := leaking().report(time.Second)
 	report.History = history.New()
+	report.Verdicts = map[closewait.ProcessID]diagnose.Verdict{report.Listed[0].ID: {Kind: diagnose.NeverCloses}}
 	report.Visibility.Missing = []closewait.MissingCapability{{Capability: "CAP_SYS_ADMIN", Lost: "ages"}}
 	var out bytes.Buffer
 	if err := report.JSON(&out, true); err != nil {

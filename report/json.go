@@ -80,7 +80,7 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 func jsonProcessOf(r *Report, row *Row) jsonProcess {
 	p := newJSONProcess(row, r.View.Taken)
 	p.States, p.Trend = newJSONStates(r.seen(), statesOf(row.Holder)), newJSONTrend(r.History, row)
-	p.History = newJSONHistory(r.History, row.Holder.ID)
+	p.History, p.Verdict = newJSONHistory(r.History, row.Holder.ID), newJSONShortVerdict(r.Verdicts[row.Holder.ID])
 	if r.Rules != nil {
 		p.Rules = append([]string{}, r.Rules(&row.Holder.Process)...) // without a match an empty list, not null
 	}

@@ -10,42 +10,43 @@ import (
 const maxServices = 100
 
 type jsonProcess struct {
-	Group         untrusted       `json:"group"`
-	PID           int             `json:"pid"`
-	StartTime     time.Time       `json:"start_time"`
-	Comm          untrusted       `json:"comm"`
-	Exe           untrusted       `json:"exe"`
-	UID           uint32          `json:"uid"`
-	User          untrusted       `json:"user"`
-	State         untrusted       `json:"state"`
-	Unit          untrusted       `json:"unit"`
-	Container     untrusted       `json:"container"`
-	Pod           untrusted       `json:"pod"`
-	NetNS         uint64          `json:"netns"`
-	FDs           jsonFDs         `json:"fds"`
-	Sockets       int             `json:"sockets"`
-	Unaccepted    int             `json:"unaccepted"`
-	AtMost        bool            `json:"unaccepted_is_upper_bound"`
-	States        map[string]*int `json:"states"`         // of held sockets; null: not known
-	OldestSeconds *float64        `json:"oldest_seconds"` // null if no socket has ended
-	OldestIsLower bool            `json:"oldest_is_lower_bound"`
-	Forwards      bool            `json:"forwards_half_closes"`
-	Unread        jsonUnread      `json:"unread"`
-	RecvBytes     uint64          `json:"recv_queue_bytes"`
-	SendBytes     uint64          `json:"send_queue_bytes"`
-	Shared        int             `json:"shared"`
-	Keepalive     int             `json:"keepalive"`
-	LocalPeer     int             `json:"local_peer"`
-	Services      []jsonService   `json:"services"`
-	MoreServices  int             `json:"services_omitted"`
-	Remotes       int             `json:"remote_addresses"`
-	TopRemote     *jsonRemote     `json:"top_remote"`  // null if no socket has ended
-	TopNetwork    *jsonNetwork    `json:"top_network"` // the same
-	LocalPorts    *jsonPorts      `json:"local_ports"` // null if not known
-	Rules         []string        `json:"rules"`       // null without a rules file
-	Trend         *jsonTrend      `json:"trend"`       // null without a history
-	History       []jsonPoint     `json:"history"`     // the same
-	Other         *jsonOther      `json:"other"`       // null if it has ended sockets
+	Group         untrusted         `json:"group"`
+	PID           int               `json:"pid"`
+	StartTime     time.Time         `json:"start_time"`
+	Comm          untrusted         `json:"comm"`
+	Exe           untrusted         `json:"exe"`
+	UID           uint32            `json:"uid"`
+	User          untrusted         `json:"user"`
+	State         untrusted         `json:"state"`
+	Unit          untrusted         `json:"unit"`
+	Container     untrusted         `json:"container"`
+	Pod           untrusted         `json:"pod"`
+	NetNS         uint64            `json:"netns"`
+	FDs           jsonFDs           `json:"fds"`
+	Sockets       int               `json:"sockets"`
+	Unaccepted    int               `json:"unaccepted"`
+	AtMost        bool              `json:"unaccepted_is_upper_bound"`
+	States        map[string]*int   `json:"states"`         // of held sockets; null: not known
+	OldestSeconds *float64          `json:"oldest_seconds"` // null if no socket has ended
+	OldestIsLower bool              `json:"oldest_is_lower_bound"`
+	Forwards      bool              `json:"forwards_half_closes"`
+	Unread        jsonUnread        `json:"unread"`
+	RecvBytes     uint64            `json:"recv_queue_bytes"`
+	SendBytes     uint64            `json:"send_queue_bytes"`
+	Shared        int               `json:"shared"`
+	Keepalive     int               `json:"keepalive"`
+	LocalPeer     int               `json:"local_peer"`
+	Services      []jsonService     `json:"services"`
+	MoreServices  int               `json:"services_omitted"`
+	Remotes       int               `json:"remote_addresses"`
+	TopRemote     *jsonRemote       `json:"top_remote"`  // null if no socket has ended
+	TopNetwork    *jsonNetwork      `json:"top_network"` // the same
+	LocalPorts    *jsonPorts        `json:"local_ports"` // null if not known
+	Rules         []string          `json:"rules"`       // null without a rules file
+	Trend         *jsonTrend        `json:"trend"`       // null without a history
+	History       []jsonPoint       `json:"history"`     // the same
+	Other         *jsonOther        `json:"other"`       // null if it has ended sockets
+	Verdict       *jsonShortVerdict `json:"verdict"`     // null if not known
 }
 
 // jsonTrend has null for values that are not known.

@@ -9,24 +9,16 @@ import (
 	"closewait_exporter/report"
 )
 
-// report describes the host as of a View that scrapes share, with its history.
+// report describes the host as of a View that scrapes share, with its history and the verdicts that
+// are known.
 func (s *server) report(ctx context.Context) (*report.Report, error) {
 	view, err := s.observe(ctx)
 	if err != nil {
 		return nil, err
 	}
 	r := newReport(view, s.options.minAge, s.host.visibility())
-	r.History = s.observer.history
+	r.History, r.Verdicts = s.observer.history, s.verdicts.of(view, r.Listed)
 	return r, nil
-}
-
-// pageReport is report with the verdicts that are known, for people.
-func (s *server) pageReport(ctx context.Context) (*report.Report, error) {
-	r, err := s.report(ctx)
-	if err == nil {
-		r.Verdicts = s.verdicts.of(r.View, r.Listed)
-	}
-	return r, err
 }
 
 // serveProcesses answers with the JSON of list, or with an error and status 503.

@@ -29,7 +29,7 @@ func (s *server) pageOptions() page.Options {
 			{Text: "Metrics reference", Address: fromPage(web.DocumentsPath + "METRICS.md"), About: "the meaning of each metric"},
 			{Text: "Documents", Address: fromPage(web.DocumentsPath), About: "all documents of this version"},
 		},
-		Report: s.pageReport,
+		Report: s.report,
 	}
 	if s.reaper != nil {
 		o.Reaper = s.reaper.Status
