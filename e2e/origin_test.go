@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"closewait_exporter/internal/leaktest"
 )
@@ -219,5 +221,42 @@ func TestOriginNamesTheFunctionsOfC(t *testing.T) {
 				t.Errorf("cut %t, advice %q, stack %+v", g.Cut, r.Advice, g.Stack)
 			}
 		})
+	}
+}
+
+// TestOriginIsRightAboutAProcessThatOpensConnectionsWhileTheTraceBegins has connections that are
+// opened when some hooks of the kernel are in use, and others not yet.
+func TestOriginIsRightAboutAProcessThatOpensConnectionsWhileTheTraceBegins(t *testing.T) {
+	leaktest.RequireRoot(t)
+	p := startForeign(t, buildLeak(t))
+	begun, stopped := make(chan struct{}), make(chan error, 1)
+	go func() {
+		pace := time.NewTicker(100 * time.Millisecond) // so that the descriptors suffice
+		defer pace.Stop()
+		for {
+			_, err := fmt.Fprintln(p.stdin, "leak")
+			if err == nil {
+				_, err = p.stdout.ReadString('\n')
+			}
+			select {
+			case <-begun:
+				stopped <- err
+				return
+			case <-pace.C:
+			}
+		}
+	}()
+	trace := startOrigin(t, p.pid)
+	close(begun)
+	must(t, <-stopped)
+	p.ask(t, "leak")
+	r := trace.stop(t)
+	if len(r.Groups) == 0 {
+		t.Fatalf("no group in %+v", r)
+	}
+	for _, g := range r.Groups {
+		if g.Port != p.port || g.Direction == "outbound" && g.How != "connect" {
+			t.Errorf("want connections to port %d only, and the calls that opened them: %+v", p.port, g)
+		}
 	}
 }

@@ -83,17 +83,10 @@ func (t *Tracer) start(p *closewait.Process) (*run, error) {
 		return nil, fmt.Errorf("trace process %d: %w", p.ID.PID, host.GoneIfVanished(err))
 	}
 	r := &run{Tracer: t, tracer: tracer, before: map[uint64]bool{}, trace: &origin.Trace{Process: *p}, stacks: map[int32][]uint64{}}
-	note := func(s *bpf.TracedSocket) {
-		if s.Birth.Call == bpf.CallNone {
-			r.before[s.Socket().Cookie] = true
-		}
-	}
-	err = r.each(context.Background(), note)
-	if err == nil {
-		err = tracer.Attach()
-	}
-	if err == nil { // sockets that were made while the hooks were attached
-		err = r.each(context.Background(), note)
+	if err = tracer.Attach(); err == nil {
+		// Those that were made while only some hooks were there count as made before too: a connection
+		// of which only a read was seen looks as if it was accepted.
+		err = r.each(context.Background(), func(s *bpf.TracedSocket) { r.before[s.Socket().Cookie] = true })
 	}
 	if err != nil {
 		tracer.Close()
