@@ -59,9 +59,14 @@ func (r *Reaper) scan(ctx context.Context) (*closewait.View, error) {
 	return r.options.Observe(ctx)
 }
 
-// read reads command lines for at most an interval; the rest is left to later rounds.
+// askTime is the maximum time of a round for reading command lines, and again for asking who starts
+// processes again. Together they take an interval at most, so that the next View does not come
+// after a gap.
+func (r *Reaper) askTime() time.Duration { return r.policy.Interval() / 2 }
+
+// read reads command lines for at most askTime; the rest is left to later rounds.
 func (r *Reaper) read(ctx context.Context, processes []*closewait.Process) []policy.Command {
-	ctx, cancel := context.WithTimeout(ctx, r.policy.Interval())
+	ctx, cancel := context.WithTimeout(ctx, r.askTime())
 	defer cancel()
 	var commands []policy.Command
 	for _, p := range processes[:min(len(processes), commandsPerRound)] {
@@ -99,11 +104,11 @@ func (r *Reaper) readFDGrowth(processes []*closewait.Process) map[closewait.Proc
 	return growth
 }
 
-// readSupervision asks who starts processes again, for at most an interval. A process about which
+// readSupervision asks who starts processes again, for at most askTime. A process about which
 // there was no time to ask has no answer, so that no rule ends it; which ones these are changes
 // from round to round.
 func (r *Reaper) readSupervision(ctx context.Context, processes []*closewait.Process) map[closewait.ProcessID]closewait.Supervision {
-	ctx, cancel := context.WithTimeout(ctx, r.policy.Interval())
+	ctx, cancel := context.WithTimeout(ctx, r.askTime())
 	defer cancel()
 	known := make(map[closewait.ProcessID]closewait.Supervision, len(processes))
 	r.asked %= len(processes)

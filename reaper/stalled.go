@@ -4,7 +4,7 @@ import "time"
 
 // stalledGaps is the number of gaps after which a missing round means that the loop hangs. A round
 // that ends takes less than two: an interval of waiting, a scan of at most one gap, and an interval
-// of reading command lines.
+// of reading command lines and asking who starts processes again.
 const stalledGaps = 2
 
 // Stalled reports whether rounds have stopped although Run runs: something hangs, and the reaper

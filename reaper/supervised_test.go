@@ -2,6 +2,7 @@ package reaper
 
 import (
 	"context"
+	"regexp"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -71,11 +72,20 @@ func TestASupervisorThatIsLostBeforeTheStepStopsIt(t *testing.T) {
 	})
 }
 
-// TestQuestionsToASupervisorThatDoesNotAnswerEndWithTheInterval, and later rounds ask about the
-// processes that were left out.
-func TestQuestionsToASupervisorThatDoesNotAnswerEndWithTheInterval(t *testing.T) {
+// TestQuestionsToASupervisorThatDoesNotAnswerCauseNoGap, even if reading command lines takes all its
+// time too. Later rounds ask about the processes that were left out.
+func TestQuestionsToASupervisorThatDoesNotAnswerCauseNoGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := newRunning(t, rule(func(r *rules.Rule) { r.AcceptNoRestart = false }))
+		r := newRunning(t, rule(func(r *rules.Rule) { r.AcceptNoRestart, r.Match.Command = false, regexp.MustCompile("^server") }))
+		scan := r.options.Observe
+		r.options.Observe = func(ctx context.Context) (*closewait.View, error) {
+			time.Sleep(10 * time.Second)
+			return scan(ctx)
+		}
+		r.options.Command = func(ctx context.Context, _ *closewait.Process) (string, error) {
+			<-ctx.Done()
+			return "server --leak", nil
+		}
 		var mu sync.Mutex
 		asked := map[closewait.ProcessID]bool{}
 		r.options.Supervision = func(ctx context.Context, p *closewait.Process) closewait.Supervision {
@@ -93,13 +103,13 @@ func TestQuestionsToASupervisorThatDoesNotAnswerEndWithTheInterval(t *testing.T)
 		r.leak(alice)
 		r.leak(bob)
 		r.run()
-		after(2 * time.Minute) // a round of an interval for questions
-		if n := askedAbout(); n != 1 {
-			t.Errorf("asked about %d processes in the first round, want 1", n)
-		}
-		after(2 * time.Minute)
+		after(20 * time.Minute)
 		if n := askedAbout(); n != 2 {
-			t.Errorf("asked about %d processes in two rounds, want 2", n)
+			t.Errorf("asked about %d processes, want 2", n)
+		}
+		r.wantMetric(0, "closewait_reaper_decisions_total", "rule=leak", "decision=gap")
+		if r.Stalled() {
+			t.Error("the reaper is stalled")
 		}
 		r.wantActions("")
 		r.halt()

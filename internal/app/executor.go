@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"os/user"
+	"sync"
 	"time"
 
 	"closewait_exporter/closewait"
@@ -92,7 +93,7 @@ func (e executor) rights() step.Rights {
 		Shutdown:    r.Shutdown,
 		ThreadDump:  r.ThreadDump,
 		Signal:      r.Signal,
-		RestartUnit: e.reachSystemd,
+		RestartUnit: sync.OnceValue(e.reachSystemd), // one question for all rules
 		Evict:       e.mayEvict(),
 		Holders:     r.Holders,
 		RunGuard:    action.CanRun,
