@@ -43,7 +43,8 @@ func TestMain(m *testing.M) {
 		}
 		os.Exit(0)
 	}
-	goleak.VerifyTestMain(m)
+	// A killed child process that takes long to end is abandoned.
+	goleak.VerifyTestMain(m, goleak.IgnoreAnyFunction("closewait_exporter/kernel/child.(*Process).End.func1"))
 }
 
 // start starts a child process with a role. It is ended with the test.
