@@ -164,8 +164,8 @@ func (o *options) defineServe(cmd *kingpin.CmdClause) {
 		"512", &s.maxConnections, atLeast(0))
 	cmd.Flag("web.disable-exporter-metrics", "Exclude metrics about the exporter itself (go_*, process_*, promhttp_*). Default: included.").
 		BoolVar(&s.ownMetricsOff)
-	define(cmd, "web.dashboard-url", "Address of the Grafana dashboard, to which the page of a process links. Default: no link.",
-		"", &s.dashboard, dashboardURL)
+	cmd.Flag("web.dashboard-url", "Address of the Grafana dashboard, to which the page of a process links. Default: no link.").
+		PlaceHolder("URL").SetValue(value[string]{"--web.dashboard-url", &s.dashboard, dashboardURL})
 	cmd.Flag("web.enable-lifecycle", "Enable POST /-/reload, which reloads the rules file as SIGHUP does. Default: disabled.").
 		BoolVar(&s.lifecycle)
 	define(cmd, "collector.max-processes", "Maximum number of processes with their own series, worst first.",
