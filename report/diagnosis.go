@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 	"strings"
@@ -140,12 +139,7 @@ type jsonUnreadLine struct {
 
 // JSON writes the verdict and the facts about threads. docs/DIAGNOSE.md describes the fields.
 func (d *Diagnosis) JSON(w io.Writer) error {
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(d.document()); err != nil {
-		return fmt.Errorf("write JSON: %w", err)
-	}
-	return nil
+	return writeJSON(w, d.document())
 }
 
 func (d *Diagnosis) document() jsonDiagnosis {

@@ -2,7 +2,6 @@ package report
 
 import (
 	"encoding/json"
-	"fmt"
 	"io"
 	"slices"
 	"time"
@@ -92,12 +91,7 @@ func (e *Evidence) JSON(w io.Writer) error {
 		}
 		out.Cgroups = append(out.Cgroups, jsonCgroup{untrusted(c.Path), values})
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(out); err != nil {
-		return fmt.Errorf("write JSON: %w", err)
-	}
-	return nil
+	return writeJSON(w, out)
 }
 
 // diagnosis is the diagnosis with as many threads as there is room for.

@@ -68,9 +68,13 @@ func (r *Report) JSON(w io.Writer, sockets bool) error {
 		list := r.jsonSockets()
 		out.Sockets = &list
 	}
+	return writeJSON(w, out)
+}
+
+func writeJSON(w io.Writer, document any) error {
 	encoder := json.NewEncoder(w)
 	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(out); err != nil {
+	if err := encoder.Encode(document); err != nil {
 		return fmt.Errorf("write JSON: %w", err)
 	}
 	return nil

@@ -1,7 +1,6 @@
 package report
 
 import (
-	"encoding/json"
 	"fmt"
 	"io"
 
@@ -195,12 +194,7 @@ func (o *Origin) JSON(w io.Writer) error {
 	for _, g := range origin.Groups(t) {
 		out.Groups = append(out.Groups, groupJSON(&g))
 	}
-	encoder := json.NewEncoder(w)
-	encoder.SetIndent("", "  ")
-	if err := encoder.Encode(out); err != nil {
-		return fmt.Errorf("write JSON: %w", err)
-	}
-	return nil
+	return writeJSON(w, out)
 }
 
 func groupJSON(g *origin.Group) jsonGroup {
