@@ -11,7 +11,6 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/evidence"
-	"closewait_exporter/history"
 	kernelhost "closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/inspect"
 	"closewait_exporter/report"
@@ -66,8 +65,8 @@ func runEvidence(ctx context.Context, o *options, stdout io.Writer) error {
 }
 
 // evidence reads what can be known about a process at this moment. It fails if the process has
-// ended. Anything else that cannot be read, or hangs, is named in the document.
-func (h *host) evidence(ctx context.Context, view *closewait.View, id closewait.ProcessID, past *history.History) (*report.Evidence, error) {
+// ended. Anything else that cannot be read, or hangs, is named in the document. past may be nil.
+func (h *host) evidence(ctx context.Context, view *closewait.View, id closewait.ProcessID, past report.Trends) (*report.Evidence, error) {
 	holder, err := h.holder(view, id)
 	if err != nil {
 		return nil, err
