@@ -62,11 +62,11 @@ func (r *Reaper) scan(ctx context.Context) (*closewait.View, error) {
 // askTime is the maximum time of a round for reading command lines, and again for asking who starts
 // processes again. Together they take an interval at most, so that the next View does not come
 // after a gap.
-func (r *Reaper) askTime() time.Duration { return r.policy.Interval() / 2 }
+func askTime(p *policy.Policy) time.Duration { return p.Interval() / 2 }
 
 // read reads command lines for at most askTime; the rest is left to later rounds.
 func (r *Reaper) read(ctx context.Context, processes []*closewait.Process) []policy.Command {
-	ctx, cancel := context.WithTimeout(ctx, r.askTime())
+	ctx, cancel := context.WithTimeout(ctx, askTime(r.policy))
 	defer cancel()
 	var commands []policy.Command
 	for _, p := range processes[:min(len(processes), commandsPerRound)] {
@@ -108,7 +108,7 @@ func (r *Reaper) readFDGrowth(processes []*closewait.Process) map[closewait.Proc
 // there was no time to ask has no answer, so that no rule ends it; which ones these are changes
 // from round to round.
 func (r *Reaper) readSupervision(ctx context.Context, processes []*closewait.Process) map[closewait.ProcessID]closewait.Supervision {
-	ctx, cancel := context.WithTimeout(ctx, r.askTime())
+	ctx, cancel := context.WithTimeout(ctx, askTime(r.policy))
 	defer cancel()
 	known := make(map[closewait.ProcessID]closewait.Supervision, len(processes))
 	r.asked %= len(processes)
