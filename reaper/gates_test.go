@@ -24,6 +24,13 @@ type fakeFleet struct {
 	taken       []string
 }
 
+// count returns one of the counters.
+func (f *fakeFleet) count(n *int) int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return *n
+}
+
 func (f *fakeFleet) TakeSlot(_ context.Context, s *rules.Slots, _ string) (Slot, error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -49,13 +56,14 @@ func (f *fakeFleet) Release(ctx context.Context) error {
 }
 
 func (f *fakeFleet) BrakeValue(_ context.Context, _ *rules.Brake, rule, group string) (float64, error) {
-	f.mu.Lock()
-	defer f.mu.Unlock()
 	if rule != "leak" || group != "alice" {
 		return 0, errors.New("asked about " + rule + " and " + group)
 	}
+	f.mu.Lock()
 	f.asked++
-	return f.value(f.asked)
+	asked := f.asked
+	f.mu.Unlock()
+	return f.value(asked) // which can take long
 }
 
 // newBraked is newRunning with a brake that settles for two minutes.
@@ -81,7 +89,7 @@ func TestTheBrakeIsAskedOnceTheCandidateIsPublished(t *testing.T) {
 		for range 2 {
 			r.wantMetric(1, "closewait_reaper_candidates", "rule=leak", "mode=enforce")
 			r.wantMetric(0, "closewait_reaper_candidates", "rule=leak", "mode=dry_run")
-			if f.asked > 0 {
+			if f.count(&f.asked) > 0 {
 				t.Fatal("the brake was asked at once")
 			}
 			after(time.Minute)
@@ -119,8 +127,8 @@ func TestNothingIsDoneWithoutTheConsentOfTheBrake(t *testing.T) {
 					if mode == rules.Enforce {
 						r.wantMetric(3, "closewait_reaper_budget_remaining")
 					}
-					if f.asked < 10 || f.asked > 20 {
-						t.Errorf("asked %d times, want about every ten minutes", f.asked)
+					if f.count(&f.asked) < 10 || f.count(&f.asked) > 20 {
+						t.Errorf("asked %d times, want about every ten minutes", f.count(&f.asked))
 					}
 					longest := 0.0
 					for range 10 {
@@ -145,8 +153,8 @@ func TestTheBrakeIsAskedAgainBeforeEachStep(t *testing.T) {
 		r.run()
 		after(3*time.Minute + 30*time.Second)
 		r.wantActions("signal TERM") // and no KILL
-		if f.asked != 2 {
-			t.Errorf("asked %d times", f.asked)
+		if f.count(&f.asked) != 2 {
+			t.Errorf("asked %d times", f.count(&f.asked))
 		}
 		r.wantMetric(3, "closewait_reaper_decisions_total", "rule=leak", "decision=brake")
 		r.wantMetric(1, "closewait_reaper_remediations_total", "rule=leak", "result=aborted")
@@ -168,8 +176,8 @@ func TestTheBrakeOfNewRulesIsAskedBeforeTheFirstStep(t *testing.T) {
 		r.run()
 		after(3*time.Minute + time.Second)
 		r.wantActions("")
-		if f.asked != 2 {
-			t.Errorf("asked %d times", f.asked)
+		if f.count(&f.asked) != 2 {
+			t.Errorf("asked %d times", f.count(&f.asked))
 		}
 		r.halt()
 	})
@@ -201,12 +209,12 @@ func TestASlotIsHeldDuringARemediation(t *testing.T) {
 		r.leak(alice)
 		r.run()
 		after(time.Minute + time.Second)
-		if r.wantActions("signal TERM"); f.held != 1 {
-			t.Errorf("%d slots are held between the steps", f.held)
+		if r.wantActions("signal TERM"); f.count(&f.held) != 1 {
+			t.Errorf("%d slots are held between the steps", f.count(&f.held))
 		}
 		after(time.Minute)
-		if r.wantActions("signal TERM, signal KILL"); f.held != 0 {
-			t.Errorf("%d slots are held after the end", f.held)
+		if r.wantActions("signal TERM, signal KILL"); f.count(&f.held) != 0 {
+			t.Errorf("%d slots are held after the end", f.count(&f.held))
 		}
 		r.halt()
 	})
@@ -223,13 +231,13 @@ func TestAReloadReplacesTheSlot(t *testing.T) {
 			return nil
 		}
 		held := 0
-		r.on["signal KILL"] = func(p *fakeProcess) error { held = f.held; return exits(p) }
+		r.on["signal KILL"] = func(p *fakeProcess) error { held = f.count(&f.held); return exits(p) }
 		r.leak(alice)
 		r.run()
 		after(2*time.Minute + time.Second)
 		r.wantActions("signal TERM, signal KILL")
-		if got := strings.Join(f.taken, " "); got != "closewait other" || held != 1 || f.held != 0 {
-			t.Errorf("slots of %q, %d held at KILL, %d at the end", got, held, f.held)
+		if got := strings.Join(f.taken, " "); got != "closewait other" || held != 1 || f.count(&f.held) != 0 {
+			t.Errorf("slots of %q, %d held at KILL, %d at the end", got, held, f.count(&f.held))
 		}
 		r.halt()
 	})
@@ -242,8 +250,8 @@ func TestASlotIsGivenBackWhenTheReaperEnds(t *testing.T) {
 		r.leak(alice)
 		r.run()
 		after(time.Minute + time.Second)
-		if r.halt(); f.held != 0 {
-			t.Errorf("%d slots are held after the end", f.held)
+		if r.halt(); f.count(&f.held) != 0 {
+			t.Errorf("%d slots are held after the end", f.count(&f.held))
 		}
 	})
 }

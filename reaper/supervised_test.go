@@ -72,8 +72,8 @@ func TestASupervisorThatIsLostBeforeTheStepStopsIt(t *testing.T) {
 	})
 }
 
-// TestQuestionsToASupervisorThatDoesNotAnswerCauseNoGap, even if reading command lines takes all its
-// time too. Later rounds ask about the processes that were left out.
+// TestQuestionsToASupervisorThatDoesNotAnswerCauseNoGap, even if reading command lines takes all
+// its time too. Later rounds ask about the processes that were left out.
 func TestQuestionsToASupervisorThatDoesNotAnswerCauseNoGap(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRunning(t, rule(func(r *rules.Rule) { r.AcceptNoRestart, r.Match.Command = false, regexp.MustCompile("^server") }))

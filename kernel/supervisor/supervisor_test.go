@@ -13,6 +13,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/leaktest"
@@ -124,7 +125,14 @@ func TestAParentThatIsASupervisorStartsItsChildAgain(t *testing.T) {
 	}
 	for name, test := range tests {
 		t.Run(name, func(t *testing.T) {
-			p := describe(t, f, startChild(t, test.program, "-c", test.script))
+			pid := startChild(t, test.program, "-c", test.script)
+			if test.script == spawnsCat { // the shell prints the pid before its child executes cat
+				leaktest.Eventually(t, time.Minute, func() (bool, string) {
+					comm, err := os.ReadFile(fmt.Sprintf("/proc/%d/comm", pid))
+					return string(comm) == "cat\n", fmt.Sprintf("comm is %q (%v)", comm, err)
+				})
+			}
+			p := describe(t, f, pid)
 			if s := f.Of(t.Context(), p); s.By != test.want {
 				t.Errorf("%s (%s), want %s", s.By, s.Text, test.want)
 			}
