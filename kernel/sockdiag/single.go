@@ -17,17 +17,24 @@ import (
 type Conn struct {
 	socket netlinkSocket
 	buf    []byte
-	failed error                 // of an exchange, whose answer can still come
 	mptcp  map[uint64]mptcpState // by cookie; nil: not read yet
 }
 
-// NewConn opens a Conn in the network namespace of the calling thread.
+// NewConn opens a Conn in the network namespace of the calling thread. It fails with host.ErrHangs
+// where a blocked dump blocks all requests. Only this is checked with a timeout, since requests can
+// be many.
 func NewConn() (*Conn, error) {
 	socket, err := openSocket()
 	if err != nil {
 		return nil, err
 	}
-	return &Conn{socket: socket, buf: make([]byte, 8<<10)}, nil
+	c := &Conn{socket: socket, buf: make([]byte, 8<<10)}
+	none := singleRequest(unix.SOCK_DIAG_BY_FAMILY, 0, &Row{Family: unix.AF_INET})
+	if _, err := socket.exchange(context.Background(), briefCalls, none, c.buf); err != nil {
+		c.Close()
+		return nil, fmt.Errorf("ask for sockets: %w", err)
+	}
+	return c, nil
 }
 
 // Close closes the connection.
@@ -57,14 +64,12 @@ func (c *Conn) read(f *closewait.Facts) (row Row, err error) {
 	if f.Family() == closewait.IPv4 {
 		wanted.Family = unix.AF_INET
 	}
-	if c.failed != nil {
-		return Row{}, c.failed
+	if err := c.socket.send(singleRequest(unix.SOCK_DIAG_BY_FAMILY, 0, &wanted)); err != nil {
+		return Row{}, fmt.Errorf("ask for a socket: %w", err)
 	}
-	request := singleRequest(unix.SOCK_DIAG_BY_FAMILY, 0, &wanted)
-	n, err := c.socket.exchange(context.Background(), briefCalls, request, c.buf)
+	n, err := c.socket.receive(c.buf)
 	if err != nil {
-		c.failed = fmt.Errorf("read a socket by netlink: %w", err)
-		return Row{}, c.failed
+		return Row{}, fmt.Errorf("receive a socket: %w", err)
 	}
 	err = eachMessage(c.buf[:n], func(head header, payload []byte) error {
 		switch head.Type {
@@ -89,9 +94,6 @@ func (c *Conn) read(f *closewait.Facts) (row Row, err error) {
 // locks the socket, so a thread that is blocked in the kernel can block Destroy.
 func (c *Conn) Destroy(row *Row) error {
 	const sockDestroy = 21 // SOCK_DESTROY, include/uapi/linux/sock_diag.h
-	if c.failed != nil {
-		return c.failed
-	}
 	if err := c.socket.send(singleRequest(sockDestroy, unix.NLM_F_ACK, row)); err != nil {
 		return explainDestroy(err)
 	}
