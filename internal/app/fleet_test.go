@@ -37,8 +37,8 @@ func newSilentServer(t *testing.T) *silentServer {
 			if err != nil {
 				return
 			}
-			connection.Close()
 			s.accepted <- struct{}{}
+			connection.Close()
 		}
 	}()
 	t.Cleanup(func() { listener.Close(); <-ended })
