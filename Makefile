@@ -24,8 +24,13 @@ IMAGE    ?= closewait_exporter:$(VERSION)
 help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
+# sudo as a rule resets PATH.
+.PHONY: require-go
+require-go:
+	@command -v go > /dev/null || { echo 'go is not in PATH. With sudo, build first as yourself: make build && sudo ./closewait_exporter' >&2; exit 1; }
+
 .PHONY: build
-build: ## build ./closewait_exporter, one static binary
+build: require-go ## build ./closewait_exporter, one static binary
 	CGO_ENABLED=0 go build -trimpath -ldflags '$(ldflags)' -o closewait_exporter .
 
 .PHONY: run

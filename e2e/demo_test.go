@@ -61,3 +61,17 @@ func TestTheDemoEndsIfOneOfItsPartsCannotRun(t *testing.T) {
 		})
 	}
 }
+
+// TestMakeSaysHowToBuildWhereRootHasNoGo: sudo make run fails where only the user's PATH has Go.
+func TestMakeSaysHowToBuildWhereRootHasNoGo(t *testing.T) {
+	make, err := exec.LookPath("make")
+	if err != nil {
+		t.Skip("make is not installed")
+	}
+	command := exec.CommandContext(t.Context(), make, "-C", "..", "run")
+	command.Env = []string{"PATH=" + t.TempDir()}
+	output, err := command.CombinedOutput()
+	if err == nil || !strings.Contains(string(output), "build first as yourself: make build && sudo ./closewait_exporter") {
+		t.Errorf("error %v, and not how to build:\n%s", err, output)
+	}
+}
