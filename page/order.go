@@ -21,12 +21,12 @@ var columns = []column{
 		"unaccepted ones have no descriptor yet and come on top"},
 	{"rate", "Rate", "growth of the ended connections, by the trend of the last minutes"},
 	{"other", "Other", "sockets in FIN_WAIT2, and sockets that were never connected"},
-	{"oldest", "Age", "how long the oldest connection has been ended, and the ages of all"},
+	{"oldest", "Oldest", "how long the oldest connection has been ended, and the ages of all"},
 	{"unread", "Unread", "bytes on ended connections that the process has not read"},
-	{"fds", "Descriptors", "open descriptors, soft limit and share"},
+	{"fds", "FDs", "open descriptors, soft limit and share"},
 	{"left", "Left", "time until the descriptors run out, by the trend of the last minutes"},
 	{"service", "Service", "service with the most ended connections"},
-	{"remote", "Peer", "remote address with the most ended connections"},
+	{"remote", "Remote", "remote address with the most ended connections"},
 }
 
 // order is the order of the table. The zero order is the order of the report: worst first.

@@ -1,6 +1,8 @@
 package page
 
 import (
+	"os"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -9,6 +11,29 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/net/html/atom"
 )
+
+// TestThePageAndListUseTheSameWords: the page has some columns of list, under the same titles.
+func TestThePageAndListUseTheSameWords(t *testing.T) {
+	var table strings.Builder
+	if err := shopOverTime().Processes(&table, 0); err != nil {
+		t.Fatal(err)
+	}
+	template, err := os.ReadFile("templates/report.html")
+	if err != nil {
+		t.Fatal(err)
+	}
+	heading, _, _ := strings.Cut(table.String(), "\n")
+	for _, c := range columns {
+		if title := strings.ToUpper(c.title); !slices.Contains(strings.Fields(heading), title) {
+			t.Errorf("the page has a column %s, list has %s", title, heading)
+		}
+	}
+	for _, label := range regexp.MustCompile(`data-label="(\w+)"`).FindAllStringSubmatch(string(template), -1) {
+		if !slices.ContainsFunc(columns, func(c column) bool { return c.title == label[1] }) {
+			t.Errorf("on a phone a cell is called %s, which is no column", label[1])
+		}
+	}
+}
 
 func TestLinksSortTheTable(t *testing.T) {
 	worstFirst := "4211 31822 77 1203 18 911 2207"

@@ -146,7 +146,7 @@ func identity(h *closewait.Holder, now time.Time) []fact {
 func socketFacts(row *report.Row) []fact {
 	return []fact{
 		{"Ended connections", row.Sockets}, {"of them closed", row.Closed}, {"Unaccepted", row.Unaccepted}, {"Other", row.Other},
-		{"Unread bytes", row.Unread}, {"Oldest", row.Oldest}, {"Service", row.Service}, {"Peer", row.Remote},
+		{"Unread bytes", row.Unread}, {"Oldest", row.Oldest}, {"Service", row.Service}, {"Remote", row.Remote},
 	}
 }
 

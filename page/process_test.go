@@ -32,7 +32,7 @@ func TestThePageOfAProcessSaysAllAboutIt(t *testing.T) {
 	d := getProcess(t, p, "?pid=4211")
 	requireStatus(t, d, http.StatusOK)
 	d.want(t, "java 4211", "It does not close 812 connections.", "Group shop.service", "Program /opt/java/bin/java", "User shop", "Started 2026-11-19 09:41:07 UTC, 2d00h ago",
-		"Ended connections 812", "Rate +4.0/min", "Until the descriptors run out 56m15s", "Measured over 15m00s", "Descriptors 3871/4096 94%",
+		"Ended connections 812", "Rate +4.0/min", "Until the descriptors run out 56m15s", "Measured over 15m00s", "FDs 3871/4096 94%",
 		"609 none · 203 fin", "CLOSE_WAIT 10.0.0.5:8080 10.1.2.3:51000 in :8080 1d07h",
 		"sudo closewait_exporter diagnose 4211", "sudo closewait_exporter origin 4211",
 		"sudo closewait_exporter evidence 4211 --output-file=evidence-4211.json", "sudo closewait_exporter list --watch --pid=4211", "sudo nsenter --target=4211 --net ss -tanpo state close-wait",
