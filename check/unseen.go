@@ -19,7 +19,7 @@ func unseen(r *report.Report, m *metrics) []string {
 		}
 	}
 	add(r.View.UnreadableNamespaces, "network namespace", "could not be read")
-	add(unresolved(r), "socket", "without a known holder")
+	add(unresolved(r), "socket", report.OwnerWords[closewait.OwnerUnresolved])
 	if !r.View.Complete.Has(closewait.Closed) && (m.age.used() || m.sockets.used() || m.fds.used()) {
 		list = append(list, "closed sockets: the "+r.Visibility.Scanner+" scanner sees only those that it has seen before")
 	}

@@ -54,8 +54,8 @@ func (c *content) fill(r *report.Report, by query, now time.Time) {
 	c.Summary = r.Summary()
 	c.Taken = newTimestamp(r.View.Taken, now)
 	c.Totals, c.Visibility = newTotals(r), newVisibility(r)
-	if n := len(r.Ownerless()); n > 0 {
-		c.Summary = append(c.Summary, "Not in the table: "+report.Count(n, "ended connection")+" that no process is known to hold (closewait_exporter list --sockets shows them).")
+	if line := r.OwnerlessLine(" (closewait_exporter list --sockets shows them)"); line != "" {
+		c.Summary = append(c.Summary, line)
 	}
 	if len(r.Listed) > 0 {
 		c.Processes = newProcesses(r, by)

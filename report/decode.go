@@ -85,7 +85,7 @@ func (d *decoded) view() *closewait.View {
 		}
 	}
 	v.Complete = closewait.NewStateSet(complete...)
-	for _, o := range []closewait.Owner{closewait.OwnedByKernel, closewait.OwnerUnresolved} {
+	for _, o := range ownersOfOwnerless {
 		n := min(j.Host.OwnerlessSockets[o.String()], maxDecodedSockets)
 		v.Ownerless = append(v.Ownerless, same(n, &closewait.Socket{Owner: o})...)
 	}

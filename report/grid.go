@@ -10,6 +10,7 @@ import (
 type column struct {
 	title     string
 	right     bool // right-aligned, for numbers
+	keepEnd   bool // a shortened text loses its beginning: the end of an address is its port
 	minWidth  int  // cells to which a narrow terminal may shorten it; 0 = never shortened
 	dropOrder int  // if shortening is not enough, the lowest is dropped first, after columns that say nothing; 0 = never dropped
 }
@@ -120,6 +121,9 @@ func (g *grid) line(row []string, widths []int) string {
 			line.WriteString(strings.Repeat(" ", gap))
 		}
 		cell := cut(row[i], width)
+		if g.columns[i].keepEnd {
+			cell = cutBeginning(row[i], width)
+		}
 		padding := strings.Repeat(" ", width-cellsOf(cell))
 		if g.columns[i].right {
 			cell = padding + cell

@@ -53,6 +53,10 @@ type jsonHost struct {
 	CompleteStates          []string                  `json:"complete_states"` // in others only some sockets are seen
 }
 
+// ownersOfOwnerless are the owners of the sockets that no process is known to hold. Unaccepted ones
+// are among them where the holder of their listener is not known.
+var ownersOfOwnerless = []closewait.Owner{closewait.OwnedByListener, closewait.OwnedByKernel, closewait.OwnerUnresolved}
+
 type jsonHidden struct {
 	Processes      int `json:"processes"`
 	Sockets        int `json:"sockets"`
@@ -85,6 +89,10 @@ func jsonProcessOf(r *Report, row *Row) jsonProcess {
 	p := newJSONProcess(row, r.View.Taken)
 	p.States, p.Trend = newJSONStates(r.seen(), statesOf(row.Holder)), newJSONTrend(r.History, row)
 	p.History, p.Verdict = newJSONHistory(r.History, row.Holder.ID), newJSONShortVerdict(r.Verdicts[row.Holder.ID])
+	if r.Commands != nil {
+		of := untrusted(command(r.Commands(&row.Holder.Process)))
+		p.Command = &of
+	}
 	if r.Rules != nil {
 		p.Rules = append([]string{}, r.Rules(&row.Holder.Process)...) // without a match an empty list, not null
 	}
@@ -136,7 +144,10 @@ func (r *Report) jsonHost() jsonHost {
 			complete = append(complete, s.String())
 		}
 	}
-	ownerless := map[string]int{closewait.OwnedByKernel.String(): 0, closewait.OwnerUnresolved.String(): 0}
+	ownerless := map[string]int{}
+	for _, owner := range ownersOfOwnerless {
+		ownerless[owner.String()] = 0
+	}
 	for _, s := range r.Ownerless() {
 		ownerless[s.Owner.String()]++
 	}

@@ -15,6 +15,7 @@ type jsonProcess struct {
 	StartTime     time.Time         `json:"start_time"`
 	Comm          untrusted         `json:"comm"`
 	Exe           untrusted         `json:"exe"`
+	Command       *untrusted        `json:"command"` // null if not asked for
 	UID           uint32            `json:"uid"`
 	User          untrusted         `json:"user"`
 	State         untrusted         `json:"state"`

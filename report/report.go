@@ -17,6 +17,7 @@ type Report struct {
 	Visibility closewait.Visibility
 	Selection  Selection
 	Rules      Rules
+	Commands   Commands                                 // nil: command lines are not shown
 	Verdicts   map[closewait.ProcessID]diagnose.Verdict // of the worst processes, as far as they are known
 	History    Trends                                   // of earlier Views and this one; nil: there is none, and trends are not shown
 	decoded    *decoded                                 // nil: the Report was made of a scan

@@ -80,17 +80,19 @@ func TestRulesAreNamedWhereThereIsARulesFile(t *testing.T) {
 
 func TestGoldenSockets(t *testing.T) {
 	tests := []struct {
-		file string
-		host *host
+		file  string
+		host  *host
+		width int
 	}{
-		{"sockets.txt", leaking()},
-		{"sockets-none.txt", newHost()},
-		{"sockets-some-closed.txt", someClosed()},
+		{"sockets.txt", leaking(), 0},
+		{"sockets-80.txt", leaking(), 80},
+		{"sockets-none.txt", newHost(), 0},
+		{"sockets-some-closed.txt", someClosed(), 0},
 	}
 	for _, test := range tests {
 		t.Run(test.file, func(t *testing.T) {
 			var out bytes.Buffer
-			if err := test.host.report(time.Second).Sockets(&out); err != nil {
+			if err := test.host.report(time.Second).Sockets(&out, test.width); err != nil {
 				t.Fatal(err)
 			}
 			golden(t, test.file, out.Bytes())
@@ -128,7 +130,7 @@ func TestNothingThatAProcessHasChosenReachesTheTerminal(t *testing.T) {
 	report := hostile().report(time.Second)
 	outputs := map[string]func(*bytes.Buffer) error{
 		"processes": func(b *bytes.Buffer) error { return report.Processes(b, 0) },
-		"sockets":   func(b *bytes.Buffer) error { return report.Sockets(b) },
+		"sockets":   func(b *bytes.Buffer) error { return report.Sockets(b, 0) },
 		"JSON":      func(b *bytes.Buffer) error { return report.JSON(b, true) },
 	}
 	for name, write := range outputs {

@@ -3,6 +3,7 @@ package report
 import (
 	"fmt"
 	"slices"
+	"strconv"
 
 	"closewait_exporter/closewait"
 )
@@ -11,6 +12,7 @@ import (
 type Selection struct {
 	PIDs   []int    // empty: all
 	Groups []string // empty: all
+	Users  []string // names or UIDs; empty: all
 	Ports  []uint16 // of services with ended connections; empty: all
 	Order  *Order   // nil: worst first
 	Top    int      // maximum number of processes; 0: no limit
@@ -21,11 +23,12 @@ func (s *Selection) selects(h *closewait.Holder) bool {
 	hasPort := func(service closewait.Service) bool { return slices.Contains(s.Ports, service.Port) }
 	return (len(s.PIDs) == 0 || slices.Contains(s.PIDs, h.ID.PID)) &&
 		(len(s.Groups) == 0 || slices.Contains(s.Groups, h.Group())) &&
+		(len(s.Users) == 0 || slices.Contains(s.Users, h.User) || slices.Contains(s.Users, strconv.FormatUint(uint64(h.UID), 10))) &&
 		(len(s.Ports) == 0 || slices.ContainsFunc(h.Ended.Services, hasPort) || slices.ContainsFunc(h.Unaccepted.Services, hasPort))
 }
 
 // all reports whether no process is left out.
-func (s *Selection) all() bool { return len(s.PIDs)+len(s.Groups)+len(s.Ports) == 0 }
+func (s *Selection) all() bool { return len(s.PIDs)+len(s.Groups)+len(s.Users)+len(s.Ports) == 0 }
 
 // selected are the listed processes that match the Selection, worst first.
 func (r *Report) selected() []*closewait.Holder {

@@ -33,6 +33,8 @@ func TestTheSelectionChoosesRows(t *testing.T) {
 		{"a process that is not there", Selection{PIDs: []int{1}}, "", 0, []string{"Not selected: 6 processes."}},
 		{"a group", Selection{Groups: []string{"tomcat9.service"}}, "4211", 1, []string{"Not selected: 5 processes."}},
 		{"a group of a pod", Selection{Groups: []string{"pod:6ad2a9f1-0000-4000-8000-000000000001", "x"}}, "318224", 1, []string{"Not selected: 5 processes."}},
+		{"a user", Selection{Users: []string{"tomcat", "nobody"}}, "4211", 1, []string{"Not selected: 5 processes."}},
+		{"a user by number", Selection{Users: []string{"991"}}, "4211", 1, []string{"Not selected: 5 processes."}},
 		{"a port", Selection{Ports: []uint16{5432}}, "4211 318224", 2, []string{"Not selected: 4 processes."}},
 		{"a port of an accept queue", Selection{Ports: []uint16{9000}}, "77", 1, []string{"Not selected: 5 processes."}},
 		{"all filters together", Selection{Ports: []uint16{5432}, PIDs: []int{4211, 12}}, "4211", 1, []string{"Not selected: 5 processes."}},

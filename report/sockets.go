@@ -12,45 +12,48 @@ import (
 	"closewait_exporter/closewait"
 )
 
-// socketColumns are the columns of the table of sockets: every field, whatever the width. People
-// use the column numbers with awk(1), as the runbook does, so new columns come last.
+// socketColumns are the columns of the table of sockets. People use the column numbers with awk(1),
+// as the runbook does, so new columns come last. A narrow terminal first loses those that help
+// least to find out why a socket is leaked; elsewhere all are written.
 var socketColumns = []column{
-	{title: "NETNS", right: true},
-	{title: "FAMILY"},
-	{title: "LOCAL"},
-	{title: "REMOTE"},
-	{title: "DIR"},
-	{title: "SERVICE"},
+	{title: "NETNS", right: true, dropOrder: 3},
+	{title: "FAMILY", dropOrder: 1},
+	{title: "LOCAL", minWidth: 14, keepEnd: true},
+	{title: "REMOTE", minWidth: 14, keepEnd: true},
+	{title: "DIR", dropOrder: 12},
+	{title: "SERVICE", dropOrder: 11},
 	{title: "AGE", right: true},
-	{title: "QUIET", right: true},
+	{title: "QUIET", right: true, dropOrder: 10},
 	{title: "UNREAD"},
-	{title: "RECV", right: true},
-	{title: "SEND", right: true},
-	{title: "TIMER"},
-	{title: "INODE", right: true},
-	{title: "COOKIE", right: true},
-	{title: "UID", right: true},
-	{title: "STATE"},
-	{title: "OWNER"},
-	{title: "HOLDERS"},
+	{title: "RECV", right: true, dropOrder: 9},
+	{title: "SEND", right: true, dropOrder: 7},
+	{title: "TIMER", dropOrder: 8},
+	{title: "INODE", right: true, dropOrder: 4},
+	{title: "COOKIE", right: true, dropOrder: 2},
+	{title: "UID", right: true, dropOrder: 5},
+	{title: "STATE", dropOrder: 13},
+	{title: "OWNER", dropOrder: 6},
+	{title: "HOLDERS", minWidth: 12},
 }
 
 // Sockets writes a line for each socket of the listed processes and each socket without a known
-// holder, oldest first, and the summary of the host below.
-func (r *Report) Sockets(w io.Writer) error {
+// holder, oldest first, in at most width cells (0 = no limit), and the summary of the host below.
+func (r *Report) Sockets(w io.Writer, width int) error {
 	sockets := r.sockets()
+	below := append(r.Summary(), selectionLines(r)...)
 	if len(sockets) == 0 {
-		return writeLines(w, append(r.Summary(), selectionLines(r)...))
+		return writeLines(w, wrap(below, width))
 	}
 	table := grid{columns: socketColumns}
 	processes := r.processes()
 	for _, s := range sockets {
 		table.rows = append(table.rows, r.socketRow(s, processes))
 	}
-	if _, err := table.write(w, 0); err != nil {
+	omitted, err := table.write(w, width)
+	if err != nil {
 		return err
 	}
-	return writeLines(w, slices.Concat([]string{""}, r.Summary(), selectionLines(r)))
+	return writeLines(w, wrap(slices.Concat([]string{""}, below, omittedLines(omitted)), width))
 }
 
 func (r *Report) socketRow(s *closewait.Socket, processes map[closewait.ProcessID]*closewait.Process) []string {

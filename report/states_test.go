@@ -136,7 +136,7 @@ func TestAProcessWithTheTwinsOfItsEndedConnectionsIsSaidToBeAProxy(t *testing.T)
 	r := h.report(time.Second)
 	const want = "haproxy 500 holds 7 in CLOSE_WAIT and 7 in FIN_WAIT2: probably a proxy"
 	var sockets bytes.Buffer
-	if err := r.Sockets(&sockets); err != nil {
+	if err := r.Sockets(&sockets, 0); err != nil {
 		t.Fatal(err)
 	}
 	for what, got := range map[string]string{"processes": processes(t, r), "sockets": sockets.String()} {

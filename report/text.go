@@ -96,6 +96,20 @@ func cut(s string, cells int) string {
 	return s
 }
 
+// cutBeginning shortens a text as cut does, but keeps its end.
+func cutBeginning(s string, cells int) string {
+	const mark = "…"
+	if cellsOf(s) <= cells {
+		return s
+	}
+	for i := range s {
+		if rest := s[i:]; cellsOf(mark)+cellsOf(rest) <= cells {
+			return mark + rest
+		}
+	}
+	return mark
+}
+
 // wrap breaks lines between words so that they have at most width cells (0 = no limit). The rest of
 // a line is indented.
 func wrap(lines []string, width int) []string {

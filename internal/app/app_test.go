@@ -84,6 +84,8 @@ func TestBadFlagsAreErrorsThatSayHowToFixThem(t *testing.T) {
 		"an interval that is too short": {"list --watch=1ms", `--watch: "1ms" is not a duration of at least 100ms: use for example 2s`},
 		"an interval without unit":      {"list --watch=5", `--watch: "5" is not a duration`},
 		"a watch that never fails":      {"list --watch --fail-if-leaking", `--watch has no end`},
+		"no user":                       {"list --user=", `--user: is empty`},
+		"command lines of an exporter":  {"list --command --from=http://x:1", `an exporter sends no command lines: leave one of --command and --from out`},
 		"a watch of sockets":            {"list --watch --sockets", `leave --sockets out, or add --output=json`},
 		"an unknown flag":               {"--collector.pids", `unknown long flag '--collector.pids'`},
 		"an unknown command":            {"kill", `unexpected kill`},

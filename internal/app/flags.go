@@ -236,6 +236,7 @@ func timeoutOf(text string) (time.Duration, error) {
 func (o *options) defineList(cmd *kingpin.CmdClause) {
 	many(cmd, "pid", "Show only this process; repeatable.", "PID", &o.list.selection.PIDs, atLeast(1))
 	many(cmd, "group", "Show only the processes of this group; repeatable.", "GROUP", &o.list.selection.Groups, notEmpty)
+	many(cmd, "user", "Show only the processes of this user, by name or number; repeatable.", "USER", &o.list.selection.Users, notEmpty)
 	many(cmd, "port", "Show only processes with ended connections of the service with this port; repeatable.", "PORT",
 		&o.list.selection.Ports, port)
 	cmd.Flag("sort", "Sort by "+anyOf(sortKeys())+". Default: worst first, which is nearest to the limit of descriptors.").
@@ -245,6 +246,8 @@ func (o *options) defineList(cmd *kingpin.CmdClause) {
 		"Without a value: "+defaultWatch+".").PlaceHolder(defaultWatch).SetValue(value[time.Duration]{"--watch", &o.list.watch, watchInterval})
 	cmd.Flag("fail-if-leaking", "Exit with status 2 if a process is shown that holds ended connections. Default: exit with status 0.").
 		BoolVar(&o.list.failIfLeaking)
+	cmd.Flag("command", "Add the command lines to the JSON, shortened and without what looks like a secret. Default: only the table has them.").
+		BoolVar(&o.list.command)
 	cmd.Flag("sockets", "Print a line per socket with all fields instead of a line per process.").
 		BoolVar(&o.list.sockets)
 	o.list.from.define(cmd)

@@ -46,6 +46,9 @@ func reader(ctx context.Context, o *options) (func(ctx context.Context, first bo
 	}
 	observer := newObserver(ctx, h, nil)
 	local := &localReader{minAge: o.minAge, observe: observer.Observe, visibility: h.visibility()}
+	if o.list.output == tableOutput || o.list.command {
+		local.commands = func() report.Commands { return commandLines(ctx, h) }
+	}
 	if o.rulesFile != "" {
 		if local.rules, err = matchingRules(ctx, o.rulesFile, h); err != nil {
 			return nil, err
@@ -62,9 +65,10 @@ type localReader struct {
 	minAge     time.Duration
 	observe    func(context.Context) (*closewait.View, error)
 	visibility closewait.Visibility
-	rules      report.Rules  // nil without a rules file
-	history    report.Trends // nil without --watch
-	verdicts   *verdicts     // nil without --watch
+	commands   func() report.Commands // of a Report; nil if they are not shown
+	rules      report.Rules           // nil without a rules file
+	history    report.Trends          // nil without --watch
+	verdicts   *verdicts              // nil without --watch
 }
 
 func (l *localReader) read(ctx context.Context, first bool) (*report.Report, error) {
@@ -78,6 +82,9 @@ func (l *localReader) read(ctx context.Context, first bool) (*report.Report, err
 	}
 	r := newReport(view, l.minAge, l.visibility)
 	r.Rules, r.History = l.rules, l.history
+	if l.commands != nil {
+		r.Commands = l.commands()
+	}
 	if l.verdicts != nil {
 		r.Verdicts = l.verdicts.of(view, r.Listed)
 	}
@@ -146,9 +153,34 @@ func (l *lister) write(r *report.Report, w io.Writer, columns int) error {
 	case l.options.list.output == jsonOutput:
 		return r.JSON(w, l.options.list.sockets)
 	case l.options.list.sockets:
-		return r.Sockets(w)
+		return r.Sockets(w, columns)
 	}
 	return r.Processes(w, columns)
+}
+
+// commandsTimeout bounds how long all command lines of a Report take: each can hang.
+const commandsTimeout = 2 * time.Second
+
+// commandLines reads each command line once.
+func commandLines(ctx context.Context, h *host) report.Commands {
+	read := map[closewait.ProcessID]string{}
+	var deadline time.Time // from the first
+	return func(p *closewait.Process) string {
+		if line, known := read[p.ID]; known {
+			return line
+		}
+		if deadline.IsZero() {
+			deadline = time.Now().Add(commandsTimeout)
+		}
+		limited, cancel := context.WithDeadline(ctx, deadline)
+		defer cancel()
+		line := ""
+		if limited.Err() == nil {
+			line, _ = h.commandLine(limited, p) // empty where it cannot be read
+		}
+		read[p.ID] = line
+		return line
+	}
 }
 
 // matchingRules names the rules of a file that match a process.

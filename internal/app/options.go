@@ -49,6 +49,7 @@ type options struct {
 	}
 	list struct {
 		sockets       bool
+		command       bool // in the JSON too
 		output        string
 		selection     report.Selection
 		watch         time.Duration // 0: list once
@@ -127,6 +128,8 @@ func (o *options) checkFrom() error {
 		return errors.New("--from.http-config has no effect: give --from too")
 	case l.from.url != nil && l.sockets:
 		return errors.New("--sockets needs a scan of this host, an exporter sends processes only: leave one of --sockets and --from out")
+	case l.from.url != nil && l.command:
+		return errors.New("--command needs the processes of this host, an exporter sends no command lines: leave one of --command and --from out")
 	case l.from.url != nil && o.rulesFile != "":
 		return errors.New("--reaper.config needs this host, to compare rules with its processes: leave one of --reaper.config and --from out")
 	case c.from.url == nil && c.warning.TimeLeft.String()+c.critical.TimeLeft.String() != "":
