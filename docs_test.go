@@ -43,6 +43,31 @@ func TestLinksInDocumentsLeadToFiles(t *testing.T) {
 	}
 }
 
+// TestDocumentsSayWhatIsTrueOfEveryHost has statements that were wrong for some hosts, and what the
+// documents have to say instead.
+func TestDocumentsSayWhatIsTrueOfEveryHost(t *testing.T) {
+	for _, test := range []struct{ file, wrong, right string }{
+		// The remote addresses of a public server that leaks are many, and change.
+		{"docs/METRICS.md", `(?i)few and constant`, `The number does not tell a leak from traffic: a public server that leaks has many`},
+		// Programs set the time of keepalive themselves; two hours are the kernel's default.
+		{"docs/RUNBOOK.md", `(?i)keepalive[^|]{0,40}after 2 hours`, `in a Go program after 60 to 75 seconds, in others when they say`},
+		{"README.md", `/classic/alerts`, `choose Alerts`}, // a path that Debian's Prometheus has not
+		{"README.md", `(?m)^sudo make run`, `git clone`},
+	} {
+		data, err := os.ReadFile(test.file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text := strings.Join(strings.Fields(string(data)), " ")
+		if found := regexp.MustCompile(test.wrong).FindString(string(data)); found != "" {
+			t.Errorf("%s says %q", test.file, found)
+		}
+		if !strings.Contains(text, test.right) {
+			t.Errorf("%s does not say %q", test.file, test.right)
+		}
+	}
+}
+
 // testNames finds the names of tests in a document, and testFunctions their declarations.
 var (
 	testNames     = regexp.MustCompile("`((?:Test|Fuzz)[A-Z]\\w*)`")
