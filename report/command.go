@@ -91,7 +91,22 @@ func withoutSecret(word string) (shown, option string) {
 			return word, word
 		}
 	}
-	return withoutToken(word), ""
+	return withoutToken(shortPath(word)), ""
+}
+
+// shortPath keeps the end of an absolute path: its name, and a directory with a short name. The
+// beginning is what programs have in common.
+func shortPath(word string) string {
+	const longest = 10
+	directory, name := path.Split(word)
+	parent := path.Base(directory)
+	switch {
+	case !strings.HasPrefix(word, "/") || name == "" || strings.Count(word, "/") < 3:
+		return word
+	case len(parent) > longest:
+		return leftOut + "/" + name
+	}
+	return leftOut + "/" + parent + "/" + name
 }
 
 // withoutToken leaves out the parts of a word that are long enough to be a token or an id.

@@ -12,7 +12,8 @@ import (
 func TestACommandLineIsShortenedAndHasNoSecret(t *testing.T) {
 	for line, want := range map[string]string{
 		"":                                                   "-",
-		"/usr/bin/python3 /srv/mail/worker.py":               "python3 /srv/mail/worker.py",
+		"/usr/bin/python3 /srv/mail/worker.py":               "python3 …/mail/worker.py",
+		"python3 /tmp/tmp.0a1b2c3d4e/mail.py":                "python3 …/mail.py",
 		"python3 -u worker.py --queue=mail":                  "python3 -u worker.py --queue=mail",
 		"python3 -m http.server -p 8080":                     "python3 -m http.server -p 8080",
 		"nginx: worker process":                              "nginx: worker process",

@@ -248,7 +248,7 @@ func (o *options) defineList(cmd *kingpin.CmdClause) {
 		BoolVar(&o.list.failIfLeaking)
 	cmd.Flag("command", "Add the command lines to the JSON, shortened and without what looks like a secret. Default: only the table has them.").
 		BoolVar(&o.list.command)
-	cmd.Flag("sockets", "Print a line per socket with all fields instead of a line per process.").
+	cmd.Flag("sockets", "Print a line per socket instead of a line per process. A terminal gets as many columns as fit.").
 		BoolVar(&o.list.sockets)
 	o.list.from.define(cmd)
 	define(cmd, "output", "Output format: "+anyOf(outputs)+". docs/LIST.md describes the JSON.",
