@@ -60,7 +60,7 @@ func TestNoMoreIsDoneThanLimitsAllow(t *testing.T) {
 
 func TestARuleThatHitsTooManyAtOnceIsSuspended(t *testing.T) {
 	exes, members := startTargets(t, "broken", 8)
-	text := preamble + "  - name: broken\n    mode: enforce\n    match: {exe: '" + exes + "'}\n    " + strings.ReplaceAll(outbound, "\n", "\n    ") + soft
+	text := preamble + "  - name: broken\n    mode: enforce\n    match: {exe: '" + exes + "'}\n    " + strings.ReplaceAll(outbound, "\n", "\n    ") + soft + anyEnd
 	text = strings.Replace(text, "limits: {actions: 100, per: 10m}\n", "", 1) // the default is less than 8
 	e := enforcing(t, strings.Replace(text, "age: 1s", "age: 1h", 1))
 	e.awaitSeries(decisions("broken", "pending"), 5*8) // so that all sockets are old enough in the same round

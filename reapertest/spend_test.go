@@ -72,7 +72,7 @@ func TestClientsThatMakeAGuardDenySpendNothing(t *testing.T) {
 		servers, exes = append(servers, p), exes+"|"+p.exe
 	}
 	denied := strings.Replace(guarded("exit 1")(t, nil), ", direction: "+opened(), "", 1)
-	text := "  - name: longpoll\n    mode: enforce\n    match: {exe: '" + exes[1:] + "'}\n    " + strings.ReplaceAll(strings.TrimSpace(denied), "\n", "\n    ") + "\n"
+	text := "  - name: longpoll\n    mode: enforce\n    match: {exe: '" + exes[1:] + "'}\n    " + strings.ReplaceAll(strings.TrimSpace(denied), "\n", "\n    ") + "\n" + anyEnd
 	later := leakAs(t, "later")
 	e := enforcing(t, oneAction+text+rule("later", later, outbound+soft))
 	e.awaitSeries(decisions("longpoll", "guard_denied"), 8)
