@@ -3,6 +3,7 @@ package app
 import (
 	"context"
 	"errors"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,19 +22,21 @@ func listedProcesses(n int) (listed []*closewait.Holder) {
 
 func TestVerdictsAreMadeInTheBackground(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		calls, failure := 0, error(nil)
+		var calls atomic.Int32
+		failure := error(nil)
 		const takes = time.Second
 		v := &verdicts{life: t.Context(), make: func(_ context.Context, _ *closewait.View, worst []*closewait.Holder) (map[closewait.ProcessID]diagnose.Verdict, error) {
-			calls++
+			calls.Add(1)
+			fails := failure
 			time.Sleep(takes)
 			made := map[closewait.ProcessID]diagnose.Verdict{}
 			for _, h := range worst {
 				made[h.ID] = diagnose.Verdict{Kind: diagnose.NeverCloses}
 			}
-			return made, failure
+			return made, fails
 		}}
 		listed := listedProcesses(2 * maxVerdicts)
-		step := func(name string, after time.Duration, wantCalls, wantVerdicts int) {
+		step := func(name string, after time.Duration, wantCalls int32, wantVerdicts int) {
 			t.Helper()
 			time.Sleep(after)
 			start := time.Now()
@@ -42,8 +45,8 @@ func TestVerdictsAreMadeInTheBackground(t *testing.T) {
 				t.Errorf("%s: it waited for %v", name, time.Since(start))
 			}
 			synctest.Wait()
-			if calls != wantCalls || len(got) != wantVerdicts {
-				t.Errorf("%s: made %d times, %d verdicts, want %d and %d", name, calls, len(got), wantCalls, wantVerdicts)
+			if n := calls.Load(); n != wantCalls || len(got) != wantVerdicts {
+				t.Errorf("%s: made %d times, %d verdicts, want %d and %d", name, n, len(got), wantCalls, wantVerdicts)
 			}
 		}
 		step("the first time", 0, 1, 0)
@@ -60,9 +63,10 @@ func TestVerdictsAreMadeInTheBackground(t *testing.T) {
 
 func TestVerdictsThatHangAreNotWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		hang, calls := make(chan struct{}), 0
+		hang := make(chan struct{})
+		var calls atomic.Int32
 		v := &verdicts{life: t.Context(), make: func(context.Context, *closewait.View, []*closewait.Holder) (map[closewait.ProcessID]diagnose.Verdict, error) {
-			calls++
+			calls.Add(1)
 			<-hang
 			return nil, nil
 		}}
@@ -72,8 +76,8 @@ func TestVerdictsThatHangAreNotWaitedFor(t *testing.T) {
 			}
 			time.Sleep(2 * verdictMaxAge)
 		}
-		if calls != 1 {
-			t.Errorf("%d goroutines hang, want 1", calls)
+		if n := calls.Load(); n != 1 {
+			t.Errorf("%d goroutines hang, want 1", n)
 		}
 		close(hang)
 		v.wait()
