@@ -51,9 +51,9 @@ func TestArchitecture(t *testing.T) {
 		"systemd":           {module + "closewait", "github.com/coreos/go-systemd/v22/dbus", "github.com/godbus/dbus", "syscall"},
 
 		"collector": {module + "closewait", "github.com/prometheus/client_golang"},
-		"history":   {module + "closewait"},
+		"history":   {module + "closewait", module + "internal/checksum"},
 		"diagnose":  {module + "closewait"},
-		"evidence":  {"syscall"},
+		"evidence":  {module + "internal/statefile", "syscall"},
 		"origin":    {module + "closewait"},
 		"report":    {module + "closewait", module + "diagnose", module + "history", module + "origin"},
 		"check":     {module + "closewait", module + "report"},
@@ -68,6 +68,7 @@ func TestArchitecture(t *testing.T) {
 		"reaper/rules":     {module + "closewait", module + "reaper/document", module + "reaper/condition", module + "reaper/step"},
 		"reaper/policy": {
 			module + "closewait", module + "reaper/document", module + "reaper/condition", module + "reaper/step", module + "reaper/rules",
+			module + "internal/checksum",
 		},
 		"reaper/status": {},
 		"reaper": {
@@ -76,6 +77,7 @@ func TestArchitecture(t *testing.T) {
 		},
 		"reaper/internal/fixture": {module + "closewait", module + "reaper/condition", module + "reaper/rules", module + "reaper/step"},
 
+		"internal/checksum":  {},
 		"internal/logging":   {},
 		"internal/statefile": {"syscall"},
 		"internal/app":       {module, "github.com/prometheus/client_golang", "syscall"},
@@ -84,7 +86,7 @@ func TestArchitecture(t *testing.T) {
 		"internal/leaktest":       {module, "golang.org/x/sys/unix", "os/exec", "syscall"},
 		"internal/leaktest/tcp":   {"golang.org/x/sys/unix"},
 		"internal/leaktest/truth": {},
-		"internal/kerneltest":     {module + "internal/hosttest", module + "internal/leaktest", "golang.org/x/sys/unix", "syscall"},
+		"internal/kerneltest":     {module + "closewait", module + "internal/hosttest", module + "internal/leaktest", "github.com/prometheus/procfs", "golang.org/x/sys/unix", "syscall"},
 		"internal/hosttest":       {module + "internal/leaktest/tcp", "golang.org/x/sys/unix", "os/exec", "syscall"},
 		"internal/promtest":       {module + "internal/leaktest", "os/exec", "syscall"},
 		"internal/browsertest":    {"os/exec"},

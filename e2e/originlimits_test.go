@@ -36,6 +36,8 @@ func TestOriginRefusesWhatItCannotTrace(t *testing.T) {
 	}{
 		"no pid":                {own, "", "required argument 'pid'"},
 		"too short":             {own, pid + " --for=1ms", "--for"},
+		"a profile that exists": {own, pid + " -o /etc/hostname", "file already exists: give another name, or --force to replace it"},
+		"a profile at a device": {own, pid + " -o /dev/null", "is not a regular file"},
 		"an unwritable profile": {own, pid + " -o /nonexistent/leak.pb.gz", "no such file or directory"},
 		"another pid namespace": {[]string{leaktest.RequireProgram(t, "unshare"), "--pid", "--fork", program(t)}, pid, "another pid namespace"},
 		"no privileges":         {nobody, pid, "it needs CAP_BPF and CAP_PERFMON"},

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+
+	"closewait_exporter/internal/statefile"
 )
 
 // unfinished begins the names of files that are being written.
@@ -15,23 +17,43 @@ const unfinished = ".closewait-evidence-"
 // WriteFile writes a single file that only its owner can read. It replaces another regular file if
 // replace is set, never a link or a device.
 func WriteFile(path string, data []byte, replace bool) error {
-	dir, name := filepath.Split(path)
-	root, err := os.OpenRoot(filepath.Clean(dir + "."))
+	root, name, err := openFor(path, replace)
 	if err != nil {
 		return err
 	}
 	defer root.Close()
+	return write(root, name, data)
+}
+
+// CheckFile returns why WriteFile would not write a file, as far as that is known before.
+func CheckFile(path string, replace bool) error {
+	root, _, err := openFor(path, replace)
+	if err == nil {
+		root.Close()
+	}
+	return err
+}
+
+// openFor opens the directory of a file that can be written.
+func openFor(path string, replace bool) (root *os.Root, name string, err error) {
+	dir, name := filepath.Split(path)
+	if root, err = os.OpenRoot(filepath.Clean(dir + ".")); err != nil {
+		return nil, "", err
+	}
 	info, err := root.Lstat(name)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
+		return root, name, nil
 	case err != nil:
-		return err
 	case !info.Mode().IsRegular():
-		return fmt.Errorf("%s is not a regular file: give another name, or - for standard output", path)
+		err = fmt.Errorf("%s is not a regular file: give another name", path)
 	case !replace:
-		return fmt.Errorf("%s: %w", path, fs.ErrExist)
+		err = fmt.Errorf("%s: %w", path, fs.ErrExist)
+	default:
+		return root, name, nil
 	}
-	return write(root, name, data)
+	root.Close()
+	return nil, "", err
 }
 
 // write makes a file that is on disk as a whole, or not there.
@@ -48,16 +70,12 @@ func write(root *os.Root, name string, data []byte) error {
 	return syncNames(root)
 }
 
-func writeAll(root *os.Root, name string, data []byte) (err error) {
+func writeAll(root *os.Root, name string, data []byte) error {
 	file, err := root.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return err
 	}
-	defer func() { err = errors.Join(err, file.Close()) }()
-	if _, err := file.Write(data); err != nil {
-		return err
-	}
-	return file.Sync()
+	return statefile.Fill(file, data)
 }
 
 // syncNames makes a new name in the directory durable.

@@ -2,25 +2,20 @@ package history
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"hash/crc32"
 	"math"
 	"slices"
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/checksum"
 )
 
 // savedVersion changes when another exporter could misread the file.
 const savedVersion = 1
 
-// envelope is the file. The checksum detects a damaged file.
-type envelope struct {
-	Checksum uint32          `json:"checksum"` // CRC-32C of History
-	History  json.RawMessage `json:"history"`
-}
+// savedKeyword is the key of the content in the file.
+const savedKeyword = "history"
 
 // savedHistory is the content of the file: durations before it was saved. At most 200 processes and
 // 200 groups with 60 points each make 1 MB.
@@ -72,8 +67,6 @@ type savedSeries struct {
 	Limit   []uint64 `json:"limit,omitempty"`
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // LastView is the time of the last View that was added; zero if there is none.
 func (h *History) LastView() time.Time {
 	h.mu.Lock()
@@ -83,11 +76,7 @@ func (h *History) LastView() time.Time {
 
 // Encode returns the History as a file, at the time now.
 func (h *History) Encode(now time.Time, boot closewait.Boot) ([]byte, error) {
-	data, err := json.Marshal(h.saved(now, boot))
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(envelope{crc32.Checksum(data, castagnoli), data})
+	return checksum.Encode(savedKeyword, h.saved(now, boot))
 }
 
 func (h *History) saved(now time.Time, boot closewait.Boot) *savedHistory {
@@ -121,27 +110,18 @@ func (s series) saved(now time.Time, fds bool) (of savedSeries) {
 	return of
 }
 
-var errDamaged = errors.New("the file is damaged")
-
 // Decode returns the History of a file, read at the time now. After a reboot of the host it has the
 // groups only, because its process ids mean nothing then.
 func Decode(data []byte, now time.Time, boot closewait.Boot) (*History, error) {
-	var e envelope
-	if err := json.Unmarshal(data, &e); err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
-	}
-	if sum := crc32.Checksum(e.History, castagnoli); sum != e.Checksum {
-		return nil, fmt.Errorf("%w: its checksum is %d, not %d", errDamaged, sum, e.Checksum)
-	}
 	var s savedHistory
-	if err := json.Unmarshal(e.History, &s); err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+	if err := checksum.Decode(savedKeyword, data, &s); err != nil {
+		return nil, err
 	}
 	if s.Version != savedVersion {
 		return nil, fmt.Errorf("the file is of version %d, this program reads version %d", s.Version, savedVersion)
 	}
 	if err := s.validate(); err != nil {
-		return nil, fmt.Errorf("%w: %w", errDamaged, err)
+		return nil, fmt.Errorf("%w: %w", checksum.ErrDamaged, err)
 	}
 	return s.at(now.Add(-s.elapsed(now, boot)), s.BootID == boot.ID), nil
 }

@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"hash/crc32"
 	"strings"
 	"testing"
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/checksum"
 )
 
 var thisBoot = closewait.Boot{ID: "b00t", Uptime: 3 * time.Hour}
@@ -103,7 +103,7 @@ func TestAFullHistoryIsShort(t *testing.T) {
 
 // sealed is a file of that content, with a right checksum.
 func sealed(content string) []byte {
-	data, _ := json.Marshal(envelope{crc32.Checksum([]byte(content), castagnoli), json.RawMessage(content)})
+	data, _ := checksum.Encode(savedKeyword, json.RawMessage(content)) // of no JSON there is no file
 	return data
 }
 
@@ -124,16 +124,16 @@ func TestAFileThatNoExporterWritesIsRefused(t *testing.T) {
 		"a pid that is no number":    `"processes":[{"pid":"1"}]`,
 		"more groups than there are": `"groups":[{}` + strings.Repeat(",{}", maxSeries) + `]`,
 	} {
-		if _, err := Decode(sealed(`{"version":1,`+content+`}`), start, thisBoot); !errors.Is(err, errDamaged) {
+		if _, err := Decode(sealed(`{"version":1,`+content+`}`), start, thisBoot); !errors.Is(err, checksum.ErrDamaged) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	for name, data := range map[string]string{"nothing": "", "no JSON": "x", "another checksum": `{"checksum":1,"history":{"version":1}}`} {
-		if _, err := Decode([]byte(data), start, thisBoot); !errors.Is(err, errDamaged) {
+		if _, err := Decode([]byte(data), start, thisBoot); !errors.Is(err, checksum.ErrDamaged) {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
-	if _, err := Decode(sealed(`{"version":2}`), start, thisBoot); err == nil || errors.Is(err, errDamaged) {
+	if _, err := Decode(sealed(`{"version":2}`), start, thisBoot); err == nil || errors.Is(err, checksum.ErrDamaged) {
 		t.Errorf("a newer version: %v", err)
 	}
 }

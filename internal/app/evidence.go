@@ -57,7 +57,11 @@ func runEvidence(ctx context.Context, o *options, stdout io.Writer) error {
 		_, err := stdout.Write(document.Bytes())
 		return err
 	}
-	err = evidence.WriteFile(o.evidence.file, document.Bytes(), o.evidence.force)
+	return adviseForce(evidence.WriteFile(o.evidence.file, document.Bytes(), o.evidence.force))
+}
+
+// adviseForce says what to do about a file that is there already.
+func adviseForce(err error) error {
 	if errors.Is(err, fs.ErrExist) {
 		return fmt.Errorf("%w: give another name, or --force to replace it", err)
 	}

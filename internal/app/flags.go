@@ -270,7 +270,7 @@ func (o *options) defineEvidence(cmd *kingpin.CmdClause) {
 	cmd.Arg("pid", "Process to write about.").Required().SetValue(value[int]{"pid", &o.evidence.pid, atLeast(1)})
 	cmd.Flag("output-file", "File to write; - is standard output. docs/EVIDENCE.md describes the JSON.").
 		Short('o').PlaceHolder("FILE").Required().SetValue(value[string]{"--output-file", &o.evidence.file, fileOrStdout})
-	cmd.Flag("force", "Replace the file if it exists. Default: an error.").BoolVar(&o.evidence.force)
+	defineForce(cmd, &o.evidence.force)
 }
 
 // fileOrStdout reads the name of a file. Of "-o -" kingpin makes an empty value.
@@ -285,6 +285,11 @@ func (o *options) defineOrigin(cmd *kingpin.CmdClause) {
 		Short('o').PlaceHolder("FILE").StringVar(&o.origin.file)
 	define(cmd, "output", "Output format: "+anyOf(outputs)+". docs/ORIGIN.md describes the JSON.",
 		tableOutput, &o.origin.output, oneOf(outputs))
+	defineForce(cmd, &o.origin.force)
+}
+
+func defineForce(cmd *kingpin.CmdClause, force *bool) {
+	cmd.Flag("force", "Replace the file if it exists. Default: an error.").BoolVar(force)
 }
 
 func telemetryPath(value string) (string, error) {

@@ -49,9 +49,15 @@ func newHistoryFile(path string, boot func() (closewait.Boot, error), logger log
 }
 
 // load returns the history of the file, an empty one if there is no file or it cannot be used. A
-// file that cannot be used is moved aside, so that the next write does not replace it.
+// file that cannot be used is moved aside, so that the next write does not replace it. While the
+// boot is not known, nothing is written either.
 func (f *historyFile) load(now time.Time) *history.History {
-	h, err := f.read(now)
+	boot, err := f.boot()
+	if err != nil {
+		level.Warn(f.logger).Log("msg", "Cannot use the history file, starting with an empty history", "err", err)
+		return history.New()
+	}
+	h, err := f.read(now, boot)
 	if err == nil {
 		return h
 	}
@@ -63,15 +69,11 @@ func (f *historyFile) load(now time.Time) *history.History {
 	return history.New()
 }
 
-func (f *historyFile) read(now time.Time) (*history.History, error) {
+func (f *historyFile) read(now time.Time, boot closewait.Boot) (*history.History, error) {
 	data, err := f.disk.Read(f.path)
 	if errors.Is(err, fs.ErrNotExist) {
 		return history.New(), nil
 	}
-	if err != nil {
-		return nil, err
-	}
-	boot, err := f.boot()
 	if err != nil {
 		return nil, err
 	}

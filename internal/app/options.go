@@ -71,6 +71,7 @@ type options struct {
 		pid      int
 		duration time.Duration
 		file     string // for pprof; empty: none
+		force    bool   // replace the file
 		output   string
 	}
 	check struct {

@@ -2,6 +2,7 @@ package app
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"closewait_exporter/evidence"
 	kernelhost "closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/inspect"
 	"closewait_exporter/kernel/symbols"
@@ -35,12 +37,10 @@ func runOrigin(ctx context.Context, o *options, columns int, stdout, stderr io.W
 	if err != nil {
 		return fmt.Errorf("find own program: %w", err)
 	}
-	var file *os.File
 	if o.origin.file != "" { // before the trace, which takes longer than a mistyped path deserves
-		if file, err = os.OpenFile(o.origin.file, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o600); err != nil {
+		if err := adviseForce(evidence.CheckFile(o.origin.file, o.origin.force)); err != nil {
 			return fmt.Errorf("write profile: %w", err)
 		}
-		defer file.Close()
 	}
 	tracer := &trace.Tracer{
 		Host:    proc,
@@ -55,11 +55,11 @@ func runOrigin(ctx context.Context, o *options, columns int, stdout, stderr io.W
 	if err != nil {
 		return err
 	}
-	return writeOrigin(&report.Origin{Trace: result}, o, columns, stdout, file)
+	return writeOrigin(&report.Origin{Trace: result}, o, columns, stdout)
 }
 
-// writeOrigin writes the result to standard output and, as a profile, to a file if there is one.
-func writeOrigin(r *report.Origin, o *options, columns int, stdout io.Writer, file *os.File) error {
+// writeOrigin writes the result to standard output and, as a profile, to a file if one is named.
+func writeOrigin(r *report.Origin, o *options, columns int, stdout io.Writer) error {
 	out := bufio.NewWriter(stdout)
 	var err error
 	if o.origin.output == jsonOutput {
@@ -67,14 +67,15 @@ func writeOrigin(r *report.Origin, o *options, columns int, stdout io.Writer, fi
 	} else {
 		err = r.Text(out, columns)
 	}
-	if err = errors.Join(err, out.Flush()); err != nil || file == nil {
+	if err = errors.Join(err, out.Flush()); err != nil || o.origin.file == "" {
 		return err
 	}
-	if err := r.Profile(file); err != nil {
+	var profile bytes.Buffer
+	if err := r.Profile(&profile); err != nil {
 		return err
 	}
-	if err := file.Close(); err != nil {
-		return fmt.Errorf("write profile: %w", err)
+	if err := evidence.WriteFile(o.origin.file, profile.Bytes(), o.origin.force); err != nil {
+		return fmt.Errorf("write profile: %w", adviseForce(err))
 	}
 	return nil
 }

@@ -43,11 +43,16 @@ func Replace(disk Disk, path string, data []byte) error {
 	return err
 }
 
-func write(disk Disk, path string, data []byte) (err error) {
+func write(disk Disk, path string, data []byte) error {
 	file, err := disk.Create(path)
 	if err != nil {
 		return err
 	}
+	return Fill(file, data)
+}
+
+// Fill writes the content of a new file, waits until it is on disk, and closes the file.
+func Fill(file File, data []byte) (err error) {
 	defer func() { err = errors.Join(err, file.Close()) }()
 	if _, err := file.Write(data); err != nil {
 		return err

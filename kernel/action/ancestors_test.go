@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
 )
 
@@ -23,10 +24,10 @@ func TestAncestorsLeadToTheFirstProcess(t *testing.T) {
 	})
 	defer func() { _ = syscall.Kill(grandchild, syscall.SIGKILL) }()
 	own, err := e.Ancestors()
-	if err != nil || own[0] != idOf(t, os.Getpid()) {
+	if err != nil || own[0] != kerneltest.IdentityOf(t, os.Getpid()) {
 		t.Fatalf("own ancestors %v, %v", own, err)
 	}
-	want := append([]closewait.ProcessID{idOf(t, grandchild), idOf(t, child.Process.Pid)}, own...)
+	want := append([]closewait.ProcessID{kerneltest.IdentityOf(t, grandchild), kerneltest.IdentityOf(t, child.Process.Pid)}, own...)
 	if list, err := e.ancestorsOf(grandchild); err != nil || !slices.Equal(list, want) {
 		t.Errorf("%v, %v, want %v", list, err, want)
 	}

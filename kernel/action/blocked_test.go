@@ -15,6 +15,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/procfs"
@@ -138,11 +139,11 @@ func TestAProcessThatIsBlockedInTheKernelIsUnkillableAndDelaysNoOther(t *testing
 	lines := procfs.NewCommandLines(e.host)
 	began := time.Now()
 	for range 3 {
-		if text, err := lines.Of(t.Context(), &closewait.Process{ID: idOf(t, pid)}); !errors.Is(err, host.ErrHangs) {
+		if text, err := lines.Of(t.Context(), &closewait.Process{ID: kerneltest.IdentityOf(t, pid)}); !errors.Is(err, host.ErrHangs) {
 			t.Errorf("its command line: %q, %v, want %v", text, err, host.ErrHangs)
 		}
 	}
-	if text, err := lines.Of(t.Context(), &closewait.Process{ID: idOf(t, os.Getpid())}); err != nil || text == "" {
+	if text, err := lines.Of(t.Context(), &closewait.Process{ID: kerneltest.IdentityOf(t, os.Getpid())}); err != nil || text == "" {
 		t.Errorf("the command line of another process: %q, %v", text, err)
 	}
 	if _, err := e.Holders(t.Context(), nil); err != nil {

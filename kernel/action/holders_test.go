@@ -24,9 +24,9 @@ func TestHoldersAreReadAtEachCall(t *testing.T) {
 				t.Fatalf("%d of %d sockets, want 3 of 3; %v", len(found.Of), len(list), err)
 			}
 			for _, s := range list {
-				want := []closewait.ProcessID{idOf(t, l.PID)}
+				want := []closewait.ProcessID{kerneltest.IdentityOf(t, l.PID)}
 				for _, pid := range l.Children {
-					want = append(want, idOf(t, pid))
+					want = append(want, kerneltest.IdentityOf(t, pid))
 				}
 				slices.SortFunc(want, func(a, b closewait.ProcessID) int { return a.PID - b.PID })
 				if !slices.Equal(found.Of[s.ID], want) {

@@ -3,6 +3,7 @@ package action
 import (
 	"testing"
 
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
 )
 
@@ -12,7 +13,7 @@ func BenchmarkOpenAndVerify(b *testing.B) {
 	e := newExecutor(b)
 	l := leaktest.Start(b, "--sockets=1000")
 	list := closeWaitSocketsOf(b, l.PID)
-	id := idOf(b, l.PID)
+	id := kerneltest.IdentityOf(b, l.PID)
 	for b.Loop() {
 		h, err := e.Open(id)
 		if err != nil {

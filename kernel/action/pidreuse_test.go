@@ -14,6 +14,7 @@ import (
 
 	"closewait_exporter/closewait"
 	"closewait_exporter/internal/hosttest"
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/fdscan"
 )
@@ -114,7 +115,7 @@ func newPIDReuse(t *testing.T) *pidReuse {
 // round calls act, which must call replace once, at the given moment.
 func (r *pidReuse) round(t *testing.T, at moment, act func(t *testing.T, id closewait.ProcessID, at moment, replace func())) {
 	target := r.newHolder(t)
-	id := idOf(t, target.Process.Pid)
+	id := kerneltest.IdentityOf(t, target.Process.Pid)
 	bystander := exec.Command("cat")
 	end, err := bystander.StdinPipe()
 	if err != nil {

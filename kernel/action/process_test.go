@@ -10,9 +10,8 @@ import (
 	"testing"
 	"time"
 
-	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
-	"closewait_exporter/kernel/host"
 )
 
 // start starts a program that ends with the test. It has the files as descriptors 3, 4, ...
@@ -35,24 +34,10 @@ func startSleep(t *testing.T, files ...*os.File) *exec.Cmd {
 	return start(t, files, "sleep", "1000")
 }
 
-// idOf identifies a process as a scan would.
-func idOf(t testing.TB, pid int) closewait.ProcessID {
-	t.Helper()
-	data, err := os.ReadFile("/proc/" + itoa(pid) + "/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := host.ParseStat(data)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return closewait.ProcessID{PID: pid, Start: st.Start}
-}
-
 // openHandle opens a process until the end of the test.
 func openHandle(t *testing.T, e *Executor, pid int) *ProcessHandle {
 	t.Helper()
-	h, err := e.Open(idOf(t, pid))
+	h, err := e.Open(kerneltest.IdentityOf(t, pid))
 	if err != nil {
 		t.Fatal(err)
 	}

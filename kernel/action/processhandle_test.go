@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
 )
 
@@ -56,7 +57,7 @@ func TestSeveralCanWaitForOneProcess(t *testing.T) {
 
 func TestOpenRefusesWhatIsNotTheProcess(t *testing.T) {
 	e := newExecutor(t)
-	living := idOf(t, startSleep(t).Process.Pid)
+	living := kerneltest.IdentityOf(t, startSleep(t).Process.Pid)
 	zombie := exec.Command("true")
 	if err := zombie.Start(); err != nil {
 		t.Fatal(err)
@@ -73,7 +74,7 @@ func TestOpenRefusesWhatIsNotTheProcess(t *testing.T) {
 	}{
 		{"another start time", closewait.ProcessID{PID: living.PID, Start: living.Start + 1}},
 		{"no such process", closewait.ProcessID{PID: ended.Process.Pid, Start: living.Start}},
-		{"a zombie", idOf(t, zombie.Process.Pid)},
+		{"a zombie", kerneltest.IdentityOf(t, zombie.Process.Pid)},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			h, err := e.Open(c.id)

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/internal/leaktest/tcp"
 	"closewait_exporter/kernel/host"
@@ -20,7 +21,7 @@ import (
 func newTracer(t *testing.T) *Tracer {
 	t.Helper()
 	leaktest.RequireRoot(t)
-	tracer, err := NewTracer(os.Getpid(), ownStart(t))
+	tracer, err := NewTracer(os.Getpid(), kerneltest.IdentityOf(t, os.Getpid()).Start)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -32,25 +33,6 @@ func newTracer(t *testing.T) *Tracer {
 		t.Logf("%s: %s (%v)", hook.Event, hook.At, hook.Error)
 	}
 	return tracer
-}
-
-func ownStart(t *testing.T) uint64 {
-	t.Helper()
-	h, err := host.Open(host.DefaultPath)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer h.Close()
-	dir, err := h.Proc.OpenPID(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dir.Close()
-	st, _, err := dir.ReadStat(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return st.Start
 }
 
 // tracedSockets returns the records of the sockets of this process, by descriptor.
@@ -169,7 +151,7 @@ func TestTracerRecordsWhereSocketsBeginAndEnd(t *testing.T) {
 
 func TestTracerRefusesAProcessThatHasEnded(t *testing.T) {
 	leaktest.RequireRoot(t)
-	if _, err := NewTracer(os.Getpid(), ownStart(t)+1); !errors.Is(err, unix.ESRCH) {
+	if _, err := NewTracer(os.Getpid(), kerneltest.IdentityOf(t, os.Getpid()).Start+1); !errors.Is(err, unix.ESRCH) {
 		t.Errorf("a pid that is used again: error %v, want ESRCH", err)
 	}
 	const noPID = 1<<22 + 1 // above the maximum of pid_max

@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 )
 
 // openHost opens /proc until the end of the test.
@@ -18,24 +19,9 @@ func openHost(t testing.TB) *Host {
 	t.Cleanup(h.Close)
 	return h
 }
-
-func ownID(t testing.TB, h *Host) closewait.ProcessID {
-	t.Helper()
-	dir, err := h.Proc.OpenPID(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dir.Close()
-	st, _, err := dir.ReadStat(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return closewait.ProcessID{PID: os.Getpid(), Start: st.Start}
-}
-
 func TestAProcessIsOpenedOnlyIfItStartedWhenItShouldHave(t *testing.T) {
 	h := openHost(t)
-	id := ownID(t, h)
+	id := kerneltest.IdentityOf(t, os.Getpid())
 	dir, err := h.OpenProcess(id)
 	if err != nil {
 		t.Fatal(err)
@@ -58,7 +44,7 @@ func TestAProcessIsOpenedOnlyIfItStartedWhenItShouldHave(t *testing.T) {
 // BenchmarkLives allocates the paths for the system calls, and no buffer for the stat.
 func BenchmarkLives(b *testing.B) {
 	h := openHost(b)
-	id := ownID(b, h)
+	id := kerneltest.IdentityOf(b, os.Getpid())
 	b.ReportAllocs()
 	for b.Loop() {
 		if !h.Lives(id) {

@@ -42,7 +42,7 @@ func TestCommandLinesAreReadFromTheirProcesses(t *testing.T) {
 		text string
 		err  error
 	}{
-		{"a process", identityOf(t, h, pid), "sleep 1000", nil},
+		{"a process", kerneltest.IdentityOf(t, pid), "sleep 1000", nil},
 		{"another one that has its pid", closewait.ProcessID{PID: pid, Start: 1}, "", closewait.ErrGone},
 		{"none", closewait.ProcessID{PID: 1 << 22, Start: 1}, "", closewait.ErrGone},
 	} {
@@ -64,22 +64,6 @@ func fakeHost(t *testing.T, n int, commandLine string) *host.Host {
 	t.Cleanup(proc.Close)
 	return &host.Host{Path: root, Proc: proc, Errors: host.NewScanErrors()}
 }
-
-// identityOf returns the identity of a process that lives.
-func identityOf(t *testing.T, h *host.Host, pid int) closewait.ProcessID {
-	t.Helper()
-	dir, err := h.Proc.OpenPID(pid)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dir.Close()
-	st, _, err := dir.ReadStat(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return closewait.ProcessID{PID: pid, Start: st.Start}
-}
-
 func process(pid int) *closewait.Process {
 	return &closewait.Process{ID: closewait.ProcessID{PID: pid, Start: kerneltest.FakeStart}}
 }
@@ -172,7 +156,7 @@ func TestAProgramThatExecutesItselfAgainHasAnotherCommandLine(t *testing.T) {
 		_ = shell.Process.Kill()
 		_ = shell.Wait()
 	}()
-	c, p := NewCommandLines(h), &closewait.Process{ID: identityOf(t, h, shell.Process.Pid), Exe: "/bin/sh"}
+	c, p := NewCommandLines(h), &closewait.Process{ID: kerneltest.IdentityOf(t, shell.Process.Pid), Exe: "/bin/sh"}
 	awaitText := func(want string) {
 		t.Helper()
 		leaktest.Eventually(t, 20*time.Second, func() (bool, string) {

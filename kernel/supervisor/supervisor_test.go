@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/host"
 	"closewait_exporter/kernel/procfs"
@@ -30,19 +31,6 @@ func finder(t *testing.T, units closewait.Supervision, err error) *Finder {
 	}
 	t.Cleanup(h.Close)
 	return New(h, procfs.NewCommandLines(h), func(context.Context, closewait.ProcessID) (closewait.Supervision, error) { return units, err })
-}
-
-func describe(t *testing.T, f *Finder, pid int) *closewait.Process {
-	t.Helper()
-	stat, err := f.host.Proc.Read(strconv.Itoa(pid)+"/stat", nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	st, err := host.ParseStat(stat)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return &closewait.Process{ID: closewait.ProcessID{PID: pid, Start: st.Start}}
 }
 
 // startChild starts a program that prints the pid of its child and then waits. It returns that pid.
@@ -132,7 +120,7 @@ func TestAParentThatIsASupervisorStartsItsChildAgain(t *testing.T) {
 					return string(comm) == "cat\n", fmt.Sprintf("comm is %q (%v)", comm, err)
 				})
 			}
-			p := describe(t, f, pid)
+			p := &closewait.Process{ID: kerneltest.IdentityOf(t, pid)}
 			if s := f.Of(t.Context(), p); s.By != test.want {
 				t.Errorf("%s (%s), want %s", s.By, s.Text, test.want)
 			}

@@ -9,7 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
-	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/internal/leaktest"
 	"closewait_exporter/kernel/host"
 	"closewait_exporter/origin"
@@ -94,28 +94,13 @@ func openSelfDirectory(t *testing.T) host.Directory {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.Close)
-	dir, err := h.OpenProcess(selfID(t, h))
+	dir, err := h.OpenProcess(kerneltest.IdentityOf(t, os.Getpid()))
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(dir.Close)
 	return dir
 }
-
-func selfID(t *testing.T, h *host.Host) closewait.ProcessID {
-	t.Helper()
-	dir, err := h.Proc.OpenPID(os.Getpid())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer dir.Close()
-	st, _, err := dir.ReadStat(nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return closewait.ProcessID{PID: os.Getpid(), Start: st.Start}
-}
-
 func FuzzPerfMap(f *testing.F) {
 	f.Add("7f00 10 void java.net.Socket::connect(int)\n0x7e00 0x20 py::fetch:/srv/client.py\n", uint64(0x7f01))
 	f.Add("ffffffffffffffff ffffffffffffffff x\n", ^uint64(0))

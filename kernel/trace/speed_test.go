@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/kerneltest"
 	"closewait_exporter/kernel/bpf"
 	"closewait_exporter/kernel/host"
 )
@@ -117,12 +118,7 @@ func startConnector(t *testing.T, h *host.Host) *connector {
 		in.Close()
 		_ = cmd.Wait()
 	})
-	dir, err := h.Proc.OpenPID(cmd.Process.Pid)
-	must(t, err)
-	defer dir.Close()
-	st, _, err := dir.ReadStat(nil)
-	must(t, err)
-	return &connector{t, closewait.ProcessID{PID: cmd.Process.Pid, Start: st.Start}, in, out}
+	return &connector{t, kerneltest.IdentityOf(t, cmd.Process.Pid), in, out}
 }
 
 // do carries out a command, and returns the processor time of a connection.

@@ -2,26 +2,21 @@ package policy
 
 import (
 	"cmp"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"hash/crc32"
 	"maps"
 	"slices"
 	"time"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/checksum"
 	"closewait_exporter/reaper/rules"
 )
 
 // savedVersion changes when another exporter could misread the file.
 const savedVersion = 3
 
-// envelope is the file. The checksum detects a damaged file.
-type envelope struct {
-	Checksum uint32          `json:"checksum"` // CRC-32C of State
-	State    json.RawMessage `json:"state"`
-}
+// savedKeyword is the key of the content in the file.
+const savedKeyword = "state"
 
 // savedState is the content of the file: durations before and after it was saved. Actions and
 // cooldowns that a remediation had reserved are not marked: if the program did not live to give
@@ -64,8 +59,6 @@ type savedBreaker struct {
 	Left time.Duration `json:"left_ns"`
 }
 
-var castagnoli = crc32.MakeTable(crc32.Castagnoli)
-
 // Encode returns the file with the past actions of the rules that act, at the time now.
 func (s *State) Encode(now time.Time, boot closewait.Boot) ([]byte, error) {
 	return s.limiters[rules.Enforce].encode(now, boot)
@@ -90,11 +83,7 @@ func (l *limiter) encode(now time.Time, boot closewait.Boot) ([]byte, error) {
 	for _, rule := range slices.Sorted(maps.Keys(l.suspended)) {
 		saved.Suspended = append(saved.Suspended, savedBreaker{rule, l.suspended[rule].Sub(now)})
 	}
-	state, err := json.Marshal(saved)
-	if err != nil {
-		return nil, err
-	}
-	return json.Marshal(envelope{crc32.Checksum(state, castagnoli), state})
+	return checksum.Encode(savedKeyword, saved)
 }
 
 func (k ruleGroup) compare(other ruleGroup) int {
@@ -111,25 +100,16 @@ func (s State) Decode(data []byte, now time.Time, boot closewait.Boot) (State, e
 	return s, nil
 }
 
-var errDamaged = errors.New("the file is damaged")
-
 func decode(data []byte, now time.Time, boot closewait.Boot) (limiter, error) {
-	var e envelope
-	if err := json.Unmarshal(data, &e); err != nil {
-		return limiter{}, fmt.Errorf("%w: %w", errDamaged, err)
-	}
-	if sum := crc32.Checksum(e.State, castagnoli); sum != e.Checksum {
-		return limiter{}, fmt.Errorf("%w: its checksum is %d, not %d", errDamaged, sum, e.Checksum)
-	}
 	var saved savedState
-	if err := json.Unmarshal(e.State, &saved); err != nil {
-		return limiter{}, fmt.Errorf("%w: %w", errDamaged, err)
+	if err := checksum.Decode(savedKeyword, data, &saved); err != nil {
+		return limiter{}, err
 	}
 	if saved.Version != savedVersion {
 		return limiter{}, fmt.Errorf("the file is of version %d, this program reads version %d", saved.Version, savedVersion)
 	}
 	if err := saved.validate(); err != nil {
-		return limiter{}, fmt.Errorf("%w: %w", errDamaged, err)
+		return limiter{}, fmt.Errorf("%w: %w", checksum.ErrDamaged, err)
 	}
 	return saved.at(now.Add(-saved.elapsed(boot))), nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/checksum"
 	"closewait_exporter/reaper/rules"
 )
 
@@ -37,7 +38,7 @@ var hostileStates = map[string]string{
 func TestAStateThatNoExporterWritesIsRefused(t *testing.T) {
 	for name, content := range hostileStates {
 		t.Run(name, func(t *testing.T) {
-			if _, err := (State{}).Decode([]byte(sealed(`{"version":3,`+content+`}`)), epoch, thisBoot); !errors.Is(err, errDamaged) {
+			if _, err := (State{}).Decode([]byte(sealed(`{"version":3,`+content+`}`)), epoch, thisBoot); !errors.Is(err, checksum.ErrDamaged) {
 				t.Errorf("error %v", err)
 			}
 		})

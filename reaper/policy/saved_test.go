@@ -1,8 +1,7 @@
 package policy
 
 import (
-	"fmt"
-	"hash/crc32"
+	"encoding/json"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"closewait_exporter/closewait"
+	"closewait_exporter/internal/checksum"
 )
 
 var thisBoot = closewait.Boot{ID: "b00t", Uptime: time.Hour}
@@ -103,6 +103,8 @@ func TestADamagedFileIsAnError(t *testing.T) {
 	}
 }
 
+// sealed is a file of that content, with a right checksum.
 func sealed(state string) string {
-	return fmt.Sprintf(`{"checksum":%d,"state":%s}`, crc32.Checksum([]byte(state), castagnoli), state)
+	data, _ := checksum.Encode(savedKeyword, json.RawMessage(state)) // of no JSON there is no file
+	return string(data)
 }

@@ -216,6 +216,20 @@ function Table({ panel, data, w, h }) {
     />
   );
 }
+const timeAxis = (left, w, h, to, span) =>
+  [0.1, 0.3, 0.5, 0.7, 0.9].map((p) => (
+    <text
+      key={p}
+      x={left + (w - left) * p}
+      y={h - 6}
+      textAnchor="middle"
+      fontSize="11"
+      fill={theme.colors.text.secondary}
+    >
+      {D.dateTimeFormat(to - span + span * p, { format: 'HH:mm', timeZone: 'utc' })}
+    </text>
+  ));
+
 // The two that Grafana publishes no component of.
 function StateTimeline({ panel, data, w, h }) {
   if (!data.frames.length) return <Empty panel={panel} h={h} />;
@@ -263,18 +277,7 @@ function StateTimeline({ panel, data, w, h }) {
           </g>
         );
       })}
-      {[0.1, 0.3, 0.5, 0.7, 0.9].map((p) => (
-        <text
-          key={p}
-          x={left + (w - left) * p}
-          y={h - 6}
-          textAnchor="middle"
-          fontSize="11"
-          fill={theme.colors.text.secondary}
-        >
-          {D.dateTimeFormat(to - span + span * p, { format: 'HH:mm', timeZone: 'utc' })}
-        </text>
-      ))}
+      {timeAxis(left, w, h, to, span)}
     </svg>
   );
 }
@@ -326,18 +329,7 @@ function Heatmap({ panel, data, w, h }) {
           {le(f) === Infinity ? 'more' : D.formattedValueToString(fmt(le(f)))}
         </text>
       ))}
-      {[0.1, 0.3, 0.5, 0.7, 0.9].map((p) => (
-        <text
-          key={p}
-          x={left + (w - left) * p}
-          y={h - 6}
-          textAnchor="middle"
-          fontSize="11"
-          fill={theme.colors.text.secondary}
-        >
-          {D.dateTimeFormat(to - span + span * p, { format: 'HH:mm', timeZone: 'utc' })}
-        </text>
-      ))}
+      {timeAxis(left, w, h, to, span)}
     </svg>
   );
 }
